@@ -1,0 +1,3 @@
+"""The whole Soulseek system in one package."""
+
+__version__ = "0.1.0"

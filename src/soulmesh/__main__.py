@@ -1,0 +1,5 @@
+"""``python -m soulmesh``."""
+
+from soulmesh.cli import main
+
+main()

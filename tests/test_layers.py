@@ -1,0 +1,64 @@
+"""Imports point one way: wire <- core <- net <- client <- daemon <- cli; nothing imports sim."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "src" / "soulmesh"
+
+MAY_IMPORT = {
+    "errors": set(),
+    "wire": {"errors"},
+    "core": {"errors", "wire"},
+    "net": {"errors", "wire", "core"},
+    "client": {"errors", "wire", "core", "net"},
+    "server": {"errors", "wire", "core", "net"},
+    "daemon": {"errors", "wire", "core", "net", "client"},
+    "cli": {"errors", "wire", "core", "net", "client", "server", "daemon"},
+    "sim": {"errors", "wire", "core", "net", "client", "server", "daemon", "cli"},
+}
+
+# The package itself offers the client's names at the top: `import soulmesh`.
+MAY_IMPORT["__init__"] = {"errors", "wire", "core", "net", "client"}
+MAY_IMPORT["__main__"] = {"cli"}
+
+STANDARD_LIBRARY_ONLY = {"wire", "core"}
+
+
+def imported_modules(path: Path) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "soulmesh":
+                found += [(node.lineno, f"soulmesh.{alias.name}") for alias in node.names]
+            else:
+                found.append((node.lineno, node.module))
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrows_point_one_way(path: Path) -> None:
+    layer = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for line, name in imported_modules(path):
+        if not name.startswith("soulmesh."):
+            continue
+        target = name.split(".")[1]
+        if target in MAY_IMPORT and target != layer:
+            assert target in MAY_IMPORT[layer], f"{path}:{line}: {layer} must not import {target}"
+
+
+@pytest.mark.parametrize("layer", sorted(STANDARD_LIBRARY_ONLY))
+def test_wire_and_core_need_the_standard_library_alone(layer: str) -> None:
+    import sys
+
+    for path in sorted((ROOT / layer).rglob("*.py")):
+        for line, name in imported_modules(path):
+            top = name.split(".")[0]
+            assert top == "soulmesh" or top in sys.stdlib_module_names, (
+                f"{path}:{line}: {layer} imports {top}"
+            )
