@@ -41,21 +41,30 @@ __all__ = [
 
 @message(PEER, 1, status="obsolete")
 class PeerPrivateMessage(Message):
-    """TODO."""
+    """A private message sent directly by the earliest clients. Layout unknown."""
 
     payload: Raw
 
 
 @message(PEER, 4)
 class PeerSharesRequest(Message):
-    """TODO."""
+    """Asks for everything the receiver shares; answered by :class:`PeerSharesReply`.
+
+    Normally empty. Some programs add a ``ticket``, which the answer does not repeat: leave it out.
+    """
 
     ticket: Annotated[U32 | None, LATE] = None
 
 
 @message(PEER, 5, compressed=True, limit=448 * MIB, inflated_limit=2048 * MIB)
 class PeerSharesReply(Message):
-    """TODO."""
+    """Everything its sender shares, folder by folder. Compressed.
+
+    Answer to :class:`PeerSharesRequest`. It may be very large: read it as a stream, and only if it was
+    asked for. Folders without files are listed too, with no files. ``locked_directories`` are shown to
+    the receiver but not for them to download: Soulseek.NET always writes this list, Nicotine+ and
+    aioslsk only when it has entries, and Museek+ stops after the first one. ``unknown`` is always 0.
+    """
 
     directories: Array[DirectoryData]
     unknown: Annotated[U32 | None, LATE] = None
@@ -64,7 +73,7 @@ class PeerSharesReply(Message):
 
 @message(PEER, 8, status="obsolete")
 class PeerSearchRequest(Message):
-    """TODO."""
+    """A search of one user, asked directly. UserSearch, through the server, replaced it."""
 
     ticket: U32
     query: String
@@ -72,7 +81,16 @@ class PeerSearchRequest(Message):
 
 @message(PEER, 9, compressed=True, limit=16 * MIB, inflated_limit=128 * MIB)
 class PeerSearchReply(Message):
-    """TODO."""
+    """The files of one user that match a search. Compressed.
+
+    Sent by the owner of the files to the searcher, over a link opened for it, and never without a
+    result. ``username`` is the owner, ``ticket`` the searcher's own: both come first, so that an
+    unwanted reply can be dropped after inflating a few bytes. ``has_slots_free`` means an upload could
+    start at once; ``queue_size`` counts the uploads waiting, ``avg_speed`` is in bytes per second.
+
+    ``unknown`` is always 0 (it was once taken for the upper half of ``queue_size``). ``locked_results``
+    match too, but are shared with others only. Museek+ stops after ``queue_size``.
+    """
 
     username: String
     ticket: U32
@@ -86,26 +104,33 @@ class PeerSearchReply(Message):
 
 @message(PEER, 10, status="obsolete")
 class PeerRoomInvitation(Message):
-    """TODO."""
+    """An invitation to a chat room, from old clients. Layout unknown."""
 
     payload: Raw
 
 
 @message(PEER, 14, status="obsolete")
 class PeerCancelledQueuedTransfer(Message):
-    """TODO."""
+    """Word from old clients that a queued transfer was given up. Layout unknown."""
 
     payload: Raw
 
 
 @message(PEER, 15)
 class PeerUserInfoRequest(Message):
-    """TODO."""
+    """Asks who the receiver is; answered by :class:`PeerUserInfoReply`."""
 
 
 @message(PEER, 16, limit=448 * MIB)
 class PeerUserInfoReply(Message):
-    """TODO."""
+    """What a user says about themselves: text, picture, and how busy they are. Not compressed.
+
+    Answer to :class:`PeerUserInfoRequest`. ``picture`` is an image file as it is, mostly JPEG or PNG.
+    ``upload_slots`` is how many uploads may run at once (some describe it as all uploads together),
+    ``queue_size`` how many wait. ``upload_permissions`` is an
+    :class:`~soulmesh.wire.enums.UploadPermission`; SoulseekQt leaves it out, and three bytes in its
+    place belong to ``has_slots_free``, which Museek+ writes four bytes wide.
+    """
 
     description: String
     has_picture: Bool
@@ -118,7 +143,10 @@ class PeerUserInfoReply(Message):
 
 @message(PEER, 22, status="obsolete")
 class PeerPrivateChatMessage(Message):
-    """TODO."""
+    """A private message past the server, an extension of the old Nicotine that has died out.
+
+    ``chat_id`` and ``timestamp`` were written as 0.
+    """
 
     chat_id: U32
     timestamp: U32
@@ -128,21 +156,26 @@ class PeerPrivateChatMessage(Message):
 
 @message(PEER, 33, status="obsolete")
 class PeerSendConnectTicket(Message):
-    """TODO."""
+    """A number of old clients, related by its name to SendConnectTicket. Layout unknown."""
 
     payload: Raw
 
 
 @message(PEER, 34, status="obsolete")
 class PeerMoveDownloadToTop(Message):
-    """TODO."""
+    """A wish of old clients to come first in the queue, to judge by its name. Layout unknown."""
 
     payload: Raw
 
 
 @message(PEER, 36)
 class PeerDirectoryContentsRequest(Message):
-    """TODO."""
+    """Asks for the files of one folder; answered by :class:`PeerDirectoryContentsReply`.
+
+    ``ticket`` is chosen by the sender and comes back in the answer; ``directory`` is a remote path.
+    Museek+ writes a count of folders where the ticket stands, then their names: with one folder the
+    bytes have the same shape, and the ticket is 1.
+    """
 
     ticket: U32
     directory: String
@@ -150,7 +183,12 @@ class PeerDirectoryContentsRequest(Message):
 
 @message(PEER, 37, compressed=True, limit=16 * MIB, inflated_limit=128 * MIB)
 class PeerDirectoryContentsReply(Message):
-    """TODO."""
+    """What lies in one folder, as asked with :class:`PeerDirectoryContentsRequest`. Compressed.
+
+    ``ticket`` and ``directory`` repeat the question. ``directories`` holds the folder, in some programs
+    also the ones below it; Nicotine+ answers with none when it does not know the folder, and cannot
+    read an answer with an empty ``directory``.
+    """
 
     ticket: U32
     directory: String
@@ -159,7 +197,14 @@ class PeerDirectoryContentsReply(Message):
 
 @message(PEER, 40)
 class PeerTransferRequest(Message):
-    """TODO."""
+    """A file is ready to be sent, or, in the old way, is wanted.
+
+    With ``direction`` 1 the uploader says that a queued file can start: ``ticket`` then names the
+    transfer in the :class:`PeerTransferReply` and at the start of the F connection, and ``filesize``
+    (bytes) must be there. With 0 an old client asks for a file; the size is then missing, or 0 from
+    Soulseek.NET, and the answer is to refuse with "Queued" and treat it as :class:`PeerTransferQueue`.
+    ``filename`` is a whole remote path. The size is taken as it is: nothing is mended here.
+    """
 
     direction: U32
     ticket: U32
@@ -169,7 +214,12 @@ class PeerTransferRequest(Message):
 
 @message(PEER, 41)
 class PeerTransferReply(Message):
-    """TODO."""
+    """Answer to :class:`PeerTransferRequest`: go ahead, or why not.
+
+    ``ticket`` is the request's. ``filesize`` (bytes) comes only when an old-style download is granted,
+    though Soulseek.NET adds it always. ``reason`` is a :class:`~soulmesh.wire.enums.TransferDenial`,
+    and may be missing from a refusal.
+    """
 
     ticket: U32
     allowed: Bool
@@ -179,21 +229,29 @@ class PeerTransferReply(Message):
 
 @message(PEER, 42, status="obsolete")
 class PeerUploadPlacehold(Message):
-    """TODO."""
+    """Kept a place for an upload in old clients. Nobody sends it now."""
 
     filename: String
 
 
 @message(PEER, 43)
 class PeerTransferQueue(Message):
-    """TODO."""
+    """Asks the receiver to upload a file to us when our turn comes.
+
+    ``filename`` is the remote path in exactly the bytes in which it was advertised, Latin-1 included.
+    Nothing comes back if it is accepted: a :class:`PeerTransferRequest` follows in its time. If it is
+    refused, :class:`PeerTransferQueueFailed` says why.
+    """
 
     filename: String
 
 
 @message(PEER, 44)
 class PeerPlaceInQueueReply(Message):
-    """TODO."""
+    """Where an upload stands in the queue; answer to :class:`PeerPlaceInQueueRequest`.
+
+    ``place`` counts from 1: the next to start. aioslsk says 0 for a file that is not queued.
+    """
 
     filename: String
     place: U32
@@ -201,35 +259,39 @@ class PeerPlaceInQueueReply(Message):
 
 @message(PEER, 46)
 class PeerUploadFailed(Message):
-    """TODO."""
+    """The sender has broken off its upload of this file. The downloader may queue it again."""
 
     filename: String
 
 
 @message(PEER, 47, status="obsolete")
 class PeerExactFileSearchRequest(Message):
-    """TODO."""
+    """A search for one exact file, asked directly. Layout unknown."""
 
     payload: Raw
 
 
 @message(PEER, 48, status="obsolete")
 class PeerQueuedDownloads(Message):
-    """TODO."""
+    """Something about queued downloads in old clients. Layout unknown."""
 
     payload: Raw
 
 
 @message(PEER, 49, status="obsolete")
 class PeerIndirectFileSearchRequest(Message):
-    """TODO."""
+    """A kind of search in old clients, obsolete. Layout unknown."""
 
     payload: Raw
 
 
 @message(PEER, 50)
 class PeerTransferQueueFailed(Message):
-    """TODO."""
+    """A file will not be uploaded: it was not queued, or was taken out of the queue.
+
+    Answer to :class:`PeerTransferQueue`, or sent later. ``reason`` is a
+    :class:`~soulmesh.wire.enums.TransferDenial` or any other text, made to be shown.
+    """
 
     filename: String
     reason: String
@@ -237,18 +299,18 @@ class PeerTransferQueueFailed(Message):
 
 @message(PEER, 51)
 class PeerPlaceInQueueRequest(Message):
-    """TODO."""
+    """Asks for the place of a file in the receiver's queue; answered by :class:`PeerPlaceInQueueReply`."""
 
     filename: String
 
 
 @message(PEER, 52, status="deprecated")
 class PeerUploadQueueNotification(Message):
-    """TODO."""
+    """Soulseek NS says that it will upload something nobody asked for; PeerTransferRequest follows."""
 
 
 @message(PEER, 12547, status="unverified")
 class PeerUnknown12547(Message):
-    """TODO."""
+    """A number in the list of Nicotine+, without layout or purpose. Skip it."""
 
     payload: Raw

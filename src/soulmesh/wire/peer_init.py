@@ -12,14 +12,26 @@ __all__ = ["PeerInit", "PeerPierceFirewall"]
 
 @message(PEER_INIT, 0)
 class PeerPierceFirewall(Message):
-    """TODO."""
+    """First message of a connection that the receiver asked for with ConnectToPeer.
+
+    Sent by whoever got that request and could connect; nothing comes back. ``ticket`` repeats the one
+    of the request and is all there is to recognise it by: the kind of connection follows from what was
+    asked. An unknown ticket closes the connection.
+    """
 
     ticket: U32
 
 
 @message(PEER_INIT, 1)
 class PeerInit(Message):
-    """TODO."""
+    """First message of a connection made without being asked: who connects, and what for.
+
+    Sent by the side that dials; nothing comes back, and what follows already belongs to the new kind of
+    connection. ``username`` is the sender, ``connection_type`` a
+    :class:`~soulmesh.wire.enums.ConnectionType`. ``ticket`` has lost its use (once it matched
+    SendConnectTicket): write 0 and do not check it. It is missing in some programs and eight bytes long
+    in others.
+    """
 
     username: String
     connection_type: String

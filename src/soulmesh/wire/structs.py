@@ -20,7 +20,13 @@ __all__ = [
 
 @struct
 class UserStats(Struct):
-    """TODO."""
+    """What the server counts about one user. Always 20 bytes.
+
+    ``avg_speed`` is the average upload speed in bytes per second, formed by the server from the reports
+    in SendUploadSpeed; the last two count what is shared. ``uploads`` counts finished uploads. It fills
+    64 bits, but only the lower 32 were ever seen in use, and Nicotine+ and Soulfind read the upper half
+    as a field of its own: write it as 0.
+    """
 
     avg_speed: U32
     uploads: U64
@@ -30,7 +36,11 @@ class UserStats(Struct):
 
 @struct
 class Attribute(Struct):
-    """TODO."""
+    """One number about a file.
+
+    ``key`` is a :class:`~soulmesh.wire.enums.FileAttribute` and decides the unit of ``value`` (kbit/s,
+    seconds, Hz, bits). Unknown keys are kept.
+    """
 
     key: U32
     value: U32
@@ -38,7 +48,14 @@ class Attribute(Struct):
 
 @struct
 class FileData(Struct):
-    """TODO."""
+    """One file, in a search reply or in a folder listing.
+
+    ``filename`` is a whole remote path in search replies and a bare name inside a
+    :class:`DirectoryData`. ``filesize`` is in bytes; what Soulseek NS makes of files above 2 GiB (upper
+    half all ones) is mended on reading. ``unknown`` opens every file and is always 1: write that and do
+    not look at it. ``extension`` has no dot and is empty in most programs of today; Soulseek NS shows
+    no attributes unless it says "mp3". ``attributes`` may be empty.
+    """
 
     unknown: U8
     filename: String
@@ -49,7 +66,11 @@ class FileData(Struct):
 
 @struct
 class DirectoryData(Struct):
-    """TODO."""
+    """One folder, with the files that lie directly in it.
+
+    ``name`` is the remote path with backslashes. Folders inside come as entries of their own, those
+    without files too.
+    """
 
     name: String
     files: Array[FileData]
@@ -57,7 +78,10 @@ class DirectoryData(Struct):
 
 @struct
 class Recommendation(Struct):
-    """TODO."""
+    """One interest and what the server thinks of it for us.
+
+    ``score`` has a sign: below zero it is something to keep away from.
+    """
 
     recommendation: String
     score: I32
@@ -65,7 +89,10 @@ class Recommendation(Struct):
 
 @struct
 class SimilarUser(Struct):
-    """TODO."""
+    """A user whose interests overlap with ours.
+
+    ``score`` grows with the overlap: a count of common interests, or a weight made of it.
+    """
 
     username: String
     score: U32
@@ -73,7 +100,7 @@ class SimilarUser(Struct):
 
 @struct
 class RoomTicker(Struct):
-    """TODO."""
+    """What one user has pinned to the wall of a room."""
 
     username: String
     ticker: String
@@ -81,7 +108,10 @@ class RoomTicker(Struct):
 
 @struct
 class PotentialParent(Struct):
-    """TODO."""
+    """A user who would take us as a child in the search tree.
+
+    ``port`` is the clear listening port: D connections are never obfuscated beyond their first message.
+    """
 
     username: String
     ip: IPv4
@@ -90,7 +120,7 @@ class PotentialParent(Struct):
 
 @struct
 class RelatedSearch(Struct):
-    """TODO."""
+    """A query that others made next to ours. ``score`` ranks it, on a scale nobody has described."""
 
     term: String
     score: U32
