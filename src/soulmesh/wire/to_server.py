@@ -88,7 +88,13 @@ __all__ = [
 
 @message(TO_SERVER, 1)
 class Login(Message):
-    """TODO."""
+    """Who we are; the first message on a connection to the server, which answers ``to_client.Login``.
+
+    ``username`` may have 30 printable ASCII characters on the official server. ``password`` travels as
+    it is. ``md5hash`` is the MD5 of name and password joined, 32 lowercase hexadecimal digits; no
+    server is known to check it. ``client_version`` says which program we are, ``minor_version`` is its
+    own number and must not be 0. Clients up to version 149 stop after ``client_version``, Museek+ too.
+    """
 
     username: String
     password: String
@@ -99,7 +105,12 @@ class Login(Message):
 
 @message(TO_SERVER, 2)
 class SetListenPort(Message):
-    """TODO."""
+    """The ports on which we take connections from other users. No answer.
+
+    ``obfuscation_type`` is an :class:`~soulmesh.wire.enums.ObfuscationType`, ``obfuscated_port`` 0 when
+    there is none. Nicotine+ and Soulseek.NET send ``port`` alone, which means the same as 0 and 0.
+    aioslsk takes ``obfuscation_type`` for a number of ports; only 0 and 1 occur.
+    """
 
     port: U32
     obfuscation_type: Annotated[U32 | None, LATE] = None
@@ -108,49 +119,52 @@ class SetListenPort(Message):
 
 @message(TO_SERVER, 3)
 class GetPeerAddress(Message):
-    """TODO."""
+    """Asks where a user can be reached; answered by ``to_client.GetPeerAddress``."""
 
     username: String
 
 
 @message(TO_SERVER, 5)
 class AddUser(Message):
-    """TODO."""
+    """Begins to watch a user; answered by ``to_client.AddUser``.
+
+    From then on each change comes as GetUserStatus (and GetUserStats), until :class:`RemoveUser`.
+    """
 
     username: String
 
 
 @message(TO_SERVER, 6)
 class RemoveUser(Message):
-    """TODO."""
+    """Ends watching a user. No answer."""
 
     username: String
 
 
 @message(TO_SERVER, 7)
 class GetUserStatus(Message):
-    """TODO."""
+    """Asks whether a user is there; answered by ``to_client.GetUserStatus``."""
 
     username: String
 
 
 @message(TO_SERVER, 11, status="obsolete")
 class IgnoreUser(Message):
-    """TODO."""
+    """Told the server that we ignore a user, who was told in turn."""
 
     username: String
 
 
 @message(TO_SERVER, 12, status="obsolete")
 class UnignoreUser(Message):
-    """TODO."""
+    """Took an :class:`IgnoreUser` back."""
 
     username: String
 
 
 @message(TO_SERVER, 13)
 class RoomChatMessage(Message):
-    """TODO."""
+    """We say something in a room that we are in. Everybody there hears it, and so do we."""
 
     room: String
     message: String
@@ -158,7 +172,11 @@ class RoomChatMessage(Message):
 
 @message(TO_SERVER, 14)
 class JoinRoom(Message):
-    """TODO."""
+    """Enters a room, or makes it; answered by ``to_client.JoinRoom``, or by CannotCreateRoom.
+
+    ``is_private`` is 1 to make a private room, four bytes wide although it says yes or no; missing
+    means 0. It decides only when the room does not exist yet.
+    """
 
     room: String
     is_private: Annotated[U32 | None, LATE] = None
@@ -166,14 +184,20 @@ class JoinRoom(Message):
 
 @message(TO_SERVER, 15)
 class LeaveRoom(Message):
-    """TODO."""
+    """Leaves a room; answered by ``to_client.LeaveRoom``."""
 
     room: String
 
 
 @message(TO_SERVER, 18)
 class ConnectToPeer(Message):
-    """TODO."""
+    """Asks a user, through the server, to connect to us, when we cannot (or besides trying to) reach them.
+
+    The user gets ``to_client.ConnectToPeer`` and connects with PeerPierceFirewall, or sends
+    CannotConnect. ``ticket`` is ours and comes back in either. ``connection_type`` is a
+    :class:`~soulmesh.wire.enums.ConnectionType`: nobody repeats it later, so remember it with the
+    ticket.
+    """
 
     ticket: U32
     username: String
@@ -182,7 +206,7 @@ class ConnectToPeer(Message):
 
 @message(TO_SERVER, 22)
 class PrivateChatMessage(Message):
-    """TODO."""
+    """A private message to one user. An absent user gets it at the next login."""
 
     username: String
     message: String
@@ -190,14 +214,17 @@ class PrivateChatMessage(Message):
 
 @message(TO_SERVER, 23)
 class PrivateChatMessageAck(Message):
-    """TODO."""
+    """A private message has arrived; without this the server sends it again at each login.
+
+    ``chat_id`` is the one in ``to_client.PrivateChatMessage``.
+    """
 
     chat_id: U32
 
 
 @message(TO_SERVER, 25, status="obsolete")
 class FileSearchRoom(Message):
-    """TODO."""
+    """Search in a room, when rooms still had numbers. :class:`RoomSearch` replaced it."""
 
     ticket: U32
     room_id: U32
@@ -206,7 +233,10 @@ class FileSearchRoom(Message):
 
 @message(TO_SERVER, 26)
 class FileSearch(Message):
-    """TODO."""
+    """Searches everybody. The server passes it on through the distributed tree.
+
+    ``ticket`` is ours; whoever has something answers with PeerSearchReply, which repeats it.
+    """
 
     ticket: U32
     query: String
@@ -214,19 +244,23 @@ class FileSearch(Message):
 
 @message(TO_SERVER, 28)
 class SetStatus(Message):
-    """TODO."""
+    """Our presence, told to those who watch us or share a room with us as GetUserStatus.
+
+    ``status`` is a :class:`~soulmesh.wire.enums.UserStatus`, of which a client sends only away (1) and
+    online (2).
+    """
 
     status: U32
 
 
 @message(TO_SERVER, 32)
 class Ping(Message):
-    """TODO."""
+    """Keeps the connection alive, every few minutes. The servers of today do not answer."""
 
 
 @message(TO_SERVER, 33, status="obsolete")
 class SendConnectTicket(Message):
-    """TODO."""
+    """Announced the ticket of a PeerInit to a user, through the server, so that they could check it."""
 
     username: String
     ticket: U32
@@ -234,7 +268,7 @@ class SendConnectTicket(Message):
 
 @message(TO_SERVER, 34, status="obsolete")
 class SendDownloadSpeed(Message):
-    """TODO."""
+    """Told how fast a download from a user was (bytes per second). :class:`SendUploadSpeed` replaced it."""
 
     username: String
     speed: U32
@@ -242,7 +276,10 @@ class SendDownloadSpeed(Message):
 
 @message(TO_SERVER, 35)
 class SharedFoldersFiles(Message):
-    """TODO."""
+    """How much we share; sent after login and when it has changed. No answer.
+
+    Room mates are told with GetUserStats. Folders come first here, files first in UserStats.
+    """
 
     shared_folder_count: U32
     shared_file_count: U32
@@ -250,21 +287,24 @@ class SharedFoldersFiles(Message):
 
 @message(TO_SERVER, 36)
 class GetUserStats(Message):
-    """TODO."""
+    """Asks for the numbers of a user; answered by ``to_client.GetUserStats``."""
 
     username: String
 
 
 @message(TO_SERVER, 40, status="obsolete")
 class UploadSlotsFull(Message):
-    """TODO."""
+    """Told our rooms whether all our upload slots were taken (1) or not (0)."""
 
     slots_full: U32
 
 
 @message(TO_SERVER, 42)
 class UserSearch(Message):
-    """TODO."""
+    """Searches the files of one user, who gets it as ``to_client.FileSearch``.
+
+    ``username`` is whose files to search, ``ticket`` ours; the answer is a PeerSearchReply.
+    """
 
     username: String
     ticket: U32
@@ -273,50 +313,53 @@ class UserSearch(Message):
 
 @message(TO_SERVER, 50, status="obsolete")
 class DeprecatedGetItemRecommendations(Message):
-    """TODO."""
+    """Asked for interests close to one. The server of today answers with none."""
 
     item: String
 
 
 @message(TO_SERVER, 51)
 class AddInterest(Message):
-    """TODO."""
+    """Something we like, kept by the server for its recommendations. No answer."""
 
     interest: String
 
 
 @message(TO_SERVER, 52)
 class RemoveInterest(Message):
-    """TODO."""
+    """Takes back an :class:`AddInterest`."""
 
     interest: String
 
 
 @message(TO_SERVER, 54)
 class GetRecommendations(Message):
-    """TODO."""
+    """Asks what we might like, given our interests; answered by ``to_client.GetRecommendations``."""
 
 
 @message(TO_SERVER, 55, status="obsolete")
 class GetInterests(Message):
-    """TODO."""
+    """Asked which interests the server had noted for us."""
 
 
 @message(TO_SERVER, 56)
 class GetGlobalRecommendations(Message):
-    """TODO."""
+    """Asks what everybody likes; answered by ``to_client.GetGlobalRecommendations``."""
 
 
 @message(TO_SERVER, 57)
 class GetUserInterests(Message):
-    """TODO."""
+    """Asks what a user likes and dislikes; answered by ``to_client.GetUserInterests``."""
 
     username: String
 
 
 @message(TO_SERVER, 58, status="obsolete")
 class ExecuteCommand(Message):
-    """TODO."""
+    """A command for the server, from accounts with the right to give one.
+
+    ``command_type`` was always "admin"; ``arguments`` begin with the name of the command.
+    """
 
     command_type: String
     arguments: Array[String]
@@ -324,7 +367,7 @@ class ExecuteCommand(Message):
 
 @message(TO_SERVER, 59, status="obsolete")
 class PlaceInLineRequest(Message):
-    """TODO."""
+    """Asked a user for our place in their queue, through the server. PeerPlaceInQueueRequest replaced it."""
 
     username: String
     ticket: U32
@@ -332,7 +375,7 @@ class PlaceInLineRequest(Message):
 
 @message(TO_SERVER, 60, status="obsolete")
 class PlaceInLineResponse(Message):
-    """TODO."""
+    """Answered a PlaceInLineRequest from ``username``, through the server."""
 
     username: String
     ticket: U32
@@ -341,12 +384,16 @@ class PlaceInLineResponse(Message):
 
 @message(TO_SERVER, 64)
 class RoomList(Message):
-    """TODO."""
+    """Asks for all rooms; answered by ``to_client.RoomList``."""
 
 
 @message(TO_SERVER, 65, status="obsolete")
 class ExactFileSearch(Message):
-    """TODO."""
+    """Searched for other sources of one exact file. It gets no answer now.
+
+    ``pathname`` may be empty, but must be there. ``filesize`` is in bytes; nobody knows how
+    ``checksum`` was formed: it is sent as 0, and ``unknown`` too.
+    """
 
     ticket: U32
     filename: String
@@ -358,12 +405,12 @@ class ExactFileSearch(Message):
 
 @message(TO_SERVER, 67, status="obsolete")
 class GetUserList(Message):
-    """TODO."""
+    """Asked for everybody who is online."""
 
 
 @message(TO_SERVER, 68, status="obsolete")
 class TunneledMessage(Message):
-    """TODO."""
+    """Carried a message to a user through the server. ``code`` said what kind of message it was."""
 
     username: String
     ticket: U32
@@ -373,38 +420,45 @@ class TunneledMessage(Message):
 
 @message(TO_SERVER, 71)
 class ToggleParentSearch(Message):
-    """TODO."""
+    """Whether we want candidates for a parent, which then come as PotentialParents.
+
+    True when we have no parent, false as soon as we have one. Other programs name it "have no parent":
+    the same bytes.
+    """
 
     enable: Bool
 
 
 @message(TO_SERVER, 73, status="deprecated")
 class ParentIP(Message):
-    """TODO."""
+    """The address of our parent. Only Soulseek NS sends it."""
 
     ip: IPv4
 
 
 @message(TO_SERVER, 80, status="obsolete")
 class Unknown80(Message):
-    """TODO."""
+    """Opened the second connection of the oldest clients to the server; DistributedInit followed."""
 
 
 @message(TO_SERVER, 92)
 class CheckPrivileges(Message):
-    """TODO."""
+    """Asks how much longer we have privileges; answered by ``to_client.CheckPrivileges``."""
 
 
 @message(TO_SERVER, 100)
 class AcceptChildren(Message):
-    """TODO."""
+    """Whether we take children in the distributed tree, and so may be named to others in PotentialParents."""
 
     accept: Bool
 
 
 @message(TO_SERVER, 103)
 class WishlistSearch(Message):
-    """TODO."""
+    """A search that is kept and repeated, one per WishlistInterval.
+
+    Travels and is answered like :class:`FileSearch`.
+    """
 
     ticket: U32
     query: String
@@ -412,26 +466,29 @@ class WishlistSearch(Message):
 
 @message(TO_SERVER, 110)
 class GetSimilarUsers(Message):
-    """TODO."""
+    """Asks who likes what we like; answered by ``to_client.GetSimilarUsers``."""
 
 
 @message(TO_SERVER, 111)
 class GetItemRecommendations(Message):
-    """TODO."""
+    """Asks what people like who like ``item``; answered by ``to_client.GetItemRecommendations``."""
 
     item: String
 
 
 @message(TO_SERVER, 112)
 class GetItemSimilarUsers(Message):
-    """TODO."""
+    """Asks who likes ``item``; answered by ``to_client.GetItemSimilarUsers``."""
 
     item: String
 
 
 @message(TO_SERVER, 116)
 class SetRoomTicker(Message):
-    """TODO."""
+    """Pins a text to the wall of a room, in place of our last one; an empty text takes it down.
+
+    Everybody in the room is told with RoomTickerAdded or RoomTickerRemoved.
+    """
 
     room: String
     ticker: String
@@ -439,21 +496,24 @@ class SetRoomTicker(Message):
 
 @message(TO_SERVER, 117)
 class AddHatedInterest(Message):
-    """TODO."""
+    """Something we dislike, kept by the server for its recommendations. No answer."""
 
     hated_interest: String
 
 
 @message(TO_SERVER, 118)
 class RemoveHatedInterest(Message):
-    """TODO."""
+    """Takes back an :class:`AddHatedInterest`."""
 
     hated_interest: String
 
 
 @message(TO_SERVER, 120)
 class RoomSearch(Message):
-    """TODO."""
+    """Searches the files of everybody in a room; each of them gets it as ``to_client.FileSearch``.
+
+    ``ticket`` is ours; the answers are PeerSearchReply.
+    """
 
     room: String
     ticket: U32
@@ -462,21 +522,28 @@ class RoomSearch(Message):
 
 @message(TO_SERVER, 121)
 class SendUploadSpeed(Message):
-    """TODO."""
+    """How fast an upload went that has just ended. No answer.
+
+    ``speed`` is in bytes per second. The server adds it to our average and counts one more upload,
+    which others see in UserStats.
+    """
 
     speed: U32
 
 
 @message(TO_SERVER, 122, status="deprecated")
 class GetUserPrivileges(Message):
-    """TODO."""
+    """Asks whether a user has privileges; answered by ``to_client.GetUserPrivileges``.
+
+    GetUserStatus says it too, so nobody needs this now.
+    """
 
     username: String
 
 
 @message(TO_SERVER, 123)
 class GiveUserPrivileges(Message):
-    """TODO."""
+    """Gives away some of our privileges: so many days to that user."""
 
     username: String
     days: U32
@@ -484,7 +551,10 @@ class GiveUserPrivileges(Message):
 
 @message(TO_SERVER, 124, status="deprecated")
 class PrivilegesNotification(Message):
-    """TODO."""
+    """Tells a user about privileges given to them.
+
+    aioslsk and Soulfind know it in this direction, Soulseek.NET in the other, Nicotine+ in both.
+    """
 
     notification_id: U32
     username: String
@@ -492,35 +562,47 @@ class PrivilegesNotification(Message):
 
 @message(TO_SERVER, 125, status="deprecated")
 class PrivilegesNotificationAck(Message):
-    """TODO."""
+    """A PrivilegesNotification has arrived.
+
+    aioslsk and Soulseek.NET know it in this direction, Museek+ and Soulfind in the other.
+    """
 
     notification_id: U32
 
 
 @message(TO_SERVER, 126)
 class BranchLevel(Message):
-    """TODO."""
+    """How far we are from the root of our branch: 0 when we have no parent. Sent whenever it changes.
+
+    Soulfind reads ``level`` with a sign: a value from 2^31 on makes no sense and is refused.
+    """
 
     level: U32
 
 
 @message(TO_SERVER, 127)
 class BranchRoot(Message):
-    """TODO."""
+    """The name of the root of our branch, our own without a parent. Sent whenever it changes."""
 
     username: String
 
 
 @message(TO_SERVER, 129, status="obsolete")
 class ChildDepth(Message):
-    """TODO."""
+    """How many levels hang below us. Without effect today.
+
+    SoulseekQt writes one byte where all others write four; both are read.
+    """
 
     depth: Annotated[U32, Short("B")]
 
 
 @message(TO_SERVER, 134)
 class PrivateRoomGrantMembership(Message):
-    """TODO."""
+    """Takes a user into a private room of ours; the members are told with the same message.
+
+    Owners and operators may. The user must have allowed it with :class:`TogglePrivateRoomInvites`.
+    """
 
     room: String
     username: String
@@ -528,7 +610,10 @@ class PrivateRoomGrantMembership(Message):
 
 @message(TO_SERVER, 135)
 class PrivateRoomRevokeMembership(Message):
-    """TODO."""
+    """Puts a member out of a private room; the members are told with the same message.
+
+    Owners may do it to anybody, operators to members.
+    """
 
     room: String
     username: String
@@ -536,42 +621,45 @@ class PrivateRoomRevokeMembership(Message):
 
 @message(TO_SERVER, 136)
 class PrivateRoomDropMembership(Message):
-    """TODO."""
+    """Leaves a private room for good. An owner cannot: see :class:`PrivateRoomDropOwnership`.
+
+    Answered by PrivateRoomMembershipRevoked.
+    """
 
     room: String
 
 
 @message(TO_SERVER, 137)
 class PrivateRoomDropOwnership(Message):
-    """TODO."""
+    """Gives up a private room of ours, which ends it for all its members."""
 
     room: String
 
 
 @message(TO_SERVER, 138, status="obsolete")
 class PrivateRoomUnknown138(Message):
-    """TODO."""
+    """Something about a private room; nobody knows what."""
 
     room: String
 
 
 @message(TO_SERVER, 141)
 class TogglePrivateRoomInvites(Message):
-    """TODO."""
+    """Whether others may take us into their private rooms; the server confirms with the same code."""
 
     enable: Bool
 
 
 @message(TO_SERVER, 142)
 class NewPassword(Message):
-    """TODO."""
+    """Changes our password, which travels as it is; answered by ``to_client.NewPassword``."""
 
     password: String
 
 
 @message(TO_SERVER, 143)
 class PrivateRoomGrantOperator(Message):
-    """TODO."""
+    """Makes a member an operator of our private room; the members are told with the same message."""
 
     room: String
     username: String
@@ -579,7 +667,7 @@ class PrivateRoomGrantOperator(Message):
 
 @message(TO_SERVER, 144)
 class PrivateRoomRevokeOperator(Message):
-    """TODO."""
+    """Makes an operator of our private room a plain member again; the members hear it too."""
 
     room: String
     username: String
@@ -587,21 +675,21 @@ class PrivateRoomRevokeOperator(Message):
 
 @message(TO_SERVER, 146, status="unverified")
 class PrivateRoomOperatorRevoked(Message):
-    """TODO."""
+    """Nicotine+ can write this to the server; no server is known to care."""
 
     room: String
 
 
 @message(TO_SERVER, 147, status="unverified")
 class PrivateRoomDropOperator(Message):
-    """TODO."""
+    """Gives up being an operator. Only Soulfind knows it."""
 
     room: String
 
 
 @message(TO_SERVER, 149)
 class PrivateChatMessageUsers(Message):
-    """TODO."""
+    """One private message to many users. It reaches those among them who watch us with AddUser."""
 
     usernames: Array[String]
     message: String
@@ -609,24 +697,28 @@ class PrivateChatMessageUsers(Message):
 
 @message(TO_SERVER, 150)
 class EnablePublicChat(Message):
-    """TODO."""
+    """From now on we want to hear what is said in all public rooms, as PublicChatMessage."""
 
 
 @message(TO_SERVER, 151)
 class DisablePublicChat(Message):
-    """TODO."""
+    """Takes back :class:`EnablePublicChat`."""
 
 
 @message(TO_SERVER, 153, status="obsolete")
 class GetRelatedSearches(Message):
-    """TODO."""
+    """Asked which other queries go with one. The server of today answers with none."""
 
     query: String
 
 
 @message(TO_SERVER, 1001)
 class CannotConnect(Message):
-    """TODO."""
+    """We could not connect to the user who had asked us to with ConnectToPeer.
+
+    ``ticket`` is the one in that request, ``username`` who asked. Always send the name, but do not
+    count on it: Soulseek.NET may leave it out.
+    """
 
     ticket: U32
     username: Annotated[String | None, LATE] = None
