@@ -1,0 +1,167 @@
+"""The real network: TCP and UDP by asyncio, with errors that people can read."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import TypeVar
+
+from soulmesh.net.errors import InterfaceMissing, dial_error, listen_error
+
+__all__ = ["TcpListener", "TcpNetwork"]
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+BACKLOG = 1024
+"""Connections the system keeps waiting for us to accept."""
+
+# A peer behind a home router that forgot us never says goodbye: ask after two
+# minutes of silence, and give up after two more.
+_KEEPALIVE = (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
+
+# The first address of a name may be IPv6 that leads nowhere: try the next one
+# after this many seconds without giving up on the first (RFC 8305).
+_NEXT_ADDRESS_AFTER = 0.25
+
+_EVERY_ADDRESS = {"", "0.0.0.0"}
+
+
+class TcpListener:
+    """A listening TCP socket."""
+
+    def __init__(self, server: asyncio.Server, host: str, port: int) -> None:
+        self._server = server
+        self.host = host
+        self.port = port
+
+    def close(self) -> None:
+        """Accept no more. Connections already accepted go on."""
+        self._server.close()
+
+
+class TcpNetwork:
+    """TCP by the running asyncio loop.
+
+    ``local_address`` is the address that calls leave from unless one is given
+    at the call. ``interface`` binds everything, calls and listening ports, to
+    one network interface (Linux): when a VPN goes down nothing leaves by
+    another way, calls fail with :class:`~soulmesh.net.errors.InterfaceMissing`.
+    """
+
+    def __init__(self, *, local_address: str | None = None, interface: str | None = None) -> None:
+        self.local_address = local_address
+        self.interface = interface
+
+    async def connect(
+        self, factory: Callable[[], P], host: str, port: int, *, local_address: str | None = None
+    ) -> tuple[asyncio.Transport, P]:
+        """See :meth:`soulmesh.net.world.Network.connect`."""
+        loop = asyncio.get_running_loop()
+        local = local_address or self.local_address
+        try:
+            if self.interface is not None:
+                sock = await self._dial_by_interface(loop, host, port, local)
+                try:
+                    transport, protocol = await loop.create_connection(factory, sock=sock)
+                except BaseException:
+                    sock.close()
+                    raise
+            else:
+                transport, protocol = await loop.create_connection(
+                    factory,
+                    host,
+                    port,
+                    local_addr=(local, 0) if local else None,
+                    happy_eyeballs_delay=_NEXT_ADDRESS_AFTER,
+                )
+        except OSError as error:
+            raise dial_error(error, host, port, local) from error
+        _keep_alive(transport.get_extra_info("socket"))
+        return transport, protocol
+
+    async def listen(self, factory: Callable[[], asyncio.BaseProtocol], host: str, port: int) -> TcpListener:
+        """See :meth:`soulmesh.net.world.Network.listen`."""
+        loop = asyncio.get_running_loop()
+        bind_to = "0.0.0.0" if host in _EVERY_ADDRESS else host
+        try:
+            if self.interface is not None:
+                sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                try:
+                    self._bind_to_interface(sock)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    sock.setblocking(False)
+                    sock.bind((bind_to, port))
+                    server = await loop.create_server(factory, sock=sock, backlog=BACKLOG)
+                except BaseException:
+                    sock.close()
+                    raise
+            else:
+                server = await loop.create_server(factory, bind_to, port, backlog=BACKLOG, reuse_address=True)
+        except OSError as error:
+            raise listen_error(error, bind_to, port) from error
+        for listening in server.sockets:
+            # Linux hands these options on to accepted sockets.
+            _keep_alive(listening)
+        name = server.sockets[0].getsockname()
+        return TcpListener(server, name[0], name[1])
+
+    async def open_datagrams(
+        self, factory: Callable[[], asyncio.DatagramProtocol], host: str, port: int
+    ) -> asyncio.DatagramTransport:
+        """See :meth:`soulmesh.net.world.Datagrams.open_datagrams`."""
+        loop = asyncio.get_running_loop()
+        try:
+            transport, _ = await loop.create_datagram_endpoint(
+                factory,
+                remote_addr=(host, port),
+                local_addr=(self.local_address, 0) if self.local_address else None,
+            )
+        except OSError as error:
+            raise dial_error(error, host, port, self.local_address) from error
+        return transport
+
+    async def _dial_by_interface(
+        self, loop: asyncio.AbstractEventLoop, host: str, port: int, local: str | None
+    ) -> socket.socket:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        last: OSError | None = None
+        for family, kind, protocol, _, address in found:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                self._bind_to_interface(sock)
+                sock.setblocking(False)
+                if local is not None:
+                    sock.bind((local, 0))
+                await loop.sock_connect(sock, address)
+            except OSError as error:
+                sock.close()
+                last = error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        assert last is not None, "getaddrinfo returns at least one address, or raises"
+        raise last
+
+    def _bind_to_interface(self, sock: socket.socket) -> None:
+        assert self.interface is not None
+        option = getattr(socket, "SO_BINDTODEVICE", None)
+        if option is None:
+            raise InterfaceMissing(self.interface)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, option, self.interface.encode() + b"\0")
+        except OSError as error:
+            raise InterfaceMissing(self.interface) from error
+
+
+def _keep_alive(sock: socket.socket | None) -> None:
+    if sock is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for name, value in _KEEPALIVE:
+        option = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -1,0 +1,37 @@
+"""Running a coroutine as a test: in virtual time, or on a real loop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+from soulmesh.sim.loop import run_virtual
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def virtual(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Run the test on a :class:`~soulmesh.sim.loop.VirtualLoop`: no test that waits takes any time."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run_virtual(test(*args, **kwargs))
+
+    return run
+
+
+def real(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Run the test on a real asyncio loop, for real sockets, files and processes; no longer than 20 s."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        async def bounded() -> T:
+            async with asyncio.timeout(20):
+                return await test(*args, **kwargs)
+
+        return asyncio.run(bounded())
+
+    return run
