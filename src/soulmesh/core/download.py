@@ -1,0 +1,339 @@
+"""One download: what was said to the peer, what is expected, and what to do when it does not come.
+
+flows.rst, "Downloads". Times in seconds; ``jitter`` (0 to 1) is drawn by the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from soulmesh.core.retry import CANCELLED, COMPLETE, RetryClass, RetryPolicy, classify
+from soulmesh.core.transfer import DOWNLOAD, Effect, Event, Machine, State, effects
+
+__all__ = [
+    "Accept",
+    "Ask",
+    "AskPlace",
+    "Download",
+    "DropLink",
+    "Keep",
+    "Refuse",
+    "TicketNotExpected",
+]
+
+ASK_WITHIN = 90.0
+"""Opening a link directly or indirectly has its own limits; this is the belt to their braces."""
+PLACE_AFTER = 60.0  # flows.rst: "If after 60s the ticket is not handled"
+PLACE_EVERY = 300.0  # conventions.md, "Etiquette": not faster than every 5 minutes
+ASK_AGAIN_AFTER = 6 * 3600.0
+"""A queued request is repeated after so long: a peer that was restarted unseen has forgotten it."""
+LINK_WITHIN = 90.0
+"""The peer may have to try directly and then ask the server, with 30 s for each, and it may be busy."""
+FIRST_BYTE_WITHIN = 90.0
+SILENCE = 120.0
+PROGRESS_FORGIVES = 1 << 20
+"""So many bytes in one attempt show that the source works: failures are counted anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Effect):
+    """Send PeerTransferQueue."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskPlace(Effect):
+    """Send PeerPlaceInQueueRequest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept(Effect):
+    """Send PeerTransferReply with ``allowed`` set, and expect the ticket on an F link."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse(Effect):
+    """Send PeerTransferReply without ``allowed``."""
+
+    ticket: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropLink(Effect):
+    """Close the F link if there is one, and forget the ticket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep(Effect):
+    """Move the file to its place."""
+
+
+class TicketNotExpected(Exception):
+    """An F link came for a download that expects none."""
+
+
+class Download(Machine):
+    """The machine of one download."""
+
+    table = DOWNLOAD
+    direction = "download"
+    __slots__ = (
+        "_ask_again_at",
+        "_place_at",
+        "place",
+        "policy",
+        "received",
+        "size",
+        "started_at_byte",
+        "ticket",
+    )
+
+    def __init__(self, *, size: int | None = None, policy: RetryPolicy | None = None) -> None:
+        super().__init__(State.PENDING)
+        self.policy = policy or RetryPolicy()
+        self.size = size
+        """Bytes, as the peer says; ``None`` before it said anything."""
+        self.received = 0
+        """Bytes that are safe on disk, from the start of the file."""
+        self.started_at_byte = 0
+        self.ticket: int | None = None
+        """The peer's ticket, while an F link is expected or there."""
+        self.place: int | None = None
+        self._place_at: float | None = None
+        self._ask_again_at: float | None = None
+
+    # Our own steps.
+
+    def begin(self, now: float) -> list[Effect]:
+        """It is its turn: ask the peer for the file."""
+        moved = self._move(Event.BEGAN, now, deadline=now + ASK_WITHIN)
+        self.place = None
+        return effects(moved, Ask())
+
+    def asked(self, now: float) -> list[Effect]:
+        """The request is on its way."""
+        if self._stays(Event.ASKED):
+            return []
+        self._wait_in_queue(now)
+        return effects(self._move(Event.ASKED, now, deadline=self._queue_deadline()))
+
+    def linked(self, ticket: int, offset: int, now: float) -> list[Effect]:
+        """The F link with our ticket is there, and ``offset`` was sent over it.
+
+        Raises:
+            TicketNotExpected: no such ticket was accepted.
+        """
+        if self.state is not State.OFFERED or ticket != self.ticket:
+            raise TicketNotExpected
+        self.started_at_byte = offset
+        return effects(self._move(Event.LINKED, now, deadline=now + FIRST_BYTE_WITHIN, detail=str(offset)))
+
+    def progressed(self, received: int, now: float) -> list[Effect]:
+        """The first ``received`` bytes of the file are here."""
+        self.received = received
+        if received - self.started_at_byte >= PROGRESS_FORGIVES:
+            self.attempts = 0
+        if self.state is State.RUNNING:
+            self.deadline = now + SILENCE
+            return []
+        return effects(self._move(Event.MOVED_ON, now, deadline=now + SILENCE))
+
+    def completed(self, now: float) -> list[Effect]:
+        """The last byte is here."""
+        self.ticket = None
+        return effects(self._move(Event.ALL_RECEIVED, now), Keep())
+
+    def saved(self, now: float, local_path: str = "") -> list[Effect]:
+        """The file lies where it belongs."""
+        self.attempts = 0
+        return effects(self._move(Event.SAVED, now, detail=local_path))
+
+    # What the peer says.
+
+    def placed(self, place: int, now: float) -> list[Effect]:
+        """PeerPlaceInQueueReply, asked for or not."""
+        if self.state not in (State.ASKING, State.QUEUED):
+            self._move(Event.PLACED, now)
+            return []
+        changed = place != self.place
+        self.place = place
+        if self.state is State.ASKING:
+            self._wait_in_queue(now)
+        # A place that was pushed to us spares the next question.
+        self._place_at = now + PLACE_EVERY
+        moved = self._move(Event.PLACED, now, deadline=self._queue_deadline(), detail=str(place))
+        return effects(moved) if changed else []
+
+    def offered(self, ticket: int, size: int, now: float) -> list[Effect]:
+        """PeerTransferRequest: the peer is ready to upload."""
+        if self.state is State.FINISHED or self.state is State.SAVING:
+            return [Refuse(ticket, COMPLETE)]
+        if self.state in (State.PAUSED, State.CANCELLED, State.FAILED, State.NO_ROOM):
+            return [Refuse(ticket, CANCELLED)]
+        todo: list[Effect] = []
+        if self.state in (State.STARTING, State.RUNNING):
+            # The peer starts anew, so it lost the link that we still think alive.
+            todo.append(DropLink())
+        self.ticket = ticket
+        self.size = size
+        self.place = None
+        moved = self._move(Event.OFFERED, now, deadline=now + LINK_WITHIN, detail=str(size))
+        self.deadline = now + LINK_WITHIN
+        return [*todo, *effects(moved, Accept(ticket))]
+
+    def refused(self, reason: str, now: float, jitter: float = 0.0) -> list[Effect]:
+        """PeerTransferQueueFailed, or any other message that says no in words."""
+        retry_class = classify(reason)
+        if retry_class is RetryClass.QUEUED:
+            # Not a failure at all: the peer says that we are in the queue.
+            if self._stays(Event.REQUEUED) and self.state is not State.QUEUED:
+                return []
+            self.ticket = None
+            self._wait_in_queue(now)
+            return effects(self._move(Event.REQUEUED, now, deadline=self._queue_deadline()))
+        if retry_class is RetryClass.DONE:
+            retry_class = RetryClass.PERSON  # makes no sense from an uploader
+        return self._failed(retry_class, reason, now, jitter)
+
+    def upload_failed(self, now: float, jitter: float = 0.0) -> list[Effect]:
+        """PeerUploadFailed: the peer tried to upload and could not."""
+        if self.state in (State.PENDING, State.DELAYED, State.OFFLINE, State.NO_ROOM):
+            return []
+        return self._failed(RetryClass.LINK, "the peer could not upload", now, jitter)
+
+    # What goes wrong.
+
+    def lost(self, reason: str, now: float, jitter: float = 0.0) -> list[Effect]:
+        """No link could be opened, or it broke."""
+        return self._failed(RetryClass.LINK, reason, now, jitter)
+
+    def broken(self, reason: str, now: float, jitter: float = 0.0) -> list[Effect]:
+        """Our own disk failed."""
+        return self._failed(RetryClass.LOCAL, reason, now, jitter)
+
+    def differed(self, reason: str, now: float) -> list[Effect]:
+        """What is on disk is not the beginning of this file: it was put aside, start anew at once."""
+        self.received = 0
+        self.ticket = None
+        return effects(self._move(Event.RESTARTED, now, reason=reason), DropLink())
+
+    def disk_full(self, now: float) -> list[Effect]:
+        if self._stays(Event.DISK_FILLED):
+            return []
+        had_link = self.ticket is not None
+        self.ticket = None
+        moved = self._move(Event.DISK_FILLED, now, reason="the disk is full")
+        return effects(moved, DropLink()) if had_link else effects(moved)
+
+    def disk_has_room(self, now: float) -> list[Effect]:
+        if self._stays(Event.DISK_FREED):
+            return []
+        return effects(self._move(Event.DISK_FREED, now))
+
+    def peer_left(self, now: float) -> list[Effect]:
+        """The server says that the peer is offline."""
+        if self._stays(Event.PEER_LEFT):
+            return []
+        self.ticket = None
+        self.place = None
+        return effects(self._move(Event.PEER_LEFT, now, reason="the peer is offline"))
+
+    def peer_came(self, now: float) -> list[Effect]:
+        """The server says that the peer is there."""
+        if self._stays(Event.PEER_CAME):
+            return []
+        self.attempts = 0
+        return effects(self._move(Event.PEER_CAME, now))
+
+    # What people say.
+
+    def pause(self, now: float) -> list[Effect]:
+        return self._stop(Event.PAUSED, now, "paused")
+
+    def resume(self, now: float) -> list[Effect]:
+        return effects(self._move(Event.RESUMED, now))
+
+    def retry(self, now: float) -> list[Effect]:
+        """Try at once, whatever was said before."""
+        self.attempts = 0
+        return effects(self._move(Event.RETRIED, now))
+
+    def cancel(self, now: float) -> list[Effect]:
+        return self._stop(Event.CANCELLED, now, "cancelled")
+
+    def restore(self, now: float) -> list[Effect]:
+        """The program was started again: what was under way is asked for anew."""
+        self.ticket = None
+        self.place = None
+        if self._stays(Event.RESTORED):
+            return []
+        return effects(self._move(Event.RESTORED, now))
+
+    # Time.
+
+    def tick(self, now: float, jitter: float = 0.0) -> list[Effect]:
+        """Do what is due at :attr:`deadline`."""
+        if self.deadline is None or now < self.deadline:
+            return []
+        match self.state:
+            case State.DELAYED:
+                return effects(self._move(Event.DUE, now))
+            case State.QUEUED:
+                return self._queue_tick(now)
+            case State.ASKING:
+                return self.lost("no answer to our attempts to connect", now, jitter)
+            case State.OFFERED:
+                return self.lost("the peer offered the file but opened no connection for it", now, jitter)
+            case State.STARTING:
+                return self.lost("the peer sent nothing", now, jitter)
+            case State.RUNNING:
+                return self.lost("the peer stopped sending", now, jitter)
+        raise AssertionError(f"a deadline in state {self.state}")
+
+    # Within.
+
+    def _wait_in_queue(self, now: float) -> None:
+        self._place_at = now + PLACE_AFTER
+        self._ask_again_at = now + ASK_AGAIN_AFTER
+
+    def _queue_deadline(self) -> float:
+        assert self._place_at is not None
+        assert self._ask_again_at is not None
+        return min(self._place_at, self._ask_again_at)
+
+    def _queue_tick(self, now: float) -> list[Effect]:
+        assert self._ask_again_at is not None
+        todo: list[Effect] = []
+        self._place_at = now + PLACE_EVERY
+        if now >= self._ask_again_at:
+            self._ask_again_at = now + ASK_AGAIN_AFTER
+            todo.append(Ask())
+        todo.append(AskPlace())
+        self.deadline = self._queue_deadline()
+        return todo
+
+    def _failed(self, retry_class: RetryClass, reason: str, now: float, jitter: float) -> list[Effect]:
+        """Wait for the next try if there is one, else for a person."""
+        if self._stays(Event.GAVE_UP):
+            return []
+        had_link = self.ticket is not None
+        self.attempts += 1
+        delay = self.policy.delay(retry_class, self.attempts, jitter)
+        if delay is None:
+            moved = self._move(Event.GAVE_UP, now, reason=reason)
+        else:
+            moved = self._move(Event.PUT_OFF, now, reason=reason, deadline=now + delay)
+            self.deadline = now + delay
+            self.reason = reason
+        self.ticket = None
+        self.place = None
+        return effects(moved, DropLink()) if had_link else effects(moved)
+
+    def _stop(self, event: Event, now: float, reason: str) -> list[Effect]:
+        had_link = self.ticket is not None
+        moved = self._move(event, now, reason=reason)
+        self.ticket = None
+        self.place = None
+        return effects(moved, DropLink()) if had_link else effects(moved)
