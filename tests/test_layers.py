@@ -9,20 +9,24 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "soulmesh"
 
+# Beside the layers stand three modules that several of them share: the error tree (everybody), logging
+# (everybody who does IO), and the machinery of settings (those who have any).
 MAY_IMPORT = {
     "errors": set(),
+    "log": {"errors"},
+    "settings": {"errors"},
     "wire": {"errors"},
     "core": {"errors", "wire"},
-    "net": {"errors", "wire", "core"},
-    "client": {"errors", "wire", "core", "net"},
-    "server": {"errors", "wire", "core", "net"},
-    "daemon": {"errors", "wire", "core", "net", "client"},
-    "cli": {"errors", "wire", "core", "net", "client", "server", "daemon"},
-    "sim": {"errors", "wire", "core", "net", "client", "server", "daemon", "cli"},
+    "net": {"errors", "log", "wire", "core"},
+    "client": {"errors", "log", "settings", "wire", "core", "net"},
+    "server": {"errors", "log", "settings", "wire", "core", "net"},
+    "daemon": {"errors", "log", "settings", "wire", "core", "net", "client"},
+    "cli": {"errors", "log", "settings", "wire", "core", "net", "client", "server", "daemon"},
+    "sim": {"errors", "log", "settings", "wire", "core", "net", "client", "server", "daemon", "cli"},
 }
 
 # The package itself offers the client's names at the top: `import soulmesh`.
-MAY_IMPORT["__init__"] = {"errors", "wire", "core", "net", "client"}
+MAY_IMPORT["__init__"] = {"errors", "log", "wire", "core", "net", "client"}
 MAY_IMPORT["__main__"] = {"cli"}
 
 STANDARD_LIBRARY_ONLY = {"wire", "core"}

@@ -10,9 +10,12 @@
     ├── UsageError               our caller broke the contract
     │   └── EncodeError          a value that does not fit its field
     ├── ConfigError              a setting that is unknown or wrong
+    ├── NotFound                 what was asked for is not there: a user, a file, a room
+    ├── Refused                  the other side answered, and said no
     └── NetworkError             the network said no
 
-Errors carry their facts as fields and word themselves in ``__str__``.
+Errors carry their facts as fields and word themselves in ``__str__``. One that knows what its reader can
+do about it says so in ``hint``; the command line prints it beneath the error.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ __all__ = [
     "EncodeError",
     "FrameError",
     "NetworkError",
+    "NotFound",
     "ProtocolError",
+    "Refused",
     "SoulmeshError",
     "UsageError",
     "WireError",
@@ -32,6 +37,9 @@ __all__ = [
 
 class SoulmeshError(Exception):
     """The root of all errors raised by soulmesh."""
+
+    hint: str | None = None
+    """What the person in front of the screen can do about it, if the error knows."""
 
 
 class ProtocolError(SoulmeshError):
@@ -95,6 +103,19 @@ class EncodeError(UsageError):
 
 class ConfigError(SoulmeshError):
     """A setting is unknown, or its value is wrong."""
+
+    def __init__(self, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+class NotFound(SoulmeshError):
+    """What was asked for is not there: a user, a file, a room, an answer."""
+
+
+class Refused(SoulmeshError):
+    """The other side understood, and said no: a wrong password, a ban, a room that is not ours."""
 
 
 class NetworkError(SoulmeshError):

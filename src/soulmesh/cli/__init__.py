@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = ["main"]
 
 
-def main() -> None:
-    """Run the command line."""
-    from soulmesh.cli.app import app
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code (they are listed in :mod:`soulmesh.cli.run`)."""
+    import sys
 
-    app()
+    from soulmesh.cli.app import app
+    from soulmesh.cli.run import invoke
+
+    sys.exit(invoke(app, arguments))

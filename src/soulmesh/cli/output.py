@@ -1,0 +1,408 @@
+"""What commands print: tables and progress for people, JSON lines for machines.
+
+Results go to standard output, everything said about the work on the way (notes, progress, errors) to
+standard error, so that ``soulmesh search ... --json | jq`` sees results and nothing else.
+
+Names that come from the network are shown through :func:`clean`: a remote file name cannot move the cursor,
+recolour the terminal or turn the text around.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+__all__ = [
+    "Column",
+    "JsonOption",
+    "Output",
+    "Transfers",
+    "clean",
+    "duration",
+    "size",
+    "speed",
+]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+"""The type of a command's ``json`` parameter."""
+
+WIDE = 100_000
+"""The width of an output that is no terminal: nothing is cut."""
+
+
+# -- words for numbers ----------------------------------------------------------------------------------
+
+
+def size(count: float) -> str:
+    """Bytes for people: ``812 B``, ``4.3 MiB``."""
+    if count < 1024:
+        return f"{int(count)} B"
+    value = count / 1024
+    units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    while value >= 999.95 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return f"{value:.1f} {units[0]}"
+
+
+def speed(bytes_per_second: float) -> str:
+    """Bytes per second for people: ``1.2 MiB/s``."""
+    return f"{size(bytes_per_second)}/s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``0:07``, ``3:05``, ``1:02:03``, ``2d 04:00``."""
+    whole = round(max(0.0, seconds))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour:02}:{minute:02}"
+    if hours:
+        return f"{hours}:{minute:02}:{second:02}"
+    return f"{minute}:{second:02}"
+
+
+# Characters that turn the direction of the text around them: they can make "gpj.exe" read "exe.jpg".
+TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def clean(text: object, *, lines: bool = False) -> str:
+    """Text from somewhere else, safe to print: what would steer the terminal is shown as an escape.
+
+    ``lines`` lets line feeds stay, for texts such as a user's description.
+    """
+    shown = str(text)
+    if shown.isascii() and shown.isprintable():
+        return shown
+    return "".join(
+        character
+        if (lines and character == "\n")
+        or (unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") and character not in TURNING)
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in shown
+    )
+
+
+# -- tables ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: which field of a row it shows, and how."""
+
+    key: str
+    header: str
+    show: Callable[[Any], str] = str
+    """Turns the field into text; ``None`` is always shown as nothing."""
+    right: bool = False
+    """Numbers stand on the right."""
+    keep_end: bool = False
+    """When it has to be cut, cut the beginning: the end of a path says most."""
+    wide: bool = False
+    """This column gives way first, and takes what is left."""
+
+
+class _Fitted:
+    """One line of text that is cut to the width that is there, at the end or at the beginning."""
+
+    def __init__(self, text: str, *, keep_end: bool) -> None:
+        self.text = Text(text, no_wrap=True)
+        self.keep_end = keep_end
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        width = self.text.cell_len
+        return Measurement(min(8, width), width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.text.cell_len <= options.max_width:
+            yield self.text
+        elif not self.keep_end:
+            cut = self.text.copy()
+            cut.truncate(options.max_width, overflow="ellipsis")
+            yield cut
+        else:
+            plain = self.text.plain
+            while plain and Text(plain).cell_len > options.max_width - 1:
+                plain = plain[1:]
+            yield Text("…" + plain, no_wrap=True)
+
+
+# -- the output of one command --------------------------------------------------------------------------
+
+
+class Output:
+    """Where one command prints.
+
+    Args:
+        json: results are JSON, one object per line; nothing is said on the way.
+        stdout: for results; the process's own if not given. Likewise ``stderr``.
+        console: the console for results, for recording what a command shows.
+    """
+
+    def __init__(
+        self,
+        *,
+        json: bool = False,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        console: Console | None = None,
+    ) -> None:
+        self.json = json
+        self._stdout = sys.stdout if stdout is None else stdout
+        self.console = console or _console(self._stdout)
+        self.errors = console or _console(sys.stderr if stderr is None else stderr)
+
+    def line(self, text: str = "", style: str | None = None) -> None:
+        """A line of the result, for people; silent under ``--json``."""
+        if not self.json:
+            self.console.print(Text(text, style=style or ""), soft_wrap=True)
+
+    def note(self, text: str, style: str | None = "dim") -> None:
+        """A line about the work, on standard error; silent under ``--json``."""
+        if not self.json:
+            self.errors.print(Text(text, style=style or ""), soft_wrap=True)
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """One result for machines: a line of JSON; silent without ``--json``."""
+        if self.json:
+            self._stdout.write(json.dumps(record, ensure_ascii=False, default=_jsonable) + "\n")
+            # Somebody may be reading along.
+            self._stdout.flush()
+
+    def table(
+        self, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], *, title: str | None = None
+    ) -> int:
+        """Rows as a table that fits the terminal, or as one JSON object each; returns how many.
+
+        Under ``--json`` a row is printed with all its fields, whether or not a column shows them.
+        """
+        count = 0
+        if self.json:
+            for row in rows:
+                self.record(row)
+                count += 1
+            return count
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for column in columns:
+            table.add_column(
+                column.header,
+                justify="right" if column.right else "left",
+                # Rich narrows the columns that may wrap; ours do not wrap, they are cut.
+                no_wrap=not column.wide,
+                header_style="bold",
+                overflow="ellipsis",
+            )
+        for row in rows:
+            cells: list[Any] = []
+            for column in columns:
+                value = row.get(column.key)
+                shown = "" if value is None else clean(column.show(value))
+                cells.append(
+                    _Fitted(shown, keep_end=column.keep_end)
+                    if column.wide
+                    else Text(shown, no_wrap=True, justify="right" if column.right else "left")
+                )
+            table.add_row(*cells)
+            count += 1
+        self.console.print(table)
+        return count
+
+    @contextmanager
+    def transfers(self) -> Iterator[Transfers]:
+        """Bars for files on their way, with rate and time left; plain lines where there is no terminal."""
+        if self.json:
+            yield Transfers()
+            return
+        clock = _clock()
+        if not self.errors.is_terminal:
+            yield _Lines(self.errors, clock)
+            return
+        progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            _Percent(),
+            _Done(),
+            _Rate(),
+            _Left(),
+            console=self.errors,
+            get_time=clock,
+            expand=True,
+        )
+        with progress:
+            yield _Bars(progress, self.errors)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would leave the program at once; a command has goodbyes to say."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+
+
+def _console(file: TextIO) -> Console:
+    console = _Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDE
+    return console
+
+
+def _clock() -> Callable[[], float]:
+    """The running loop's clock, so that a simulated transfer shows simulated rates."""
+    try:
+        return asyncio.get_running_loop().time
+    except RuntimeError:
+        return time.perf_counter
+
+
+def _jsonable(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"cannot print {type(value).__name__} as JSON")
+
+
+# -- files on their way ---------------------------------------------------------------------------------
+
+
+class Transfers:
+    """Shows files on their way. This one shows nothing, which is what ``--json`` wants."""
+
+    def add(self, name: str, total: int, done: int = 0) -> int:
+        """Show one more file of ``total`` bytes; ``done`` of them were there before. Returns its key."""
+        return 0
+
+    def update(self, key: int, done: int) -> None:
+        """The file has ``done`` bytes now."""
+
+    def finish(self, key: int, *, failed: str | None = None) -> None:
+        """The file is complete, or ``failed`` for this reason."""
+
+
+class _Bars(Transfers):
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self._progress = progress
+        self._console = console
+
+    def add(self, name: str, total: int, done: int = 0) -> int:
+        room = max(12, self._console.width // 3)
+        shown = clean(name)
+        if len(shown) > room:
+            shown = "…" + shown[-(room - 1) :]
+        # Descriptions are read as markup: a square bracket in a file name is not a style.
+        key = self._progress.add_task(shown.replace("[", r"\["), total=total, completed=done, before=done)
+        return int(key)
+
+    def update(self, key: int, done: int) -> None:
+        self._progress.update(TaskID(key), completed=done)
+
+    def finish(self, key: int, *, failed: str | None = None) -> None:
+        task = next(task for task in self._progress.tasks if task.id == key)
+        if failed is None:
+            self._progress.update(TaskID(key), completed=task.total, refresh=True)
+        else:
+            self._progress.update(TaskID(key), description=f"{task.description} ({failed})", refresh=True)
+        self._progress.stop_task(TaskID(key))
+
+
+class _Percent(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.percentage:3.0f}%")
+
+
+class _Done(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{size(task.completed)} of {size(task.total or 0)}", style="cyan")
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if task.finished or task.stop_time is not None:
+            elapsed = task.elapsed or 0.0
+            moved = task.completed - task.fields.get("before", 0)
+            return Text(speed(moved / elapsed) if elapsed > 0 else "", style="green")
+        return Text(speed(task.speed) if task.speed else "", style="green")
+
+
+class _Left(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(f"in {duration(task.elapsed or 0.0)}", style="yellow")
+        left = task.time_remaining
+        return Text(f"{duration(left)} left" if left is not None else "-:-- left", style="yellow")
+
+
+@dataclass(slots=True)
+class _File:
+    name: str
+    total: int
+    before: int
+    done: int
+    started: float
+    told: int
+    """The last tenth that was told."""
+
+
+class _Lines(Transfers):
+    """Tells each tenth of a file as a line of its own."""
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._clock = clock
+        self._files: dict[int, _File] = {}
+
+    def add(self, name: str, total: int, done: int = 0) -> int:
+        key = len(self._files)
+        tenth = 10 * done // total if total else 0
+        self._files[key] = _File(clean(name), total, done, done, self._clock(), tenth)
+        return key
+
+    def update(self, key: int, done: int) -> None:
+        file = self._files[key]
+        file.done = done
+        tenth = 10 * done // file.total if file.total else 10
+        # The hundredth percent is told by `finish`, which knows that it is true.
+        if file.told < tenth < 10:
+            file.told = tenth
+            rate = self._rate(file)
+            left = f", {duration((file.total - done) / rate)} left" if rate else ""
+            percent = 100 * done // file.total
+            self._say(f"{file.name}: {percent}%, {size(done)} of {size(file.total)}, {speed(rate)}{left}")
+
+    def finish(self, key: int, *, failed: str | None = None) -> None:
+        file = self._files[key]
+        if failed is not None:
+            self._say(f"{file.name}: {failed}")
+            return
+        file.done = file.total
+        took = self._clock() - file.started
+        self._say(f"{file.name}: 100%, {size(file.total)} in {duration(took)}, {speed(self._rate(file))}")
+
+    def _rate(self, file: _File) -> float:
+        elapsed = self._clock() - file.started
+        return (file.done - file.before) / elapsed if elapsed > 0 else 0.0
+
+    def _say(self, text: str) -> None:
+        self._console.print(Text(text), soft_wrap=True)

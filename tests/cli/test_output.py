@@ -1,0 +1,175 @@
+"""What people and machines are shown."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from soulmesh.cli.output import Column, Output, clean, duration, size, speed
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (1023 * 1024, "1.0 MiB"),
+        (1048575, "1.0 MiB"),
+        (5 * 1024**3, "5.0 GiB"),
+        (2**64 - 1, "16.0 EiB"),
+    ],
+)
+def test_sizes_have_one_decimal_and_never_four_digits(count: int, shown: str) -> None:
+    assert size(count) == shown
+
+
+def test_speeds_are_sizes_per_second() -> None:
+    assert speed(1536.7) == "1.5 KiB/s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0:00"),
+        (7.4, "0:07"),
+        (59.6, "1:00"),
+        (185, "3:05"),
+        (3723, "1:02:03"),
+        (187200, "2d 04:00"),
+        (-3, "0:00"),
+    ],
+)
+def test_durations_read_like_a_clock(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_names_from_elsewhere_cannot_steer_the_terminal() -> None:
+    assert clean("a\x1b[31mb\x07\r\n") == "a\\x1b[31mb\\x07\\r\\n"
+    assert clean("gpj.\u202eexe") == "gpj.\\u202eexe"
+    assert clean("c1\x9b31m") == "c1\\x9b31m"
+    assert clean("lone \udcff") == "lone \\udcff"
+    assert clean("Björk – 音楽 🎵") == "Björk – 音楽 🎵"
+    assert clean("a\nb\x00", lines=True) == "a\nb\\x00"
+
+
+COLUMNS = [
+    Column("username", "User"),
+    Column("path", "File", keep_end=True, wide=True),
+    Column("size", "Size", show=size, right=True),
+]
+ROWS = [
+    {"username": "eve", "path": "Music\\Somebody\\A long album of songs\\01 First [live].flac", "size": 1536},
+    {"username": "bob", "path": "b.mp3", "size": None},
+]
+
+
+def table(width: int) -> list[str]:
+    stream = io.StringIO()
+    out = Output(console=Console(file=stream, width=width, markup=False, highlight=False))
+    assert out.table(COLUMNS, ROWS) == 2
+    return stream.getvalue().splitlines()
+
+
+def test_a_table_fits_the_width_and_keeps_the_end_of_a_path() -> None:
+    lines = table(50)
+    assert all(len(line) <= 50 for line in lines)
+    assert "…" in lines[1]
+    assert "[live].flac" in lines[1]
+    assert "1.5 KiB" in lines[1]
+    assert "eve" in lines[1]
+
+
+def test_a_wide_table_cuts_nothing() -> None:
+    assert "Music\\Somebody\\A long album of songs\\01 First [live].flac" in table(200)[1]
+
+
+def test_output_that_is_no_terminal_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    stream = io.StringIO()
+    Output(stdout=stream).table([Column("name", "Name")], [{"name": "x" * 500}])
+    assert "x" * 500 in stream.getvalue()
+
+
+def test_json_prints_whole_rows_one_per_line_and_nothing_else() -> None:
+    stream, errors = io.StringIO(), io.StringIO()
+    out = Output(json=True, stdout=stream, stderr=errors)
+    out.note("searching")
+    out.line("found")
+    rows = [{"username": "Björk", "path": Path("a/b"), "raw": b"\x00\xff", "hidden": 1}]
+    assert out.table(COLUMNS, rows) == 1
+    out.record({"at": datetime(2020, 1, 2, tzinfo=UTC), "names": {"b", "a"}})
+    with out.transfers() as transfers:
+        transfers.finish(transfers.add("x", 10))
+    assert errors.getvalue() == ""
+    assert [json.loads(line) for line in stream.getvalue().splitlines()] == [
+        {"username": "Björk", "path": "a/b", "raw": "00ff", "hidden": 1},
+        {"at": "2020-01-02T00:00:00+00:00", "names": ["a", "b"]},
+    ]
+
+
+def test_json_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(TypeError, match="cannot print object"):
+        Output(json=True, stdout=io.StringIO()).record({"x": object()})
+
+
+def test_without_json_records_are_silent() -> None:
+    stream = io.StringIO()
+    Output(stdout=stream).record({"a": 1})
+    assert stream.getvalue() == ""
+
+
+def test_square_brackets_and_emoji_names_are_printed_as_they_are() -> None:
+    stream = io.StringIO()
+    Output(stdout=stream).line("[bold]:smile: [/nonsense]")
+    assert stream.getvalue() == "[bold]:smile: [/nonsense]\n"
+
+
+def test_without_a_terminal_each_tenth_of_a_file_is_a_line() -> None:
+    errors = io.StringIO()
+    with Output(stderr=errors).transfers() as transfers:
+        key = transfers.add("a\x1b.flac", 1000)
+        for done in (1, 50, 100, 101, 550, 1000):
+            transfers.update(key, done)
+        transfers.finish(key)
+        other = transfers.add("b.flac", 10, 9)
+        transfers.finish(other, failed="the user went away")
+        empty = transfers.add("empty", 0)
+        transfers.update(empty, 0)
+        transfers.finish(empty)
+    lines = errors.getvalue().splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        "a\\x1b.flac: 10%",
+        "a\\x1b.flac: 55%",
+        "a\\x1b.flac: 100%",
+        "b.flac: the user went away",
+        "empty: 100%",
+    ]
+    assert " left" in lines[0]
+
+
+def test_a_terminal_gets_a_bar_with_rate_and_time() -> None:
+    errors = Terminal()
+    with Output(stderr=errors).transfers() as transfers:
+        key = transfers.add("01 [live].flac", 2048)
+        transfers.update(key, 1024)
+        transfers.finish(key)
+        other = transfers.add("02.flac", 2048)
+        transfers.finish(other, failed="gone")
+    text = errors.getvalue()
+    assert "01 [live].flac" in text
+    assert "2.0 KiB of 2.0 KiB" in text
+    assert "100%" in text
+    assert "/s" in text
+    assert "02.flac (gone)" in text
