@@ -6,7 +6,8 @@
     ├── ProtocolError            the other side broke the protocol
     │   └── WireError            bytes that are no message: names message, field and offset
     │       ├── FrameError       the stream is out of step: close the connection
-    │       └── DecodeError      one bad message in a good frame: drop the message
+    │       ├── DecodeError      one bad message in a good frame: drop the message
+    │       └── RefusedValue     a well-formed message with a value that nobody should act on
     ├── UsageError               our caller broke the contract
     │   └── EncodeError          a value that does not fit its field
     ├── ConfigError              a setting that is unknown or wrong
@@ -29,6 +30,7 @@ __all__ = [
     "NotFound",
     "ProtocolError",
     "Refused",
+    "RefusedValue",
     "SoulmeshError",
     "UsageError",
     "WireError",
@@ -79,6 +81,10 @@ class FrameError(WireError):
 
 class DecodeError(WireError):
     """One message is broken inside a sound frame: the connection may go on (messages.md, rule 4)."""
+
+
+class RefusedValue(WireError):
+    """A message could be read, but a value in it makes it useless or dangerous."""
 
 
 class UsageError(SoulmeshError):
