@@ -1,0 +1,76 @@
+# The things one does with soulmesh. `make` alone lists them.
+#
+# Every target sets up what it needs by itself, once: a virtual environment beside this file, filled by pip.
+# Required: Python 3.11 or newer (PYTHON=... chooses which), make, git. Nothing is installed outside this
+# folder.
+
+SHELL := /bin/sh
+PYTHON ?=
+ARGS ?=
+PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 60
+
+# Paths are relative throughout, so that the folder may have a name with spaces.
+BIN := .venv/bin
+RUN := .venv/.ready-run
+DEV := .venv/.ready-dev
+BENCH := .venv-bench/.ready
+FUZZ := .venv-fuzz/.ready
+SETUP := PYTHON="$(PYTHON)" sh scripts/venv
+
+.PHONY: help demo test quick check format bench fuzz clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(RUN) ## a whole network on this machine: a real file travels (ARGS="--share DIR", ARGS=--help)
+	@$(BIN)/soulmesh demo $(ARGS)
+
+test: $(DEV) ## all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(ARGS)
+
+quick: $(DEV) ## the tests that take little time
+	@$(BIN)/python -m pytest -m "not slow and not interop" $(PYTEST_ARGS) $(ARGS)
+
+check: $(DEV) ## format, lint, types, import direction, and the quick tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/test_layers.py
+	@$(BIN)/python -m pytest -m "not slow and not interop" --ignore=tests/test_layers.py $(PYTEST_ARGS)
+
+format: $(DEV) ## let ruff put the code in shape
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(BENCH) ## measure, beside aioslsk and Nicotine+ (ARGS=benchmarks/codec.py runs one)
+	@for script in $(or $(ARGS),$(wildcard benchmarks/*.py)); do \
+		echo "== $$script"; .venv-bench/bin/python "$$script" || exit 1; \
+	done
+
+fuzz: $(FUZZ) ## throw bytes at the wire for FUZZ_SECONDS, guided by coverage
+	@.venv-fuzz/bin/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) $(ARGS)
+
+clean: ## remove everything that was made here
+	@rm -rf .venv .venv-bench .venv-fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One folder serves both: what the tests need comes on top of what the program needs.
+$(RUN): pyproject.toml constraints.txt scripts/venv
+	@$(SETUP) .venv -e '.[all]'
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt scripts/venv
+	@$(SETUP) .venv -e '.[all,dev]'
+	@touch $(RUN) $@
+
+# Nicotine+ asks for GTK, which its protocol code does not use.
+$(BENCH): pyproject.toml constraints.txt scripts/venv
+	@$(SETUP) .venv-bench -e '.[all]' aioslsk
+	@$(SETUP) .venv-bench --no-deps nicotine-plus
+	@touch $@
+
+$(FUZZ): pyproject.toml constraints.txt scripts/venv
+	@$(SETUP) .venv-fuzz -e . atheris
+	@touch $@
