@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from soulmesh.net.stream import Stream
 from soulmesh.wire.message import Message
 from soulmesh.wire.structs import DirectoryData, FileData
 
@@ -30,7 +31,6 @@ __all__ = [
     "ServerPort",
     "ShareCounts",
     "ShareIndex",
-    "Stream",
     "Undo",
 ]
 
@@ -38,28 +38,6 @@ M = TypeVar("M", bound=Message)
 
 Undo = Callable[[], None]
 """Takes a registration back. Calling it twice does no harm."""
-
-
-class Stream(Protocol):
-    """The part of :class:`soulmesh.net.stream.Stream` that the users of links rely on."""
-
-    async def read(self, limit: int = 65536) -> bytes:
-        """Some bytes, at most ``limit``; empty at the end of the stream."""
-
-    async def readexactly(self, count: int) -> bytes:
-        """Exactly ``count`` bytes; NetworkError if the stream ends before."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Queue bytes for sending."""
-
-    async def drain(self) -> None:
-        """Wait until the send buffer has room again."""
-
-    async def close(self) -> None:
-        """Send what is queued, then close."""
-
-    def abort(self) -> None:
-        """Close at once and forget what is queued."""
 
 
 class ServerPort(Protocol):

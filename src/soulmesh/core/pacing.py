@@ -50,7 +50,7 @@ class _Budget:
         self.waiting: list[Request] = []
 
     def forget(self, now: float) -> None:
-        while self.granted and self.granted[0] <= now - self.rate.seconds:
+        while self.granted and self.granted[0] + self.rate.seconds <= now:
             self.granted.popleft()
 
     def allowance(self, interactive: bool) -> int:
@@ -90,8 +90,7 @@ class Governor:
         for budget in self._budgets.values():
             if budget.waiting:
                 first = min(budget.waiting, key=_rank)
-                latest = budget.granted[-1] if budget.granted else 0.0
-                times.append(budget.free_at(first.interactive, 0, min(latest, 0.0)))
+                times.append(budget.free_at(first.interactive, 0, 0.0))
         return min(times, default=None)
 
     def ask(
@@ -134,12 +133,11 @@ class Governor:
             budget.forget(now)
             while budget.waiting:
                 first = min(budget.waiting, key=_rank)
-                if 0 < budget.rate.count <= 0 or (
-                    budget.rate.count > 0 and len(budget.granted) >= budget.allowance(first.interactive)
-                ):
+                limited = budget.rate.count > 0
+                if limited and len(budget.granted) >= budget.allowance(first.interactive):
                     break
                 budget.waiting.remove(first)
-                if budget.rate.count > 0:
+                if limited:
                     budget.granted.append(now)
                 granted.append(first)
         return granted
