@@ -15,7 +15,7 @@ from soulmesh.core.tree import (
     Tree,
     children_allowed,
 )
-from soulmesh.wire import distributed, to_client, to_server
+from soulmesh.wire import distributed, to_client
 
 
 def told(effects: list[Effect]) -> list[tuple[str, object]]:
@@ -183,7 +183,14 @@ def test_a_child_is_told_our_place_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("speed", "min_speed", "ratio", "children"),
-    [(20480, 1, 50, 4), (20480, 1, 30, 6), (1023, 1, 50, 0), (0, 0, 50, 0), (10**9, 1, 50, 10), (4096, 1, 0, 10)],
+    [
+        (20480, 1, 50, 4),
+        (20480, 1, 30, 6),
+        (1023, 1, 50, 0),
+        (0, 0, 50, 0),
+        (10**9, 1, 50, 10),
+        (4096, 1, 0, 10),
+    ],
 )
 def test_children_are_limited_by_the_speed_formula(
     speed: int, min_speed: int, ratio: int, children: int
@@ -193,8 +200,8 @@ def test_children_are_limited_by_the_speed_formula(
 
 def test_a_full_node_refuses_children_and_says_so_to_the_server() -> None:
     tree = Tree("me")
-    tree.rule(to_client.ParentSpeedRatio(50), 0.0)
-    assert told(tree.speed_known(5120)) == []
+    assert told(tree.rule(to_client.ParentSpeedRatio(50), 0.0)) == [("AcceptChildren", False)]
+    assert told(tree.speed_known(5120)) == [("AcceptChildren", True)]
     effects = tree.child_linked("a", "la", 1.0)
     assert ("AcceptChildren", False) in told(effects)
     assert tree.child_linked("b", "lb", 2.0) == [Drop("lb", "no room for another child")]

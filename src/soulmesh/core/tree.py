@@ -363,9 +363,7 @@ class Tree:
             return self._choose_if_settled(now), []
         return self._pass_on(frames, now)
 
-    def server_searches(
-        self, frames: Sequence[bytes], now: float
-    ) -> tuple[list[Effect], list[bytes]]:
+    def server_searches(self, frames: Sequence[bytes], now: float) -> tuple[list[Effect], list[bytes]]:
         """Searches that the server sent us as a root, already as distributed frames."""
         effects: list[Effect] = []
         if self._parent is not None and now >= self._told_server + self.limits.root_proof:
