@@ -22,7 +22,13 @@ from soulmesh.wire.types import Address, Blob, Fixed, Rest, Text
 __all__ = ["Unreadable", "compile_init", "compile_reader", "compile_writer"]
 
 _UNROLLED = 4
-"""Lists of up to so many small fixed structures (attributes of a file) need no loop."""
+"""Lists of up to so many small fixed structures (attributes of a file) are written without a loop."""
+
+_SHARED = 5
+"""Lists of up to so many small fixed structures are shared with equal lists."""
+
+_KNOWN = 4096
+"""How many such lists are remembered."""
 
 
 class Unreadable(Exception):
@@ -238,35 +244,34 @@ class _Source:
     def small_list_reader(
         self, cls: type[Struct], letters: str, variable: str, count: str, size: int
     ) -> None:
-        """A list of structures of fixed width: unrolled while short."""
-        width = len(letters)
-        self(f"if not {count}: {variable} = []")
-        for number in range(1, _UNROLLED + 1):
-            self(f"elif {count} == {number}:")
-            self.depth += 1
-            values = [self.name("x") for _ in range(number * width)]
-            read = self.struct(letters * number, "unpack_from")
-            self(f"{', '.join(values)}, = {read}(b, pos)", f"pos += {number * size}")
-            items = []
-            for start in range(0, len(values), width):
-                items.append(item := self.name("o"))
-                self.build(cls, item, values[start : start + width])
-            self(f"{variable} = [{', '.join(items)}]")
-            self.depth -= 1
-        self("else:")
-        self.depth += 1
-        values = [self.name("x") for _ in range(width)]
+        """A list of structures of fixed width.
+
+        The short ones are the attributes of files, and a few thousand different lists of them
+        describe most files in the world. Each is built once and shared: lists are typed as
+        sequences, which nobody changes. On a reply of 100,000 files this halves the time.
+        """
+        known = self.name("known")
+        self.names[known] = {}
+        values = [self.name("x") for _ in range(len(letters))]
         item = self.name("o")
-        self(f"{variable} = []")
         self(
-            f'for {", ".join(values)}, in iter_unpack("<{letters}", b[pos : pos + {count} * {size}]):',
+            f"if not {count}: {variable} = []",
+            f"elif {count} > {_SHARED} or not ({variable} := {known}.get(b[pos : pos + {count} * {size}])):",
         )
+        self.depth += 1
+        self(f"stop = pos + {count} * {size}", f"{variable} = []")
+        self(f'for {", ".join(values)}, in iter_unpack("<{letters}", b[pos:stop]):')
         self.depth += 1
         self.build(cls, item, values)
         self(f"{variable}.append({item})")
         self.depth -= 1
-        self(f"pos += {count} * {size}")
+        self(
+            f"if {count} <= {_SHARED}:",
+            f"    if len({known}) >= {_KNOWN}: {known}.clear()",
+            f"    {known}[b[pos:stop]] = {variable}",
+        )
         self.depth -= 1
+        self(f"pos += {count} * {size}")
 
     # -- writing -----------------------------------------------------------
 

@@ -13,6 +13,7 @@ F               none      none    told apart by direction and length
 
 from __future__ import annotations
 
+import gc
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -39,6 +40,7 @@ _BAD_VALUE = (Unreadable, struct.error, AttributeError, TypeError, ValueError, O
 _LENGTH = struct.Struct("<I")
 _HEADS = {1: struct.Struct("<IB"), 4: struct.Struct("<II")}
 _KEPT_UNKNOWN = 1024 * 1024
+_MANY = 64 * 1024
 _PLAIN = {
     ("to_downloader", 4): FileTicket,
     ("to_uploader", 4): LegacyFileTicket,
@@ -158,7 +160,8 @@ class _Table:
             limit, name = layout.inflated_limit, layout.name
 
             def read_compressed(frame: bytes, start: int) -> Message:
-                message: Message = read(inflate(frame, start, limit, name), 0)[0]
+                body = inflate(frame, start, limit, name)
+                message: Message = (read(body, 0) if len(body) < _MANY else _undisturbed(read, body))[0]
                 return message
 
             return read_compressed
@@ -177,6 +180,18 @@ class _Table:
         if cls is to_client.GetRelatedSearches:
             return _tolerate_plain_related_searches(read_plain)
         return read_plain
+
+
+def _undisturbed(read: Callable[[bytes, int], tuple[Any, int]], body: bytes) -> tuple[Any, int]:
+    # Hundreds of thousands of new objects make the cycle collector walk the heap again and again,
+    # for values that cannot form a cycle; it took longer than the reading.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return read(body, 0)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _after_wide_code(frame: bytes, start: int) -> int:

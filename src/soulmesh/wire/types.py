@@ -14,7 +14,7 @@ name           value               bytes
 ``Bytes``      ``bytes``           count (``U32``), then the bytes
 ``IPv4``       ``str``, dotted     4, the dotted quad reversed
 ``Raw``        ``bytes``           everything to the end of the message
-``Array[T]``   ``list[T]``         count (``U32``), then the elements
+``Array[T]``   ``Sequence[T]``     count (``U32``), then the elements; read as a list
 ``FileSize``   ``int``             8; sizes broken by old clients are mended
 a struct       its class           its fields in order
 =============  ==================  =======================================================
@@ -22,6 +22,7 @@ a struct       its class           its fields in order
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -127,5 +128,5 @@ Bytes = Annotated[bytes, Blob()]
 IPv4 = Annotated[str, Address()]
 Raw = Annotated[bytes, Rest()]
 FileSize = Annotated[int, Fixed("Q"), MendedSize()]
-Array = Annotated[list[T], Counted()]
+Array = Annotated[Sequence[T], Counted()]
 LATE = Late()
