@@ -108,7 +108,8 @@ class SharesReader:
         self._inflated = 0
         self._data = b""
         self._at = 0
-        self._directory: DirectoryData | None = None
+        self._directory: str | None = None
+        self._files: list[FileData] = []
         self._directory_bytes = 0
         self._files_left = 0
         self._expect: str = "directories"
@@ -201,10 +202,10 @@ class SharesReader:
             if head.count * 21 > self._directory_limit:
                 reason = f"{head.count} files cannot fit into {self._directory_limit} bytes"
                 raise DecodeError(reason, message=_SHARES, field=f"{self._expect}.files")
-            self._directory = DirectoryData(head.name, [])
+            self._directory, self._files = head.name, []
             self._directory_bytes = 0
             self._files_left = head.count
-        read, data, files = _reader(FileData), self._data, self._directory.files
+        read, data, files = _reader(FileData), self._data, self._files
         while self._files_left:
             try:
                 entry, after = read(data, self._at)
@@ -214,7 +215,7 @@ class SharesReader:
             files.append(entry)
             self._at = after
             self._files_left -= 1
-        done, self._directory = self._directory, None
+        done, self._directory = DirectoryData(self._directory, files), None
         return done
 
     def _still(self, began: int) -> None:
