@@ -360,7 +360,7 @@ class FrameReader:
         self._head_size = table.start + (KEY_SIZE if obfuscated else 0)
         self._pieces: list[bytes] = []
         self._held = 0
-        self._needed = 0  # bytes of the frame under way, 0 while its head is not known
+        self._needed = 0  # bytes of the frame under way that must be here before there is anything to do
         self._skip = 0  # bytes still to let go
         self._skipping: tuple[int, bytes, int] | None = None
         self.broken: FrameError | None = None
@@ -389,7 +389,7 @@ class FrameReader:
             data = self._let_go(data, frames)
         held = self._held + len(data)
         if self._held:
-            if held < self._needed or held < self._head_size:
+            if held < self._needed:
                 self._pieces.append(bytes(data))
                 self._held = held
                 return frames
@@ -444,8 +444,11 @@ class FrameReader:
         """Take one frame off ``data`` at ``position``: where the next begins, ``None`` if it is not whole."""
         self._needed = 0
         if held - position < self._head_size:
-            if held - position >= 4 + (KEY_SIZE if self._obfuscated else 0):
+            # The length is looked at as soon as it is there: a bad one is refused without its code.
+            self._needed = 4 + (KEY_SIZE if self._obfuscated else 0)
+            if held - position >= self._needed:
                 self._length_only(data, position)
+                self._needed = self._head_size
             return None
         stream = b""
         if self._obfuscated:

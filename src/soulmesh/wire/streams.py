@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from soulmesh.errors import DecodeError, UsageError
-from soulmesh.wire.careful import read_carefully
 from soulmesh.wire.codec import Unreadable, compile_reader, compile_writer
 from soulmesh.wire.frames import frame_header
 from soulmesh.wire.inflate import COMPRESSION_LEVEL, inflate_start
@@ -33,6 +32,7 @@ __all__ = [
 ]
 
 _NAME_LIMIT = 256
+_ENTRY_LIMIT = MIB
 _SEARCH = PeerSearchReply.LAYOUT.name
 _SHARES = PeerSharesReply.LAYOUT.name
 _SHARES_CODE = PeerSharesReply.LAYOUT.code or 0
@@ -127,7 +127,8 @@ class SharesReader:
             DecodeError: broken compression, counts that cannot be, or beyond a limit.
         """
         pending: bytes = data
-        while True:
+        # What comes after the end of the stream is ignored; zlib would keep it all.
+        while not self._stream.eof:
             try:
                 piece = self._stream.decompress(pending, self._PIECE)
             except zlib.error as error:
@@ -139,7 +140,7 @@ class SharesReader:
             self._data = self._data[self._at :] + piece if self._at < len(self._data) else piece
             self._at = 0
             yield from self._read()
-            if self._stream.eof or not (pending or len(piece) == self._PIECE):
+            if not (pending or len(piece) == self._PIECE):
                 return
 
     def close(self) -> None:
@@ -219,15 +220,17 @@ class SharesReader:
         return done
 
     def _still(self, began: int) -> None:
-        """More bytes are needed: refuse if one directory or one file asks for too many."""
+        """More bytes are needed: refuse if one directory, or one entry in it, asks for too many."""
         self._directory_bytes += self._at - began
         waiting = len(self._data) - self._at
+        field = self._expect if self._directory is None else f"{self._expect}.files"
         if self._directory_bytes + waiting > self._directory_limit:
             reason = f"one directory takes more than {self._directory_limit} bytes"
-            raise DecodeError(reason, message=_SHARES, field=self._expect)
-        if waiting > MIB:
-            # A file entry takes some hundred bytes; one that needs this much is broken: say where.
-            read_carefully(FileData, _SHARES, self._data[self._at :])
+            raise DecodeError(reason, message=_SHARES, field=field)
+        # A name takes some hundred bytes, and what waits is copied with every piece that comes in.
+        if waiting > _ENTRY_LIMIT:
+            reason = f"one entry takes more than {_ENTRY_LIMIT} bytes"
+            raise DecodeError(reason, message=_SHARES, field=field)
 
 
 class SharesWriter:
