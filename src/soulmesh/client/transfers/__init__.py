@@ -1,0 +1,45 @@
+"""Downloads and uploads: :class:`Transfers` is the door to all of it."""
+
+from __future__ import annotations
+
+from soulmesh.client.transfers.events import (
+    BatchFinished,
+    DownloadFinished,
+    TransferAdded,
+    TransferEvent,
+    TransferMoved,
+    TransferProgressed,
+    TransferRemoved,
+    UploadFinished,
+)
+from soulmesh.client.transfers.journal import Journal, JournalError
+from soulmesh.client.transfers.layout import Layout
+from soulmesh.client.transfers.manager import NotShared, Story, Transfers, UnknownTransfer
+from soulmesh.client.transfers.ports import NothingShared, SharedFile, SharedFiles
+from soulmesh.client.transfers.settings import Sync, TransferSettings
+from soulmesh.client.transfers.transfer import Transfer, TransferFailed
+
+__all__ = [
+    "BatchFinished",
+    "DownloadFinished",
+    "Journal",
+    "JournalError",
+    "Layout",
+    "NotShared",
+    "NothingShared",
+    "SharedFile",
+    "SharedFiles",
+    "Story",
+    "Sync",
+    "Transfer",
+    "TransferAdded",
+    "TransferEvent",
+    "TransferFailed",
+    "TransferMoved",
+    "TransferProgressed",
+    "TransferRemoved",
+    "TransferSettings",
+    "Transfers",
+    "UnknownTransfer",
+    "UploadFinished",
+]

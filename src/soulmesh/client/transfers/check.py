@@ -1,0 +1,71 @@
+"""Is a finished audio file whole? Looked at from its own head, without decoding."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from soulmesh.net.world import Disk, ReadFile
+
+__all__ = ["broken_audio"]
+
+
+async def broken_audio(disk: Disk, path: Path, name: str) -> str | None:
+    """What is wrong with the file, in words; ``None`` if nothing was found or nothing is known of its kind.
+
+    FLAC: head and samples announced. WAV and AIFF: the length that the
+    container states against the length of the file.
+    """
+    ext = name.rpartition(".")[2].lower()
+    if ext not in ("flac", "wav", "aif", "aiff"):
+        return None
+    file = await disk.open_read(path)
+    try:
+        head = await file.read(0, 64)
+        if ext == "flac":
+            return await _flac(file, head)
+        return _container(head, file.size, "WAV" if ext == "wav" else "AIFF")
+    finally:
+        await file.close()
+
+
+def _container(head: bytes, size: int, kind: str) -> str | None:
+    magic, order = (b"RIFF", "<") if kind == "WAV" else (b"FORM", ">")
+    if len(head) < 12 or head[:4] not in (magic, b"RF64"):
+        return f"it does not begin like a {kind} file"
+    [stated] = struct.unpack(f"{order}I", head[4:8])
+    # 0 and all ones are written by recorders that did not know the length.
+    if stated not in (0, 0xFFFFFFFF) and stated + 8 > size + 1:
+        return f"{kind} of {stated + 8} bytes, only {size} are there"
+    return None
+
+
+async def _flac(file: ReadFile, head: bytes) -> str | None:
+    offset = 0
+    if head[:3] == b"ID3" and len(head) >= 10:
+        length = (head[6] << 21) | (head[7] << 14) | (head[8] << 7) | head[9]
+        offset = length + 10
+        head = await file.read(offset, 64)
+    if head[:4] != b"fLaC" or len(head) < 42 or head[4] & 0x7F:
+        return "it does not begin like a FLAC file"
+    smallest_frame = int.from_bytes(head[12:15], "big")
+    packed = int.from_bytes(head[18:26], "big")
+    samples = packed & ((1 << 36) - 1)
+    block = int.from_bytes(head[10:12], "big")
+    # Walk over the other metadata to where the sound begins.
+    position = offset + 4
+    while True:
+        mark = await file.read(position, 4)
+        if len(mark) < 4:
+            return "FLAC metadata reach beyond the end of the file"
+        position += 4 + int.from_bytes(mark[1:4], "big")
+        if mark[0] & 0x80:
+            break
+    frame = await file.read(position, 2)
+    if samples and (len(frame) < 2 or frame[0] != 0xFF or frame[1] & 0xFC != 0xF8):
+        return "no sound follows the FLAC metadata"
+    if samples and block and smallest_frame:
+        frames = -(-samples // block)
+        if (frames - 1) * smallest_frame > file.size - position:
+            return f"FLAC of {samples} samples is cut short"
+    return None

@@ -1,0 +1,523 @@
+"""Downloads: asking, waiting, receiving, saving.
+
+flows.rst, "Transfers / Downloads". :mod:`soulmesh.core.download` decides; here
+its decisions meet links and disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from soulmesh.client.errors import ClientError, NotConnected, UserOffline
+from soulmesh.client.ports import Links, Presence, ServerPort
+from soulmesh.client.transfers.bandwidth import Bandwidth
+from soulmesh.client.transfers.check import broken_audio
+from soulmesh.client.transfers.ledger import Ledger
+from soulmesh.client.transfers.outbox import Outbox
+from soulmesh.client.transfers.saving import COMPARED, Saving
+from soulmesh.client.transfers.settings import Sync, TransferSettings
+from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.download import Accept, Ask, AskPlace, Download, DropLink, Keep, Refuse, TicketNotExpected
+from soulmesh.core.transfer import ACTIVE, Effect, Moved, State
+from soulmesh.errors import NetworkError, UsageError
+from soulmesh.net.disk import DiskError, DiskFull
+from soulmesh.net.stream import Stream
+from soulmesh.wire import encode, peer, raw
+from soulmesh.wire.file import FileOffset
+
+__all__ = ["Downloads"]
+
+log = logging.getLogger(__name__)
+
+TICKET_WITHIN = 60.0
+"""Seconds in which the uploader has to say which file its new link is for."""
+LOOK_FOR_ROOM_EVERY = 30.0
+_WATCH = "downloads"
+_HELD = frozenset({State.ASKING, State.QUEUED}) | ACTIVE
+
+
+class Downloads:
+    """All files that we want from others."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        links: Links,
+        server: ServerPort,
+        presence: Presence,
+        outbox: Outbox,
+        bandwidth: Bandwidth,
+        settings: Callable[[], TransferSettings],
+    ) -> None:
+        self._ledger = ledger
+        self._links = links
+        self._server = server
+        self._presence = presence
+        self._outbox = outbox
+        self._bandwidth = bandwidth
+        self._settings = settings
+        self._saving = Saving(ledger.world.disk)
+        self._pending: dict[str, list[tuple[int, int]]] = {}
+        self._held: dict[str, set[int]] = {}
+        self._active: set[int] = set()
+        self._expected: dict[tuple[str, int], Transfer] = {}
+        self._expecting: dict[int, tuple[str, int]] = {}
+        self._streams: dict[int, Stream] = {}
+        self._pump_due = False
+        self._no_room_needed = 0
+        self._looking_for_room = False
+        self.on_over: Callable[[Transfer], None] = lambda transfer: None
+        """Called when a download is finished, given up or cancelled."""
+        ledger.owners["download"] = self
+
+    # What people want.
+
+    def add(
+        self,
+        username: str,
+        remote_path: str,
+        size: int | None = None,
+        *,
+        priority: int = 0,
+        batch: str | None = None,
+        more: dict[str, object] | None = None,
+    ) -> Transfer:
+        """Want a file. The same file of the same user is wanted once; asking again retries it.
+
+        Raises:
+            UsageError: the name cannot be sent.
+        """
+        try:
+            raw(remote_path), raw(username)
+        except UnicodeEncodeError as error:
+            raise UsageError(f"a name that cannot be sent: {remote_path!r} of {username!r}") from error
+        known = self._ledger.find("download", username, remote_path)
+        if known is not None and known.state is not State.FINISHED:
+            known.priority = max(priority, known.priority)
+            known.batch = batch or known.batch
+            if known.state in (State.FAILED, State.CANCELLED, State.PAUSED):
+                self._ledger.apply(known, known.download.retry(self._ledger.now()))
+            return known
+        transfer = self._ledger.new(
+            username, remote_path, Download(size=size, policy=self._settings().retries), priority=priority
+        )
+        transfer.batch = batch
+        if more:
+            transfer.more = dict(more)
+        if batch or more:
+            self._ledger.record(transfer)
+        self.entered(transfer)
+        return transfer
+
+    def entered(self, transfer: Transfer) -> None:
+        """A download is in the ledger, new or from the journal."""
+        if not transfer.machine.final:
+            self._presence.watch(transfer.username, _WATCH)
+        if transfer.state is State.PENDING:
+            self._wait_for_turn(transfer)
+        if transfer.state is State.NO_ROOM:
+            self._look_for_room(transfer)
+
+    def part_path(self, transfer: Transfer) -> Path:
+        """Where the file grows."""
+        kept = transfer.more.get("part")
+        if isinstance(kept, str):
+            return Path(kept)
+        root = self._settings().incomplete_root
+        return self._saving.part_path(root, transfer.username, transfer.remote_path)
+
+    # What the machines want.
+
+    def act(self, transfer: Transfer, effect: Effect) -> None:
+        """Carry out one effect of a download's machine."""
+        machine = transfer.download
+        match effect:
+            case Ask():
+                self._outbox.send(
+                    transfer.username,
+                    peer.PeerTransferQueue(transfer.remote_path),
+                    lambda: self._ledger.apply(transfer, machine.asked(self._ledger.now())),
+                    lambda error: self._not_asked(transfer, error),
+                )
+            case AskPlace():
+                self._outbox.send(transfer.username, peer.PeerPlaceInQueueRequest(transfer.remote_path))
+            case Accept(ticket):
+                self._forget_ticket(transfer)
+                self._expected[transfer.username, ticket] = transfer
+                self._expecting[transfer.id] = (transfer.username, ticket)
+                self._outbox.send(
+                    transfer.username,
+                    peer.PeerTransferReply(ticket, True),
+                    None,
+                    lambda error: self._lost(transfer, ticket, error),
+                )
+            case Refuse(ticket, reason):
+                self._outbox.send(transfer.username, peer.PeerTransferReply(ticket, False, reason=reason))
+            case DropLink():
+                self._drop(transfer)
+            case Keep():
+                pass  # the receiving task goes on to save the file by itself
+            case _:
+                raise AssertionError(f"a download wants {effect}")
+
+    def moved(self, transfer: Transfer, moved: Moved) -> None:
+        """Keep the turns and slots in step with the state."""
+        old, new = moved.old, moved.new
+        if new is old:
+            return
+        held = self._held.setdefault(transfer.username, set())
+        if new in _HELD:
+            held.add(transfer.id)
+        else:
+            held.discard(transfer.id)
+        if not held:
+            self._held.pop(transfer.username, None)
+        if new in ACTIVE:
+            self._active.add(transfer.id)
+        else:
+            self._active.discard(transfer.id)
+        if new not in (State.OFFERED, State.STARTING, State.RUNNING):
+            self._forget_ticket(transfer)
+        if new is State.PENDING:
+            self._wait_for_turn(transfer)
+        elif new is State.NO_ROOM:
+            self._look_for_room(transfer)
+        elif transfer.machine.final:
+            if not self._ledger.of_user("download", transfer.username):
+                self._presence.unwatch(transfer.username, _WATCH)
+            self.on_over(transfer)
+        elif old in (State.PAUSED, State.FAILED, State.CANCELLED):
+            self._presence.watch(transfer.username, _WATCH)
+        self.pump_soon()
+
+    # Whose turn it is.
+
+    def pump_soon(self) -> None:
+        """Look who can be asked, once this turn of the loop is over."""
+        if not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _wait_for_turn(self, transfer: Transfer) -> None:
+        turns = self._pending.setdefault(transfer.username, [])
+        heapq.heappush(turns, (-transfer.priority, transfer.id))
+        self.pump_soon()
+
+    def _pump(self) -> None:
+        self._pump_due = False
+        if not self._server.connected:
+            return
+        settings = self._settings()
+        for username in list(self._pending):
+            turns = self._pending[username]
+            while turns:
+                if len(self._held.get(username, ())) >= settings.ask_per_user:
+                    break
+                if settings.download_slots and self._slots_taken() >= settings.download_slots:
+                    return
+                priority, number = heapq.heappop(turns)
+                transfer = self._ledger.get(number)
+                if transfer is None or transfer.state is not State.PENDING:
+                    continue
+                if -transfer.priority != priority:
+                    heapq.heappush(turns, (-transfer.priority, number))
+                    continue
+                self._begin(transfer)
+            if not turns:
+                del self._pending[username]
+
+    def _slots_taken(self) -> int:
+        return sum(len(held) for held in self._held.values())
+
+    def _begin(self, transfer: Transfer) -> None:
+        now = self._ledger.now()
+        if self._presence.online(transfer.username) is False:
+            self._ledger.apply(transfer, transfer.download.peer_left(now))
+        else:
+            self._ledger.apply(transfer, transfer.download.begin(now))
+
+    # What happens to links.
+
+    def _not_asked(self, transfer: Transfer, error: Exception) -> None:
+        if transfer.state not in (State.ASKING, State.QUEUED):
+            return
+        now = self._ledger.now()
+        if isinstance(error, UserOffline):
+            effects = transfer.download.peer_left(now)
+        elif isinstance(error, NotConnected):
+            # Ours to repair: asked again when we are logged in.
+            effects = transfer.download.restore(now)
+        elif transfer.state is State.ASKING:
+            effects = transfer.download.lost(str(error), now, self._ledger.jitter())
+        else:
+            return
+        self._ledger.apply(transfer, effects)
+
+    def _lost(self, transfer: Transfer, ticket: int, error: Exception) -> None:
+        if transfer.download.ticket == ticket and transfer.state in (
+            State.OFFERED,
+            State.STARTING,
+            State.RUNNING,
+        ):
+            now = self._ledger.now()
+            self._ledger.apply(transfer, transfer.download.lost(str(error), now, self._ledger.jitter()))
+
+    def logged_in(self) -> None:
+        """After a login, ours or a later one: peers may have dropped what we queued while we were away."""
+        now = self._ledger.now()
+        for username in self._ledger.users("download"):
+            for transfer in self._ledger.of_user("download", username):
+                if transfer.state in (State.ASKING, State.QUEUED, State.OFFERED):
+                    self._ledger.apply(transfer, transfer.download.restore(now))
+        self.pump_soon()
+
+    def peer_online(self, username: str) -> None:
+        for transfer in self._ledger.of_user("download", username):
+            self._ledger.apply(transfer, transfer.download.peer_came(self._ledger.now()))
+
+    def peer_offline(self, username: str) -> None:
+        for transfer in self._ledger.of_user("download", username):
+            self._ledger.apply(transfer, transfer.download.peer_left(self._ledger.now()))
+
+    # What peers say.
+
+    def offered(self, username: str, message: peer.PeerTransferRequest) -> bool:
+        """PeerTransferRequest with direction 1. False if we never wanted this file."""
+        transfer = self._ledger.find("download", username, message.filename)
+        if transfer is None:
+            return False
+        if message.filesize is None:
+            self._outbox.send(username, peer.PeerTransferReply(message.ticket, False, reason="Cancelled"))
+            return True
+        effects = transfer.download.offered(message.ticket, message.filesize, self._ledger.now())
+        self._ledger.apply(transfer, effects)
+        return True
+
+    def place_told(self, username: str, message: peer.PeerPlaceInQueueReply) -> None:
+        transfer = self._ledger.find("download", username, message.filename)
+        if transfer is not None:
+            self._ledger.apply(transfer, transfer.download.placed(message.place, self._ledger.now()))
+
+    def refused(self, username: str, message: peer.PeerTransferQueueFailed) -> None:
+        transfer = self._ledger.find("download", username, message.filename)
+        if transfer is not None:
+            now, jitter = self._ledger.now(), self._ledger.jitter()
+            self._ledger.apply(transfer, transfer.download.refused(message.reason, now, jitter))
+
+    def upload_failed(self, username: str, message: peer.PeerUploadFailed) -> None:
+        transfer = self._ledger.find("download", username, message.filename)
+        if transfer is not None and not transfer.machine.final and transfer.state is not State.SAVING:
+            now, jitter = self._ledger.now(), self._ledger.jitter()
+            self._ledger.apply(transfer, transfer.download.upload_failed(now, jitter))
+
+    async def linked(self, username: str, stream: Stream) -> None:
+        """An F link that the uploader opened, or that we opened because it asked us through the server.
+
+        Returns when the file is here or the link is no good.
+        """
+        try:
+            async with asyncio.timeout(TICKET_WITHIN):
+                [ticket] = struct.unpack("<I", await stream.readexactly(4))
+        except (TimeoutError, NetworkError) as error:
+            log.debug("no ticket on a file link of %s: %s", username, error)
+            stream.abort()
+            return
+        transfer = self._expected.get((username, ticket))
+        if transfer is None or transfer.download.ticket != ticket or transfer.id in self._streams:
+            log.info("file link of %s with ticket %d, which nobody expects", username, ticket)
+            stream.abort()
+            return
+        self._streams[transfer.id] = stream
+        try:
+            saved = await self._receive(transfer, ticket, stream)
+        except asyncio.CancelledError:
+            stream.abort()
+            raise
+        finally:
+            if self._streams.get(transfer.id) is stream:
+                del self._streams[transfer.id]
+        if saved is not None:
+            # Not in the link's task: the link is over, the file is not.
+            self._ledger.tasks.start(self._save(transfer, saved), f"saving {transfer.name}")
+
+    # Receiving.
+
+    async def _receive(self, transfer: Transfer, ticket: int, stream: Stream) -> Path | None:
+        """Receive the file; returns the finished part, or ``None`` if it did not come to that."""
+        ledger, machine = self._ledger, transfer.download
+        part = self.part_path(transfer)
+        try:
+            complete = await self._receive_into(transfer, ticket, stream, part)
+        except DiskFull:
+            stream.abort()
+            self.disk_is_full(max(0, (transfer.size or 0) - machine.received))
+            return None
+        except DiskError as error:
+            stream.abort()
+            if transfer.machine.ticket == ticket:
+                ledger.apply(transfer, machine.broken(str(error), ledger.now(), ledger.jitter()))
+            return None
+        except (NetworkError, ClientError) as error:
+            stream.abort()
+            self._lost(transfer, ticket, error)
+            return None
+        except TicketNotExpected:
+            stream.abort()
+            return None
+        if not complete:
+            stream.abort()
+            return None
+        # The downloader closes: that is how the uploader knows (flows.rst).
+        stream.close()
+        if machine.ticket != ticket:
+            return None
+        ledger.apply(transfer, machine.completed(ledger.now()))
+        return part
+
+    async def _receive_into(self, transfer: Transfer, ticket: int, stream: Stream, part: Path) -> bool:
+        ledger, machine = self._ledger, transfer.download
+        size = machine.size or 0
+        have = await self._resumable(transfer, part, size)
+        await self._need_room(part, size - have)
+        offset = max(0, have - COMPARED)
+        if machine.ticket != ticket:
+            return False
+        ledger.apply(transfer, machine.linked(ticket, offset, ledger.now()))
+        stream.write(encode(FileOffset(offset)))
+        file = await self._saving.open_part(part)
+        try:
+            if have:
+                again = await stream.readexactly(have - offset)
+                if again != await file.read(offset, have - offset):
+                    await file.close()
+                    await self._start_anew(transfer, ticket, part)
+                    return False
+            if machine.ticket != ticket:
+                return False
+            machine.received = have
+            transfer.more["size"] = size
+            received = have
+
+            def progress(count: int) -> None:
+                nonlocal received
+                received += count
+                if machine.ticket == ticket:
+                    ledger.progressed(transfer, count, received)
+
+            if have:
+                progress(0)
+            await stream.receive_file(
+                file, have, size - have, progress=progress, pace=self._bandwidth.pace("download")
+            )
+            if machine.ticket != ticket:
+                return False
+            if received < size:
+                reason = f"the peer closed the connection after {received} of {size} bytes"
+                ledger.apply(transfer, machine.lost(reason, ledger.now(), ledger.jitter()))
+                return False
+            if self._settings().sync is Sync.FINISHED:
+                await file.sync()
+        finally:
+            await file.close()
+        return True
+
+    async def _resumable(self, transfer: Transfer, part: Path, size: int) -> int:
+        """How many bytes on disk may belong to this file. A part that cannot is put aside."""
+        have = await self._saving.have(part)
+        if not have:
+            return 0
+        known = transfer.more.get("size")
+        if have > size or (isinstance(known, int) and known != size):
+            aside = await self._saving.quarantine(part)
+            log.info("%s has another size now; its old part was put aside as %s", transfer.name, aside)
+            return 0
+        return have
+
+    async def _start_anew(self, transfer: Transfer, ticket: int, part: Path) -> None:
+        aside = await self._saving.quarantine(part)
+        if transfer.download.ticket == ticket:
+            reason = f"what was on disk is not the beginning of this file; it was put aside as {aside}"
+            self._ledger.apply(transfer, transfer.download.differed(reason, self._ledger.now()))
+
+    async def _save(self, transfer: Transfer, part: Path) -> None:
+        """Check the finished part and move it to its place."""
+        ledger, machine, settings = self._ledger, transfer.download, self._settings()
+        try:
+            if settings.verify and (wrong := await broken_audio(ledger.world.disk, part, transfer.name)):
+                await self._saving.quarantine(part)
+                machine.received = 0
+                ledger.apply(transfer, machine.refused(f"the file is broken: {wrong}", ledger.now()))
+                return
+            final = await self._saving.place(part, self._target(transfer))
+        except DiskFull:
+            self.disk_is_full(transfer.size or 0)
+            return
+        except DiskError as error:
+            if transfer.state is State.SAVING:
+                ledger.apply(transfer, machine.broken(str(error), ledger.now(), ledger.jitter()))
+            return
+        transfer.local_path = final
+        if transfer.state is State.SAVING:
+            ledger.apply(transfer, machine.saved(ledger.now(), str(final)))
+        else:
+            ledger.record(transfer)
+
+    def _target(self, transfer: Transfer) -> Path:
+        settings = self._settings()
+        staged = transfer.more.get("folder")
+        if isinstance(staged, str):
+            return Path(staged) / settings.layout.place(transfer.username, transfer.remote_path).name
+        return settings.layout.path(settings.downloads, transfer.username, transfer.remote_path)
+
+    def _drop(self, transfer: Transfer) -> None:
+        stream = self._streams.pop(transfer.id, None)
+        if stream is not None:
+            stream.abort()
+
+    def _forget_ticket(self, transfer: Transfer) -> None:
+        key = self._expecting.pop(transfer.id, None)
+        if key is not None and self._expected.get(key) is transfer:
+            del self._expected[key]
+
+    # A full disk.
+
+    async def _need_room(self, part: Path, count: int) -> None:
+        if count > 0 and await self._ledger.world.disk.free_space(part) < count + self._settings().reserve:
+            raise DiskFull(part)
+
+    def disk_is_full(self, needed: int) -> None:
+        """Stop everything that writes, with its reason; it goes on when ``needed`` bytes are free."""
+        self._no_room_needed = needed
+        now = self._ledger.now()
+        for username in self._ledger.users("download"):
+            for transfer in self._ledger.of_user("download", username):
+                self._ledger.apply(transfer, transfer.download.disk_full(now))
+
+    def _look_for_room(self, transfer: Transfer) -> None:
+        needed = max(1, (transfer.size or 0) - transfer.done)
+        self._no_room_needed = min(self._no_room_needed or needed, needed)
+        if not self._looking_for_room:
+            self._looking_for_room = True
+            self._ledger.tasks.start(self._wait_for_room(), "waiting for room on the disk")
+
+    async def _wait_for_room(self) -> None:
+        settings = self._settings()
+        disk = self._ledger.world.disk
+        while True:
+            await asyncio.sleep(LOOK_FOR_ROOM_EVERY)
+            try:
+                free = await disk.free_space(settings.incomplete_root)
+            except DiskError:
+                continue
+            if free >= self._no_room_needed + settings.reserve:
+                break
+        self._looking_for_room = False
+        self._no_room_needed = 0
+        for username in self._ledger.users("download"):
+            for transfer in self._ledger.of_user("download", username):
+                self._ledger.apply(transfer, transfer.download.disk_has_room(self._ledger.now()))

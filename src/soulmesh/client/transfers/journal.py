@@ -1,0 +1,484 @@
+"""Transfers on disk: what they are, where they stand, and what happened to them.
+
+One SQLite file, written by one thread of its own. Writers hand in rows and go
+on; the thread takes all that has gathered and commits it at once, so ten
+thousand new downloads cost a few commits. ``await journal.committed()`` returns
+when everything handed in before is on disk: then it survives ``kill -9``.
+
+The bytes of unfinished files are not journaled: the length of the part on disk
+is the truth about them.
+
+Remote names are stored as the bytes that came over the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from soulmesh.core.story import Chapter
+from soulmesh.core.transfer import FINAL, Event, State
+from soulmesh.errors import SoulmeshError
+from soulmesh.wire import raw, text
+
+__all__ = ["Journal", "JournalError", "Record"]
+
+T = TypeVar("T")
+VERSION = 1
+_FINAL_WORDS = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
+
+_SCHEMA = f"""
+CREATE TABLE transfers (
+    id INTEGER PRIMARY KEY,
+    uuid TEXT NOT NULL UNIQUE,
+    direction TEXT NOT NULL,
+    username TEXT NOT NULL,
+    remote_path BLOB NOT NULL,
+    size INTEGER,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    deadline REAL,
+    done INTEGER NOT NULL,
+    local_path TEXT NOT NULL,
+    added REAL NOT NULL,
+    started REAL,
+    ended REAL,
+    speed REAL NOT NULL,
+    priority INTEGER NOT NULL,
+    batch TEXT,
+    pushed INTEGER NOT NULL,
+    more TEXT NOT NULL
+);
+CREATE INDEX transfers_open ON transfers (direction, state) WHERE state NOT IN ({_FINAL_WORDS});
+CREATE INDEX transfers_ended ON transfers (direction, ended) WHERE state IN ({_FINAL_WORDS});
+CREATE INDEX transfers_file ON transfers (username, remote_path);
+CREATE INDEX transfers_batch ON transfers (batch) WHERE batch IS NOT NULL;
+CREATE TABLE chapters (
+    transfer INTEGER NOT NULL,
+    at REAL NOT NULL,
+    event TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX chapters_transfer ON chapters (transfer);
+CREATE TABLE notes (kind TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, name));
+CREATE TABLE requests (
+    at REAL NOT NULL, username TEXT NOT NULL, grp TEXT NOT NULL, size INTEGER NOT NULL, seconds REAL
+);
+CREATE INDEX requests_at ON requests (at);
+"""
+
+
+class JournalError(SoulmeshError):
+    """The journal cannot be used: ``path`` and what SQLite says."""
+
+    def __init__(self, path: Path | None, reason: str) -> None:
+        super().__init__(str(path), reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        where = self.path or "memory"
+        return f"the journal of transfers at {where} cannot be used: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One transfer as it is stored. Times are seconds since the epoch, sizes bytes."""
+
+    id: int
+    uuid: str
+    direction: str
+    username: str
+    remote_path: str
+    size: int | None
+    state: State
+    reason: str
+    attempts: int
+    deadline: float | None
+    """The next try, if the transfer waits for one."""
+    done: int
+    local_path: str
+    added: float
+    started: float | None
+    ended: float | None
+    speed: float
+    priority: int = 0
+    batch: str | None = None
+    pushed: bool = False
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+_COLUMNS = (
+    "id, uuid, direction, username, remote_path, size, state, reason, attempts, deadline, done, local_path, "
+    "added, started, ended, speed, priority, batch, pushed, more"
+)
+_PUT = f"INSERT OR REPLACE INTO transfers ({_COLUMNS}) VALUES ({', '.join('?' * 20)})"
+
+
+class Journal:
+    """The store of transfers. ``path`` ``None`` keeps it in memory and works without a thread, for tests."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._work: queue.SimpleQueue[Callable[[sqlite3.Connection], object] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inline: sqlite3.Connection | None = None
+        self._next_id = 1
+        self._rows: dict[int, Record] = {}
+        self._chapters: list[tuple[int, Chapter]] = []
+        self._flush_due = False
+        self._failed: JournalError | None = None
+        self.commits = 0
+        """How often something was committed; for measuring."""
+
+    async def open(self) -> None:
+        """Open the file, making it if it is not there.
+
+        Raises:
+            JournalError: it cannot be opened, or was written by a newer version.
+        """
+        self._loop = asyncio.get_running_loop()
+        if self._path is None:
+            self._inline = _connect(None)
+            _prepare(self._inline, None)
+        else:
+            opened: asyncio.Future[None] = self._loop.create_future()
+            self._thread = threading.Thread(
+                target=self._run, args=(opened,), name="soulmesh-journal", daemon=True
+            )
+            self._thread.start()
+            await opened
+        self._next_id = 1 + await self._ask(
+            lambda db: int(db.execute("SELECT coalesce(max(id), 0) FROM transfers").fetchone()[0])
+        )
+
+    async def close(self) -> None:
+        """Commit what is left and close."""
+        if self._inline is None and self._thread is None:
+            return
+        self._flush()
+        if self._inline is not None:
+            self._inline.close()
+            self._inline = None
+        elif self._thread is not None:
+            self._work.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+
+    def next_id(self) -> int:
+        """A number that no transfer has or had since the journal was opened."""
+        number = self._next_id
+        self._next_id += 1
+        return number
+
+    # Writing. Nothing here waits.
+
+    def put(self, record: Record) -> None:
+        """Store a transfer as it stands now. Only the last of several in one turn is written."""
+        self._rows[record.id] = record
+        self._flush_soon()
+
+    def note(self, transfer: int, chapter: Chapter) -> None:
+        """Add to a transfer's story."""
+        self._chapters.append((transfer, chapter))
+        self._flush_soon()
+
+    def remove(self, transfers: Iterable[int]) -> None:
+        """Forget transfers and their stories."""
+        numbers = [(number,) for number in transfers]
+        self._flush()
+        self._do(
+            lambda db: (
+                db.executemany("DELETE FROM transfers WHERE id = ?", numbers),
+                db.executemany("DELETE FROM chapters WHERE transfer = ?", numbers),
+            )
+        )
+
+    def keep(self, kind: str, name: str, body: dict[str, Any] | None) -> None:
+        """Keep any small thing of the transfers' own (batches, goals); ``None`` removes it."""
+        if body is None:
+            self._do(lambda db: db.execute("DELETE FROM notes WHERE kind = ? AND name = ?", (kind, name)))
+        else:
+            said = json.dumps(body)
+            self._do(
+                lambda db: db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (kind, name, said))
+            )
+
+    def requested(self, at: float, username: str, group: str, size: int, seconds: float | None) -> None:
+        """Record a request for an upload, so that rules can be tried on what really happened."""
+        self._do(
+            lambda db: db.execute(
+                "INSERT INTO requests VALUES (?, ?, ?, ?, ?)", (at, username, group, size, seconds)
+            )
+        )
+
+    def forget_requests(self, before: float) -> None:
+        """Drop recorded requests that are older than ``before``."""
+        self._do(lambda db: db.execute("DELETE FROM requests WHERE at < ?", (before,)))
+
+    async def committed(self) -> None:
+        """Return when all that was handed in before is on disk.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        self._flush()
+        await self._ask(lambda db: None)
+
+    # Reading. Sees all that was handed in before.
+
+    async def unfinished(self) -> list[Record]:
+        """All transfers that are not over, and failed ones, which a person may retry; oldest first."""
+        where = "state NOT IN ('finished', 'cancelled')"
+        return await self._select(f"WHERE {where} ORDER BY id")
+
+    async def ended(self, direction: str, *, limit: int, before: int | None = None) -> list[Record]:
+        """The newest transfers that are over; ``before`` is the id with which the last page ended."""
+        more = "" if before is None else f"AND id < {int(before)}"
+        return await self._select(
+            f"WHERE direction = ? AND state IN ({_FINAL_WORDS}) {more} ORDER BY id DESC LIMIT ?",
+            (direction, limit),
+        )
+
+    async def find(self, username: str, remote_path: str, direction: str) -> Record | None:
+        """The latest transfer of one file."""
+        rows = await self._select(
+            "WHERE username = ? AND remote_path = ? AND direction = ? ORDER BY id DESC LIMIT 1",
+            (username, raw(remote_path), direction),
+        )
+        return rows[0] if rows else None
+
+    async def get(self, number: int) -> Record | None:
+        """One transfer, finished or not."""
+        rows = await self._select("WHERE id = ?", (number,))
+        return rows[0] if rows else None
+
+    async def of_batch(self, batch: str) -> list[Record]:
+        """All transfers of a batch."""
+        return await self._select("WHERE batch = ? ORDER BY id", (batch,))
+
+    async def story(self, number: int) -> list[Chapter]:
+        """What happened to a transfer, oldest first."""
+        rows = await self._ask(
+            lambda db: db.execute(
+                "SELECT at, event, state, reason, detail FROM chapters WHERE transfer = ? ORDER BY rowid",
+                (number,),
+            ).fetchall()
+        )
+        return [
+            Chapter(datetime.fromtimestamp(at, UTC), Event(event), State(state), reason, detail)
+            for at, event, state, reason, detail in rows
+        ]
+
+    async def kept(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Everything kept with :meth:`keep` under ``kind``, by name."""
+        rows = await self._ask(
+            lambda db: db.execute("SELECT name, body FROM notes WHERE kind = ?", (kind,)).fetchall()
+        )
+        return {name: json.loads(body) for name, body in rows}
+
+    async def requests(self, since: float) -> list[tuple[float, str, str, int, float | None]]:
+        """Recorded requests: time, user, group, size, seconds that the upload took."""
+        return await self._ask(
+            lambda db: db.execute(
+                "SELECT at, username, grp, size, seconds FROM requests WHERE at >= ? ORDER BY at", (since,)
+            ).fetchall()
+        )
+
+    async def count(self, direction: str) -> dict[str, int]:
+        """How many transfers there are, by state."""
+        rows = await self._ask(
+            lambda db: db.execute(
+                "SELECT state, count(*) FROM transfers WHERE direction = ? GROUP BY state", (direction,)
+            ).fetchall()
+        )
+        return dict(rows)
+
+    # Within.
+
+    async def _select(self, where: str, values: Sequence[object] = ()) -> list[Record]:
+        rows = await self._ask(
+            lambda db: db.execute(f"SELECT {_COLUMNS} FROM transfers {where}", values).fetchall()
+        )
+        return [_record(row) for row in rows]
+
+    def _flush_soon(self) -> None:
+        if not self._flush_due and self._loop is not None:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if not self._rows and not self._chapters:
+            return
+        rows = [_row(record) for record in self._rows.values()]
+        chapters = [
+            (number, c.at.timestamp(), c.event.value, c.state.value, c.reason, c.detail)
+            for number, c in self._chapters
+        ]
+        self._rows = {}
+        self._chapters = []
+
+        def write(db: sqlite3.Connection) -> None:
+            db.executemany(_PUT, rows)
+            db.executemany("INSERT INTO chapters VALUES (?, ?, ?, ?, ?, ?)", chapters)
+
+        self._do(write)
+
+    def _do(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        if self._inline is not None:
+            work(self._inline)
+            self.commits += 1
+        elif self._thread is not None:
+            self._work.put(work)
+
+    async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        self._flush()
+        if self._inline is not None:
+            return question(self._inline)
+        if self._thread is None:
+            raise JournalError(self._path, "it is closed")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def work(db: sqlite3.Connection) -> None:
+            # What was written before must be on disk before anything is answered.
+            self._commit(db)
+            if self._failed is not None:
+                raise self._failed
+            result = question(db)
+            loop.call_soon_threadsafe(_set, answer, result, None)
+
+        def guarded(db: sqlite3.Connection) -> None:
+            try:
+                work(db)
+            except JournalError as error:
+                loop.call_soon_threadsafe(_set, answer, None, error)
+            except sqlite3.Error as error:
+                loop.call_soon_threadsafe(_set, answer, None, JournalError(self._path, str(error)))
+
+        self._work.put(guarded)
+        return await answer
+
+    def _commit(self, db: sqlite3.Connection) -> None:
+        if db.in_transaction:
+            db.commit()
+            self.commits += 1
+
+    def _run(self, opened: asyncio.Future[None]) -> None:
+        """The thread: take what has gathered, carry it out, commit once."""
+        assert self._loop is not None
+        try:
+            db = _connect(self._path)
+            _prepare(db, self._path)
+        except JournalError as error:
+            self._loop.call_soon_threadsafe(_set, opened, None, error)
+            return
+        self._loop.call_soon_threadsafe(_set, opened, None, None)
+        ending = False
+        while not ending:
+            tasks = [self._work.get()]
+            while not self._work.empty():
+                tasks.append(self._work.get())
+            for task in tasks:
+                if task is None:
+                    ending = True
+                    continue
+                self._guarded(db, task)
+            self._guarded(db, self._commit)
+        db.close()
+
+    def _guarded(self, db: sqlite3.Connection, work: Callable[[sqlite3.Connection], object]) -> None:
+        try:
+            work(db)
+            if work == self._commit:
+                self._failed = None
+        except sqlite3.Error as error:
+            # Transfers go on without a journal; whoever waits for a commit is told.
+            self._failed = JournalError(self._path, str(error))
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    try:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        # The connection is used by one thread alone, and opened in it.
+        return sqlite3.connect(path if path is not None else ":memory:", timeout=10.0)
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(path, str(error)) from error
+
+
+def _prepare(db: sqlite3.Connection, path: Path | None) -> None:
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        # A killed process loses nothing; a power cut may lose the last commits, but never the file's order.
+        db.execute("PRAGMA synchronous = NORMAL")
+        [version] = db.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise JournalError(
+                path, f"it was written by a newer soulmesh (format {version}, known {VERSION})"
+            )
+        if version == 0:
+            with db:
+                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    except sqlite3.Error as error:
+        db.close()
+        raise JournalError(path, str(error)) from error
+    except JournalError:
+        db.close()
+        raise
+
+
+def _row(r: Record) -> tuple[object, ...]:
+    return (
+        r.id,
+        r.uuid,
+        r.direction,
+        r.username,
+        raw(r.remote_path),
+        r.size,
+        r.state.value,
+        r.reason,
+        r.attempts,
+        r.deadline,
+        r.done,
+        r.local_path,
+        r.added,
+        r.started,
+        r.ended,
+        r.speed,
+        r.priority,
+        r.batch,
+        int(r.pushed),
+        json.dumps(r.more) if r.more else "{}",
+    )
+
+
+def _record(row: Sequence[Any]) -> Record:
+    values = list(row)
+    values[4] = text(values[4])
+    values[6] = State(values[6])
+    values[18] = bool(values[18])
+    values[19] = json.loads(values[19])
+    return Record(*values)
+
+
+def _set(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -1,0 +1,381 @@
+"""Transfers: the one door to downloads and uploads.
+
+::
+
+    transfer = await client.transfers.download("eve", r"Music\\Album\\01.flac")
+    async for transfer in transfer.updates():
+        print(transfer.state, transfer.done, transfer.size, transfer.speed)
+    print(await client.transfers.why(transfer.id))
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from soulmesh.client.ports import Events, Links, Presence, ServerPort, Undo
+from soulmesh.client.transfers.bandwidth import Bandwidth
+from soulmesh.client.transfers.downloads import Downloads
+from soulmesh.client.transfers.journal import Journal, Record
+from soulmesh.client.transfers.ledger import Ledger
+from soulmesh.client.transfers.outbox import Outbox
+from soulmesh.client.transfers.ports import SharedFiles
+from soulmesh.client.transfers.pushes import Pushes
+from soulmesh.client.transfers.settings import TransferSettings
+from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.client.transfers.uploads import Uploads
+from soulmesh.core.story import Standing, tell, why
+from soulmesh.core.transfer import State
+from soulmesh.errors import UsageError
+from soulmesh.net.disk import DiskError
+from soulmesh.net.stream import Stream
+from soulmesh.net.world import World
+from soulmesh.wire import peer
+
+__all__ = ["NotShared", "Story", "Transfers", "UnknownTransfer"]
+
+log = logging.getLogger(__name__)
+
+KEEP_REQUESTS = timedelta(days=7)
+
+
+class UnknownTransfer(UsageError):
+    """There is no transfer with this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return f"there is no transfer {self.number}; `soulmesh transfers` lists them"
+
+
+class NotShared(UsageError):
+    """We cannot offer what that user may not have."""
+
+    def __init__(self, username: str, remote_path: str) -> None:
+        super().__init__(username, remote_path)
+        self.username = username
+        self.remote_path = remote_path
+
+    def __str__(self) -> str:
+        return f"{self.remote_path} is not shared with {self.username}"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Why a transfer is where it is."""
+
+    now: str
+    """One sentence."""
+    past: list[str]
+    """What happened, a line each, oldest first."""
+
+    def __str__(self) -> str:
+        return "\n".join([*self.past, self.now])
+
+
+class Transfers:
+    """All transfers of a client."""
+
+    def __init__(
+        self,
+        world: World,
+        links: Links,
+        server: ServerPort,
+        presence: Presence,
+        shares: SharedFiles,
+        events: Events,
+        settings: TransferSettings | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self._settings = settings or TransferSettings()
+        self._server = server
+        self._presence = presence
+        self._links = links
+        self._journal = journal or Journal()
+        self._ledger = Ledger(world, self._journal, events)
+        self._outbox = Outbox(links, self._ledger.tasks)
+        self._bandwidth = Bandwidth(world)
+        self._configure_bandwidth()
+        parts = (self._ledger, links, server, presence)
+        self.downloads = Downloads(*parts, self._outbox, self._bandwidth, lambda: self._settings)
+        self.uploads = Uploads(*parts, shares, self._outbox, self._bandwidth, lambda: self._settings)
+        self._pushes = Pushes(self._ledger, presence, self.downloads, self._outbox, lambda: self._settings)
+        self._undo: list[Undo] = []
+        self._started = False
+
+    # Life.
+
+    async def start(self) -> None:
+        """Open the journal, go on with what was under way, and listen to peers.
+
+        Call it before the login: others ask for their files in the moment we come online.
+
+        Raises:
+            JournalError: the journal cannot be used.
+        """
+        await self._journal.open()
+        retries = self._settings.retries
+        restored = [self._ledger.restore(record, retries) for record in await self._journal.unfinished()]
+        now = self._ledger.now()
+        for transfer in restored:
+            if transfer.is_download:
+                self._ledger.apply(transfer, transfer.download.restore(now))
+                self.downloads.entered(transfer)
+            else:
+                self._ledger.apply(transfer, transfer.upload.restore(now))
+                self.uploads.entered(transfer)
+        oldest = self._ledger.wall() - KEEP_REQUESTS
+        self._journal.forget_requests(oldest.timestamp())
+        self._listen()
+        self._started = True
+        if self._server.connected:
+            self._logged_in()
+
+    async def close(self) -> None:
+        """Stop everything; what was under way goes on at the next start."""
+        self.uploads.closing = True
+        for undo in self._undo:
+            undo()
+        self._undo.clear()
+        await self._ledger.close()
+        await self._journal.close()
+        self._started = False
+
+    async def __aenter__(self) -> Transfers:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def settings(self) -> TransferSettings:
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: TransferSettings) -> None:
+        """Other settings from now on."""
+        self._settings = settings
+        self._configure_bandwidth()
+        self.uploads.rules_changed()
+        self.downloads.pump_soon()
+
+    # What people want.
+
+    async def download(
+        self,
+        username: str,
+        remote_path: str,
+        size: int | None = None,
+        *,
+        priority: int = 0,
+        batch: str | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> Transfer:
+        """Want a file of another user; returns once the wish is safe on disk.
+
+        ``remote_path`` is the name exactly as it was found: the very bytes
+        count. ``size`` is what is known so far; the peer's word replaces it.
+        A file that is wanted already is not wanted twice.
+
+        Raises:
+            UsageError: the name cannot be sent.
+            JournalError: it could not be written down.
+        """
+        transfer = self.downloads.add(username, remote_path, size, priority=priority, batch=batch, more=more)
+        await self._journal.committed()
+        return transfer
+
+    async def download_all(
+        self, files: Iterable[tuple[str, str, int | None]], *, priority: int = 0, batch: str | None = None
+    ) -> list[Transfer]:
+        """Want many files at once: (user, remote path, size or ``None``) each."""
+        transfers = [self.downloads.add(*file, priority=priority, batch=batch) for file in files]
+        await self._journal.committed()
+        return transfers
+
+    async def push(self, username: str, remote_path: str) -> Transfer:
+        """Offer one of our shared files to a user who did not ask for it.
+
+        Raises:
+            NotShared: the user may not have it.
+        """
+        transfer = await self.uploads.push(username, remote_path)
+        if transfer is None:
+            raise NotShared(username, remote_path)
+        await self._journal.committed()
+        return transfer
+
+    def pause(self, number: int) -> Transfer:
+        """Stop it until :meth:`resume`. What is over stays as it is."""
+        transfer = self.get(number)
+        if not transfer.over and transfer.state is not State.SAVING:
+            self._ledger.apply(transfer, transfer.machine.pause(self._ledger.now()))
+        return transfer
+
+    def resume(self, number: int) -> Transfer:
+        """Go on with what was paused."""
+        transfer = self.get(number)
+        if transfer.state is State.PAUSED:
+            self._ledger.apply(transfer, transfer.machine.resume(self._ledger.now()))
+        return transfer
+
+    def retry(self, number: int) -> Transfer:
+        """Try now, whatever was said before."""
+        transfer = self.get(number)
+        waiting = (State.DELAYED, State.OFFLINE, State.NO_ROOM, State.PAUSED, State.FAILED, State.CANCELLED)
+        if transfer.state in waiting:
+            self._ledger.apply(transfer, transfer.machine.retry(self._ledger.now()))
+        return transfer
+
+    async def cancel(self, number: int, *, delete_part: bool = True) -> Transfer:
+        """Give it up. The unfinished file goes unless ``delete_part`` is false."""
+        transfer = self.get(number)
+        if transfer.state not in (State.FINISHED, State.CANCELLED):
+            self._ledger.apply(transfer, transfer.machine.cancel(self._ledger.now()))
+            if transfer.is_download and delete_part:
+                try:
+                    await self._ledger.world.disk.unlink(self.downloads.part_path(transfer), missing_ok=True)
+                except DiskError as error:
+                    log.warning("the part of a cancelled download stays: %s", error)
+        await self._journal.committed()
+        return transfer
+
+    async def remove(self, number: int) -> None:
+        """Take it off the list; what is not over is cancelled first. Finished files stay."""
+        transfer = self._ledger.get(number)
+        if transfer is None:
+            if await self._journal.get(number) is None:
+                raise UnknownTransfer(number)
+            self._journal.remove([number])
+            return
+        if not transfer.over:
+            await self.cancel(number)
+        self._ledger.remove(transfer)
+
+    def set_priority(self, number: int, priority: int) -> Transfer:
+        """Higher goes first among the downloads from one user that wait for their turn."""
+        transfer = self.get(number)
+        transfer.priority = priority
+        self._ledger.record(transfer)
+        if transfer.state is State.PENDING:
+            self.downloads.entered(transfer)
+        return transfer
+
+    # Looking.
+
+    def get(self, number: int) -> Transfer:
+        """A transfer that is under way, or was over since the start.
+
+        Raises:
+            UnknownTransfer: there is none.
+        """
+        transfer = self._ledger.get(number)
+        if transfer is None:
+            raise UnknownTransfer(number)
+        return transfer
+
+    def __iter__(self) -> Iterator[Transfer]:
+        """Transfers that are not over, failed ones, and those that ended since the start."""
+        return iter(self._ledger)
+
+    def __len__(self) -> int:
+        return len(self._ledger)
+
+    def find(self, direction: str, username: str, remote_path: str) -> Transfer | None:
+        """The transfer of one very file with one user."""
+        return self._ledger.find(direction, username, remote_path)
+
+    def place(self, transfer: Transfer) -> int | None:
+        """The place in the queue: the peer's for a download, ours for an upload."""
+        return transfer.place if transfer.is_download else self.uploads.place(transfer)
+
+    async def history(self, direction: str, *, limit: int = 100, before: int | None = None) -> list[Record]:
+        """Transfers that are over, newest first, a page at a time."""
+        return await self._journal.ended(direction, limit=limit, before=before)
+
+    async def why(self, number: int) -> Story:
+        """The transfer's story in plain words.
+
+        Raises:
+            UnknownTransfer: there is no such transfer.
+        """
+        wall = self._ledger.wall().astimezone()
+        transfer = self._ledger.get(number)
+        if transfer is None:
+            raise UnknownTransfer(number)
+        chapters = await self._journal.story(number)
+        machine = transfer.machine
+        until = None
+        if machine.deadline is not None:
+            until = wall + timedelta(seconds=max(0.0, machine.deadline - self._ledger.now()))
+        standing = Standing(
+            transfer.direction,
+            machine.state,
+            machine.owner,
+            transfer.username,
+            machine.reason,
+            until,
+            machine.attempts,
+            self.place(transfer),
+            transfer.done,
+            transfer.size,
+        )
+        local = [type(c)(c.at.astimezone(), c.event, c.state, c.reason, c.detail) for c in chapters]
+        return Story(why(standing, wall), tell(local, transfer.direction, transfer.username, wall))
+
+    # Within.
+
+    def _configure_bandwidth(self) -> None:
+        settings = self._settings
+        groups = {name: group.speed_limit for name, group in settings.queue.groups.items()}
+        self._bandwidth.configure(settings.upload_limit, settings.download_limit, settings.schedule, groups)
+
+    def _listen(self) -> None:
+        on = self._links.on
+        down, up = self.downloads, self.uploads
+        self._undo += [
+            on(peer.PeerTransferRequest, self._on_transfer_request),
+            on(peer.PeerTransferReply, up.answered),
+            on(peer.PeerTransferQueue, lambda user, m: up.requested(user, m.filename)),
+            on(peer.PeerTransferQueueFailed, down.refused),
+            on(peer.PeerPlaceInQueueRequest, lambda user, m: up.place_asked(user, m.filename)),
+            on(peer.PeerPlaceInQueueReply, down.place_told),
+            on(peer.PeerUploadFailed, self._on_upload_failed),
+            on(peer.PeerUploadQueueNotification, self._pushes.announced),
+            self._server.on_logged_in(self._logged_in),
+            self._presence.on_online(self._on_online),
+            self._presence.on_offline(self._on_offline),
+        ]
+        self._links.on_file_link(self._on_file_link)
+
+    async def _on_file_link(self, username: str, stream: Any) -> None:
+        assert isinstance(stream, Stream)
+        await self.downloads.linked(username, stream)
+
+    def _on_transfer_request(self, username: str, message: peer.PeerTransferRequest) -> None:
+        if message.direction == 0:
+            # A legacy request for a download: answered "Queued", then as any other (messages.md).
+            self.uploads.requested(username, message.filename, message.ticket)
+        elif message.direction == 1 and not self.downloads.offered(username, message):
+            self._pushes.offered(username, message)
+
+    def _on_upload_failed(self, username: str, message: peer.PeerUploadFailed) -> None:
+        self.downloads.upload_failed(username, message)
+
+    def _logged_in(self) -> None:
+        self.downloads.logged_in()
+        self.uploads.pump_soon()
+
+    def _on_online(self, username: str) -> None:
+        self.downloads.peer_online(username)
+        self.uploads.peer_online(username)
+
+    def _on_offline(self, username: str) -> None:
+        self.downloads.peer_offline(username)
+        self.uploads.peer_offline(username)

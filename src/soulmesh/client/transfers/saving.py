@@ -1,0 +1,132 @@
+"""The disk's part of a download: the file that grows, what may be resumed, and the move to its place."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from soulmesh.client.transfers.layout import incomplete_name, numbered
+from soulmesh.net.disk import FileExists, FileMissing, OtherFilesystem
+from soulmesh.net.world import Disk, ReadFile, WriteFile
+
+__all__ = ["COMPARED", "Saving"]
+
+log = logging.getLogger(__name__)
+
+COMPARED = 64 * 1024
+"""So many bytes at the end of a part are asked for again, and must be the same."""
+_COPY = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is on disk of an unfinished file."""
+
+    path: Path
+    have: int
+
+    @property
+    def offset(self) -> int:
+        """Where to ask the peer to start, so that the end of what we have can be compared."""
+        return max(0, self.have - COMPARED)
+
+
+class Saving:
+    """Files on their way into the downloads folder."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+
+    def part_path(self, root: Path, username: str, remote_path: str) -> Path:
+        """Where an unfinished file grows."""
+        return root / incomplete_name(username, remote_path)
+
+    async def have(self, path: Path) -> int:
+        """Bytes of the part, 0 if there is none."""
+        try:
+            return (await self.disk.stat(path)).size
+        except FileMissing:
+            return 0
+
+    async def open_part(self, path: Path) -> WriteFile:
+        """Open a part for writing, making its folder if needed."""
+        try:
+            return await self.disk.open_write(path)
+        except FileMissing:
+            await self.disk.make_directory(path.parent)
+            return await self.disk.open_write(path)
+
+    async def quarantine(self, path: Path) -> Path | None:
+        """Put a part aside, under a name that nothing uses; ``None`` if there was none."""
+        folder = path.parent / "quarantine"
+        for name in numbered(path.name):
+            try:
+                await self.disk.rename_new(path, folder / name)
+            except FileExists:
+                continue
+            except FileMissing:
+                if not await self.disk.exists(path):
+                    return None
+                await self.disk.make_directory(folder)
+                await self.disk.rename_new(path, folder / name)
+            return folder / name
+        raise AssertionError("numbers never end")
+
+    async def place(self, part: Path, target: Path) -> Path:
+        """Move a finished part to ``target``, or to the same name with a number if that is taken.
+
+        Atomic: a file under a final name is always whole.
+
+        Raises:
+            DiskError: it could not be moved.
+        """
+        for name in numbered(target.name):
+            chosen = target.with_name(name)
+            try:
+                await self._move(part, chosen)
+            except FileExists:
+                continue
+            return chosen
+        raise AssertionError("numbers never end")
+
+    async def _move(self, part: Path, target: Path) -> None:
+        try:
+            await self.disk.rename_new(part, target)
+        except FileMissing:
+            if not await self.disk.exists(part):
+                raise
+            await self.disk.make_directory(target.parent)
+            await self._move_anywhere(part, target)
+        except OtherFilesystem:
+            await self._move_anywhere(part, target)
+
+    async def _move_anywhere(self, part: Path, target: Path) -> None:
+        try:
+            await self.disk.rename_new(part, target)
+        except OtherFilesystem:
+            # Copy beside the target first, so that the last step is a rename all the same.
+            beside = target.with_name(f".{part.name}")
+            await self._copy(part, beside)
+            try:
+                await self.disk.rename_new(beside, target)
+            except FileExists:
+                await self.disk.unlink(beside, missing_ok=True)
+                raise
+            await self.disk.unlink(part, missing_ok=True)
+
+    async def _copy(self, source: Path, target: Path) -> None:
+        reading: ReadFile = await self.disk.open_read(source)
+        try:
+            writing = await self.disk.open_write(target)
+            try:
+                await writing.truncate(0)
+                offset = 0
+                while data := await reading.read(offset, _COPY):
+                    await writing.write(offset, data)
+                    offset += len(data)
+                await writing.sync()
+            finally:
+                await writing.close()
+        finally:
+            await reading.close()

@@ -1,0 +1,424 @@
+"""Uploads: who may have what, whose turn it is, and the bytes.
+
+flows.rst, "Transfers", from the uploader's side. :mod:`soulmesh.core.upload`
+and :mod:`soulmesh.core.upload_queue` decide; here their decisions meet links
+and disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from soulmesh.client.errors import ClientError, NotConnected, UserOffline
+from soulmesh.client.ports import Links, Presence, ServerPort
+from soulmesh.client.transfers.bandwidth import Bandwidth
+from soulmesh.client.transfers.ledger import Ledger
+from soulmesh.client.transfers.outbox import Outbox
+from soulmesh.client.transfers.ports import SharedFiles
+from soulmesh.client.transfers.settings import TransferSettings
+from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.doorkeeper import Doorkeeper, Verdict
+from soulmesh.core.download import DropLink
+from soulmesh.core.retry import BANNED, FILE_NOT_SHARED, FILE_READ_ERROR, PENDING_SHUTDOWN, QUEUED
+from soulmesh.core.transfer import ACTIVE, Effect, Moved, State
+from soulmesh.core.upload import Call, OpenLink, TellFailed, TellRefused, Upload
+from soulmesh.core.upload_queue import UploadQueue
+from soulmesh.errors import NetworkError
+from soulmesh.net.disk import DiskError
+from soulmesh.net.filepump import FileShrank
+from soulmesh.net.stream import Stream
+from soulmesh.net.world import ReadFile
+from soulmesh.wire import encode, peer, to_server
+from soulmesh.wire.file import FileTicket
+
+__all__ = ["Uploads"]
+
+log = logging.getLogger(__name__)
+
+OFFSET_WITHIN = 60.0
+_WATCH = "uploads"
+_MOST_WAITING_REQUESTS = 10_000
+
+
+class Uploads:
+    """All files that others have, or want to have, from us."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        links: Links,
+        server: ServerPort,
+        presence: Presence,
+        shares: SharedFiles,
+        outbox: Outbox,
+        bandwidth: Bandwidth,
+        settings: Callable[[], TransferSettings],
+    ) -> None:
+        self._ledger = ledger
+        self._links = links
+        self._server = server
+        self._presence = presence
+        self._shares = shares
+        self._outbox = outbox
+        self._bandwidth = bandwidth
+        self._settings = settings
+        self.queue = UploadQueue(settings().queue)
+        self.door = Doorkeeper(settings().door)
+        self.closing = False
+        """Set while the program ends: new requests are refused with "Pending shutdown."."""
+        self._requests: dict[str, deque[tuple[str, int | None]]] = {}
+        self._files: dict[int, ReadFile] = {}
+        self._streams: dict[int, Stream] = {}
+        self._links_opening: dict[int, asyncio.Task[None]] = {}
+        self._called: dict[tuple[str, int], Transfer] = {}
+        self._next_ticket = ledger.world.random.getrandbits(24)
+        self._pump_due = False
+        self.groups: Callable[[str], str | None] = lambda username: None
+        """Which named group a user belongs to, if any."""
+        ledger.owners["upload"] = self
+
+    # What people want.
+
+    async def push(self, username: str, remote_path: str) -> Transfer | None:
+        """Offer a shared file to a user who did not ask; ``None`` if that user may not have it."""
+        found = await self._shares.locate(username, remote_path)
+        if found is None:
+            return None
+        return self._enter(username, remote_path, found.local_path, found.size, pushed=True)
+
+    def entered(self, transfer: Transfer) -> None:
+        """An upload came from the journal."""
+        if transfer.state is State.QUEUED:
+            self._join_queue(transfer)
+        if not transfer.machine.final:
+            self._presence.watch(transfer.username, _WATCH)
+
+    def rules_changed(self) -> None:
+        """Settings have changed: the queue goes on under the new rules."""
+        settings = self._settings()
+        self.queue.set_rules(settings.queue)
+        self.door.pace = settings.door
+        self.door.forget()
+        self.pump_soon()
+
+    def group_of(self, username: str) -> str:
+        """The group whose rules count for a user."""
+        if self._presence.privileged(username):
+            return "privileged"
+        if self._presence.friend(username):
+            return "friends"
+        return self.groups(username) or "default"
+
+    def place(self, transfer: Transfer) -> int | None:
+        """Its place in our queue, ``None`` if it is not waiting."""
+        return self.queue.place(transfer.id) if transfer.id in self.queue else None
+
+    # What peers say.
+
+    def requested(self, username: str, remote_path: str, ticket: int | None = None) -> None:
+        """PeerTransferQueue; with ``ticket`` a legacy PeerTransferRequest with direction 0."""
+        answer = self.door.ask(username, remote_path, self._ledger.now())
+        if answer.verdict is Verdict.IGNORE:
+            return
+        if answer.verdict is Verdict.REFUSE:
+            self._refuse(username, remote_path, answer.reason, ticket)
+            return
+        if self.closing:
+            self._refuse(username, remote_path, PENDING_SHUTDOWN, ticket)
+            return
+        waiting = self._requests.get(username)
+        if waiting is None:
+            self._requests[username] = deque([(remote_path, ticket)])
+            self._ledger.tasks.start(self._answer_requests(username), f"requests of {username}")
+        elif len(waiting) < _MOST_WAITING_REQUESTS:
+            waiting.append((remote_path, ticket))
+
+    async def _answer_requests(self, username: str) -> None:
+        waiting = self._requests[username]
+        try:
+            while waiting:
+                remote_path, ticket = waiting.popleft()
+                await self._answer_request(username, remote_path, ticket)
+        finally:
+            del self._requests[username]
+
+    async def _answer_request(self, username: str, remote_path: str, ticket: int | None) -> None:
+        if self._presence.banned(username):
+            self._refuse_and_remember(username, remote_path, BANNED, ticket)
+            return
+        found = await self._shares.locate(username, remote_path)
+        if found is None:
+            self._refuse_and_remember(username, remote_path, FILE_NOT_SHARED, ticket)
+            return
+        known = self._ledger.find("upload", username, remote_path)
+        if known is None or known.state in (State.FINISHED, State.FAILED, State.CANCELLED, State.OFFLINE):
+            group = self.group_of(username)
+            refusal = self.queue.refusal(username, group, found.size)
+            self._ledger.journal.requested(self._ledger.wall().timestamp(), username, group, found.size, None)
+            if refusal is not None:
+                # Not remembered: the next file may fit as soon as one is done.
+                self._refuse(username, remote_path, refusal, ticket)
+                return
+        if ticket is not None:
+            self._outbox.send(username, peer.PeerTransferReply(ticket, False, reason=QUEUED))
+        if known is None:
+            self._enter(username, remote_path, found.local_path, found.size, pushed=False)
+        else:
+            known.local_path = found.local_path
+            self._ledger.apply(known, known.upload.asked_again(self._ledger.now()))
+
+    def place_asked(self, username: str, remote_path: str) -> None:
+        """PeerPlaceInQueueRequest."""
+        if self.door.ask(username, "", self._ledger.now()).verdict is not Verdict.ADMIT:
+            return
+        transfer = self._ledger.find("upload", username, remote_path)
+        place = self.place(transfer) if transfer is not None else None
+        if place is not None:
+            self._outbox.send(username, peer.PeerPlaceInQueueReply(remote_path, place))
+
+    def answered(self, username: str, message: peer.PeerTransferReply) -> None:
+        """PeerTransferReply to one of our offers."""
+        transfer = self._called.get((username, message.ticket))
+        if transfer is None:
+            return
+        now = self._ledger.now()
+        if message.allowed:
+            self._ledger.apply(transfer, transfer.upload.accepted(now))
+        else:
+            reason = message.reason or ""
+            self._ledger.apply(transfer, transfer.upload.refused(reason, now, self._ledger.jitter()))
+
+    def peer_online(self, username: str) -> None:
+        for transfer in self._ledger.of_user("upload", username):
+            self._ledger.apply(transfer, transfer.upload.peer_came(self._ledger.now()))
+
+    def peer_offline(self, username: str) -> None:
+        for transfer in self._ledger.of_user("upload", username):
+            self._ledger.apply(transfer, transfer.upload.peer_left(self._ledger.now()))
+
+    # What the machines want.
+
+    def act(self, transfer: Transfer, effect: Effect) -> None:
+        """Carry out one effect of an upload's machine."""
+        username = transfer.username
+        match effect:
+            case Call(ticket):
+                self._called[username, ticket] = transfer
+                if transfer.upload.pushed:
+                    self._outbox.send(username, peer.PeerUploadQueueNotification())
+                request = peer.PeerTransferRequest(1, ticket, transfer.remote_path, transfer.upload.size)
+                self._outbox.send(
+                    username, request, None, lambda error: self._unreachable(transfer, ticket, error)
+                )
+            case OpenLink(ticket):
+                task = self._ledger.tasks.start(self._upload(transfer, ticket), f"uploading {transfer.name}")
+                if task is not None:
+                    self._links_opening[transfer.id] = task
+            case DropLink():
+                stream = self._streams.pop(transfer.id, None)
+                if stream is not None:
+                    stream.abort()
+                task = self._links_opening.pop(transfer.id, None)
+                if task is not None and task is not asyncio.current_task():
+                    task.cancel()
+            case TellFailed():
+                self._outbox.send(username, peer.PeerUploadFailed(transfer.remote_path))
+            case TellRefused(reason):
+                self._outbox.send(username, peer.PeerTransferQueueFailed(transfer.remote_path, reason))
+            case _:
+                raise AssertionError(f"an upload wants {effect}")
+
+    def moved(self, transfer: Transfer, moved: Moved) -> None:
+        """Keep the queue in step with the state."""
+        old, new = moved.old, moved.new
+        if new is old:
+            return
+        if new not in ACTIVE:
+            self.queue.discard(transfer.id)
+            self._forget_call(transfer)
+            file = self._files.pop(transfer.id, None)
+            if file is not None:
+                self._ledger.tasks.start(_close(file), "closing a file")
+        if new is State.QUEUED:
+            self._join_queue(transfer)
+            self._presence.watch(transfer.username, _WATCH)
+        if new is State.FINISHED:
+            self._report_speed(transfer)
+        if transfer.machine.final and not self._ledger.of_user("upload", transfer.username):
+            self._presence.unwatch(transfer.username, _WATCH)
+        self.pump_soon()
+
+    # Whose turn it is.
+
+    def pump_soon(self) -> None:
+        """Look who can be served, once this turn of the loop is over."""
+        if not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_due = False
+        if not self._server.connected or self.closing:
+            return
+        while (key := self.queue.start_next()) is not None:
+            transfer = self._ledger.get(key) if isinstance(key, int) else None
+            if transfer is None or transfer.state is not State.QUEUED:
+                self.queue.ended(key)
+                continue
+            self._ledger.tasks.start(self._begin(transfer), f"offering {transfer.name}")
+
+    async def _begin(self, transfer: Transfer) -> None:
+        """Open the file, so that its size is the one of the bytes that we send, and offer it."""
+        reason = FILE_NOT_SHARED
+        file: ReadFile | None = None
+        try:
+            found = await self._shares.locate(transfer.username, transfer.remote_path)
+            if found is not None:
+                reason = FILE_READ_ERROR
+                transfer.local_path = found.local_path
+                file = await self._ledger.world.disk.open_read(found.local_path)
+        except DiskError as error:
+            log.warning("cannot upload: %s", error)
+        if transfer.state is not State.QUEUED or transfer.id in self.queue:
+            # Cancelled or paused meanwhile.
+            if file is not None:
+                await file.close()
+            return
+        now = self._ledger.now()
+        if file is None:
+            self._ledger.apply(transfer, transfer.upload.unreadable(reason, now))
+            return
+        self._files[transfer.id] = file
+        self._next_ticket = self._next_ticket % 0xFFFF_FFFF + 1
+        self._ledger.apply(transfer, transfer.upload.call(self._next_ticket, file.size, now))
+
+    def _join_queue(self, transfer: Transfer) -> None:
+        group = self.group_of(transfer.username)
+        self.queue.add(transfer.id, transfer.username, group, transfer.upload.size)
+        self.queue.regroup(transfer.username, group)
+        self.pump_soon()
+
+    def _enter(
+        self, username: str, remote_path: str, local_path: Path, size: int, *, pushed: bool
+    ) -> Transfer:
+        machine = Upload(size=size, pushed=pushed, policy=self._settings().retries)
+        transfer = self._ledger.new(username, remote_path, machine)
+        transfer.local_path = local_path
+        self._presence.watch(username, _WATCH)
+        self._join_queue(transfer)
+        return transfer
+
+    # The bytes.
+
+    async def _upload(self, transfer: Transfer, ticket: int) -> None:
+        ledger, machine = self._ledger, transfer.upload
+        stream: Stream | None = None
+        file = self._files[transfer.id]
+        try:
+            opened = await self._links.open_file_link(transfer.username)
+            assert isinstance(opened, Stream)
+            stream = opened
+            if machine.ticket != ticket:
+                return
+            self._streams[transfer.id] = stream
+            stream.write(encode(FileTicket(ticket)))
+            ledger.apply(transfer, machine.linked(ledger.now()))
+            async with asyncio.timeout(OFFSET_WITHIN + 5):
+                [offset] = struct.unpack("<Q", await stream.readexactly(8))
+            if machine.ticket != ticket:
+                return
+            ledger.apply(transfer, machine.offset(offset, ledger.now()))
+            if machine.ticket != ticket:
+                return
+            await self._send(transfer, ticket, stream, file, offset)
+        except FileShrank as error:
+            log.warning("%s: %s", transfer.local_path, error)
+            if machine.ticket == ticket:
+                ledger.apply(transfer, machine.unreadable(FILE_READ_ERROR, ledger.now()))
+        except DiskError as error:
+            log.warning("cannot upload: %s", error)
+            if machine.ticket == ticket:
+                ledger.apply(transfer, machine.unreadable(FILE_READ_ERROR, ledger.now()))
+        except (NetworkError, ClientError, TimeoutError) as error:
+            self._unreachable(transfer, ticket, error)
+        finally:
+            if stream is not None:
+                if self._streams.get(transfer.id) is stream:
+                    del self._streams[transfer.id]
+                stream.abort()
+            if self._links_opening.get(transfer.id) is asyncio.current_task():
+                del self._links_opening[transfer.id]
+
+    async def _send(
+        self, transfer: Transfer, ticket: int, stream: Stream, file: ReadFile, offset: int
+    ) -> None:
+        ledger, machine = self._ledger, transfer.upload
+        sent = offset
+
+        def progress(count: int) -> None:
+            nonlocal sent
+            sent += count
+            if machine.ticket == ticket:
+                ledger.progressed(transfer, count, sent)
+
+        pace = self._bandwidth.pace("upload", self.group_of(transfer.username))
+        if machine.size > offset:
+            await stream.send_file(file, offset, machine.size - offset, progress=progress, pace=pace)
+        if machine.ticket != ticket:
+            return
+        ledger.apply(transfer, machine.all_sent(ledger.now()))
+        # The downloader closes when it has all. Whatever it says before that has no meaning here.
+        try:
+            while await stream.read(4096):
+                pass
+        except NetworkError:
+            pass  # a reset is a rough way of closing, and the bytes were taken
+        if machine.ticket == ticket:
+            ledger.apply(transfer, machine.closed(ledger.now()))
+
+    def _unreachable(self, transfer: Transfer, ticket: int, error: Exception) -> None:
+        machine = transfer.upload
+        if machine.ticket != ticket:
+            return
+        now = self._ledger.now()
+        if isinstance(error, UserOffline | NotConnected):
+            effects = machine.peer_left(now)
+        else:
+            said = str(error) or "no answer in time"
+            effects = machine.lost(said, now, self._ledger.jitter())
+        self._ledger.apply(transfer, effects)
+
+    def _report_speed(self, transfer: Transfer) -> None:
+        """SendUploadSpeed: the server averages it into what others see of us (flows.rst, step 6)."""
+        moved = transfer.meter.total if transfer.meter is not None else 0
+        speed = int(min(transfer.average_speed, 0xFFFF_FFFF))
+        if moved and speed and self._server.connected:
+            try:
+                self._server.send(to_server.SendUploadSpeed(speed))
+            except NotConnected:
+                pass
+
+    def _forget_call(self, transfer: Transfer) -> None:
+        for key in [key for key, value in self._called.items() if value is transfer]:
+            del self._called[key]
+
+    # Refusing.
+
+    def _refuse(self, username: str, remote_path: str, reason: str, ticket: int | None) -> None:
+        if ticket is None:
+            self._outbox.send(username, peer.PeerTransferQueueFailed(remote_path, reason))
+        else:
+            self._outbox.send(username, peer.PeerTransferReply(ticket, False, reason=reason))
+
+    def _refuse_and_remember(self, username: str, remote_path: str, reason: str, ticket: int | None) -> None:
+        self.door.refused(username, remote_path, reason, self._ledger.now())
+        self._refuse(username, remote_path, reason, ticket)
+
+
+async def _close(file: ReadFile) -> None:
+    await file.close()
