@@ -66,8 +66,7 @@ class Meter:
 
     def average(self, now: float) -> float:
         """Since the beginning."""
-        passed = now - self.started
-        return self._total / passed if passed > 0 else 0.0
+        return self._total / max(now - self.started, 0.001)
 
     @property
     def total(self) -> int:
