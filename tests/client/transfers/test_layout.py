@@ -37,8 +37,23 @@ def test_templates() -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["/etc/{name}", "../{name}", "{name}/..", "a//b", "{nome}", "{name", "{name!r}", "{name:>9}", "a\\{name}"]
-    + ["{0}", "{}", "x{folders}/{name}", "{folders}", "{name.__class__}", ""],
+    [
+        "/etc/{name}",
+        "../{name}",
+        "{name}/..",
+        "a//b",
+        "{nome}",
+        "{name",
+        "{name!r}",
+        "{name:>9}",
+        "a\\{name}",
+        "{0}",
+        "{}",
+        "x{folders}/{name}",
+        "{folders}",
+        "{name.__class__}",
+        "",
+    ],
 )
 def test_bad_templates_are_refused_when_they_are_set(template: str) -> None:
     with pytest.raises(ConfigError):
