@@ -45,7 +45,7 @@ format: $(DEV) ## let ruff put the code in shape
 	@$(BIN)/ruff check --fix .
 
 bench: $(BENCH) ## measure, beside aioslsk and Nicotine+ (ARGS=benchmarks/codec.py runs one)
-	@for script in $(or $(ARGS),$(wildcard benchmarks/*.py)); do \
+	@for script in $(or $(ARGS),$(shell grep -l "^if __name__" benchmarks/*.py 2>/dev/null)); do \
 		echo "== $$script"; .venv-bench/bin/python "$$script" || exit 1; \
 	done
 
