@@ -1,38 +1,21 @@
-"""Streams over real sockets: reading, giving back, backpressure, endings."""
+"""Streams: reading, giving back, backpressure, endings; the same on every network."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from soulmesh.net.errors import ConnectionLost, StreamEnded, TimedOut
-from soulmesh.net.stream import Stream, listen_streams, open_stream
+from soulmesh.net.stream import open_stream
 from soulmesh.net.tcp import TcpNetwork
 from tests.support.loops import real
+from tests.support.networks import Pair, each_network
 
 
-@asynccontextmanager
-async def tcp_pair(limit: int = 64 * 1024) -> AsyncIterator[tuple[Stream, Stream]]:
-    network = TcpNetwork()
-    accepted: asyncio.Queue[Stream] = asyncio.Queue()
-    listener = await listen_streams(network, accepted.put_nowait, "127.0.0.1", 0, limit=limit)
-    one = await open_stream(network, "127.0.0.1", listener.port, limit=limit)
-    other = await accepted.get()
-    listener.close()
-    try:
-        yield one, other
-    finally:
-        for stream in (one, other):
-            stream.abort()
-            await stream.wait_closed()
-
-
-@real
-async def test_read_returns_what_is_there_and_nothing_at_the_end() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_read_returns_what_is_there_and_nothing_at_the_end(pair: Pair) -> None:
+    async with pair() as (one, other):
         one.write(b"abc")
         assert await other.read() == b"abc"
         one.write(b"defgh")
@@ -44,9 +27,9 @@ async def test_read_returns_what_is_there_and_nothing_at_the_end() -> None:
         assert other.at_eof
 
 
-@real
-async def test_readexactly_joins_and_splits_pieces() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_readexactly_joins_and_splits_pieces(pair: Pair) -> None:
+    async with pair() as (one, other):
         reading = asyncio.create_task(other.readexactly(7))
         for piece in (b"ab", b"cd", b"efghi"):
             one.write(piece)
@@ -57,9 +40,9 @@ async def test_readexactly_joins_and_splits_pieces() -> None:
         assert other.unread_bytes == 0
 
 
-@real
-async def test_readexactly_beyond_the_end_says_what_came() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_readexactly_beyond_the_end_says_what_came(pair: Pair) -> None:
+    async with pair() as (one, other):
         one.write(b"abc")
         one.close()
         with pytest.raises(StreamEnded) as caught:
@@ -69,16 +52,16 @@ async def test_readexactly_beyond_the_end_says_what_came() -> None:
         assert await other.read() == b""
 
 
-@real
-async def test_readexactly_of_more_than_the_limit_still_comes() -> None:
-    async with tcp_pair(limit=1000) as (one, other):
+@each_network
+async def test_readexactly_of_more_than_the_limit_still_comes(pair: Pair) -> None:
+    async with pair(limit=1000) as (one, other):
         one.write(b"x" * 300_000)
         assert await other.readexactly(300_000) == b"x" * 300_000
 
 
-@real
-async def test_bytes_given_back_are_read_again_first() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_bytes_given_back_are_read_again_first(pair: Pair) -> None:
+    async with pair() as (one, other):
         one.write(b"headbody")
         assert await other.readexactly(8) == b"headbody"
         other.unread(b"body")
@@ -91,9 +74,9 @@ async def test_bytes_given_back_are_read_again_first() -> None:
         assert await other.read() == b"z"
 
 
-@real
-async def test_a_slow_reader_makes_the_writer_wait() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_a_slow_reader_makes_the_writer_wait(pair: Pair) -> None:
+    async with pair() as (one, other):
         while not one.writing_paused:
             one.write(b"x" * 65536)
             await asyncio.sleep(0)
@@ -106,9 +89,9 @@ async def test_a_slow_reader_makes_the_writer_wait() -> None:
         await draining
 
 
-@real
-async def test_a_reset_is_an_error_after_the_bytes_before_it() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_a_reset_is_an_error_after_the_bytes_before_it(pair: Pair) -> None:
+    async with pair() as (one, other):
         other.write(b"x" * 10)
         assert await one.read() == b"x" * 10
         other.write(b"unread")
@@ -124,9 +107,9 @@ async def test_a_reset_is_an_error_after_the_bytes_before_it() -> None:
             await other.drain()
 
 
-@real
-async def test_half_closing_lets_the_answer_through() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_half_closing_lets_the_answer_through(pair: Pair) -> None:
+    async with pair() as (one, other):
         one.write(b"question")
         one.write_eof()
         assert await other.readexactly(8) == b"question"
@@ -135,9 +118,9 @@ async def test_half_closing_lets_the_answer_through() -> None:
         assert await one.readexactly(6) == b"answer"
 
 
-@real
-async def test_our_own_close_ends_a_read_quietly_and_drain_with_an_error() -> None:
-    async with tcp_pair() as (one, _other):
+@each_network
+async def test_our_own_close_ends_a_read_quietly_and_drain_with_an_error(pair: Pair) -> None:
+    async with pair() as (one, _other):
         reading = asyncio.create_task(one.read())
         await asyncio.sleep(0)
         one.close()
@@ -150,18 +133,18 @@ async def test_our_own_close_ends_a_read_quietly_and_drain_with_an_error() -> No
         await one.wait_closed()
 
 
-@real
-async def test_closing_sends_what_was_written_first() -> None:
-    async with tcp_pair(limit=1 << 20) as (one, other):
+@each_network
+async def test_closing_sends_what_was_written_first(pair: Pair) -> None:
+    async with pair(limit=1 << 20) as (one, other):
         one.write(b"x" * 500_000)
         one.close()
         assert await other.readexactly(500_000) == b"x" * 500_000
         assert await other.read() == b""
 
 
-@real
-async def test_flush_waits_until_nothing_is_left_to_send() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_flush_waits_until_nothing_is_left_to_send(pair: Pair) -> None:
+    async with pair() as (one, other):
         one.write(b"x" * 8_000_000)
         assert one.write_buffer_size > 0
         reading = asyncio.create_task(other.readexactly(8_000_000))
@@ -170,9 +153,9 @@ async def test_flush_waits_until_nothing_is_left_to_send() -> None:
         await reading
 
 
-@real
-async def test_two_readers_of_one_stream_are_a_mistake() -> None:
-    async with tcp_pair() as (one, _other):
+@each_network
+async def test_two_readers_of_one_stream_are_a_mistake(pair: Pair) -> None:
+    async with pair() as (one, _other):
         first = asyncio.create_task(one.read())
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError, match="two tasks"):
@@ -180,9 +163,9 @@ async def test_two_readers_of_one_stream_are_a_mistake() -> None:
         first.cancel()
 
 
-@real
-async def test_lost_callbacks_are_called_once() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_lost_callbacks_are_called_once(pair: Pair) -> None:
+    async with pair() as (one, other):
         calls: list[str] = []
         one.lost_callbacks.append(lambda: calls.append("lost"))
         other.abort()
@@ -192,22 +175,22 @@ async def test_lost_callbacks_are_called_once() -> None:
         assert calls == ["lost"]
 
 
-@real
-async def test_leaving_the_block_closes_and_an_error_aborts() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_leaving_the_block_closes_and_an_error_aborts(pair: Pair) -> None:
+    async with pair() as (one, other):
         async with one:
             one.write(b"bye")
         assert await other.readexactly(3) == b"bye"
-    async with tcp_pair() as (one, other):
+    async with pair() as (one, other):
         with pytest.raises(KeyError):
             async with one:
                 raise KeyError
         assert one.is_closed
 
 
-@real
-async def test_read_into_fills_the_buffer_straight_from_the_socket() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_read_into_fills_the_buffer_straight_from_the_socket(pair: Pair) -> None:
+    async with pair() as (one, other):
         data = bytes(range(256)) * 4096
         one.write(data)
         got = bytearray()
@@ -224,9 +207,9 @@ async def test_read_into_fills_the_buffer_straight_from_the_socket() -> None:
         assert await other.read_into(buffer, patience=5) == 0
 
 
-@real
-async def test_read_into_without_patience_returns_the_first_bytes() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_read_into_without_patience_returns_the_first_bytes(pair: Pair) -> None:
+    async with pair() as (one, other):
         buffer = bytearray(1000)
         one.write(b"few")
         assert await other.read_into(buffer) == 3
@@ -235,9 +218,9 @@ async def test_read_into_without_patience_returns_the_first_bytes() -> None:
         assert buffer[:5] == b"again"
 
 
-@real
-async def test_read_into_with_patience_returns_what_came_when_it_is_over() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_read_into_with_patience_returns_what_came_when_it_is_over(pair: Pair) -> None:
+    async with pair() as (one, other):
         buffer = bytearray(1000)
         one.write(b"few")
         assert await other.read_into(buffer, patience=0.05) == 3
@@ -246,9 +229,9 @@ async def test_read_into_with_patience_returns_what_came_when_it_is_over() -> No
         assert await other.read_into(buffer, patience=0.05) == 4
 
 
-@real
-async def test_read_into_returns_what_came_before_the_end() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_read_into_returns_what_came_before_the_end(pair: Pair) -> None:
+    async with pair() as (one, other):
         buffer = bytearray(1000)
         one.write(b"last words")
         one.close()
@@ -256,9 +239,9 @@ async def test_read_into_returns_what_came_before_the_end() -> None:
         assert await other.read_into(buffer, patience=10) == 0
 
 
-@real
-async def test_read_into_and_read_can_take_turns_without_losing_a_byte() -> None:
-    async with tcp_pair(limit=4096) as (one, other):
+@each_network
+async def test_read_into_and_read_can_take_turns_without_losing_a_byte(pair: Pair) -> None:
+    async with pair(limit=4096) as (one, other):
         data = bytes(range(256)) * 1000
         one.write(data)
         got = b""
@@ -272,9 +255,9 @@ async def test_read_into_and_read_can_take_turns_without_losing_a_byte() -> None
         assert got == data
 
 
-@real
-async def test_bytes_that_come_between_two_read_intos_are_kept_and_bounded() -> None:
-    async with tcp_pair(limit=10_000) as (one, other):
+@each_network
+async def test_bytes_that_come_between_two_read_intos_are_kept_and_bounded(pair: Pair) -> None:
+    async with pair(limit=10_000) as (one, other):
         buffer = bytearray(10)
         one.write(b"y" * 2_000_000)
         got = await other.read_into(buffer)
@@ -286,9 +269,9 @@ async def test_bytes_that_come_between_two_read_intos_are_kept_and_bounded() -> 
         assert got == 2_000_000
 
 
-@real
-async def test_a_cancelled_read_into_gives_its_bytes_back() -> None:
-    async with tcp_pair() as (one, other):
+@each_network
+async def test_a_cancelled_read_into_gives_its_bytes_back(pair: Pair) -> None:
+    async with pair() as (one, other):
         reading = asyncio.create_task(other.read_into(bytearray(1000), patience=60))
         one.write(b"keep me")
         await asyncio.sleep(0.05)

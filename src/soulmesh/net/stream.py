@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from soulmesh.net.errors import ConnectionLost, StreamEnded, TimedOut
 from soulmesh.net.world import Listener, Network, ReadFile, WriteFile
@@ -70,8 +70,8 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not an isinstance: uvloop's transports are no asyncio.Transport.
+        self._transport = cast(asyncio.Transport, transport)
         if self._on_open is not None:
             self._on_open(self)
 

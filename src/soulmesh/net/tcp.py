@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from soulmesh.net.errors import InterfaceMissing, dial_error, listen_error
 
@@ -21,8 +21,8 @@ BACKLOG = 1024
 _KEEPALIVE = (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
 
 # The first address of a name may be IPv6 that leads nowhere: try the next one
-# after this many seconds without giving up on the first (RFC 8305).
-_NEXT_ADDRESS_AFTER = 0.25
+# after these seconds without giving up on the first (RFC 8305).
+_EYEBALLS = {"happy_eyeballs_delay": 0.25}
 
 _EVERY_ADDRESS = {"", "0.0.0.0"}
 
@@ -68,12 +68,11 @@ class TcpNetwork:
                     sock.close()
                     raise
             else:
+                local_name = (local, 0) if local else None
+                # uvloop tries the addresses one after the other and knows no such option.
+                eyeballs: dict[str, Any] = _EYEBALLS if isinstance(loop, asyncio.BaseEventLoop) else {}
                 transport, protocol = await loop.create_connection(
-                    factory,
-                    host,
-                    port,
-                    local_addr=(local, 0) if local else None,
-                    happy_eyeballs_delay=_NEXT_ADDRESS_AFTER,
+                    factory, host, port, local_addr=local_name, **eyeballs
                 )
         except OSError as error:
             raise dial_error(error, host, port, local) from error
