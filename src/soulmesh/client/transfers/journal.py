@@ -127,10 +127,15 @@ _PUT = f"INSERT OR REPLACE INTO transfers ({_COLUMNS}) VALUES ({', '.join('?' * 
 
 
 class Journal:
-    """The store of transfers. ``path`` ``None`` keeps it in memory and works without a thread, for tests."""
+    """The store of transfers.
 
-    def __init__(self, path: Path | None = None) -> None:
+    ``path`` ``None`` keeps it in memory. Without ``threaded`` (and in memory)
+    all work is done at once in the caller's thread: for virtual time.
+    """
+
+    def __init__(self, path: Path | None = None, *, threaded: bool = True) -> None:
         self._path = path
+        self._threaded = threaded and path is not None
         self._work: queue.SimpleQueue[Callable[[sqlite3.Connection], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -150,9 +155,9 @@ class Journal:
             JournalError: it cannot be opened, or was written by a newer version.
         """
         self._loop = asyncio.get_running_loop()
-        if self._path is None:
-            self._inline = _connect(None)
-            _prepare(self._inline, None)
+        if not self._threaded:
+            self._inline = _connect(self._path)
+            _prepare(self._inline, self._path)
         else:
             opened: asyncio.Future[None] = self._loop.create_future()
             self._thread = threading.Thread(
@@ -339,7 +344,11 @@ class Journal:
 
     def _do(self, work: Callable[[sqlite3.Connection], object]) -> None:
         if self._inline is not None:
-            work(self._inline)
+            try:
+                work(self._inline)
+                self._inline.commit()
+            except sqlite3.Error as error:
+                self._failed = JournalError(self._path, str(error))
             self.commits += 1
         elif self._thread is not None:
             self._work.put(work)
@@ -347,6 +356,9 @@ class Journal:
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         self._flush()
         if self._inline is not None:
+            if self._failed is not None:
+                failed, self._failed = self._failed, None
+                raise failed
             return question(self._inline)
         if self._thread is None:
             raise JournalError(self._path, "it is closed")

@@ -96,6 +96,7 @@ class Transfers:
         self._server = server
         self._presence = presence
         self._links = links
+        self._shares = shares
         self._journal = journal or Journal()
         self._ledger = Ledger(world, self._journal, events)
         self._outbox = Outbox(links, self._ledger.tasks)
@@ -349,6 +350,7 @@ class Transfers:
             on(peer.PeerUploadFailed, self._on_upload_failed),
             on(peer.PeerUploadQueueNotification, self._pushes.announced),
             self._server.on_logged_in(self._logged_in),
+            self._shares.on_changed(up.shares_changed),
             self._presence.on_online(self._on_online),
             self._presence.on_offline(self._on_offline),
         ]

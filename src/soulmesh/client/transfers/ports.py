@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from soulmesh.client.ports import Undo
 
 __all__ = ["NothingShared", "SharedFile", "SharedFiles"]
 
@@ -26,6 +29,9 @@ class SharedFiles(Protocol):
         Remote paths are compared by their bytes (:func:`soulmesh.wire.raw`).
         """
 
+    def on_changed(self, handler: Callable[[], None]) -> Undo:
+        """Call ``handler`` when something else is shared than before."""
+
 
 class NothingShared:
     """For a client that shares nothing."""
@@ -33,3 +39,7 @@ class NothingShared:
     async def locate(self, username: str, remote_path: str) -> SharedFile | None:
         """Nothing is shared."""
         return None
+
+    def on_changed(self, handler: Callable[[], None]) -> Undo:
+        """Nothing ever changes."""
+        return lambda: None

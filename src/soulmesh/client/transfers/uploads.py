@@ -106,6 +106,10 @@ class Uploads:
         self.door.forget()
         self.pump_soon()
 
+    def shares_changed(self) -> None:
+        """What was not shared may be shared now: look again."""
+        self.door.forget()
+
     def group_of(self, username: str) -> str:
         """The group whose rules count for a user."""
         if self._presence.privileged(username):

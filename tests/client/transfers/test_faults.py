@@ -1,0 +1,500 @@
+"""Something goes wrong at every step, and the transfer finishes all the same or says why not."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soulmesh.client.transfers import Transfer, TransferFailed
+from soulmesh.core.transfer import State
+from soulmesh.net.disk import DiskFull, RealDisk
+from soulmesh.net.stream import Stream
+from soulmesh.wire import peer
+from soulmesh.wire.message import Message
+from tests.client.transfers.street import House, Stranger, Street, street, until
+from tests.support.loops import virtual
+
+SONG = bytes(range(256)) * 4000  # 1,024,000 bytes
+PATH = r"Music\Album\01.flac"
+
+
+async def offered(there: Street, ticket: int = 5, size: int = len(SONG)) -> tuple[House, Stranger, Transfer]:
+    """A download that was asked for, offered and accepted; its F link is due."""
+    ann, eve = await there.move_in("ann"), there.stranger("eve")
+    transfer = await ann.transfers.download("eve", PATH)
+    await eve.hears(peer.PeerTransferQueue)
+    await offer_again(eve, ticket, size)
+    return ann, eve, transfer
+
+
+async def offer_again(eve: Stranger, ticket: int, size: int = len(SONG)) -> None:
+    await eve.say("ann", peer.PeerTransferRequest(1, ticket, PATH, size))
+    reply = await eve.hears(peer.PeerTransferReply)
+    assert (reply.ticket, reply.allowed) == (ticket, True)
+
+
+async def served(eve: Stranger, transfer: Transfer, content: bytes = SONG, ticket: int = 77) -> int:
+    """The next attempt works: asked again, offered, sent. Returns the offset that was asked for."""
+    await eve.hears(peer.PeerTransferQueue)
+    await offer_again(eve, ticket, len(content))
+    _, offset = await eve.gives("ann", ticket, content)
+    await transfer.wait()
+    assert transfer.local_path is not None
+    assert transfer.local_path.read_bytes() == content
+    return offset
+
+
+# The downloader's side.
+
+
+@virtual
+async def test_a_peer_that_cannot_be_reached_is_tried_again_after_three_minutes(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        path = eve.share(PATH, SONG)
+        there.unreachable.add(("eve", "P"))
+        transfer = await ann.transfers.download("eve", path)
+        await until(transfer, State.DELAYED)
+        begin = asyncio.get_running_loop().time()
+        assert "nothing listens" in transfer.reason
+        there.unreachable.clear()
+        await transfer.wait()
+        assert 180 <= asyncio.get_running_loop().time() - begin < 200
+
+
+@virtual
+async def test_a_peer_that_offers_and_never_connects(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        await until(transfer, State.DELAYED)
+        assert transfer.reason == "the peer offered the file but opened no connection for it"
+        await served(eve, transfer)
+
+
+@virtual
+async def test_a_link_without_a_ticket_is_dropped_and_the_right_one_is_still_taken(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        silent = await eve.links.open_file_link("ann")
+        _, offset = await eve.gives("ann", 5, SONG)
+        await transfer.wait()
+        assert offset == 0
+        await silent.wait_closed()
+
+
+@virtual
+async def test_a_wrong_ticket_is_dropped_and_the_right_one_is_still_taken(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        wrong = await eve.links.open_file_link("ann")
+        wrong.write(struct.pack("<I", 6))
+        await wrong.wait_closed()
+        await eve.gives("ann", 5, SONG)
+        await transfer.wait()
+
+
+@virtual
+async def test_the_right_ticket_from_another_user_is_not_taken(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        thief = there.stranger("thief")
+        stream = await thief.links.open_file_link("ann")
+        stream.write(struct.pack("<I", 5))
+        await stream.wait_closed()
+        assert transfer.state is State.OFFERED
+        await eve.gives("ann", 5, SONG)
+        await transfer.wait()
+
+
+@virtual
+async def test_a_second_link_with_the_same_ticket_is_dropped(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        stream, _ = await eve.gives("ann", 5, SONG, size=1000)
+        await asyncio.sleep(1)
+        second = await eve.links.open_file_link("ann")
+        second.write(struct.pack("<I", 5))
+        await second.wait_closed()
+        stream.write(SONG[1000:])
+        await transfer.wait()
+
+
+@pytest.mark.parametrize("sent", [0, 1, 1000, 65536, 500_000, len(SONG) - 1])
+@virtual
+async def test_a_link_lost_under_way_goes_on_from_there(tmp_path: Path, sent: int) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        stream, _ = await eve.gives("ann", 5, SONG, size=sent)
+        await asyncio.sleep(1)
+        stream.close()
+        await until(transfer, State.DELAYED)
+        assert transfer.reason == f"the peer closed the connection after {sent} of {len(SONG)} bytes"
+        assert await served(eve, transfer) == max(0, sent - 65536)
+
+
+@virtual
+async def test_a_link_reset_under_way_goes_on_from_there(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        stream, _ = await eve.gives("ann", 5, SONG, size=400_000)
+        await asyncio.sleep(1)
+        stream.abort()
+        await until(transfer, State.DELAYED)
+        assert await served(eve, transfer) == 400_000 - 65536
+
+
+@pytest.mark.parametrize("sent", [0, 500_000])
+@virtual
+async def test_a_peer_that_falls_silent_is_given_up_and_asked_again(tmp_path: Path, sent: int) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        stream, _ = await eve.gives("ann", 5, SONG, size=sent)
+        await until(transfer, State.DELAYED)
+        assert transfer.reason == ("the peer stopped sending" if sent else "the peer sent nothing")
+        await stream.wait_closed()
+        await served(eve, transfer)
+
+
+@virtual
+async def test_more_bytes_than_promised_are_not_written(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        await eve.gives("ann", 5, SONG + b"and more")
+        await transfer.wait()
+        assert transfer.local_path is not None
+        assert transfer.local_path.read_bytes() == SONG
+
+
+@virtual
+async def test_other_bytes_than_before_start_anew_and_keep_the_old_part_aside(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve, transfer = await offered(there)
+        stream, _ = await eve.gives("ann", 5, SONG, size=500_000)
+        await asyncio.sleep(1)
+        stream.close()
+        other = bytes(len(SONG))
+        await eve.hears(peer.PeerTransferQueue)
+        await offer_again(eve, 6)
+        await eve.gives("ann", 6, other)
+        assert await served(eve, transfer, other, ticket=7) == 0
+        [aside] = (ann.downloads / ".incomplete" / "quarantine").iterdir()
+        assert aside.read_bytes() == SONG[:500_000]
+
+
+@virtual
+async def test_another_size_than_before_starts_anew_and_keeps_the_old_part_aside(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve, transfer = await offered(there)
+        stream, _ = await eve.gives("ann", 5, SONG, size=500_000)
+        await asyncio.sleep(1)
+        stream.close()
+        assert await served(eve, transfer, SONG + b"!") == 0
+        assert len(list((ann.downloads / ".incomplete" / "quarantine").iterdir())) == 1
+
+
+@virtual
+async def test_an_upload_that_fails_over_there_is_asked_for_again(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, eve, transfer = await offered(there)
+        await eve.say("ann", peer.PeerUploadFailed(PATH))
+        await until(transfer, State.DELAYED)
+        await served(eve, transfer)
+
+
+@virtual
+async def test_messages_about_files_that_nobody_wants_change_nothing(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        for message in (
+            peer.PeerUploadFailed("x"),
+            peer.PeerTransferQueueFailed("x", "Banned"),
+            peer.PeerPlaceInQueueReply("x", 3),
+            peer.PeerTransferReply(9, True),
+            peer.PeerPlaceInQueueRequest("x"),
+            peer.PeerTransferRequest(2, 9, "x", 3),
+        ):
+            await eve.say("ann", message)
+        await asyncio.sleep(1)
+        assert list(ann.transfers) == []
+        assert ann.links.sent == []
+
+
+@virtual
+async def test_an_offer_without_a_size_is_declined(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        await ann.transfers.download("eve", PATH)
+        await eve.hears(peer.PeerTransferQueue)
+        await eve.say("ann", peer.PeerTransferRequest(1, 4, PATH))
+        assert (await eve.hears(peer.PeerTransferReply)).allowed is False
+
+
+class SmallDisk(RealDisk):
+    """A disk with little room, until the test makes some."""
+
+    free = 300_000
+    broken = False
+
+    async def free_space(self, path: Path) -> int:
+        return self.free
+
+    async def open_write(self, path: Path, *, exclusive: bool = False) -> Any:
+        if self.broken:
+            raise DiskFull(path)
+        return await super().open_write(path, exclusive=exclusive)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@virtual
+async def test_a_full_disk_pauses_all_with_its_reason_and_goes_on_when_there_is_room(
+    tmp_path: Path, broken: bool
+) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        disk.broken = broken
+        if broken:
+            disk.free = 1 << 40
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        one = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        other = await ann.transfers.download("eve", eve.share(r"a\small", b"x"))
+        await until(one, State.NO_ROOM)
+        disk.free = 300_000
+        assert other.state is State.NO_ROOM
+        assert (await ann.transfers.why(one.id)).now == "the disk is full; goes on when there is room"
+        await asyncio.sleep(3600)
+        assert one.state is State.NO_ROOM
+        disk.free, disk.broken = 1 << 40, False
+        await one.wait()
+        await other.wait()
+
+
+@virtual
+async def test_a_folder_that_cannot_be_written_says_so_and_is_tried_later(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        ann.downloads.parent.mkdir(parents=True, exist_ok=True)
+        ann.downloads.write_text("a file where the folder should be")
+        transfer = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        await until(transfer, State.DELAYED)
+        assert "downloads" in transfer.reason
+        ann.downloads.unlink()
+        await transfer.wait()
+
+
+# The uploader's side.
+
+
+async def called(there: Street) -> tuple[House, Stranger, Transfer, int]:
+    """An upload that was asked for and offered."""
+    eve, ann = await there.move_in("eve"), there.stranger("ann")
+    await ann.say("eve", peer.PeerTransferQueue(eve.share(PATH, SONG)))
+    request = await ann.hears(peer.PeerTransferRequest)
+    [upload] = eve.transfers
+    return eve, ann, upload, request.ticket
+
+
+@virtual
+async def test_a_downloader_that_never_answers_frees_the_slot_and_is_called_again(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, ann, upload, _ = await called(there)
+        await until(upload, State.DELAYED)
+        assert eve.transfers.uploads.queue.running == 0
+        request = await ann.hears(peer.PeerTransferRequest)
+        await ann.say("eve", peer.PeerTransferReply(request.ticket, True))
+        stream, _ = await ann.takes()
+        await stream.readexactly(len(SONG))
+        stream.close()
+        await upload.wait()
+
+
+@virtual
+async def test_a_downloader_whose_port_is_closed_is_tried_again(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, ann = await there.move_in("eve"), await there.move_in("ann")
+        there.unreachable.add(("ann", "F"))
+        transfer = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        await asyncio.sleep(100)
+        [upload] = eve.transfers
+        assert upload.state is State.DELAYED
+        there.unreachable.clear()
+        await transfer.wait()
+        await upload.wait()
+
+
+@pytest.mark.parametrize(("offset", "state"), [(len(SONG), State.DRAINING), (len(SONG) - 5, State.DRAINING)])
+@virtual
+async def test_any_offset_within_the_file_is_served(tmp_path: Path, offset: int, state: State) -> None:
+    async with street(tmp_path) as there:
+        _, ann, upload, ticket = await called(there)
+        await ann.say("eve", peer.PeerTransferReply(ticket, True))
+        stream, got = await ann.takes(offset)
+        assert got == ticket
+        assert await stream.readexactly(len(SONG) - offset) == SONG[offset:]
+        await until(upload, state)
+        stream.close()
+        await upload.wait()
+
+
+@pytest.mark.parametrize("offset", [len(SONG) + 1, 2**64 - 1])
+@virtual
+async def test_an_offset_beyond_the_end_is_an_error(tmp_path: Path, offset: int) -> None:
+    async with street(tmp_path) as there:
+        _, ann, upload, ticket = await called(there)
+        await ann.say("eve", peer.PeerTransferReply(ticket, True))
+        stream, _ = await ann.takes(offset)
+        await stream.wait_closed()
+        await ann.hears(peer.PeerUploadFailed)
+        with pytest.raises(TransferFailed, match="asked to start at byte"):
+            await upload.wait()
+
+
+@virtual
+async def test_a_downloader_that_sends_no_offset(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, ann, upload, ticket = await called(there)
+        await ann.say("eve", peer.PeerTransferReply(ticket, True))
+        stream = await ann.streams.get()
+        await stream.wait_closed()
+        assert upload.state is State.DELAYED
+        assert eve.transfers.uploads.queue.running == 0
+
+
+@virtual
+async def test_a_downloader_that_hangs_up_half_way_is_told_and_can_ask_again(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, ann, upload, ticket = await called(there)
+        await ann.say("eve", peer.PeerTransferReply(ticket, True))
+        stream, _ = await ann.takes()
+        await stream.readexactly(1000)
+        stream.abort()
+        await ann.hears(peer.PeerUploadFailed)
+        assert upload.state is State.FAILED
+        await ann.say("eve", peer.PeerTransferQueue(PATH))
+        request = await ann.hears(peer.PeerTransferRequest)
+        await ann.say("eve", peer.PeerTransferReply(request.ticket, True))
+        stream, _ = await ann.takes(1000)
+        await stream.readexactly(len(SONG) - 1000)
+        stream.close()
+        await upload.wait()
+
+
+@virtual
+async def test_a_downloader_that_stops_reading_loses_its_slot(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, ann = await there.move_in("eve"), there.stranger("ann")
+        await ann.say("eve", peer.PeerTransferQueue(eve.share(PATH, SONG * 10)))
+        request = await ann.hears(peer.PeerTransferRequest)
+        await ann.say("eve", peer.PeerTransferReply(request.ticket, True))
+        await ann.takes()
+        [upload] = eve.transfers
+        with pytest.raises(TransferFailed, match="stopped receiving"):
+            await upload.wait()
+        assert eve.transfers.uploads.queue.running == 0
+
+
+@virtual
+async def test_a_file_that_vanished_before_its_turn(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, ann = await there.move_in("eve"), await there.move_in("ann")
+        path = eve.share(PATH, SONG)
+        eve.server.connected = False
+        transfer = await ann.transfers.download("eve", path)
+        await asyncio.sleep(2)
+        eve.shelf.files[path.encode()].unlink()
+        eve.server.log_in()
+        with pytest.raises(TransferFailed, match=r"File not shared\."):
+            await transfer.wait()
+
+
+@virtual
+async def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, ann = await there.move_in("eve"), await there.move_in("ann")
+        path = eve.share(PATH, SONG)
+        eve.shelf.files[path.encode()] = tmp_path  # a folder
+        transfer = await ann.transfers.download("eve", path)
+        with pytest.raises(TransferFailed, match=r"File read error\."):
+            await transfer.wait()
+
+
+@virtual
+async def test_a_file_that_shrinks_under_way(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, ann, upload, ticket = await called(there)
+        with eve.shelf.files[PATH.encode()].open("r+b") as file:
+            file.truncate(1000)
+        await ann.say("eve", peer.PeerTransferReply(ticket, True))
+        await ann.takes()
+        refusal = await ann.hears(peer.PeerTransferQueueFailed)
+        assert refusal.reason == "File read error."
+        assert upload.state is State.FAILED
+
+
+@virtual
+async def test_messages_lost_on_the_way_are_made_up_for(tmp_path: Path) -> None:
+    """Every message of a download is lost once, each in a run of its own."""
+    for lost in (
+        peer.PeerTransferQueue,
+        peer.PeerTransferRequest,
+        peer.PeerTransferReply,
+    ):
+        async with street(tmp_path / lost.__name__) as there:
+            eve, ann = await there.move_in("eve"), await there.move_in("ann")
+            dropped: list[Message] = []
+
+            def pass_on(
+                source: str, target: str, message: Message, lost: Any = lost, dropped: Any = dropped
+            ) -> bool:
+                if isinstance(message, lost) and not dropped:
+                    dropped.append(message)
+                    return False
+                return True
+
+            there.pass_on = pass_on
+            transfer = await ann.transfers.download("eve", eve.share(PATH, SONG))
+            await transfer.wait()
+            assert dropped
+
+
+@virtual
+async def test_one_user_who_asks_eighteen_thousand_times_costs_little(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, greedy = await there.move_in("eve"), there.stranger("greedy")
+        path = eve.share(PATH, SONG)
+        looked: list[str] = []
+        locate = eve.shelf.locate
+
+        async def counted(username: str, remote_path: str) -> Any:
+            looked.append(remote_path)
+            return await locate(username, remote_path)
+
+        eve.shelf.locate = counted  # type: ignore[method-assign]
+        for n in range(18_000):
+            eve.transfers.uploads.requested("greedy", rf"no\{n % 6000}.mp3")
+            if n % 20 == 0:
+                await asyncio.sleep(1)
+        assert len(looked) <= 2000 + 5 * 900 + 10
+        assert len(eve.said(peer.PeerTransferQueueFailed)) < 14_000
+        ann = await there.move_in("ann")
+        transfer = await ann.transfers.download("eve", path)
+        await transfer.wait()
+        assert greedy.heard.qsize() < 14_000
+
+
+@virtual
+async def test_streams_and_tasks_are_all_gone_at_the_end(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, ann = await there.move_in("eve"), await there.move_in("ann")
+        transfer = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        await transfer.wait()
+        [upload] = eve.transfers
+        await upload.wait()
+        await asyncio.sleep(1)
+        assert len(ann.transfers._ledger.tasks) == 0
+        assert len(eve.transfers._ledger.tasks) == 0
+        assert all(ours.is_closed and theirs.is_closed for ours, theirs in there.open)
+        assert isinstance(there.open[0][0], Stream)

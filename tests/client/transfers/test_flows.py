@@ -1,0 +1,385 @@
+"""flows.rst, "Transfers": whole flows between users, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from soulmesh.client.transfers import DownloadFinished, TransferFailed, UploadFinished
+from soulmesh.core.transfer import State
+from soulmesh.core.upload_queue import QueueRules
+from soulmesh.wire import peer, to_server
+from tests.client.transfers.street import street, until
+from tests.support.loops import virtual
+
+SONG = bytes(range(256)) * 1000
+
+
+@virtual
+async def test_a_file_is_asked_for_offered_sent_and_saved(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        path = eve.share(r"Music\Album\01 Song.flac", SONG)
+        transfer = await ann.transfers.download("eve", path)
+        await transfer.wait()
+        assert transfer.local_path == ann.downloads / "Album" / "01 Song.flac"
+        assert transfer.local_path.read_bytes() == SONG
+        [upload] = eve.transfers
+        await upload.wait()
+        assert [type(m).__name__ for _, m in ann.links.sent] == ["PeerTransferQueue", "PeerTransferReply"]
+        [request] = eve.said(peer.PeerTransferRequest)
+        assert (request.direction, request.filename, request.filesize) == (1, path, len(SONG))
+        assert [m for m in eve.server.sent if isinstance(m, to_server.SendUploadSpeed)]
+        assert [e.size for e in ann.events if isinstance(e, DownloadFinished)] == [len(SONG)]
+        assert [e.size for e in eve.events if isinstance(e, UploadFinished)] == [len(SONG)]
+        assert list((ann.downloads / ".incomplete").iterdir()) == []
+
+
+@virtual
+async def test_an_empty_file_completes_at_once(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        transfer = await ann.transfers.download("eve", eve.share(r"a\empty.txt", b""))
+        await transfer.wait()
+        assert transfer.local_path is not None
+        assert transfer.local_path.read_bytes() == b""
+        [upload] = eve.transfers
+        await upload.wait()
+
+
+@pytest.mark.parametrize(
+    ("remote", "local"),
+    [
+        (b"Musik\\Bj\xf6rk\\J\xf3ga.mp3", "Jóga.mp3"),
+        ("音楽\\曲\\歌.flac".encode(), "歌.flac"),
+        (b"x\\a\x81\x8d.mp3", "a__.mp3"),
+    ],
+)
+@virtual
+async def test_names_are_asked_for_with_the_very_bytes_that_were_advertised(
+    tmp_path: Path, remote: bytes, local: str
+) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        transfer = await ann.transfers.download("eve", eve.share(remote, SONG))
+        await transfer.wait()
+        assert transfer.local_path is not None
+        assert transfer.local_path.name == local
+
+
+@virtual
+async def test_a_file_beyond_four_gigabytes_goes_on_where_it_was(tmp_path: Path) -> None:
+    size = 5 << 30
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        path = eve.share(r"a\big.iso", b"")
+        source = eve.shelf.files[path.encode()]
+        with source.open("r+b") as file:
+            file.seek(size - 5)
+            file.write(b"there")
+        transfer = ann.transfers.downloads.add("eve", path)
+        part = ann.transfers.downloads.part_path(transfer)
+        part.parent.mkdir(parents=True)
+        with part.open("wb") as file:
+            file.truncate(size - 1_000_000)
+        await transfer.wait()
+        assert transfer.size == size
+        assert transfer.local_path is not None
+        with transfer.local_path.open("rb") as file:
+            file.seek(size - 5)
+            assert file.read() == b"there"
+        assert transfer.download.started_at_byte == size - 1_000_000 - 65536
+
+
+@virtual
+async def test_without_a_free_slot_we_wait_in_the_queue_and_ask_for_our_place(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve = await there.move_in("eve", queue=QueueRules(slots=1))
+        hog = there.stranger("hog")
+        ann, bob = await there.move_in("ann"), await there.move_in("bob")
+        path = eve.share(r"a\b.mp3", SONG)
+        await hog.say("eve", peer.PeerTransferQueue(path))
+        request = await hog.hears(peer.PeerTransferRequest)
+        first = await ann.transfers.download("eve", path)
+        await until(first, State.QUEUED)
+        second = await bob.transfers.download("eve", path)
+        await until(second, State.QUEUED)
+        await asyncio.sleep(65)
+        assert (first.place, second.place) == (1, 2)
+        assert (await bob.transfers.why(second.id)).now == "queued at eve, place 2"
+        assert len(bob.said(peer.PeerPlaceInQueueRequest)) == 1
+        await hog.say("eve", peer.PeerTransferReply(request.ticket, False, reason="Cancelled"))
+        await first.wait()
+        await second.wait()
+
+
+@virtual
+async def test_the_place_is_not_asked_for_faster_than_every_five_minutes(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        await ann.transfers.download("eve", r"a\b.mp3")
+        await eve.hears(peer.PeerTransferQueue)
+        await asyncio.sleep(3600)
+        assert len(ann.said(peer.PeerPlaceInQueueRequest)) == 12
+
+
+@virtual
+async def test_what_is_not_shared_waits_for_a_person(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        transfer = await ann.transfers.download("eve", r"no\such.mp3")
+        with pytest.raises(TransferFailed, match=r"such\.mp3 from eve: File not shared\."):
+            await transfer.wait()
+        assert transfer.state is State.FAILED
+        [no] = eve.said(peer.PeerTransferQueueFailed)
+        assert no.reason == "File not shared."
+        eve.share(r"no\such.mp3", SONG)
+        for handler in eve.shelf.changed:
+            handler()
+        ann.transfers.retry(transfer.id)
+        await transfer.wait()
+
+
+@virtual
+async def test_banned_users_are_told_so(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        eve.presence.bans.add("ann")
+        transfer = await ann.transfers.download("eve", eve.share(r"a\b.mp3", SONG))
+        with pytest.raises(TransferFailed, match="Banned"):
+            await transfer.wait()
+
+
+@virtual
+async def test_too_many_files_are_asked_for_again_an_hour_later(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        transfer = await ann.transfers.download("eve", r"a\b.mp3")
+        await eve.hears(peer.PeerTransferQueue)
+        await eve.say("ann", peer.PeerTransferQueueFailed(r"a\b.mp3", "Too many files"))
+        await until(transfer, State.DELAYED)
+        begin = asyncio.get_running_loop().time()
+        await eve.hears(peer.PeerTransferQueue)
+        assert 3600 <= asyncio.get_running_loop().time() - begin <= 3970
+        story = await ann.transfers.why(transfer.id)
+        assert any("failed: Too many files" in line for line in story.past)
+
+
+@virtual
+async def test_a_legacy_request_is_answered_queued_and_then_served(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, old = await there.move_in("eve"), there.stranger("old")
+        path = eve.share(r"a\b.mp3", SONG)
+        await old.say("eve", peer.PeerTransferRequest(0, 99, path))
+        reply = await old.hears(peer.PeerTransferReply)
+        assert (reply.ticket, reply.allowed, reply.reason) == (99, False, "Queued")
+        request = await old.hears(peer.PeerTransferRequest)
+        await old.say("eve", peer.PeerTransferReply(request.ticket, True))
+        stream, ticket = await old.takes()
+        assert ticket == request.ticket
+        assert await stream.readexactly(len(SONG)) == SONG
+        stream.close()
+        [upload] = eve.transfers
+        await upload.wait()
+
+
+@virtual
+async def test_a_legacy_request_for_nothing_is_refused_with_the_reason(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        _, old = await there.move_in("eve"), there.stranger("old")
+        await old.say("eve", peer.PeerTransferRequest(0, 99, r"no\such"))
+        reply = await old.hears(peer.PeerTransferReply)
+        assert (reply.allowed, reply.reason) == (False, "File not shared.")
+
+
+@virtual
+async def test_one_upload_per_user_at_a_time_and_the_others_in_turn(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        paths = [eve.share(rf"a\{n}.mp3", SONG) for n in range(20)]
+        at_once: list[int] = []
+        there.on_file_link = lambda *_: at_once.append(eve.transfers.uploads.queue.running)
+        transfers = await ann.transfers.download_all([("eve", path, None) for path in paths])
+        for transfer in transfers:
+            await transfer.wait()
+        assert at_once == [1] * 20
+        assert sorted(p.name for p in (ann.downloads / "a").iterdir()) == sorted(
+            f"{n}.mp3" for n in range(20)
+        )
+
+
+@virtual
+async def test_the_uploader_waits_for_the_downloader_to_close(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, slow = await there.move_in("eve"), there.stranger("slow")
+        path = eve.share(r"a\b.mp3", SONG)
+        await slow.say("eve", peer.PeerTransferQueue(path))
+        request = await slow.hears(peer.PeerTransferRequest)
+        await slow.say("eve", peer.PeerTransferReply(request.ticket, True))
+        stream, _ = await slow.takes()
+        await stream.readexactly(len(SONG))
+        await asyncio.sleep(60)
+        [upload] = eve.transfers
+        assert upload.state is State.DRAINING
+        stream.close()
+        await upload.wait()
+
+
+@virtual
+async def test_a_friend_may_push_a_file(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        ann.presence.friends.add("eve")
+        path = eve.share(r"gifts\b.mp3", SONG)
+        upload = await eve.transfers.push("ann", path)
+        await upload.wait()
+        assert [type(m).__name__ for _, m in eve.links.sent] == [
+            "PeerUploadQueueNotification",
+            "PeerTransferRequest",
+        ]
+        [download] = ann.transfers
+        await download.wait()
+        assert (ann.downloads / "gifts" / "b.mp3").read_bytes() == SONG
+
+
+@virtual
+async def test_a_push_that_is_not_allowed_is_cancelled_and_told_as_failed(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        upload = await eve.transfers.push("ann", eve.share(r"gifts\b.mp3", SONG))
+        with pytest.raises(TransferFailed, match="Cancelled"):
+            await upload.wait()
+        await asyncio.sleep(1)
+        [reply] = ann.said(peer.PeerTransferReply)
+        assert (reply.allowed, reply.reason) == (False, "Cancelled")
+        assert [m.filename for m in eve.said(peer.PeerUploadFailed)] == [upload.remote_path]
+        assert list(ann.transfers) == []
+
+
+@virtual
+async def test_clashing_names_are_numbered_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann = await there.move_in("ann")
+        for name in ("eve", "bob"):
+            house = await there.move_in(name)
+            transfer = await ann.transfers.download(name, house.share(r"a\b.mp3", name.encode() * 1000))
+            await transfer.wait()
+        assert (ann.downloads / "a" / "b.mp3").read_bytes() == b"eve" * 1000
+        assert (ann.downloads / "a" / "b (2).mp3").read_bytes() == b"bob" * 1000
+
+
+@virtual
+async def test_the_same_file_is_wanted_only_once(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        first = await ann.transfers.download("eve", r"a\b.mp3")
+        second = await ann.transfers.download("eve", r"a\b.mp3")
+        assert first is second
+        await eve.hears(peer.PeerTransferQueue)
+        await asyncio.sleep(1)
+        assert eve.heard.empty()
+
+
+@virtual
+async def test_priorities_go_first_and_no_more_than_allowed_are_asked_for(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann", ask_per_user=2), there.stranger("eve")
+        for n in range(4):
+            ann.transfers.downloads.add("eve", str(n), priority=n)
+        heard = [(await eve.hears(peer.PeerTransferQueue)).filename for _ in range(2)]
+        assert heard == ["3", "2"]
+        await asyncio.sleep(30)
+        assert eve.heard.empty()
+        transfer = ann.transfers.find("download", "eve", "3")
+        assert transfer is not None
+        await ann.transfers.cancel(transfer.id)
+        assert (await eve.hears(peer.PeerTransferQueue)).filename == "1"
+
+
+@virtual
+async def test_pause_stops_and_resume_goes_on_with_what_is_there(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        big = SONG * 10
+        transfer = await ann.transfers.download("eve", r"a\b.mp3")
+        await eve.hears(peer.PeerTransferQueue)
+        await eve.say("ann", peer.PeerTransferRequest(1, 5, r"a\b.mp3", len(big)))
+        await eve.hears(peer.PeerTransferReply)
+        stream, offset = await eve.gives("ann", 5, big, size=1_000_000)
+        assert offset == 0
+        await asyncio.sleep(5)
+        ann.transfers.pause(transfer.id)
+        await stream.wait_closed()
+        assert transfer.state is State.PAUSED
+        await eve.say("ann", peer.PeerTransferRequest(1, 6, r"a\b.mp3", len(big)))
+        assert (await eve.hears(peer.PeerTransferReply)).reason == "Cancelled"
+        ann.transfers.resume(transfer.id)
+        await eve.hears(peer.PeerTransferQueue)
+        await eve.say("ann", peer.PeerTransferRequest(1, 7, r"a\b.mp3", len(big)))
+        await eve.hears(peer.PeerTransferReply)
+        _, offset = await eve.gives("ann", 7, big)
+        assert offset == 1_000_000 - 65536
+        await transfer.wait()
+        assert transfer.local_path is not None
+        assert transfer.local_path.read_bytes() == big
+
+
+@virtual
+async def test_cancelling_removes_the_part_and_tells_waiting_downloaders(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve = await there.move_in("eve", queue=QueueRules(slots=0))
+        ann = await there.move_in("ann")
+        transfer = await ann.transfers.download("eve", eve.share(r"a\b.mp3", SONG))
+        await until(transfer, State.QUEUED)
+        await asyncio.sleep(1)
+        [upload] = eve.transfers
+        await eve.transfers.cancel(upload.id)
+        with pytest.raises(TransferFailed, match="Cancelled"):
+            await transfer.wait()
+        await ann.transfers.remove(transfer.id)
+        assert list(ann.transfers) == []
+
+
+@virtual
+async def test_who_is_offline_is_waited_for_until_the_server_says_he_is_back(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        path = eve.share(r"a\b.mp3", SONG)
+        there.leave("eve")
+        transfer = await ann.transfers.download("eve", path)
+        await until(transfer, State.OFFLINE)
+        await asyncio.sleep(50_000)
+        assert transfer.state is State.OFFLINE
+        there.come("eve")
+        await transfer.wait()
+        story = await ann.transfers.why(transfer.id)
+        assert any("eve went offline" in line for line in story.past)
+
+
+@virtual
+async def test_after_a_new_login_queued_files_are_asked_for_again(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        transfer = await ann.transfers.download("eve", r"a\b.mp3")
+        await eve.hears(peer.PeerTransferQueue)
+        ann.server.connected = False
+        await asyncio.sleep(1000)
+        ann.server.log_in()
+        while not isinstance(
+            await eve.hears(peer.PeerTransferQueue | peer.PeerPlaceInQueueRequest), peer.PeerTransferQueue
+        ):  # type: ignore[arg-type]
+            pass
+        assert transfer.state in (State.ASKING, State.QUEUED)
+
+
+@virtual
+async def test_speed_limits_are_kept(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann", download_limit=100_000), await there.move_in("eve")
+        transfer = await ann.transfers.download("eve", eve.share(r"a\b.mp3", SONG * 4))
+        begin = asyncio.get_running_loop().time()
+        await transfer.wait()
+        took = asyncio.get_running_loop().time() - begin
+        assert 8 < took < 14
