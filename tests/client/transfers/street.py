@@ -23,6 +23,7 @@ from soulmesh.client.errors import NotConnected, PeerUnreachable, UserOffline
 from soulmesh.client.events import Event, Events
 from soulmesh.client.transfers import Journal, SharedFile, Transfer, Transfers, TransferSettings
 from soulmesh.core.transfer import State
+from soulmesh.errors import NetworkError
 from soulmesh.net.disk import RealDisk
 from soulmesh.net.memory import MemoryNetwork, stream_pair
 from soulmesh.net.stream import Stream
@@ -372,3 +373,10 @@ async def until(transfer: Transfer, *states: State) -> Transfer:
         changed = transfer._changed
         await changed.wait()
     return transfer
+
+
+async def gone(stream: Stream) -> None:
+    """Wait until the other side has closed, whatever it sent before."""
+    with contextlib.suppress(NetworkError):
+        while await stream.read(65536):
+            pass

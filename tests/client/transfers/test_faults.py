@@ -15,7 +15,7 @@ from soulmesh.net.disk import DiskFull, RealDisk
 from soulmesh.net.stream import Stream
 from soulmesh.wire import peer
 from soulmesh.wire.message import Message
-from tests.client.transfers.street import House, Stranger, Street, street, until
+from tests.client.transfers.street import House, Stranger, Street, gone, street, until
 from tests.support.loops import virtual
 
 SONG = bytes(range(256)) * 4000  # 1,024,000 bytes
@@ -83,7 +83,7 @@ async def test_a_link_without_a_ticket_is_dropped_and_the_right_one_is_still_tak
         _, offset = await eve.gives("ann", 5, SONG)
         await transfer.wait()
         assert offset == 0
-        await silent.wait_closed()
+        await gone(silent)
 
 
 @virtual
@@ -92,7 +92,7 @@ async def test_a_wrong_ticket_is_dropped_and_the_right_one_is_still_taken(tmp_pa
         _, eve, transfer = await offered(there)
         wrong = await eve.links.open_file_link("ann")
         wrong.write(struct.pack("<I", 6))
-        await wrong.wait_closed()
+        await gone(wrong)
         await eve.gives("ann", 5, SONG)
         await transfer.wait()
 
@@ -104,7 +104,7 @@ async def test_the_right_ticket_from_another_user_is_not_taken(tmp_path: Path) -
         thief = there.stranger("thief")
         stream = await thief.links.open_file_link("ann")
         stream.write(struct.pack("<I", 5))
-        await stream.wait_closed()
+        await gone(stream)
         assert transfer.state is State.OFFERED
         await eve.gives("ann", 5, SONG)
         await transfer.wait()
@@ -118,7 +118,7 @@ async def test_a_second_link_with_the_same_ticket_is_dropped(tmp_path: Path) -> 
         await asyncio.sleep(1)
         second = await eve.links.open_file_link("ann")
         second.write(struct.pack("<I", 5))
-        await second.wait_closed()
+        await gone(second)
         stream.write(SONG[1000:])
         await transfer.wait()
 
@@ -155,7 +155,7 @@ async def test_a_peer_that_falls_silent_is_given_up_and_asked_again(tmp_path: Pa
         stream, _ = await eve.gives("ann", 5, SONG, size=sent)
         await until(transfer, State.DELAYED)
         assert transfer.reason == ("the peer stopped sending" if sent else "the peer sent nothing")
-        await stream.wait_closed()
+        await gone(stream)
         await served(eve, transfer)
 
 
@@ -346,7 +346,7 @@ async def test_an_offset_beyond_the_end_is_an_error(tmp_path: Path, offset: int)
         _, ann, upload, ticket = await called(there)
         await ann.say("eve", peer.PeerTransferReply(ticket, True))
         stream, _ = await ann.takes(offset)
-        await stream.wait_closed()
+        await gone(stream)
         await ann.hears(peer.PeerUploadFailed)
         with pytest.raises(TransferFailed, match="asked to start at byte"):
             await upload.wait()
@@ -358,7 +358,7 @@ async def test_a_downloader_that_sends_no_offset(tmp_path: Path) -> None:
         eve, ann, upload, ticket = await called(there)
         await ann.say("eve", peer.PeerTransferReply(ticket, True))
         stream = await ann.streams.get()
-        await stream.wait_closed()
+        await gone(stream)
         assert upload.state is State.DELAYED
         assert eve.transfers.uploads.queue.running == 0
 

@@ -11,7 +11,7 @@ from soulmesh.client.transfers import DownloadFinished, TransferFailed, UploadFi
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import QueueRules
 from soulmesh.wire import peer, to_server
-from tests.client.transfers.street import street, until
+from tests.client.transfers.street import gone, street, until
 from tests.support.loops import virtual
 
 SONG = bytes(range(256)) * 1000
@@ -311,7 +311,7 @@ async def test_pause_stops_and_resume_goes_on_with_what_is_there(tmp_path: Path)
         assert offset == 0
         await asyncio.sleep(5)
         ann.transfers.pause(transfer.id)
-        await stream.wait_closed()
+        await gone(stream)
         assert transfer.state is State.PAUSED
         await eve.say("ann", peer.PeerTransferRequest(1, 6, r"a\b.mp3", len(big)))
         assert (await eve.hears(peer.PeerTransferReply)).reason == "Cancelled"
