@@ -248,6 +248,7 @@ def test_random_bytes_are_a_wire_error_or_a_message(side: Side, data: bytes) -> 
 @given(
     value=st.none()
     | st.integers()
+    | st.just(2**40)
     | st.text(max_size=4)
     | st.binary(max_size=4)
     | st.lists(st.integers() | st.text(max_size=2), max_size=2)

@@ -34,7 +34,10 @@ def packed_address(address: str) -> bytes:
 
 def applies(conditions: tuple[When, ...], values: dict[str, Any]) -> bool:
     """Whether a field with these conditions exists, given the fields before it."""
-    return all((values[c.field] == c.value) is c.equal for c in conditions)
+    return all(
+        ((bool(values[c.field]) if isinstance(c.value, bool) else values[c.field]) == c.value) is c.equal
+        for c in conditions
+    )
 
 
 def read_carefully(cls: type[Struct], name: str, body: bytes) -> Struct:
@@ -141,6 +144,8 @@ def explain_value(value: Struct, name: str, path: str = "") -> EncodeError | Non
         wrong = _explain(field.kind, item, name, where)
         if wrong:
             return wrong
+        if field.parallel is not None and len(item) > len(given[field.parallel] or ()):
+            return EncodeError(f"has more entries than {field.parallel}", message=name, field=where)
     return None
 
 
@@ -166,6 +171,8 @@ def _explain(kind: Kind, item: Any, name: str, where: str) -> EncodeError | None
                     return wrong(f"a {cls.__name__} is needed, not {type(item).__name__}")
                 return explain_value(item, name, where)
             case ListOf(element):
+                if isinstance(item, str):
+                    return wrong("a list is needed, not str")
                 for number, inner in enumerate(item):
                     found = _explain(element, inner, name, f"{where}[{number}]")
                     if found:

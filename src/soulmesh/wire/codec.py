@@ -17,7 +17,7 @@ from soulmesh.wire.careful import packed_address
 from soulmesh.wire.fields import Field, Kind, ListOf, StructOf, fields, least_size
 from soulmesh.wire.message import Struct
 from soulmesh.wire.text import Latin1
-from soulmesh.wire.types import Address, Blob, Fixed, Rest, Text
+from soulmesh.wire.types import Address, Blob, Fixed, Rest, Text, When
 
 __all__ = ["Unreadable", "compile_init", "compile_reader", "compile_writer"]
 
@@ -70,6 +70,13 @@ def compile_writer(cls: type[Struct]) -> Callable[[Any], bytes]:
     return writer
 
 
+def _blob(value: bytes | bytearray | memoryview) -> bytes:
+    # bytes(n) would be n zeros.
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError("bytes are needed")
+    return bytes(value)
+
+
 class _Source:
     """Generated source, its indentation, and the names it uses."""
 
@@ -85,6 +92,7 @@ class _Source:
             "iter_unpack": struct.iter_unpack,
             "pack": struct.pack,
             "packed_address": packed_address,
+            "blob": _blob,
         }
         self.counter = 0
         self.run: list[tuple[str, str]] = []  # fixed-width values not yet read or written: (name, format)
@@ -140,9 +148,7 @@ class _Source:
                 self.fetch()
                 group = [f for f in declared if f.conditions == field.conditions]
                 self(" = ".join(variables[f.name] for f in group) + " = None")
-                tests = [
-                    f"{variables[c.field]} {'==' if c.equal else '!='} {c.value!r}" for c in field.conditions
-                ]
+                tests = [_condition(variables[c.field], c) for c in field.conditions]
                 self(f"if {' and '.join(tests)}:")
                 self.depth += 1
                 open_conditions = field.conditions
@@ -309,14 +315,13 @@ class _Source:
         for field in declared:
             if not field.optional:
                 self.value_writer(field.kind, f"{owner}.{field.name}")
+                self.parallel_writer(field, f"{owner}.{field.name}", owner)
                 continue
             self.add()
             variable = self.name("v")
             self(f"{variable} = {owner}.{field.name}")
             if field.conditions:
-                tests = [
-                    f"{owner}.{c.field} {'==' if c.equal else '!='} {c.value!r}" for c in field.conditions
-                ]
+                tests = [_condition(f"{owner}.{c.field}", c) for c in field.conditions]
                 self(f"if not ({' and '.join(tests)}):")
                 self(f"    if {variable} is not None: raise Unreadable", "else:")
                 self.depth += 1
@@ -325,8 +330,13 @@ class _Source:
                 self.depth += 1
                 self("if gap: raise Unreadable")
             self.value_writer(field.kind, variable)
+            self.parallel_writer(field, variable, owner)
             self.add()
             self.depth -= bool(field.conditions) + field.late
+
+    def parallel_writer(self, field: Field, value: str, owner: str) -> None:
+        if field.parallel is not None:
+            self(f"if len({value}) > len({owner}.{field.parallel} or ()): raise Unreadable")
 
     def value_writer(self, kind: Kind, value: str) -> None:
         match kind:
@@ -337,10 +347,10 @@ class _Source:
                 self.parts.append(f"packed_address({value})")
             case Rest():
                 self.put()
-                self.parts.append(f"bytes({value})")
+                self.parts.append(f"blob({value})")
             case Text() | Blob():
                 data = self.name("t")
-                self(f"{data} = {value}.encode()" if isinstance(kind, Text) else f"{data} = bytes({value})")
+                self(f"{data} = {value}.encode()" if isinstance(kind, Text) else f"{data} = blob({value})")
                 self.run.append((f"len({data})", "I"))
                 self.put()
                 self.parts.append(data)
@@ -362,6 +372,9 @@ class _Source:
         if letters and isinstance(element, StructOf):
             self.small_list_writer(element.struct, letters, items)
             return
+        if isinstance(element, Text):
+            # A text is a sequence of texts too, and never what was meant.
+            self(f"if isinstance({items}, str): raise Unreadable")
         self.run.append((f"len({items})", "I"))
         self.add()
         item = self.name("e")
@@ -387,6 +400,14 @@ class _Source:
         count = self.struct("I", "pack")
         self(f"else: {data} = {count}(n) + join([{form}({values}) for o in {items}])")
         self.parts.append(data)
+
+
+def _condition(value: str, when: When) -> str:
+    """The expression that asks whether ``value`` meets a condition."""
+    if isinstance(when.value, bool):
+        # What is written as a yes counts as one: any true value.
+        return value if when.value is when.equal else f"not {value}"
+    return f"{value} {'==' if when.equal else '!='} {when.value!r}"
 
 
 def _letters(kind: Kind) -> str:
