@@ -3,7 +3,7 @@
 The production code takes monotonic time from the running loop, so on this loop
 an hour of timers passes in a millisecond, the same way every time. The loop
 owns no socket and no thread: network and disk come from
-:mod:`soulmesh.net.memory` and :class:`soulmesh.net.disk.MemoryDisk`, and work
+:mod:`soulmesh.net.memory` and :class:`soulmesh.net.memory_disk.MemoryDisk`, and work
 given to ``run_in_executor`` runs in its turn on the loop itself, during which
 no virtual time passes.
 """
