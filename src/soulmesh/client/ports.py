@@ -32,6 +32,7 @@ __all__ = [
     "ShareCounts",
     "ShareIndex",
     "Undo",
+    "UploadFigures",
 ]
 
 M = TypeVar("M", bound=Message)
@@ -224,3 +225,23 @@ class ShareIndex(Protocol):
 
     def on_changed(self, handler: Callable[[], None]) -> Undo:
         """Call ``handler`` after :attr:`counts` changed."""
+
+
+class UploadFigures(Protocol):
+    """What others are told about our uploads, in search replies and user info."""
+
+    @property
+    def slots(self) -> int:
+        """How many uploads can run at once."""
+
+    @property
+    def slots_free(self) -> bool:
+        """Whether an upload could start at once."""
+
+    @property
+    def average_speed(self) -> int:
+        """Bytes per second."""
+
+    @property
+    def queue_length(self) -> int:
+        """Uploads that wait."""

@@ -1,0 +1,245 @@
+"""What we keep of other users between two runs: friends, bans, notes, and how it went with them.
+
+One small JSON file, written as a whole a few seconds after a change. Without a
+folder it lives in memory alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soulmesh.client.tasks import Tasks
+from soulmesh.errors import SoulmeshError, UsageError
+from soulmesh.net.world import World
+
+__all__ = ["AddressBook", "BadRange", "History"]
+
+log = logging.getLogger(__name__)
+
+_WRITE_AFTER = 2.0
+_WEIGHT = 0.3
+"""How much the newest download counts in the remembered speed."""
+
+
+class BadRange(UsageError):
+    """Text that is neither an address nor a range of addresses."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.text!r} is no address or range: write 192.0.2.7 or 192.0.2.0/24"
+
+
+@dataclass(slots=True)
+class History:
+    """What went both ways with one user."""
+
+    downloaded: int = 0
+    """Bytes we got."""
+    uploaded: int = 0
+    """Bytes the user got from us."""
+    speed: float | None = None
+    """Bytes per second of past downloads, the newer counting more."""
+    failures: int = 0
+    """Downloads that failed since the last one that did not."""
+    last_seen: str = ""
+    """When the user was last online, ISO 8601."""
+    hours: dict[str, int] = field(default_factory=dict)
+    """How often the user was seen to come online, by hour of the day (UTC)."""
+
+
+class AddressBook:
+    """Friends, bans, notes and history, by user name."""
+
+    def __init__(self, world: World, path: Path | None) -> None:
+        self._world = world
+        self._path = path
+        self._tasks = Tasks("address book")
+        self._writing: asyncio.Task[None] | None = None
+        self.friends: set[str] = set()
+        self.banned_names: set[str] = set()
+        self.banned_ranges: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        self.notes: dict[str, str] = {}
+        self.histories: dict[str, History] = {}
+        self.interests: set[str] = set()
+        self.hated: set[str] = set()
+        self.rooms: dict[str, bool] = {}
+        """Rooms to enter at login; the value says whether it is private."""
+
+    async def load(self) -> None:
+        """Read the file. One that cannot be read is set aside, not overwritten."""
+        if self._path is None or not await self._world.disk.exists(self._path):
+            return
+        try:
+            self._fill(json.loads(await self._world.disk.read_bytes(self._path, limit=64 * 1024 * 1024)))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            aside = self._path.with_suffix(".broken")
+            log.warning("%s cannot be read (%s); it is kept as %s", self._path, error, aside)
+            await self._world.disk.replace(self._path, aside)
+
+    async def close(self) -> None:
+        """Write what is not written."""
+        pending = self._writing is not None
+        await self._tasks.close()
+        if pending:
+            await self._write()
+
+    def changed(self) -> None:
+        """Write the file soon."""
+        if self._path is not None and self._writing is None:
+            self._writing = self._tasks.start(self._write_soon(), "writing")
+
+    # -- bans
+
+    def ban_range(self, text: str) -> None:
+        """Ban an address or a range (``192.0.2.0/24``).
+
+        Raises:
+            BadRange: the text is neither.
+        """
+        network = parse_range(text)
+        if network not in self.banned_ranges:
+            self.banned_ranges.append(network)
+            self.changed()
+
+    def unban_range(self, text: str) -> None:
+        """Take a ban of a range back."""
+        network = parse_range(text)
+        if network in self.banned_ranges:
+            self.banned_ranges.remove(network)
+            self.changed()
+
+    def bans_address(self, address: str) -> bool:
+        """Whether an address lies in a banned range."""
+        if not self.banned_ranges or not address:
+            return False
+        try:
+            known = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(known in network for network in self.banned_ranges)
+
+    def export_bans(self) -> str:
+        """All bans as text: a line each, ``user NAME`` or ``address RANGE``."""
+        lines = [f"user {name}" for name in sorted(self.banned_names)]
+        lines += [f"address {network}" for network in self.banned_ranges]
+        return "".join(line + "\n" for line in lines)
+
+    def import_bans(self, text: str) -> int:
+        """Add bans from the text of :meth:`export_bans`, or from a plain list of addresses and ranges.
+
+        Returns:
+            How many lines were understood and taken.
+
+        Raises:
+            BadRange: a line is neither; nothing is taken.
+        """
+        names: list[str] = []
+        ranges: list[str] = []
+        for line in text.splitlines():
+            line = line.partition("#")[0].strip()
+            if not line:
+                continue
+            word, _, rest = line.partition(" ")
+            if word == "user" and rest:
+                names.append(rest.strip())
+                continue
+            wanted = rest.strip() if word == "address" else line
+            parse_range(wanted)
+            ranges.append(wanted)
+        self.banned_names.update(names)
+        for wanted in ranges:
+            self.ban_range(wanted)
+        self.changed()
+        return len(names) + len(ranges)
+
+    # -- history
+
+    def history(self, username: str) -> History:
+        """What we remember of a user; made when it is first asked for."""
+        return self.histories.setdefault(username, History())
+
+    def downloaded(self, username: str, count: int, seconds: float) -> None:
+        """A download from that user was finished."""
+        past = self.history(username)
+        past.downloaded += count
+        past.failures = 0
+        if seconds > 0 and count > 0:
+            speed = count / seconds
+            past.speed = speed if past.speed is None else past.speed + _WEIGHT * (speed - past.speed)
+        self.changed()
+
+    def download_failed(self, username: str) -> None:
+        """A download from that user failed."""
+        self.history(username).failures += 1
+        self.changed()
+
+    def uploaded(self, username: str, count: int) -> None:
+        """An upload to that user was finished."""
+        self.history(username).uploaded += count
+        self.changed()
+
+    def seen(self, username: str) -> None:
+        """A user came online."""
+        now = self._world.wall_clock()
+        past = self.history(username)
+        past.last_seen = now.isoformat(timespec="seconds")
+        hour = str(now.hour)
+        past.hours[hour] = past.hours.get(hour, 0) + 1
+        self.changed()
+
+    # -- the file
+
+    def _fill(self, data: dict[str, Any]) -> None:
+        self.friends = _names(data.get("friends", ()))
+        self.banned_names = _names(data.get("banned", ()))
+        self.banned_ranges = [parse_range(text) for text in data.get("banned_ranges", ())]
+        self.notes = {str(name): str(note) for name, note in data.get("notes", {}).items()}
+        self.histories = {str(name): History(**past) for name, past in data.get("history", {}).items()}
+        self.interests = _names(data.get("interests", ()))
+        self.hated = _names(data.get("hated", ()))
+        self.rooms = {str(name): bool(private) for name, private in data.get("rooms", {}).items()}
+
+    async def _write_soon(self) -> None:
+        await asyncio.sleep(_WRITE_AFTER)
+        self._writing = None
+        await self._write()
+
+    async def _write(self) -> None:
+        assert self._path is not None
+        data = {
+            "friends": sorted(self.friends),
+            "banned": sorted(self.banned_names),
+            "banned_ranges": [str(network) for network in self.banned_ranges],
+            "notes": self.notes,
+            "history": {name: asdict(past) for name, past in self.histories.items()},
+            "interests": sorted(self.interests),
+            "hated": sorted(self.hated),
+            "rooms": self.rooms,
+        }
+        try:
+            await self._world.disk.make_directory(self._path.parent)
+            await self._world.disk.write_atomic(self._path, json.dumps(data, indent=1).encode())
+        except SoulmeshError as error:
+            log.warning("cannot write %s: %s", self._path, error)
+
+
+def parse_range(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """An address or a range; raises :class:`BadRange`."""
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise BadRange(text) from None
+
+
+def _names(values: Iterable[Any]) -> set[str]:
+    return {str(value) for value in values}

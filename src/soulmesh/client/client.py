@@ -1,0 +1,244 @@
+"""The client: all its parts, put together.
+
+::
+
+    async with soulmesh.Client("name", "password", shares=["~/Music"]) as client:
+        async for hit in client.search("artist album", timeout=15):
+            print(hit.username, hit.file.remote_path, hit.file.size, hit.free_slot)
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from soulmesh.client.answers import Answers
+from soulmesh.client.book import AddressBook
+from soulmesh.client.events import Events
+from soulmesh.client.links import Links
+from soulmesh.client.listening import Listening, ListenPortChanged
+from soulmesh.client.pace import Pace
+from soulmesh.client.plain_shares import PlainShares
+from soulmesh.client.ports import ShareIndex
+from soulmesh.client.searches import Keep, Search, Searches
+from soulmesh.client.server_link import ServerLink
+from soulmesh.client.settings import ClientSettings
+from soulmesh.client.tree_links import SearchTree
+from soulmesh.client.users import Users
+from soulmesh.net.world import World
+from soulmesh.wire import to_server
+from soulmesh.wire.enums import ObfuscationType, UserStatus
+
+__all__ = ["Client"]
+
+
+class _NoUploads:
+    """Upload figures of a client that cannot upload."""
+
+    slots = 0
+    slots_free = False
+    average_speed = 0
+    queue_length = 0
+
+
+class Client:
+    """One user of the network. Use it with ``async with``.
+
+    Args:
+        username: our name; an unused one is registered by the server at the first login.
+        password: its password.
+        server: host and port.
+        shares: folders that others may search, browse and download from, or a share index.
+        downloads: where finished downloads are put.
+        listen_port: where other users reach us; 0 lets the system choose.
+        world: the outside; the real one if not given.
+        settings: the numbers to go by.
+        data: a folder for what is kept between two runs (friends, history, chat); without it
+            nothing is kept.
+    """
+
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        *,
+        server: tuple[str, int] = ("server.slsknet.org", 2242),
+        shares: Sequence[Path | str] | ShareIndex = (),
+        downloads: Path | str | None = None,
+        listen_port: int = 2234,
+        world: World | None = None,
+        settings: ClientSettings | None = None,
+        data: Path | str | None = None,
+    ) -> None:
+        self.world = world or World.real()
+        self.settings = settings or ClientSettings()
+        self.events = Events()
+        self.username = username
+        self._password = password
+        self._server_address = server
+        self._shares = shares
+        self._downloads = Path(downloads).expanduser() if downloads is not None else None
+        self._listen_port = listen_port
+        self._data = Path(data).expanduser() if data is not None else None
+        self._away = False
+        self._stack = contextlib.AsyncExitStack()
+        self._started = False
+
+    # -- life
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Open the ports, log in, and begin to serve.
+
+        Shares are loaded before the login: others ask again for queued files in the moment we
+        come online.
+
+        Raises:
+            LoginRefused: the server said no.
+            ServerUnreachable: there is no server.
+            PortInUse: another program listens on our port.
+            UnreadableShare: a shared folder is not there.
+        """
+        settings, events = self.settings, self.events
+        stack = self._stack
+        stack.callback(events.close)
+        self.pace = Pace(settings.rates)
+        stack.callback(self.pace.close)
+        self.book = AddressBook(self.world, self._data / "people.json" if self._data else None)
+        stack.push_async_callback(self.book.close)
+        await self.book.load()
+        self.server = ServerLink(
+            self.world,
+            *self._server_address,
+            self.username,
+            self._password,
+            settings=settings,
+            events=events,
+        )
+        self.users = Users(self.server, events, self.book, self.pace)
+        self.shares = await self._open_shares()
+        self.links = Links(
+            self.world,
+            self.server,
+            events,
+            settings,
+            connect_pace=lambda: self.pace.turn("connect", object()),
+        )
+        stack.push_async_callback(self.links.close)
+        self.links.refuses = self.users.refuses
+        self.listening = Listening(self.world, self.links, events, settings)
+        stack.push_async_callback(self.listening.close)
+        self.answers = Answers(
+            self.server, self.links, events, settings, self.shares, _NoUploads(), self.users
+        )
+        stack.push_async_callback(self.answers.close)
+        self.tree = SearchTree(self.server, self.links, events, settings, answer=self.answers.frames)
+        stack.push_async_callback(self.tree.close)
+        self.searches = Searches(
+            self.server,
+            self.links,
+            events,
+            settings,
+            self.pace,
+            first_ticket=self.world.random.randrange(1, 1 << 30),
+        )
+        stack.callback(self.searches.close)
+        self.searches.memory = self.users.memory
+        self.searches.blocked = self.users.banned
+        self.server.on_logged_in(self._log_on)
+        events.on(ListenPortChanged, lambda _: self._announce_ports())
+        await self.listening.open(self._listen_port)
+        stack.push_async_callback(self.server.close)
+        await self.server.start()
+        self._started = True
+
+    async def close(self) -> None:
+        """Log out and stop everything. Closing twice does no harm."""
+        self._started = False
+        await self._stack.aclose()
+
+    # -- what people do
+
+    def search(
+        self,
+        query: str,
+        *,
+        timeout: float = 15.0,
+        username: str | None = None,
+        room: str | None = None,
+        keep: Keep | None = None,
+        limit: int | None = None,
+    ) -> Search:
+        """Search; iterate over the result for hits. See :meth:`soulmesh.client.searches.Searches.search`."""
+        return self.searches.search(
+            query, timeout=timeout, username=username, room=room, keep=keep, limit=limit
+        )
+
+    @property
+    def away(self) -> bool:
+        """Whether we are shown as away."""
+        return self._away
+
+    def set_away(self, away: bool) -> None:
+        """Be shown as away, or as online."""
+        self._away = away
+        if self.server.connected:
+            self.server.send(to_server.SetStatus(self._status))
+
+    async def set_listen_port(self, port: int) -> None:
+        """Listen on another port from now on; the server is told without a new login.
+
+        Raises:
+            NetworkError: the port cannot be had; the old one stays.
+        """
+        await self.listening.move(port)
+
+    # -- parts
+
+    @property
+    def _status(self) -> int:
+        return UserStatus.AWAY if self._away else UserStatus.ONLINE
+
+    async def _open_shares(self) -> ShareIndex:
+        shares = self._shares
+        if isinstance(shares, Sequence):
+            index: ShareIndex = await PlainShares.scan(shares)
+        else:
+            index = shares
+        self._stack.callback(index.on_changed(self._announce_shares))
+        return index
+
+    def _log_on(self) -> None:
+        """What flows.rst has us say after a login, in its order; then what was before, again."""
+        server = self.server
+        server.send(to_server.CheckPrivileges())
+        self._announce_ports()
+        server.send(to_server.SetStatus(self._status))
+        self._announce_shares()
+        server.send(to_server.AddUser(self.username))
+        self.tree.log_in()
+        self.users.restore()
+
+    def _announce_ports(self) -> None:
+        if not self.server.connected:
+            return
+        hidden = self.listening.announced_obfuscated_port
+        kind = ObfuscationType.ROTATED if hidden else ObfuscationType.NONE
+        self.server.send(to_server.SetListenPort(self.listening.announced_port, kind, hidden))
+
+    def _announce_shares(self) -> None:
+        if self.server.connected:
+            counts = self.shares.counts
+            self.server.send(to_server.SharedFoldersFiles(counts.folders, counts.files))

@@ -1,0 +1,173 @@
+"""Shared files as a plain list: the simplest thing that answers searches, browsing and uploads.
+
+Good for a demo, for tests, and for a few thousand files; the index of
+:mod:`soulmesh.client.shares` takes its place in earnest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from soulmesh import wire
+from soulmesh.client.ports import Found, ShareCounts, Undo
+from soulmesh.errors import UsageError
+from soulmesh.wire import peer
+from soulmesh.wire.structs import Attribute, DirectoryData, FileData
+
+__all__ = ["PlainShares", "SharedFile", "UnreadableShare"]
+
+
+class UnreadableShare(UsageError):
+    """A folder that was to be shared is not there, or cannot be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot share {self.path}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFile:
+    """One file that we share."""
+
+    remote_path: str
+    size: int
+    local_path: Path
+    attributes: tuple[tuple[int, int], ...] = ()
+
+
+class PlainShares:
+    """Shared files in a list. Implements the ``ShareIndex`` port."""
+
+    def __init__(self, files: Iterable[SharedFile] = ()) -> None:
+        self._files: dict[str, SharedFile] = {}
+        self._handlers: list[Callable[[], None]] = []
+        self._counts = ShareCounts()
+        self.replace(files)
+
+    @classmethod
+    async def scan(cls, folders: Iterable[Path | str]) -> PlainShares:
+        """Share everything below these folders, each under its own name.
+
+        Raises:
+            UnreadableShare: a folder is not there or cannot be read.
+        """
+        return cls(await asyncio.to_thread(_walk, [Path(folder) for folder in folders]))
+
+    def replace(self, files: Iterable[SharedFile]) -> None:
+        """Share these files and no others from now on."""
+        self._files = {file.remote_path: file for file in files}
+        folders = {path.rpartition("\\")[0] for path in self._files}
+        self._counts = ShareCounts(len(folders), len(self._files))
+        for handler in tuple(self._handlers):
+            handler()
+
+    @property
+    def counts(self) -> ShareCounts:
+        """Folders and files that everybody may have."""
+        return self._counts
+
+    async def search(self, query: str, *, username: str, limit: int, excluded: Sequence[str] = ()) -> Found:
+        """Files that match a query; see :class:`soulmesh.client.ports.ShareIndex`."""
+        wanted = _matcher(query)
+        if wanted is None:
+            return Found()
+        barred = [phrase.lower() for phrase in excluded if phrase]
+        results: list[FileData] = []
+        for path, file in self._files.items():
+            lowered = path.lower()
+            if wanted(lowered) and not any(phrase in lowered for phrase in barred):
+                results.append(_entry(path, file))
+                if len(results) >= limit:
+                    break
+        return Found(results)
+
+    async def browse(self, username: str) -> bytes:
+        """The whole list, as a frame."""
+        return wire.encode(peer.PeerSharesReply(self._directories(), 0))
+
+    async def folder(self, username: str, directory: str) -> list[DirectoryData]:
+        """The files of one folder."""
+        return [found for found in self._directories() if found.name == directory]
+
+    async def locate(self, username: str, remote_path: str) -> SharedFile | None:
+        """The file behind a remote path; ``None`` if there is none."""
+        return self._files.get(remote_path)
+
+    def on_changed(self, handler: Callable[[], None]) -> Undo:
+        """Call ``handler`` after :attr:`counts` changed."""
+        self._handlers.append(handler)
+
+        def undo() -> None:
+            if handler in self._handlers:
+                self._handlers.remove(handler)
+
+        return undo
+
+    def _directories(self) -> list[DirectoryData]:
+        found: dict[str, list[FileData]] = {}
+        for path, file in sorted(self._files.items()):
+            folder, _, name = path.rpartition("\\")
+            found.setdefault(folder, []).append(_entry(name, file))
+        return [DirectoryData(name, files) for name, files in found.items()]
+
+
+def _entry(name: str, file: SharedFile) -> FileData:
+    return FileData(1, name, file.size, "", [Attribute(key, value) for key, value in file.attributes])
+
+
+def _matcher(query: str) -> Callable[[str], bool] | None:
+    """flows.rst, "Query rules"; ``None`` if nothing is asked for."""
+    wanted: list[re.Pattern[str]] = []
+    barred: list[re.Pattern[str]] = []
+    for term in query.lower().split():
+        chosen = barred if term.startswith("-") else wanted
+        term = term.removeprefix("-")
+        wildcard = term.startswith("*")
+        term = term.lstrip("*")
+        if not term:
+            continue
+        # The underscore separates words, as any other character that is not a letter or digit.
+        start = r"(?:^|[\W_])" + (r"[^\W_]*" if wildcard else "")
+        chosen.append(re.compile(start + re.escape(term) + r"(?:[\W_]|$)"))
+    if not wanted:
+        return None
+    return lambda path: all(p.search(path) for p in wanted) and not any(p.search(path) for p in barred)
+
+
+def _walk(roots: Sequence[Path]) -> list[SharedFile]:
+    files: list[SharedFile] = []
+    names: set[str] = set()
+    for root in (root.expanduser() for root in roots):
+        if not root.is_dir():
+            raise UnreadableShare(root, "no such folder")
+        base = root.resolve().name or "root"
+        name, number = base, 2
+        while name in names:
+            name, number = f"{base} ({number})", number + 1
+        names.add(name)
+
+        def refuse(error: OSError, root: Path = root) -> None:
+            if error.filename == str(root):
+                raise UnreadableShare(root, error.strerror or str(error))
+
+        for folder, below, entries in os.walk(root, onerror=refuse):
+            below.sort()
+            inside = Path(folder).relative_to(root).parts
+            for entry in sorted(entries):
+                path = Path(folder, entry)
+                try:
+                    size = path.stat().st_size
+                except OSError:
+                    continue
+                remote = "\\".join((name, *inside, entry))
+                files.append(SharedFile(os.fsencode(remote).decode("utf-8", "replace"), size, path))
+    return files

@@ -1,0 +1,410 @@
+"""Our own searches: sent at the server's pace, answered by strangers, read at our leisure.
+
+flows.rst, "Searching". Answers are kept as they came, compressed, until somebody
+asks for the next hit; only then one is unpacked. So a search that finds very
+much costs little, and whoever reads slowly slows nobody down. An answer whose
+ticket nobody waits for is recognised by its first bytes and dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from soulmesh import wire
+from soulmesh.client.errors import NotConnected, SearchRefused
+from soulmesh.client.events import Event, Events
+from soulmesh.client.links import Links, PeerMisbehaved
+from soulmesh.client.pace import Pace
+from soulmesh.client.ports import ServerPort
+from soulmesh.client.results import FoundFile, Hit, Memory, estimate, found_file
+from soulmesh.client.settings import ClientSettings
+from soulmesh.errors import DecodeError
+from soulmesh.wire import peer, to_client, to_server
+from soulmesh.wire.message import Message
+
+__all__ = ["Search", "SearchFigures", "SearchFinished", "SearchStarted", "SearchWarning", "Searches"]
+
+Keep = Callable[[Hit], bool]
+
+_YIELD_EVERY = 50
+"""Hits between two turns of the event loop while answers are unpacked."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchStarted(Event):
+    """A search was sent."""
+
+    ticket: int
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFinished(Event):
+    """A search takes no more answers."""
+
+    ticket: int
+    query: str
+    figures: SearchFigures
+
+
+@dataclass(frozen=True, slots=True)
+class SearchWarning(Event):
+    """Something that the user should know about a query."""
+
+    query: str
+    problem: str
+
+
+@dataclass(slots=True)
+class SearchFigures:
+    """Where the answers to one search went."""
+
+    users: int = 0
+    """Users whose answers were read."""
+    hits: int = 0
+    """Files that were given out."""
+    filtered: int = 0
+    """Files that a filter held back."""
+    suspicious: int = 0
+    """Files of answers that only echo the query."""
+    blocked: int = 0
+    """Files of users that are banned, or on a block list."""
+    repeated: int = 0
+    """Files that came twice from the same user."""
+    cut: int = 0
+    """Answers dropped because too many waited to be read."""
+    unreadable: int = 0
+    unreached: int = 0
+    """Users who found something and could not connect to us (as far as they say so)."""
+
+
+class Search:
+    """One search. Iterate over it for hits; it ends by itself after its time.
+
+    Leaving the loop early leaves the search running until its time is over: use it as a
+    context manager, or call :meth:`stop`.
+    """
+
+    def __init__(
+        self,
+        manager: Searches,
+        query: str,
+        ticket: int,
+        message: Message,
+        *,
+        target: str | None,
+        timeout: float,
+        interactive: bool,
+        keep: Keep | None,
+        limit: int | None,
+    ) -> None:
+        self.query = query
+        self.ticket = ticket
+        self.timeout = timeout
+        self.figures = SearchFigures()
+        self.sent = False
+        self.done = False
+        self.message = message
+        self.target = target
+        self.key: object = None
+        self.begun = 0.0
+        self.interactive = interactive
+        self._manager = manager
+        self._keep = keep
+        self._limit = limit
+        self._frames: deque[tuple[str, bytes]] = deque()
+        self._bytes = 0
+        self._hits: deque[Hit] = deque()
+        self._seen: set[tuple[str, str]] = set()
+        self._users: set[str] = set()
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- reading
+
+    def __aiter__(self) -> AsyncIterator[Hit]:
+        return self._read()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
+
+    async def start(self) -> None:
+        """Send it, when the governor lets it go; iterating does this too.
+
+        Raises:
+            NotConnected: we are not logged in.
+        """
+        if not self.sent and not self.done:
+            await self._manager._send(self)
+
+    async def next(self) -> Hit | None:
+        """The next hit; ``None`` when the search is over and all is read."""
+        await self.start()
+        while True:
+            if self._hits:
+                self.figures.hits += 1
+                hit = self._hits.popleft()
+                if self._limit is not None and self.figures.hits >= self._limit:
+                    self._hits.clear()
+                    self._frames.clear()
+                    self.stop()
+                elif self.figures.hits % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+                return hit
+            if self._frames:
+                username, frame = self._frames.popleft()
+                self._bytes -= len(frame)
+                self._unpack(username, frame)
+                await asyncio.sleep(0)
+                continue
+            if self.done:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _read(self) -> AsyncIterator[Hit]:
+        try:
+            while (hit := await self.next()) is not None:
+                yield hit
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Take no more answers. Those that are here can still be read."""
+        if self.done:
+            return
+        self.done = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wake.set()
+        self._manager._finished(self)
+
+    # -- answers
+
+    def begin(self) -> None:
+        """It was sent: its time runs."""
+        self.sent = True
+        self.begun = asyncio.get_running_loop().time()
+        self._timer = asyncio.get_running_loop().call_later(self.timeout, self.stop)
+
+    def take(self, username: str, frame: bytes) -> None:
+        """An answer came; it is unpacked when somebody reads."""
+        settings = self._manager.settings
+        if (
+            len(self._frames) >= settings.pending_results
+            or self._bytes + len(frame) > settings.pending_result_bytes
+        ):
+            self.figures.cut += 1
+            return
+        self._frames.append((username, frame))
+        self._bytes += len(frame)
+        self._wake.set()
+
+    def _unpack(self, sender: str, frame: bytes) -> None:
+        try:
+            reply = wire.decode(frame, "peer", "peer")
+        except DecodeError as error:
+            self.figures.unreadable += 1
+            self._manager.events.emit(PeerMisbehaved(sender, str(error)))
+            return
+        assert isinstance(reply, peer.PeerSearchReply)
+        files = len(reply.results) + len(reply.locked_results or ())
+        if self._manager.blocked(sender):
+            self.figures.blocked += files
+            return
+        if self._manager.suspicious(self.query, reply):
+            self.figures.suspicious += files
+            return
+        if sender not in self._users:
+            self._users.add(sender)
+            self.figures.users += 1
+        self._add(sender, reply, (found_file(entry) for entry in reply.results), locked=False)
+        self._add(sender, reply, (found_file(entry) for entry in reply.locked_results or ()), locked=True)
+
+    def _add(
+        self, sender: str, reply: peer.PeerSearchReply, files: Iterable[FoundFile], *, locked: bool
+    ) -> None:
+        speed, failures = self._manager.memory(sender)
+        found = list(files)
+        folders: dict[str, int] = {}
+        for file in found:
+            folders[file.folder] = folders.get(file.folder, 0) + 1
+        for file in found:
+            key = (sender, file.remote_path)
+            if key in self._seen:
+                self.figures.repeated += 1
+                continue
+            self._seen.add(key)
+            hit = Hit(
+                sender,
+                file,
+                reply.has_slots_free,
+                reply.avg_speed,
+                reply.queue_size,
+                locked,
+                estimate(
+                    file.size,
+                    free_slot=reply.has_slots_free,
+                    speed=reply.avg_speed,
+                    queue=reply.queue_size,
+                    remembered_speed=speed,
+                    failures=failures,
+                ),
+                folders[file.folder],
+            )
+            if self._keep is not None and not self._keep(hit):
+                self.figures.filtered += 1
+                continue
+            self._hits.append(hit)
+
+
+class Searches:
+    """The searches of this client that take answers."""
+
+    def __init__(
+        self,
+        server: ServerPort,
+        links: Links,
+        events: Events,
+        settings: ClientSettings,
+        pace: Pace,
+        *,
+        first_ticket: int,
+    ) -> None:
+        self.events = events
+        self.settings = settings
+        self.late = 0
+        """Answers to searches that were over, or that nobody had asked."""
+        self.excluded: list[str] = []
+        self.memory: Memory = lambda username: (None, 0)
+        self.blocked: Callable[[str], bool] = lambda username: False
+        self.suspicious: Callable[[str, peer.PeerSearchReply], bool] = lambda query, reply: False
+        self._server = server
+        self._pace = pace
+        self._ticket = first_ticket
+        self._active: dict[int, list[Search]] = {}
+        links.on_frame(peer.PeerSearchReply, self._on_reply)
+        server.on(to_client.ExcludedSearchPhrases, self._on_excluded)
+
+    @property
+    def active(self) -> list[Search]:
+        """Searches that take answers."""
+        return [search for searches in self._active.values() for search in searches]
+
+    def search(
+        self,
+        query: str,
+        *,
+        timeout: float = 15.0,
+        username: str | None = None,
+        room: str | None = None,
+        wish: bool = False,
+        interactive: bool = True,
+        keep: Keep | None = None,
+        limit: int | None = None,
+    ) -> Search:
+        """Make a search; it is sent when it is first read, or started.
+
+        Args:
+            query: what to look for, at least three characters (flows.rst, "Query rules").
+            timeout: seconds for answers, from the sending on.
+            username: ask this user only.
+            room: ask the users of this room only.
+            wish: send it as a wish, which the server gives less room.
+            interactive: a person waits for it.
+            keep: which hits to give out.
+            limit: stop after so many hits.
+
+        Raises:
+            SearchRefused: the query is too short, or contains nothing to search for.
+        """
+        text = query.strip()
+        if len(text) < self.settings.shortest_query:
+            raise SearchRefused(query, f"at least {self.settings.shortest_query} characters are needed")
+        if all(word.startswith("-") for word in text.split()):
+            raise SearchRefused(query, "it only says what to leave out")
+        lowered = text.lower()
+        for phrase in self.excluded:
+            if phrase and phrase.lower() in lowered:
+                self.events.emit(
+                    SearchWarning(query, f"the server has others leave out files with {phrase!r}")
+                )
+        self._ticket = self._ticket % 0xFFFFFFFF + 1
+        ticket = self._ticket
+        message: Message
+        if username is not None:
+            message = to_server.UserSearch(username, ticket, text)
+        elif room is not None:
+            message = to_server.RoomSearch(room, ticket, text)
+        elif wish:
+            message = to_server.WishlistSearch(ticket, text)
+        else:
+            message = to_server.FileSearch(ticket, text)
+        return Search(
+            self,
+            text,
+            ticket,
+            message,
+            target=username if username is not None else room,
+            timeout=timeout,
+            interactive=interactive,
+            keep=keep,
+            limit=limit,
+        )
+
+    async def _send(self, search: Search) -> None:
+        if not self._server.connected:
+            raise NotConnected()
+        # Equal searches that wait for their turn are sent once, and share the answers.
+        key = (type(search.message), search.target, search.query.lower())
+        await self._pace.turn("search", key, interactive=search.interactive)
+        if search.done or search.sent:
+            return
+        moment = asyncio.get_running_loop().time()
+        for other in self.active:
+            if other.key == key and other.begun == moment:
+                search.ticket = other.ticket
+                break
+        else:
+            self._server.send(search.message)
+        search.key = key
+        self._active.setdefault(search.ticket, []).append(search)
+        search.begin()
+        self.events.emit(SearchStarted(search.ticket, search.query))
+
+    def _finished(self, search: Search) -> None:
+        searches = self._active.get(search.ticket, [])
+        if search in searches:
+            searches.remove(search)
+            if not searches:
+                del self._active[search.ticket]
+            self.events.emit(SearchFinished(search.ticket, search.query, search.figures))
+
+    def close(self) -> None:
+        """End all searches."""
+        for search in self.active:
+            search.stop()
+
+    def _on_reply(self, username: str, frame: wire.Frame) -> None:
+        head = wire.search_reply_head(frame.data)
+        searches = self._active.get(head.ticket)
+        if not searches:
+            self.late += 1
+            return
+        if head.username != username:
+            # Anybody can send any name; whose link it is, that we know better.
+            self.events.emit(PeerMisbehaved(username, f"answered a search in the name of {head.username!r}"))
+            return
+        for search in searches:
+            search.take(username, frame.data)
+
+    def _on_excluded(self, message: to_client.ExcludedSearchPhrases) -> None:
+        self.excluded = list(message.phrases)

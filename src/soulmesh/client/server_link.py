@@ -1,0 +1,402 @@
+"""The link to the server: logging in, staying in, coming back.
+
+flows.rst, "Server Connection and Logon". What has to be said after a login is
+put together by the client from its managers; this module only knows when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from soulmesh import wire
+from soulmesh.client.errors import KickedOut, LoginRefused, NoReply, NotConnected, ServerUnreachable
+from soulmesh.client.events import Event, Events
+from soulmesh.client.settings import ClientSettings
+from soulmesh.client.tasks import Tasks
+from soulmesh.core.backoff import Backoff
+from soulmesh.errors import DecodeError, NetworkError, ProtocolError, WireError
+from soulmesh.net.stream import Stream, open_stream
+from soulmesh.net.world import World
+from soulmesh.wire import to_client, to_server
+from soulmesh.wire.message import Message
+
+__all__ = [
+    "LoggedIn",
+    "LoggedOut",
+    "ReconnectPlanned",
+    "ServerLink",
+    "ServerMessage",
+    "ServerMisbehaved",
+]
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Message)
+
+_MOST_BAD_MESSAGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn(Event):
+    """We are logged in. ``greeting`` is the server's message of the day."""
+
+    username: str
+    greeting: str
+    address: str
+    """Our own address, as the server sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOut(Event):
+    """The link to the server is gone."""
+
+    reason: str
+    final: bool
+    """We do not come back by ourselves (kicked, refused, or closed by us)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectPlanned(Event):
+    """The next attempt to log in comes after so many seconds."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMessage(Event):
+    """The server has something to say to everybody (AdminMessage)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMisbehaved(Event):
+    """The server sent something that is no message; it was dropped."""
+
+    problem: str
+
+
+@dataclass(slots=True)
+class _Question:
+    """Somebody waits for an answer."""
+
+    reply: type[Message]
+    match: Callable[[Any], bool] | None
+    future: asyncio.Future[Any]
+
+
+class ServerLink:
+    """One session with one server, renewed when it breaks. Implements ``ServerPort``."""
+
+    def __init__(
+        self,
+        world: World,
+        host: str,
+        port: int,
+        username: str,
+        password: str,
+        *,
+        settings: ClientSettings,
+        events: Events,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._world = world
+        self._username = username
+        self._password = password
+        self._settings = settings
+        self._events = events
+        self._stream: Stream | None = None
+        self._connected = False
+        self._handlers: dict[type[Message], list[Callable[[Any], None]]] = {}
+        self._questions: list[_Question] = []
+        self._logged_in: list[Callable[[], None]] = []
+        self._logged_out: list[Callable[[], None]] = []
+        self._tasks = Tasks("server link")
+        self._closing = False
+        self._kicked = False
+        self._heard_at = 0.0
+        self._bad_messages = 0
+        self.greeting = ""
+        self.address = ""
+        """Our address as the server sees it; empty before the first login."""
+        self.privileged = False
+        self.ended: NotConnected | None = None
+        """Why we do not come back by ourselves, if that is so."""
+        self.on(to_client.Kicked, self._on_kicked)
+        self.on(to_client.AdminMessage, lambda message: events.emit(ServerMessage(message.message)))
+
+    # -- the port
+
+    @property
+    def username(self) -> str:
+        """Our own name."""
+        return self._username
+
+    @property
+    def connected(self) -> bool:
+        """Whether we are logged in right now."""
+        return self._connected
+
+    def send(self, message: Message) -> None:
+        """Send a message; see :class:`soulmesh.client.ports.ServerPort`."""
+        if not self._connected or self._stream is None:
+            raise self.ended or NotConnected()
+        self._stream.write(wire.encode(message))
+
+    async def ask(
+        self,
+        question: Message,
+        reply: type[M],
+        *,
+        match: Callable[[M], bool] | None = None,
+        timeout: float = 30.0,
+    ) -> M:
+        """Send a question and wait for its answer; see :class:`soulmesh.client.ports.ServerPort`."""
+        waiting = _Question(reply, match, asyncio.get_running_loop().create_future())
+        self._questions.append(waiting)
+        try:
+            self.send(question)
+            async with asyncio.timeout(timeout):
+                found: M = await waiting.future
+                return found
+        except TimeoutError:
+            raise NoReply(type(question).__name__, "the server", timeout) from None
+        finally:
+            if waiting in self._questions:
+                self._questions.remove(waiting)
+
+    def on(self, message: type[M], handler: Callable[[M], None]) -> Callable[[], None]:
+        """Call ``handler`` with each message of this class."""
+        return _register(self._handlers.setdefault(message, []), handler)
+
+    def on_logged_in(self, handler: Callable[[], None]) -> Callable[[], None]:
+        """Call ``handler`` after each login."""
+        return _register(self._logged_in, handler)
+
+    def on_logged_out(self, handler: Callable[[], None]) -> Callable[[], None]:
+        """Call ``handler`` when the link is gone."""
+        return _register(self._logged_out, handler)
+
+    @property
+    def handled(self) -> set[type[Message]]:
+        """The classes that somebody handles."""
+        return {kind for kind, handlers in self._handlers.items() if handlers}
+
+    # -- life
+
+    async def start(self) -> None:
+        """Log in for the first time, and stay in from then on.
+
+        Raises:
+            LoginRefused: the server said no.
+            ServerUnreachable: there is no connection, or no answer to the login.
+        """
+        await self._log_in()
+        self._tasks.start(self._stay(), "session")
+
+    async def close(self) -> None:
+        """Log out and stay out."""
+        self._closing = True
+        was_connected = self._connected
+        if self._stream is not None:
+            self._stream.close()
+        await self._tasks.close()
+        if was_connected:
+            self._lost("closed by us", final=True)
+
+    async def _log_in(self) -> None:
+        settings = self._settings
+        try:
+            async with asyncio.timeout(settings.login_timeout):
+                stream = await open_stream(self._world.network, self.host, self.port)
+        except TimeoutError:
+            raise ServerUnreachable(self.host, self.port, "no answer") from None
+        except NetworkError as error:
+            raise ServerUnreachable(self.host, self.port, str(error)) from error
+        try:
+            reader = wire.FrameReader("server", "to_client")
+            async with asyncio.timeout(settings.login_timeout):
+                reply, rest = await self._ask_login(stream, reader)
+        except TimeoutError:
+            stream.abort()
+            raise ServerUnreachable(
+                self.host, self.port, "no answer to the login (is the account banned?)"
+            ) from None
+        except (NetworkError, WireError, ProtocolError) as error:
+            stream.abort()
+            raise ServerUnreachable(self.host, self.port, str(error)) from error
+        except BaseException:
+            stream.abort()
+            raise
+        if not reply.success:
+            stream.close()
+            raise LoginRefused(reply.reason or "", reply.detail)
+        self._stream = stream
+        self._reader = reader
+        self._kicked = False
+        self._bad_messages = 0
+        self.greeting = reply.greeting or ""
+        self.address = reply.ip or ""
+        self.privileged = bool(reply.privileged)
+        self._connected = True
+        self._heard_at = asyncio.get_running_loop().time()
+        self._events.emit(LoggedIn(self._username, self.greeting, self.address))
+        for handler in tuple(self._logged_in):
+            self._call(handler)
+        for frame in rest:
+            self._take(frame)
+
+    async def _ask_login(
+        self, stream: Stream, reader: wire.FrameReader
+    ) -> tuple[to_client.Login, list[wire.Frame]]:
+        digest = hashlib.md5((self._username + self._password).encode(), usedforsecurity=False).hexdigest()
+        stream.write(
+            wire.encode(
+                to_server.Login(
+                    self._username,
+                    self._password,
+                    self._settings.major_version,
+                    digest,
+                    self._settings.minor_version,
+                )
+            )
+        )
+        while True:
+            data = await stream.read()
+            if not data:
+                raise ProtocolError("the server closed the connection without an answer to the login")
+            frames = reader.feed(data)
+            for place, frame in enumerate(frames):
+                message = frame.decode()
+                if isinstance(message, to_client.Login):
+                    return message, frames[place + 1 :]
+                if isinstance(message, to_client.AdminMessage):
+                    self._events.emit(ServerMessage(message.message))
+                    continue
+                raise ProtocolError(f"the server sent {frame.name} before its answer to the login")
+
+    async def _stay(self) -> None:
+        settings = self._settings
+        backoff = Backoff(first=settings.reconnect_first, limit=settings.reconnect_limit)
+        while True:
+            reason = await self._serve()
+            if self._closing:
+                return
+            final: NotConnected | None = KickedOut() if self._kicked else None
+            self._lost(reason, final=final is not None or not settings.reconnect)
+            if final is not None or not settings.reconnect:
+                self.ended = final or NotConnected(reason)
+                return
+            while True:
+                pause = backoff.pause(self._world.random)
+                self._events.emit(ReconnectPlanned(pause, reason))
+                await asyncio.sleep(pause)
+                try:
+                    await self._log_in()
+                except LoginRefused as error:
+                    if error.reason in ("SVRFULL", "SVRPRIVATE"):
+                        reason = str(error)
+                        continue
+                    # A wrong password does not get better by repeating it.
+                    self.ended = error
+                    self._events.emit(LoggedOut(str(error), final=True))
+                    return
+                except NotConnected as error:
+                    reason = str(error)
+                    continue
+                backoff.succeeded()
+                break
+
+    async def _serve(self) -> str:
+        """Read until the link is gone; returns why."""
+        stream = self._stream
+        assert stream is not None
+        pinging = self._tasks.start(self._ping(stream), "ping")
+        try:
+            while True:
+                data = await stream.read()
+                if not data:
+                    return "kicked" if self._kicked else "the server closed the connection"
+                self._heard_at = asyncio.get_running_loop().time()
+                for frame in self._reader.feed(data):
+                    self._take(frame)
+        except (NetworkError, WireError) as error:
+            if isinstance(error, WireError):
+                self._events.emit(ServerMisbehaved(str(error)))
+            return str(error)
+        finally:
+            pinging.cancel()
+            stream.abort()
+
+    async def _ping(self, stream: Stream) -> None:
+        settings = self._settings
+        while True:
+            await asyncio.sleep(settings.ping_interval)
+            before = asyncio.get_running_loop().time() - settings.ping_interval
+            self.send(to_server.Ping())
+            if self._heard_at < before:
+                # Pings are not answered, this is: a server that stays silent now is gone.
+                self.send(to_server.CheckPrivileges())
+                await asyncio.sleep(settings.silence_timeout)
+                if self._heard_at < before:
+                    log.info("the server went silent")
+                    stream.abort()
+                    return
+
+    # -- messages
+
+    def _take(self, frame: wire.Frame) -> None:
+        try:
+            message = frame.decode()
+        except DecodeError as error:
+            self._events.emit(ServerMisbehaved(str(error)))
+            self._bad_messages += 1
+            if self._bad_messages > _MOST_BAD_MESSAGES:
+                raise
+            return
+        for handler in tuple(self._handlers.get(type(message), ())):
+            self._call(handler, message)
+        for waiting in tuple(self._questions):
+            if (
+                type(message) is waiting.reply
+                and not waiting.future.done()
+                and (waiting.match is None or waiting.match(message))
+            ):
+                waiting.future.set_result(message)
+
+    def _call(self, handler: Callable[..., None], *arguments: Any) -> None:
+        try:
+            handler(*arguments)
+        except Exception:
+            log.exception("a handler of the server link failed")
+
+    def _on_kicked(self, message: to_client.Kicked) -> None:
+        self._kicked = True
+
+    def _lost(self, reason: str, *, final: bool) -> None:
+        self._connected = False
+        self._stream = None
+        questions, self._questions = self._questions, []
+        for waiting in questions:
+            if not waiting.future.done():
+                waiting.future.set_exception(NotConnected(f"the link to the server broke: {reason}"))
+        for handler in tuple(self._logged_out):
+            self._call(handler)
+        self._events.emit(LoggedOut(str(KickedOut()) if self._kicked else reason, final))
+
+
+def _register(handlers: list[Callable[..., None]], handler: Callable[..., None]) -> Callable[[], None]:
+    handlers.append(handler)
+
+    def undo() -> None:
+        if handler in handlers:
+            handlers.remove(handler)
+
+    return undo
