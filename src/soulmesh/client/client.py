@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -25,8 +26,19 @@ from soulmesh.client.ports import ShareIndex
 from soulmesh.client.searches import Keep, Search, Searches
 from soulmesh.client.server_link import ServerLink
 from soulmesh.client.settings import ClientSettings
+from soulmesh.client.transfers import (
+    DownloadFinished,
+    Journal,
+    NothingShared,
+    SharedFiles,
+    TransferMoved,
+    Transfers,
+    TransferSettings,
+    UploadFinished,
+)
 from soulmesh.client.tree_links import SearchTree
 from soulmesh.client.users import Users
+from soulmesh.core.transfer import State
 from soulmesh.net.world import World
 from soulmesh.wire import to_server
 from soulmesh.wire.enums import ObfuscationType, UserStatus
@@ -34,13 +46,29 @@ from soulmesh.wire.enums import ObfuscationType, UserStatus
 __all__ = ["Client"]
 
 
-class _NoUploads:
-    """Upload figures of a client that cannot upload."""
+class _Uploads:
+    """What others are told about our uploads."""
 
-    slots = 0
-    slots_free = False
-    average_speed = 0
-    queue_length = 0
+    def __init__(self, transfers: Transfers, users: Users, username: str) -> None:
+        self._transfers = transfers
+        self._users = users
+        self._username = username
+
+    @property
+    def slots(self) -> int:
+        return self._transfers.settings.queue.slots
+
+    @property
+    def slots_free(self) -> bool:
+        return self._transfers.uploads.queue.free_slots > 0
+
+    @property
+    def average_speed(self) -> int:
+        return self._users.get(self._username).speed or 0
+
+    @property
+    def queue_length(self) -> int:
+        return len(self._transfers.uploads.queue)
 
 
 class Client:
@@ -55,6 +83,7 @@ class Client:
         listen_port: where other users reach us; 0 lets the system choose.
         world: the outside; the real one if not given.
         settings: the numbers to go by.
+        transfers: what can be set about transfers; ``downloads`` goes before its folder.
         data: a folder for what is kept between two runs (friends, history, chat); without it
             nothing is kept.
     """
@@ -70,6 +99,7 @@ class Client:
         listen_port: int = 2234,
         world: World | None = None,
         settings: ClientSettings | None = None,
+        transfers: TransferSettings | None = None,
         data: Path | str | None = None,
     ) -> None:
         self.world = world or World.real()
@@ -79,6 +109,7 @@ class Client:
         self._password = password
         self._server_address = server
         self._shares = shares
+        self._transfers_wanted = transfers
         self._downloads = Path(downloads).expanduser() if downloads is not None else None
         self._listen_port = listen_port
         self._data = Path(data).expanduser() if data is not None else None
@@ -140,9 +171,20 @@ class Client:
         self.links.refuses = self.users.refuses
         self.listening = Listening(self.world, self.links, events, settings)
         stack.push_async_callback(self.listening.close)
-        self.answers = Answers(
-            self.server, self.links, events, settings, self.shares, _NoUploads(), self.users
+        self.transfers = Transfers(
+            self.world,
+            self.links,
+            self.server,
+            self.users,
+            self._shared_files(),
+            events,
+            self._transfer_settings(),
+            Journal(self._data / "transfers.sqlite" if self._data else None),
         )
+        stack.push_async_callback(self.transfers.close)
+        self._remember_transfers()
+        uploads = _Uploads(self.transfers, self.users, self.username)
+        self.answers = Answers(self.server, self.links, events, settings, self.shares, uploads, self.users)
         stack.push_async_callback(self.answers.close)
         self.tree = SearchTree(self.server, self.links, events, settings, answer=self.answers.frames)
         stack.push_async_callback(self.tree.close)
@@ -160,6 +202,7 @@ class Client:
         self.server.on_logged_in(self._log_on)
         events.on(ListenPortChanged, lambda _: self._announce_ports())
         await self.listening.open(self._listen_port)
+        await self.transfers.start()
         stack.push_async_callback(self.server.close)
         await self.server.start()
         self._started = True
@@ -219,6 +262,29 @@ class Client:
             index = shares
         self._stack.callback(index.on_changed(self._announce_shares))
         return index
+
+    def _shared_files(self) -> SharedFiles:
+        shares = self.shares
+        return shares if isinstance(shares, SharedFiles) else NothingShared()
+
+    def _transfer_settings(self) -> TransferSettings:
+        settings = self._transfers_wanted or TransferSettings()
+        return replace(settings, downloads=self._downloads) if self._downloads is not None else settings
+
+    def _remember_transfers(self) -> None:
+        """Past speeds and failures rank later search results."""
+        book = self.book
+
+        def finished(event: DownloadFinished) -> None:
+            book.downloaded(event.username, event.size, event.size / event.speed if event.speed > 0 else 0.0)
+
+        def moved(event: TransferMoved) -> None:
+            if event.direction == "download" and event.new is State.FAILED:
+                book.download_failed(event.username)
+
+        self.events.on(DownloadFinished, finished)
+        self.events.on(UploadFinished, lambda event: book.uploaded(event.username, event.size))
+        self.events.on(TransferMoved, moved)
 
     def _log_on(self) -> None:
         """What flows.rst has us say after a login, in its order; then what was before, again."""

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from soulmesh import wire
 from soulmesh.client.ports import Found, ShareCounts, Undo
+from soulmesh.client.transfers.ports import SharedFile
 from soulmesh.errors import UsageError
 from soulmesh.wire import peer
 from soulmesh.wire.structs import Attribute, DirectoryData, FileData
 
-__all__ = ["PlainShares", "SharedFile", "UnreadableShare"]
+__all__ = ["PlainFile", "PlainShares", "UnreadableShare"]
 
 
 class UnreadableShare(UsageError):
@@ -35,20 +36,18 @@ class UnreadableShare(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class SharedFile:
+class PlainFile(SharedFile):
     """One file that we share."""
 
-    remote_path: str
-    size: int
-    local_path: Path
+    remote_path: str = ""
     attributes: tuple[tuple[int, int], ...] = ()
 
 
 class PlainShares:
     """Shared files in a list. Implements the ``ShareIndex`` port."""
 
-    def __init__(self, files: Iterable[SharedFile] = ()) -> None:
-        self._files: dict[str, SharedFile] = {}
+    def __init__(self, files: Iterable[PlainFile] = ()) -> None:
+        self._files: dict[str, PlainFile] = {}
         self._handlers: list[Callable[[], None]] = []
         self._counts = ShareCounts()
         self.replace(files)
@@ -62,7 +61,7 @@ class PlainShares:
         """
         return cls(await asyncio.to_thread(_walk, [Path(folder) for folder in folders]))
 
-    def replace(self, files: Iterable[SharedFile]) -> None:
+    def replace(self, files: Iterable[PlainFile]) -> None:
         """Share these files and no others from now on."""
         self._files = {file.remote_path: file for file in files}
         folders = {path.rpartition("\\")[0] for path in self._files}
@@ -98,7 +97,7 @@ class PlainShares:
         """The files of one folder."""
         return [found for found in self._directories() if found.name == directory]
 
-    async def locate(self, username: str, remote_path: str) -> SharedFile | None:
+    async def locate(self, username: str, remote_path: str) -> PlainFile | None:
         """The file behind a remote path; ``None`` if there is none."""
         return self._files.get(remote_path)
 
@@ -120,7 +119,7 @@ class PlainShares:
         return [DirectoryData(name, files) for name, files in found.items()]
 
 
-def _entry(name: str, file: SharedFile) -> FileData:
+def _entry(name: str, file: PlainFile) -> FileData:
     return FileData(1, name, file.size, "", [Attribute(key, value) for key, value in file.attributes])
 
 
@@ -143,8 +142,8 @@ def _matcher(query: str) -> Callable[[str], bool] | None:
     return lambda path: all(p.search(path) for p in wanted) and not any(p.search(path) for p in barred)
 
 
-def _walk(roots: Sequence[Path]) -> list[SharedFile]:
-    files: list[SharedFile] = []
+def _walk(roots: Sequence[Path]) -> list[PlainFile]:
+    files: list[PlainFile] = []
     names: set[str] = set()
     for root in (root.expanduser() for root in roots):
         if not root.is_dir():
@@ -169,5 +168,5 @@ def _walk(roots: Sequence[Path]) -> list[SharedFile]:
                 except OSError:
                     continue
                 remote = "\\".join((name, *inside, entry))
-                files.append(SharedFile(os.fsencode(remote).decode("utf-8", "replace"), size, path))
+                files.append(PlainFile(path, size, wire.text(os.fsencode(remote))))
     return files

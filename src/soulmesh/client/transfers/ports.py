@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from soulmesh.client.ports import Undo
 
@@ -20,6 +20,7 @@ class SharedFile:
     size: int
 
 
+@runtime_checkable
 class SharedFiles(Protocol):
     """Where shared files are."""
 

@@ -1,0 +1,107 @@
+"""The thinnest slice through everything: log in, meet, search through the tree, download."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from soulmesh.client.errors import LoginRefused, ServerUnreachable
+from soulmesh.client.transfers import DownloadFinished
+from tests.client.stage import Stage, play, shares
+
+
+def test_logging_on_says_everything_in_the_order_of_the_specification() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("alice", shares=shares(a=1, b=2))
+        await asyncio.sleep(1)
+        session = stage.server.sessions["alice"]
+        assert session.names() == [
+            "Login",
+            "CheckPrivileges",
+            "SetListenPort",
+            "SetStatus",
+            "SharedFoldersFiles",
+            "AddUser",
+            "ToggleParentSearch",
+            "BranchRoot",
+            "BranchLevel",
+            "AcceptChildren",
+            *["AcceptChildren"] * session.names()[10:].count("AcceptChildren"),
+        ]
+        login = session.heard[0]
+        assert (login.client_version, login.minor_version) == (177, 1)
+        assert session.ports == (2234, 2235)
+        assert (session.folders, session.files) == (1, 2)
+
+    play(scene)
+
+
+def test_a_wrong_password_is_an_error_that_says_so() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.server.passwords["alice"] = "other"
+        with pytest.raises(LoginRefused, match="wrong password"):
+            await stage.enter("alice")
+
+    play(scene)
+
+
+def test_a_server_that_is_not_there_is_an_error_that_says_so() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.server.close()
+        with pytest.raises(ServerUnreachable, match="nothing listens"):
+            await stage.enter("alice")
+
+    play(scene)
+
+
+def test_a_search_travels_through_the_tree_and_its_results_come_back() -> None:
+    async def scene(stage: Stage) -> None:
+        root = await stage.enter("root", shares=shares(blue_train=10))
+        middle = await stage.enter("middle", shares=shares(blue_note=20))
+        await asyncio.sleep(5)
+        leaf = await stage.enter("leaf", shares=shares(blue_moon=30, red=40))
+        await asyncio.sleep(5)
+        assert root.tree.figures.level == 0
+        assert middle.tree.figures.parent == "root"
+        assert leaf.tree.figures.level in (1, 2)
+        seeker = await stage.enter("seeker", shares=shares(blue_self=1))
+        await asyncio.sleep(5)
+        hits = [hit async for hit in seeker.search("blue", timeout=15)]
+        assert {(hit.username, hit.file.name, hit.file.size) for hit in hits} == {
+            ("root", "blue train.flac", 10),
+            ("middle", "blue note.flac", 20),
+            ("leaf", "blue moon.flac", 30),
+        }
+        assert all(hit.free_slot and hit.speed == 1_000_000 for hit in hits)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("seeker_walled", [False, True])
+@pytest.mark.parametrize("owner_walled", [False, True])
+def test_a_file_is_found_and_downloaded_whoever_is_behind_a_firewall(
+    seeker_walled: bool, owner_walled: bool
+) -> None:
+    if seeker_walled and owner_walled:
+        pytest.skip("nobody can connect: see test_links")
+
+    async def scene(stage: Stage) -> None:
+        content = bytes(range(256)) * 1000
+        stage.world("owner")
+        disk = stage.disks["owner"]
+        await disk.make_directory(Path("/music"))
+        await disk.write_atomic(Path("/music/song.flac"), content)
+        await stage.enter("owner", shares=shares(song=len(content)), firewalled=owner_walled)
+        seeker = await stage.enter("seeker", firewalled=seeker_walled)
+        await asyncio.sleep(5)
+        hits = [hit async for hit in seeker.search("song", timeout=60)]
+        assert [hit.username for hit in hits] == ["owner"]
+        done = seeker.events.stream(DownloadFinished)
+        await seeker.transfers.download("owner", hits[0].file.remote_path, hits[0].file.size)
+        event = await done.next()
+        assert isinstance(event, DownloadFinished)
+        assert await stage.disks["seeker"].read_bytes(Path(event.local_path)) == content
+
+    play(scene)
