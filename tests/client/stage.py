@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from soulmesh.client.client import Client
 from soulmesh.client.events import Event
 from soulmesh.client.plain_shares import PlainFile, PlainShares
 from soulmesh.client.settings import ClientSettings
-from soulmesh.net.disk import MemoryDisk
+from soulmesh.net.disk import RealDisk
 from soulmesh.net.memory import MemoryHost, MemoryNetwork
 from soulmesh.net.world import World
 from soulmesh.sim.loop import run_virtual
@@ -25,10 +26,10 @@ __all__ = ["Stage", "play", "shares"]
 SERVER = "10.0.0.1"
 
 
-def shares(**files: int) -> PlainShares:
+def shares(folder: Path = Path("/music"), **files: int) -> PlainShares:
     """Shared files by name (``a_b`` for ``a b``), each with a size, in one folder."""
     return PlainShares(
-        PlainFile(Path("/music") / f"{name}.flac", size, f"Music\\Album\\{name.replace('_', ' ')}.flac")
+        PlainFile(folder / f"{name}.flac", size, f"Music\\Album\\{name.replace('_', ' ')}.flac")
         for name, size in files.items()
     )
 
@@ -41,7 +42,7 @@ class Stage:
     ) -> None:
         self.network = network
         self.server = server
-        self.disks: dict[str, MemoryDisk] = {}
+        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         self.seen: dict[str, list[Event]] = {}
         self._stack = stack
         self._next = 2
@@ -53,16 +54,15 @@ class Stage:
 
     def world(self, name: str) -> World:
         address = self.addresses.setdefault(name, f"10.0.0.{self._next + len(self.addresses)}")
-        disk = self.disks.setdefault(name, MemoryDisk())
         random = Random(name)
         start = datetime(2026, 1, 1, tzinfo=UTC)
-        return World(self.network.host(address), disk, random, lambda: start)
+        return World(self.network.host(address), RealDisk(), random, lambda: start)
 
     def client(self, name: str, *, password: str = "secret", **options: Any) -> Client:
         """A client that is not started yet."""
         options.setdefault("listen_port", 2234)
         options.setdefault("settings", ClientSettings(rates={}))
-        options.setdefault("downloads", Path("/downloads"))
+        options.setdefault("downloads", self.folder / name)
         client = Client(name, password, server=(SERVER, self.server.port), world=self.world(name), **options)
         seen = self.seen.setdefault(name, [])
         client.events.on(Event, seen.append)

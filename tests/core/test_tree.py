@@ -200,7 +200,8 @@ def test_children_are_limited_by_the_speed_formula(
 
 def test_a_full_node_refuses_children_and_says_so_to_the_server() -> None:
     tree = Tree("me")
-    assert told(tree.rule(to_client.ParentSpeedRatio(50), 0.0)) == [("AcceptChildren", False)]
+    assert told(tree.rule(to_client.ParentSpeedRatio(50), 0.0)) == []
+    assert told(tree.speed_known(0)) == [("AcceptChildren", False)]
     assert told(tree.speed_known(5120)) == [("AcceptChildren", True)]
     effects = tree.child_linked("a", "la", 1.0)
     assert ("AcceptChildren", False) in told(effects)
@@ -208,11 +209,23 @@ def test_a_full_node_refuses_children_and_says_so_to_the_server() -> None:
     assert told(tree.lost("la", 3.0)) == [("AcceptChildren", True)]
 
 
-def test_the_same_user_again_replaces_its_older_link() -> None:
+def test_a_child_may_come_twice_since_it_closes_one_of_the_links_itself_but_not_three_times() -> None:
     tree = quick()
-    tree.child_linked("kid", "old", 0.0)
-    assert Drop("old", "the same user came again") in tree.child_linked("kid", "new", 1.0)
-    assert tree.children == {"new": "kid"}
+    tree.child_linked("kid", "direct", 0.0)
+    tree.child_linked("kid", "called back", 0.1)
+    assert list(tree.children) == ["direct", "called back"]
+    assert Drop("direct", "the same user came again") in tree.child_linked("kid", "new", 1.0)
+    assert list(tree.children) == ["called back", "new"]
+
+
+def test_a_candidate_that_failed_is_not_tried_again_at_once() -> None:
+    tree = quick()
+    entry = [("a", "10.0.0.1", 1)]
+    tree.offered(entry, 0.0)
+    tree.candidate_linked("a", "la", 0.1)
+    tree.lost("la", 1.0)
+    assert tree.offered(entry, 1.1) == []
+    assert tree.offered(entry, 61.0) == [ConnectTo("a", "10.0.0.1", 1)]
 
 
 def test_our_parent_cannot_be_our_child() -> None:

@@ -228,9 +228,10 @@ class LittleServer:
         session.root = m.level == 0
 
     def offer(self, session: Session) -> None:
-        """PotentialParents: those who logged in before, and take children."""
-        if not self.offer_parents or not session.seeks_parent:
+        """PotentialParents, now and every 60 s: those who logged in before, and take children."""
+        if not self.offer_parents or not session.seeks_parent or session.stream.is_closed:
             return
+        asyncio.get_running_loop().call_later(60.0, self.offer, session)
         entries = []
         for other in self.sessions.values():
             if other is session:

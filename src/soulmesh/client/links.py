@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from soulmesh import wire
@@ -23,7 +23,7 @@ from soulmesh.client.peer_link import BodySink, PeerLink
 from soulmesh.client.ports import ServerPort, Undo
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.tasks import Tasks
-from soulmesh.core.rendezvous import Address
+from soulmesh.core.rendezvous import Address, Order
 from soulmesh.errors import DecodeError, NetworkError, ProtocolError, WireError
 from soulmesh.net.errors import ConnectionLost
 from soulmesh.net.stream import Stream, open_stream
@@ -42,6 +42,9 @@ FrameHandler = Callable[[str, wire.Frame], None]
 
 _GRACE = 10.0
 """A second link to the same user is closed when nothing passed on it for so long."""
+
+_CANDIDATE_TIMEOUT = 10.0
+"""Seconds for connecting to a possible parent before it is asked to connect to us."""
 
 _PAST = 1000
 """So many tickets are remembered after their attempt was over."""
@@ -114,6 +117,10 @@ class Links:
         self._events = events
         self._settings = settings
         self._pace = connect_pace
+        self._sequential = settings
+        if settings.order is Order.BOTH:
+            direct = min(settings.direct_timeout, _CANDIDATE_TIMEOUT)
+            self._sequential = replace(settings, order=Order.DIRECT_FIRST, direct_timeout=direct)
         self._tasks = Tasks("links")
         self._peers: dict[str, list[PeerLink]] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
@@ -218,8 +225,11 @@ class Links:
         return (await self._open(username, "F", None, timeout)).stream
 
     async def open_tree_link(self, username: str, address: Address | None) -> Stream:
-        """Open a D link. Raises as :meth:`open_file_link`."""
-        return (await self._open(username, "D", address, None)).stream
+        """Open a D link. Raises as :meth:`open_file_link`.
+
+        One way after the other: two links at once would look like two children to the other side.
+        """
+        return (await self._open(username, "D", address, None, one_by_one=True)).stream
 
     def links_of(self, username: str) -> list[PeerLink]:
         """The P links to a user that are open now."""
@@ -285,7 +295,15 @@ class Links:
         finally:
             self._opening.pop(username, None)
 
-    async def _open(self, username: str, kind: str, address: Address | None, timeout: float | None) -> Opened:
+    async def _open(
+        self,
+        username: str,
+        kind: str,
+        address: Address | None,
+        timeout: float | None,
+        *,
+        one_by_one: bool = False,
+    ) -> Opened:
         if self._pace is not None:
             await self._pace()
         async with self._slots:
@@ -294,7 +312,7 @@ class Links:
             meeting = Meeting(
                 self._world,
                 self._server,
-                self._settings,
+                self._sequential if one_by_one else self._settings,
                 username,
                 kind,
                 ticket,

@@ -48,6 +48,8 @@ class TreeLimits:
     """From the first candidate that is ready until we choose, so that better ones can still show up."""
     candidate_timeout: float = 60.0
     """A candidate that has not told its level by then is dropped."""
+    shun: float = 50.0
+    """A candidate that failed, or a parent lost as soon as this, is not tried again for so long."""
     parent_silence: float = 300.0
     """A parent that says nothing at all for so long is given up (ParentInactivityTimeout changes it)."""
     root_proof: float = 10.0
@@ -169,11 +171,13 @@ class Tree:
         self._candidates: dict[str, _Candidate] = {}
         self._choose_at: float | None = None
         self._parent_heard = 0.0
+        self._parent_since = 0.0
+        self._shunned: dict[str, float] = {}
         self._told_server = 0.0
         self._silence = limits.parent_silence
         self._min_speed = 1
         self._ratio = 50
-        self._avg_speed = 0
+        self._avg_speed: int | None = None
         self._willing = True
         self._accepting = True
         self._recent: set[bytes] = set()
@@ -192,6 +196,9 @@ class Tree:
         """How many children we may have now."""
         if not self._willing:
             return 0
+        if self._avg_speed is None:
+            # The server's answer is on its way; whoever is offered to us meanwhile need not wait a minute.
+            return self.limits.most_children
         return children_allowed(self._avg_speed, self._min_speed, self._ratio, self.limits.most_children)
 
     @property
@@ -249,6 +256,8 @@ class Tree:
                 break
             if username == self.username or username in self._candidates or username in below:
                 continue
+            if self._shunned.get(username, now) > now:
+                continue
             self._candidates[username] = _Candidate(username, now)
             effects.append(ConnectTo(username, host, port))
         return effects
@@ -278,6 +287,7 @@ class Tree:
         candidate = self._candidates.get(username)
         if candidate is not None and candidate.link is None:
             del self._candidates[username]
+            self._shun(username, now)
             return self._choose_if_settled(now)
         return []
 
@@ -321,11 +331,12 @@ class Tree:
             effects = self._forget_candidate(username, "it wants to be our child")
         else:
             effects = []
-        for other, name in list(self.children.items()):
-            if name == username:
-                del self.children[other]
-                effects.append(Drop(other, "the same user came again"))
-        if not self._has_room():
+        # Who opens a link both ways at once closes one of the two, and only it knows which.
+        same = [other for other, name in self.children.items() if name == username]
+        if len(same) > 1:
+            del self.children[same[0]]
+            effects.append(Drop(same[0], "the same user came again"))
+        if not same and not self._has_room():
             return [*effects, Drop(link, "no room for another child")]
         self.children[link] = username
         effects += self._introduce(link)
@@ -340,10 +351,13 @@ class Tree:
         if self._parent is not None and self._parent.link == link:
             name = self._parent.username
             self._parent = None
+            if now < self._parent_since + self.limits.shun:
+                self._shun(name, now)
             return self._become_root(f"the link to our parent {name} broke", now)
         for username, candidate in list(self._candidates.items()):
             if candidate.link == link:
                 del self._candidates[username]
+                self._shun(username, now)
                 return self._choose_if_settled(now)
         return []
 
@@ -414,7 +428,14 @@ class Tree:
             return self._follow(source, f"our parent {source.username} moved", now)
         return self._choose_if_settled(now)
 
+    def _shun(self, username: str, now: float) -> None:
+        """Servers offer candidates at once to whoever asks: a bad one would be tried for ever."""
+        if len(self._shunned) > 100:
+            self._shunned = {name: until for name, until in self._shunned.items() if until > now}
+        self._shunned[username] = now + self.limits.shun
+
     def _refuse(self, source: _Candidate, reason: str, now: float) -> list[Effect]:
+        self._shun(source.username, now)
         if source is self._parent:
             self._parent = None
             return [Drop(source.link, reason), *self._become_root(reason, now)]
@@ -456,7 +477,7 @@ class Tree:
         best = min(ready, key=lambda c: (not c.delivered, c.level))
         del self._candidates[best.username]
         self._parent = best
-        self._parent_heard = now
+        self._parent_heard = self._parent_since = now
         effects = self._drop_candidates("another parent was chosen")
         return effects + self._follow(best, f"{best.username} is our parent", now)
 
@@ -492,7 +513,7 @@ class Tree:
         ]
 
     def _has_room(self) -> bool:
-        return len(self.children) < self.most_children
+        return len(set(self.children.values())) < self.most_children
 
     def _room_changed(self) -> list[Effect]:
         if self._has_room() == self._accepting:
