@@ -1,0 +1,1 @@
+"""Alembic's folder: every change that the tables ever went through."""

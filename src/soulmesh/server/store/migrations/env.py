@@ -1,0 +1,11 @@
+"""Run by Alembic: apply the migrations on the connection that the store passes in."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from soulmesh.server.store.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()
