@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from soulmesh.cli import settings, version
+from soulmesh.cli import server, settings, version
 
 __all__ = ["app"]
 
@@ -29,3 +29,4 @@ def _root(
 
 app.command()(settings.init)
 app.command()(version.version)
+app.add_typer(server.app)

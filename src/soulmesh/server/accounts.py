@@ -40,7 +40,6 @@ def name_fault(name: bytes) -> str | None:
     return None
 
 
-
 class Passwords:
     """Makes and checks password hashes."""
 
@@ -122,7 +121,9 @@ class Passwords:
             return self.check_now(encoded, password)
         self.waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool(), self.check_now, encoded, password)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._pool(), self.check_now, encoded, password
+            )
         finally:
             self.waiting -= 1
 

@@ -17,9 +17,7 @@ from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import structlog
-
-from soulmesh import wire
+from soulmesh import log, wire
 from soulmesh.net.tcp import TcpNetwork
 from soulmesh.net.world import Listener, Network, World
 from soulmesh.server.accounts import Passwords
@@ -32,7 +30,7 @@ from soulmesh.server.presence import Presence
 from soulmesh.server.privileges import Privileges
 from soulmesh.server.realm import Realm
 from soulmesh.server.rooms import Rooms
-from soulmesh.server.settings import Settings
+from soulmesh.server.settings import Settings, make_settings
 from soulmesh.server.state import Outbox, Session, User
 from soulmesh.server.store import Store
 from soulmesh.server.store.memory import MemoryStore
@@ -68,7 +66,7 @@ class Parts:
         self.privileges = Privileges(realm, self.presence)
         self.interests = Interests(realm)
         self.tree = Tree(realm)
-        self.hot = Hot(realm, self.searches, self.to_server)
+        self.hot = Hot(realm, self.searches, self.written_to_server)
         self.chat = Chat(realm, self.hot)
         self.passwords = passwords
         self.logins = Logins(realm, self.presence, passwords, self.entered, self.banned, self.login_failed)
@@ -99,7 +97,7 @@ class Parts:
     def login_failed(self, connection: Connection, name: bytes) -> None:
         """A wrong password."""
 
-    def to_server(self, session: Session, user: User, text: bytes) -> None:
+    def written_to_server(self, session: Session, user: User, text: bytes) -> None:
         """Somebody writes to the user ``server``."""
 
     def login_again(self, session: Session, user: User, message: to_server.Login) -> None:
@@ -139,10 +137,10 @@ class Server:
             real = World.real()
             self._random = real.random
             self._wall = real.wall_clock
-        self.settings = settings or Settings()
+        self.settings = settings or make_settings()
         self.data = data
         self._given_store = store
-        self._log = structlog.get_logger("soulmesh.server")
+        self._log = log.get("server")
         self.seconds = 0.0
         self.connections: dict[Connection, None] = {}
         self._before_login: deque[tuple[float, Connection]] = deque()
@@ -203,6 +201,7 @@ class Server:
             return MemoryStore()
         from soulmesh.server.store.sqlite import SqliteStore
 
+        self.data.mkdir(parents=True, exist_ok=True)
         path = self.data / DATABASE
         return await asyncio.to_thread(lambda: SqliteStore(path, loop))
 
@@ -278,7 +277,9 @@ class Server:
         """See :class:`soulmesh.server.gateway.Gateway`."""
         self.dropped_readers += 1
         name = show(connection.user.name) if connection.user else ""
-        self._log.info("reader dropped", user=name, host=connection.host, reason=reason, waiting=connection.queued)
+        self._log.info(
+            "reader dropped", user=name, host=connection.host, reason=reason, waiting=connection.queued
+        )
 
     # ---- time
 

@@ -113,7 +113,13 @@ def user_left_room(room: bytes, name: bytes) -> bytes:
 
 
 def connect_to_peer(
-    name: bytes, kind: bytes, ip: bytes, port: int, ticket: bytes, privileged: bool, obfuscation: tuple[int, int]
+    name: bytes,
+    kind: bytes,
+    ip: bytes,
+    port: int,
+    ticket: bytes,
+    privileged: bool,
+    obfuscation: tuple[int, int],
 ) -> bytes:
     """ConnectToPeer with its whole tail; ``kind`` with its length, ``ticket`` as it came."""
     flag = b"\1" if privileged else b"\0"
@@ -131,5 +137,5 @@ def file_search(name: bytes, ticket_and_query: bytes) -> bytes:
 
 
 def server_search_request(name: bytes, ticket_and_query: bytes) -> bytes:
-    """ServerSearchRequest with the one inner message that is in use: 3, a search; 49 is what everybody sends."""
+    """ServerSearchRequest with the one inner message in use: 3, a search; 49 is what everybody sends."""
     return _SEARCH.pack(9 + len(name) + len(ticket_and_query), 93, 3, 49) + name + ticket_and_query

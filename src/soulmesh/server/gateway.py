@@ -357,7 +357,7 @@ class Hot:
     ``to_server`` gets what is written to the user ``server``.
     """
 
-    __slots__ = ("_feed", "_outbox", "_realm", "_roots", "_rooms", "_searches", "_to_server", "_users")
+    __slots__ = ("_feed", "_outbox", "_realm", "_rooms", "_roots", "_searches", "_to_server", "_users")
 
     def __init__(
         self, realm: Realm, searches: deque[bytes], to_server: Callable[[Session, User, bytes], None]
@@ -472,7 +472,9 @@ class Hot:
         if queue is None:
             queue = receiver.queue = {}
         elif len(queue) >= realm.settings.chat.queue:
-            realm.notice(session, f"{frames.show(receiver.name)} has too many messages waiting; yours was not kept.")
+            realm.notice(
+                session, f"{frames.show(receiver.name)} has too many messages waiting; yours was not kept."
+            )
             return
         chat_id = realm.chat_id()
         sent = int(realm.now())

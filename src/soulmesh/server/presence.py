@@ -60,7 +60,11 @@ class Presence:
             sender, message = frames.wire_name(row[2]), frames.wire_name(row[4])
             session.send(frames.private_chat_message(chat_id, row[3], sender, message, b"\0"))
         self._rooms.send_update(session, at_login=True)
-        interval = settings.search.wishlist_interval_privileged if user.privileged else settings.search.wishlist_interval
+        interval = (
+            settings.search.wishlist_interval_privileged
+            if user.privileged
+            else settings.search.wishlist_interval
+        )
         session.send(wire.encode(to_client.ParentMinSpeed(settings.distributed.parent_min_speed)))
         session.send(wire.encode(to_client.ParentSpeedRatio(settings.distributed.parent_speed_ratio)))
         session.send(wire.encode(to_client.WishlistInterval(interval)))

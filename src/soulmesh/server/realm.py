@@ -120,7 +120,7 @@ class Realm:
                 if receiver.queue is None:
                     receiver.queue = {}
                 receiver.queue[row[0]] = row
-        values = dict(self.store.read("settings"))
+        values: dict[str, str] = {row[0]: row[1] for row in self.store.read("settings")}
         self.next_chat_id = self._chat_ids_until = int(values.get("next_chat_id", "1"))
         self.greeting = values.get("greeting", self.greeting)
         self.private = values.get("private", "true" if self.private else "false") == "true"

@@ -128,7 +128,9 @@ class Rooms:
             return
         if room is not None and room.owner not in (None, user) and user not in room.member_users:
             session.send(wire.encode(to_client.CannotCreateRoom(message.room)))
-            realm.notice(session, b"The room you are trying to enter (" + raw + b") is registered as private.")
+            realm.notice(
+                session, b"The room you are trying to enter (" + raw + b") is registered as private."
+            )
             return
         private = bool(message.is_private)
         if room is not None and not room.unclaimed:
@@ -269,7 +271,9 @@ class Rooms:
         elif not added.invites:
             realm.notice(
                 session,
-                b"user " + raw + b" hasn't enabled private room add. please message them and ask them to do so"
+                b"user "
+                + raw
+                + b" hasn't enabled private room add. please message them and ask them to do so"
                 b" before trying to add them again.",
             )
         elif added is room.owner:
@@ -295,7 +299,13 @@ class Rooms:
             by = name_bytes(granter.name)
             realm.notice_user(
                 room.owner,
-                b"User [" + raw + b"] was added as a member of room [" + name + b"] by operator [" + by + b"]",
+                b"User ["
+                + raw
+                + b"] was added as a member of room ["
+                + name
+                + b"] by operator ["
+                + by
+                + b"]",
             )
 
     def revoke_membership(
@@ -382,9 +392,7 @@ class Rooms:
         if revoked in room.member_users and revoked in room.operators:
             self._revoke_operator(room, revoked)
 
-    def drop_operator(
-        self, session: Session, user: User, message: to_server.PrivateRoomDropOperator
-    ) -> None:
+    def drop_operator(self, session: Session, user: User, message: to_server.PrivateRoomDropOperator) -> None:
         """Give up operator rights and stay a member."""
         room = self._private(message.room)
         if room is not None and user in room.operators:

@@ -325,7 +325,17 @@ class Outbox:
     ``loop`` is the running loop; ``store`` decides how long a flush waits.
     """
 
-    __slots__ = ("_closing", "_dirty", "_groups", "_loop", "_scheduled", "_sealed", "_store", "crowded", "queue_limit")
+    __slots__ = (
+        "_closing",
+        "_dirty",
+        "_groups",
+        "_loop",
+        "_scheduled",
+        "_sealed",
+        "_store",
+        "crowded",
+        "queue_limit",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, store: Store) -> None:
         self._loop = loop

@@ -47,7 +47,7 @@ class Row:
 IGNORED: dict[type[Message], str] = {
     to_server.IgnoreUser: "obsolete; clients ignore users by themselves",
     to_server.UnignoreUser: "obsolete; clients ignore users by themselves",
-    to_server.FileSearchRoom: "obsolete; names a room by a number that no server gives out any more (RoomSearch)",
+    to_server.FileSearchRoom: "obsolete; rooms have no numbers any more (RoomSearch)",
     to_server.SendConnectTicket: "obsolete; tickets of PeerInit are not verified any more",
     to_server.SendDownloadSpeed: "obsolete; replaced by SendUploadSpeed, which the uploader sends itself",
     to_server.UploadSlotsFull: "obsolete; search replies carry whether slots are free",
@@ -62,7 +62,7 @@ IGNORED: dict[type[Message], str] = {
     to_server.PrivateRoomUnknown138: "obsolete; nobody knows what it was for",
     to_server.PrivilegesNotification: "deprecated; the server itself tells the receiver of a gift",
     to_server.PrivilegesNotificationAck: "deprecated; gifts are notices and need no acknowledgement",
-    to_server.PrivateRoomOperatorRevoked: "no server is known to react; operators use PrivateRoomDropOperator",
+    to_server.PrivateRoomOperatorRevoked: "no server reacts to it; operators use PrivateRoomDropOperator",
 }
 """Messages that nothing happens on, and why."""
 
@@ -135,7 +135,11 @@ def rows(parts: Parts) -> list[Row]:
         Row(to_server.GetRecommendations, interests.for_me),
         Row(to_server.GetGlobalRecommendations, interests.globally),
         Row(to_server.GetItemRecommendations, interests.for_item, bounds=(("item", INTEREST),)),
-        Row(to_server.DeprecatedGetItemRecommendations, interests.for_item_before, bounds=(("item", INTEREST),)),
+        Row(
+            to_server.DeprecatedGetItemRecommendations,
+            interests.for_item_before,
+            bounds=(("item", INTEREST),),
+        ),
         Row(to_server.GetSimilarUsers, interests.similar_users),
         Row(to_server.GetItemSimilarUsers, interests.item_users, bounds=(("item", INTEREST),)),
     ]
@@ -162,4 +166,4 @@ def _decoded(row: Row) -> Handler:
 
 def compile_rows(table: list[Row]) -> dict[int, Handler]:
     """Code -> handler. What is ignored or unknown is absent: nothing happens on it."""
-    return {row.message.code: row.hot or _decoded(row) for row in table}
+    return {row.message.LAYOUT.code or 0: row.hot or _decoded(row) for row in table}

@@ -17,13 +17,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import structlog
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from soulmesh import log
 from soulmesh.server.store import LAYOUTS, Row
 from soulmesh.server.store.schema import metadata
 
@@ -54,7 +54,7 @@ class SqliteStore:
         self._number = 0
         self._queue: SimpleQueue[tuple[int, _Batch] | None] = SimpleQueue()
         self._stopping = threading.Event()
-        self._log = structlog.get_logger("soulmesh.server.store")
+        self._log = log.get("server.store")
         self._engine = _engine(path)
         with self._engine.connect() as connection:
             _migrate(connection)
@@ -65,7 +65,9 @@ class SqliteStore:
         """See :class:`soulmesh.server.store.Store`."""
         columns = metadata.tables[table].c
         key = LAYOUTS[table].columns[: LAYOUTS[table].key]
-        query = select(*(columns[name] for name in LAYOUTS[table].columns)).order_by(*(columns[k] for k in key))
+        query = select(*(columns[name] for name in LAYOUTS[table].columns)).order_by(
+            *(columns[k] for k in key)
+        )
         with self._engine.connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(str(query))]
 
