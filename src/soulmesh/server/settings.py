@@ -237,6 +237,6 @@ def template() -> str:
     """The commented file that ``soulmesh server init`` writes."""
     return machinery.template(
         Settings,
-        heading="Settings of the soulmesh server. What is commented out is the default. Each can also be given as"
+        heading="Settings of the soulmesh server. What is commented out is the default. Each can be given as"
         " SOULMESH_SERVER_SECTION_KEY in the environment, or as --set section.key=value, which wins.",
     )
