@@ -6,6 +6,14 @@ from alembic import context
 
 from soulmesh.server.store.schema import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-with context.begin_transaction():
-    context.run_migrations()
+
+def run() -> None:
+    """Bring the tables up to date."""
+    context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+# Alembic executes this file; whoever merely imports it is not asked to migrate anything.
+if hasattr(context, "config"):
+    run()
