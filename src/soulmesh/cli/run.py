@@ -38,7 +38,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, overload
 
 import typer
 
@@ -144,7 +144,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def command(function: Callable[P, T | Coroutine[Any, Any, T]]) -> Callable[P, T]:
+@overload
+def command(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]: ...
+
+
+@overload
+def command(function: Callable[P, T]) -> Callable[P, T]: ...
+
+
+def command(function: Callable[P, Any]) -> Callable[P, Any]:
     """Make a plain or async function a command: it gets the common options, and async ones get a loop.
 
     A function with a parameter named like a common option keeps its own.
@@ -153,7 +161,7 @@ def command(function: Callable[P, T | Coroutine[Any, Any, T]]) -> Callable[P, T]
     added = {name: kind for name, kind in COMMON.items() if name not in signature.parameters}
 
     @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
         given: dict[str, Any] = {name: kwargs.pop(name, default) for name, (_, default) in added.items()}
         token = _options.set(Options(**given))
         if given.get("debug"):
@@ -162,7 +170,7 @@ def command(function: Callable[P, T | Coroutine[Any, Any, T]]) -> Callable[P, T]
         log.configure(given.get("log_level") or "warning")
         try:
             outcome = function(*args, **kwargs)
-            return run(outcome) if inspect.iscoroutine(outcome) else outcome  # type: ignore[return-value]
+            return run(outcome) if inspect.iscoroutine(outcome) else outcome
         finally:
             _options.reset(token)
 
