@@ -73,7 +73,7 @@ def data_folder(data: Path | None) -> Path:
 
 
 @app.callback()
-@run.command  # type: ignore[arg-type]  # a coroutine function, and mypy sees its union alone
+@run.command
 async def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
