@@ -44,6 +44,9 @@ class Stream(asyncio.Protocol):
     side is slower than we are.
     """
 
+    watch: Callable[[bool, bytes], None] | None = None
+    """Told of all bytes that pass, but for files: (sent by us, bytes). See :mod:`soulmesh.net.tap`."""
+
     def __init__(self, *, limit: int = READ_LIMIT, on_open: Callable[[Stream], None] | None = None) -> None:
         self._limit = limit
         self._on_open = on_open
@@ -79,6 +82,8 @@ class Stream(asyncio.Protocol):
         """Bytes came in."""
         size = len(data)
         self.bytes_received += size
+        if self.watch is not None:
+            self.watch(False, data)
         self._keep(data, size)
 
     def _keep(self, data: bytes, size: int) -> None:
@@ -304,6 +309,8 @@ class Stream(asyncio.Protocol):
         if self._closed or self._closing:
             return
         self.bytes_sent += len(data)
+        if self.watch is not None:
+            self.watch(True, bytes(data))
         self.transport.write(data)
 
     async def drain(self) -> None:
