@@ -66,6 +66,8 @@ class Stream(asyncio.Protocol):
         self._direct: _Receiver | None = None
         self.lost_callbacks: list[Callable[[], None]] = []
         """Called once, when the connection is gone in whatever way."""
+        self.called: tuple[str, int] | None = None
+        """Whom we really called, if the socket leads to a proxy on the way."""
         self.bytes_received = 0
         self.bytes_sent = 0
 
@@ -302,6 +304,31 @@ class Stream(asyncio.Protocol):
         else:
             transport.set_protocol(protocol)
 
+    def hand_over(self, protocol: asyncio.BaseProtocol) -> None:
+        """Give the connection to another protocol, with the bytes that were not read; this stream is done.
+
+        Raises:
+            ConnectionLost: the connection is gone.
+        """
+        if self._closed or self._closing:
+            self._raise_if_lost()
+            raise ConnectionLost("it is closed")
+        unread = b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        transport = self.transport
+        self._change_protocol(protocol)
+        self._closing = True
+        protocol.connection_made(transport)
+        if unread:
+            _give(protocol, unread)
+        if self._paused:
+            self._paused = False
+            transport.resume_reading()
+        pulled = isinstance(protocol, (asyncio.Protocol, asyncio.BufferedProtocol))
+        if self._ended and pulled and not protocol.eof_received():  # type: ignore[attr-defined]
+            transport.close()
+
     # -- writing
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -446,6 +473,8 @@ class Stream(asyncio.Protocol):
     @property
     def peer_address(self) -> tuple[str, int]:
         """Address and port of the other side; ``("", 0)`` if the system does not say."""
+        if self.called is not None:
+            return self.called
         name = self.transport.get_extra_info("peername")
         return (name[0], name[1]) if name else ("", 0)
 
@@ -523,6 +552,20 @@ class _Receiver(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """See :meth:`Stream.resume_writing`."""
         self._stream.resume_writing()
+
+
+def _give(protocol: asyncio.BaseProtocol, data: bytes) -> None:
+    """Let a protocol receive ``data`` as from its transport."""
+    if isinstance(protocol, asyncio.BufferedProtocol):
+        view = memoryview(data)
+        while view:
+            buffer = memoryview(cast(bytearray, protocol.get_buffer(len(view))))
+            part = min(len(buffer), len(view))
+            buffer[:part] = view[:part]
+            protocol.buffer_updated(part)
+            view = view[part:]
+    elif isinstance(protocol, asyncio.Protocol):
+        protocol.data_received(data)
 
 
 def _reason(error: BaseException) -> str:
