@@ -1,0 +1,108 @@
+"""What is built and read by hand is what the codec says."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soulmesh import wire
+from soulmesh.server import frames
+from soulmesh.server.gateway import Malformed, name_at, text_end
+from soulmesh.server.state import ip_bytes
+from soulmesh.wire import to_client
+from soulmesh.wire.structs import UserStats
+
+U32 = st.integers(0, 0xFFFFFFFF)
+NAME = st.text(max_size=40)
+TEXT = st.text(max_size=200)
+IP = st.ip_addresses(v=4).map(str)
+
+
+def name(text: str) -> bytes:
+    return frames.wire_name(wire.raw(text))
+
+
+@given(NAME, IP, U32, st.integers(0, 1), st.integers(0, 65535))
+def test_get_peer_address(user: str, ip: str, port: int, kind: int, obfuscated: int) -> None:
+    built = frames.get_peer_address(name(user), ip_bytes(ip), port, kind, obfuscated)
+    assert built == wire.encode(to_client.GetPeerAddress(user, ip, port, kind, obfuscated))
+
+
+@given(NAME, st.integers(0, 2), st.booleans(), U32, U32, U32, U32)
+def test_status_figures_and_watching(
+    user: str, status: int, privileged: bool, speed: int, uploads: int, files: int, folders: int
+) -> None:
+    figures = frames.stats(speed, uploads, files, folders)
+    told = UserStats(speed, uploads, files, folders)
+    assert frames.get_user_status(name(user), status, privileged) == wire.encode(
+        to_client.GetUserStatus(user, status, privileged)
+    )
+    assert frames.get_user_stats(name(user), figures) == wire.encode(to_client.GetUserStats(user, told))
+    country = "" if status else None
+    assert frames.add_user(name(user), status, figures) == wire.encode(
+        to_client.AddUser(user, True, status, told, country)
+    )
+    assert frames.user_joined_room(name("room"), name(user), status, figures) == wire.encode(
+        to_client.UserJoinedRoom("room", user, status, told, 0, "")
+    )
+
+
+@given(NAME, NAME, TEXT, U32, U32, st.booleans())
+def test_chat(room: str, user: str, text: str, number: int, sent: int, direct: bool) -> None:
+    message = frames.wire_name(wire.raw(text))
+    assert frames.room_chat_message(name(room), name(user), message) == wire.encode(
+        to_client.RoomChatMessage(room, user, text)
+    )
+    assert frames.public_chat_message(name(room), name(user), message) == wire.encode(
+        to_client.PublicChatMessage(room, user, text)
+    )
+    assert frames.user_left_room(name(room), name(user)) == wire.encode(to_client.UserLeftRoom(room, user))
+    flag = b"\1" if direct else b"\0"
+    assert frames.private_chat_message(number, sent, name(user), message, flag) == wire.encode(
+        to_client.PrivateChatMessage(number, sent, user, text, direct)
+    )
+
+
+@given(NAME, U32, TEXT)
+def test_searches(user: str, ticket: int, query: str) -> None:
+    tail = ticket.to_bytes(4, "little") + frames.wire_name(wire.raw(query))
+    assert frames.file_search(name(user), tail) == wire.encode(to_client.FileSearch(user, ticket, query))
+    assert frames.server_search_request(name(user), tail) == wire.encode(
+        to_client.ServerSearchRequest(3, 49, user, ticket, query)
+    )
+
+
+@given(NAME, IP, U32, U32, st.booleans(), st.integers(0, 1), U32)
+def test_connect_to_peer(
+    user: str, ip: str, port: int, ticket: int, privileged: bool, kind: int, obfuscated: int
+) -> None:
+    built = frames.connect_to_peer(
+        name(user),
+        name("P"),
+        ip_bytes(ip),
+        port,
+        ticket.to_bytes(4, "little"),
+        privileged,
+        (kind, obfuscated),
+    )
+    assert built == wire.encode(
+        to_client.ConnectToPeer(user, "P", ip, port, ticket, privileged, kind, obfuscated)
+    )
+
+
+@given(st.binary(max_size=300), st.integers(0, 20))
+def test_reading_by_hand_never_goes_beyond_the_frame(data: bytes, start: int) -> None:
+    for read in (
+        lambda: len(name_at(data, start, len(data))) + start,
+        lambda: text_end(data, start, len(data), 64),
+    ):
+        try:
+            end = read()
+        except Malformed:
+            continue
+        assert end <= len(data)
+
+
+def test_what_is_no_ipv4_address_is_nowhere() -> None:
+    assert ip_bytes("::ffff:1.2.3.4") == bytes([4, 3, 2, 1])
+    assert ip_bytes("::1") == ip_bytes("1.2.3.x") == bytes(4)
