@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from soulmesh.wire import distributed, file, message, peer, peer_init, structs, to_client, to_server, types
-from soulmesh.wire.fields import Field, Kind, ListOf, StructOf, fields
+from soulmesh.wire import distributed, file, message, peer, peer_init, structs, to_client, to_server
+from soulmesh.wire.describe import condition, type_name
+from soulmesh.wire.fields import fields
 from soulmesh.wire.message import Message, Struct, catalogue
 
 CATALOGUE: dict[str, Any] = json.loads((Path(__file__).parent / "catalogue.json").read_text("utf-8"))
@@ -18,41 +19,8 @@ MODULES = (to_server, to_client, peer_init, peer, distributed, file)
 DECLARED = {(m.LAYOUT.family, m.LAYOUT.direction, m.LAYOUT.name): m for m in catalogue()}
 LISTED = {(m["family"], m["direction"], m["name"]): m for m in CATALOGUE["messages"]}
 CODE_WIDTHS = {"server": 4, "peer_init": 1, "peer": 4, "distributed": 1, "file": 0}
-NUMBERS = {"B": "u8", "H": "u16", "I": "u32", "Q": "u64", "i": "i32", "?": "bool"}
 
 each_message = pytest.mark.parametrize("key", LISTED, ids="-".join)
-
-
-def type_name(kind: Kind) -> str:
-    """The catalogue's word for a kind."""
-    match kind:
-        case types.Fixed(letter):
-            return NUMBERS[letter]
-        case types.Text():
-            return "string"
-        case types.Blob():
-            return "bytes"
-        case types.Address():
-            return "ipv4"
-        case types.Rest():
-            return "raw"
-        case StructOf(cls):
-            return f"struct<{cls.__name__}>"
-        case ListOf(element):
-            return f"array<{type_name(element)}>"
-
-
-def condition(field: Field) -> str | None:
-    """The catalogue's words for when a field is there."""
-    words = []
-    for when in field.conditions:
-        if isinstance(when.value, bool):
-            words.append(when.field if when.value == when.equal else f"not {when.field}")
-        else:
-            words.append(f"{when.field} {'==' if when.equal else '!='} {when.value}")
-    if field.late:
-        words.append("remaining")
-    return " and ".join(words) or None
 
 
 def described(cls: type[Struct]) -> list[list[str | None]]:

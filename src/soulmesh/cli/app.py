@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from soulmesh.cli import server, settings, version
+from soulmesh.cli import server, settings, version, wire
 
 __all__ = ["app"]
 
@@ -30,3 +30,4 @@ def _root(
 app.command()(settings.init)
 app.command()(version.version)
 app.add_typer(server.app)
+app.add_typer(wire.app, name="wire")
