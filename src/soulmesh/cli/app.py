@@ -11,7 +11,12 @@ from soulmesh.cli import server, settings, version, wire
 __all__ = ["app"]
 
 app = typer.Typer(
-    name="soulmesh", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+    name="soulmesh",
+    help="The whole Soulseek system in one program.",
+    epilog="`soulmesh COMMAND --help` explains a command. Settings: see `soulmesh init`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -24,7 +29,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    """soulmesh: the whole Soulseek system in one program."""
+    """Options of the program itself."""
 
 
 app.command()(settings.init)
