@@ -19,6 +19,7 @@ import typer
 from soulmesh import errors
 from soulmesh.cli import run
 from soulmesh.cli.run import exit_code, invoke, options
+from soulmesh.client import errors as client_errors
 
 
 def app_that(raises: Callable[[], BaseException | None]) -> typer.Typer:
@@ -156,6 +157,24 @@ def test_codes_of_errors_do_not_depend_on_the_command() -> None:
     assert exit_code(errors.EncodeError("x")) == 2
     assert exit_code(TimeoutError()) == 5
     assert exit_code(ValueError()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (client_errors.LoginRefused("INVALIDPASS"), 4),
+        (client_errors.KickedOut(), 4),
+        (client_errors.ServerUnreachable("h", 1, "refused"), 5),
+        (client_errors.PeerUnreachable("bob", "refused", "no answer"), 5),
+        (client_errors.NoReply("GetPeerAddress", "the server", 30.0), 5),
+        (client_errors.UserOffline("bob"), 3),
+        (client_errors.SearchRefused("a", "too short"), 2),
+        (client_errors.RoomRefused("ambient", "private"), 4),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_the_client_raises_has_its_code(error: BaseException, code: int) -> None:
+    assert exit_code(error) == code
 
 
 def test_work_runs_on_a_loop_and_its_result_comes_back() -> None:

@@ -15,11 +15,15 @@
         ├── RoomRefused           the server says no to something about a room
         ├── SearchRefused         a query that we do not send
         └── TooManyRequests       the governor says: wait ``seconds``
+
+Each is also of a kind of :mod:`soulmesh.errors` where one fits (``NotFound``, ``Refused``, ``NetworkError``,
+``UsageError``): programs that only want to know what sort of failure it was, such as the command line with
+its exit codes, ask for that.
 """
 
 from __future__ import annotations
 
-from soulmesh.errors import SoulmeshError
+from soulmesh.errors import NetworkError, NotFound, Refused, SoulmeshError, UsageError
 
 __all__ = [
     "ClientError",
@@ -63,7 +67,14 @@ _REFUSALS = {
 }
 
 
-class LoginRefused(NotConnected):
+_CURES = {
+    "INVALIDUSERNAME": "names have at most 30 letters, digits or signs of ASCII, and no space at either end",
+    "INVALIDPASS": "check name and password; a name that is new to the server takes the password you give",
+    "SVRPRIVATE": "ask whoever runs this server for an account",
+}
+
+
+class LoginRefused(NotConnected, Refused):
     """The server answered the login with no.
 
     ``reason`` is the server's word (``INVALIDPASS``), ``detail`` its explanation if it gave one.
@@ -72,14 +83,17 @@ class LoginRefused(NotConnected):
     def __init__(self, reason: str, detail: str | None = None) -> None:
         super().__init__(reason)
         self.detail = detail
+        self.hint = _CURES.get(reason)
 
     def __str__(self) -> str:
         said = _REFUSALS.get(self.reason, f"the server refused the login: {self.reason}")
         return f"{said} ({self.detail})" if self.detail else said
 
 
-class ServerUnreachable(NotConnected):
+class ServerUnreachable(NotConnected, NetworkError):
     """No connection to the server could be made, or it gave no answer to the login."""
+
+    hint = "check the address and that the server runs"
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(reason)
@@ -90,14 +104,16 @@ class ServerUnreachable(NotConnected):
         return f"cannot reach the server {self.host}:{self.port}: {self.reason}"
 
 
-class KickedOut(NotConnected):
+class KickedOut(NotConnected, Refused):
     """Somebody logged in with our name, so the server closed our link. We do not come back by ourselves."""
+
+    hint = "a name can be logged in once: use another name here, or log the other program out"
 
     def __init__(self) -> None:
         super().__init__("logged in elsewhere with the same name; the server closed this session")
 
 
-class NoReply(ClientError):
+class NoReply(ClientError, NetworkError):
     """A question got no fitting answer within ``seconds``."""
 
     def __init__(self, question: str, whom: str, seconds: float) -> None:
@@ -110,8 +126,10 @@ class NoReply(ClientError):
         return f"{self.whom} did not answer {self.question} within {self.seconds:g} s"
 
 
-class UserOffline(ClientError):
+class UserOffline(ClientError, NotFound):
     """The user is not logged in to the server."""
+
+    hint = "try again when the user is back"
 
     def __init__(self, username: str) -> None:
         super().__init__(username)
@@ -121,7 +139,7 @@ class UserOffline(ClientError):
         return f"{self.username} is offline"
 
 
-class PeerUnreachable(ClientError):
+class PeerUnreachable(ClientError, NetworkError):
     """Neither we nor the peer could open a connection.
 
     ``direct`` and ``indirect`` say why each way failed, ``None`` if it was not tried.
@@ -142,7 +160,7 @@ class PeerUnreachable(ClientError):
         return f"cannot reach {self.username} ({'; '.join(ways) or 'nothing was tried'})"
 
 
-class LinkLost(ClientError):
+class LinkLost(ClientError, NetworkError):
     """The link to a user broke while we were waiting for something on it."""
 
     def __init__(self, username: str, reason: str) -> None:
@@ -154,7 +172,7 @@ class LinkLost(ClientError):
         return f"the connection to {self.username} broke: {self.reason}"
 
 
-class RoomRefused(ClientError):
+class RoomRefused(ClientError, Refused):
     """The server says no to something about a room; ``reason`` holds its words."""
 
     def __init__(self, room: str, reason: str) -> None:
@@ -166,7 +184,7 @@ class RoomRefused(ClientError):
         return f"room {self.room}: {self.reason}"
 
 
-class SearchRefused(ClientError):
+class SearchRefused(ClientError, UsageError):
     """A query that is not sent, because nobody would answer it or the server would mind."""
 
     def __init__(self, query: str, reason: str) -> None:
@@ -178,7 +196,7 @@ class SearchRefused(ClientError):
         return f"cannot search for {self.query!r}: {self.reason}"
 
 
-class TooManyRequests(ClientError):
+class TooManyRequests(ClientError, Refused):
     """The governor held the request back; it could go out in ``seconds``."""
 
     def __init__(self, subject: str, seconds: float) -> None:

@@ -16,7 +16,7 @@ from soulmesh.client.pace import Pace
 from soulmesh.client.ports import ServerPort, Undo
 from soulmesh.client.results import Memory
 from soulmesh.core.rendezvous import Address
-from soulmesh.errors import SoulmeshError
+from soulmesh.errors import NotFound
 from soulmesh.wire import to_client, to_server
 from soulmesh.wire.enums import UserStatus
 from soulmesh.wire.structs import UserStats
@@ -24,7 +24,7 @@ from soulmesh.wire.structs import UserStats
 __all__ = ["User", "UserStatsChanged", "UserStatusChanged", "UserUnknown", "Users"]
 
 
-class UserUnknown(SoulmeshError):
+class UserUnknown(NotFound):
     """The server has never heard of that user."""
 
     def __init__(self, username: str) -> None:
