@@ -1,0 +1,230 @@
+"""The immutable base of the index, read through a memory map.
+
+Postings are deserialised from the map when they are asked for: one microsecond
+for a small one. Larger ones are kept, up to :data:`KEEP_BYTES`.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from struct import Struct
+from typing import Any, Final
+
+from pyroaring import BitMap
+
+from soulmesh.client.shares.build import FORMAT, SIGN_THRESHOLD, RootSpan, usable_sign
+from soulmesh.client.shares.entries import searchable
+from soulmesh.client.shares.mapped import DamagedFile, MappedFile
+from soulmesh.client.shares.words import BLOCK, WordTable
+from soulmesh.core.query import fold
+
+__all__ = ["Base"]
+
+KEEP_BYTES: Final = 16 << 20
+KEEP_FROM: Final = 4096
+KEPT_FOLDERS: Final = 4096
+
+_U32: Final = Struct("<I")
+
+Piece = tuple[int, str, int]
+"""A posting not read yet: its size in bytes, the section it is in, its number there."""
+
+
+class Base:
+    """A mapped generation of the index.
+
+    Raises:
+        DamagedFile: the file is missing, damaged or of another format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        file = MappedFile(path)
+        self.file = file
+        self.path = path
+        self.about: dict[str, Any] = file.about
+        if self.about.get("format") != FORMAT:
+            file.close()
+            raise DamagedFile(path, "written by another version")
+        self.files: int = self.about["files"]
+        self.folders: int = self.about["folders"]
+        self.roots = [RootSpan(r[0], bytes.fromhex(r[1]), *r[2:]) for r in self.about["roots"]]
+        self._spans = {span.root: span for span in self.roots}
+        self._listing_at = file.offset("listing")
+        self._descriptor = file.descriptor
+        self.entry_at = file.numbers("entry_at")
+        self.folder_at = file.numbers("folder_at")
+        self.folder_first = file.numbers("folder_first")
+        self._folder_names = file.section("folder_names")
+        self._folder_name_at = file.numbers("folder_name_at")
+        self._words = WordTable(file, "words", self.about["word_blocks"])
+        self._signs = WordTable(file, "signs", self.about["sign_blocks"])
+        self._sections = {
+            name: (file.section(name), file.numbers(offsets))
+            for name, offsets in (
+                ("postings", "posting_at"),
+                ("blocks", "block_at"),
+                ("superblocks", "superblock_at"),
+                ("sign_postings", "sign_at"),
+            )
+        }
+        self._kept: OrderedDict[tuple[str, int], BitMap] = OrderedDict()
+        self._kept_bytes = 0
+        self._folded_folders: dict[int, str] = {}
+
+    # Postings
+
+    def _piece(self, section: str, number: int) -> Piece:
+        offsets = self._sections[section][1]
+        return offsets[number + 1] - offsets[number], section, number
+
+    def load(self, piece: Piece) -> BitMap:
+        """The bitmap of a piece. Not to be changed: it may be kept for the next query."""
+        size, section, number = piece
+        key = (section, number)
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            return kept
+        data, offsets = self._sections[section]
+        start = offsets[number]
+        posting = BitMap.deserialize(data[start : start + size])  # type: ignore[arg-type]  # any buffer will do
+        if size >= KEEP_FROM:
+            self._kept[key] = posting
+            self._kept_bytes += size
+            while self._kept_bytes > KEEP_BYTES:
+                (_, _), dropped = self._kept.popitem(last=False)
+                self._kept_bytes -= len(dropped.serialize())
+        return posting
+
+    def word(self, word: str, sign: str = "") -> Piece | None:
+        """The files with a word; with ``sign``, at least those where the sign follows it. None: no file."""
+        number = self._words.number(word[::-1].encode())
+        if number < 0:
+            return None
+        if sign and usable_sign(sign):
+            pair = self._signs.number((word + sign).encode())
+            if pair >= 0:
+                return self._piece("sign_postings", pair)
+            piece = self._piece("postings", number)
+            # each sign of a common word has its posting: this one never follows it
+            if piece[0] > SIGN_THRESHOLD and len(self.load(piece)) > SIGN_THRESHOLD:
+                return None
+            return piece
+        return self._piece("postings", number)
+
+    def ending(self, tail: str) -> list[Piece]:
+        """Pieces whose union is the files with a word that ends like this."""
+        low, high = self._words.prefixed(tail[::-1].encode())
+        pieces: list[Piece] = []
+        while low < high:
+            if low % BLOCK == 0 and high - low >= BLOCK:
+                block = low // BLOCK
+                if block % BLOCK == 0 and high - low >= BLOCK * BLOCK:
+                    pieces.append(self._piece("superblocks", block // BLOCK))
+                    low += BLOCK * BLOCK
+                else:
+                    pieces.append(self._piece("blocks", block))
+                    low += BLOCK
+            else:
+                pieces.append(self._piece("postings", low))
+                low += 1
+        return pieces
+
+    # Files and folders. The listing is read, not mapped: it is the largest section, and what was
+    # read once would count as memory of this process for good.
+
+    def read(self, start: int, end: int) -> bytes:
+        """Bytes of the listing."""
+        return os.pread(self._descriptor, end - start, self._listing_at + start)
+
+    def folder_of(self, number: int) -> int:
+        """The folder that a file lies in."""
+        return bisect_right(self.folder_first, number) - 1
+
+    def folder_name(self, folder: int) -> bytes:
+        """The remote path of a folder."""
+        at = self._folder_name_at
+        return bytes(self._folder_names[at[folder] : at[folder + 1]])
+
+    def entry_end(self, number: int, folder: int) -> int:
+        """Where the entry of a file ends in the listing."""
+        if number + 1 == self.folder_first[folder + 1]:
+            return int(self.folder_at[folder + 1])
+        return int(self.entry_at[number + 1])
+
+    def entry(self, number: int) -> bytes:
+        """The packed entry of a file, as a listing has it."""
+        return self.read(self.entry_at[number], self.entry_end(number, self.folder_of(number)))
+
+    def name(self, number: int) -> bytes:
+        """The name of a file, without its folder."""
+        entry = self.entry(number)
+        return entry[5 : 5 + _U32.unpack_from(entry, 1)[0]]
+
+    def remote_path(self, number: int) -> bytes:
+        """The whole remote path of a file."""
+        return self.folder_name(self.folder_of(number)) + b"\\" + self.name(number)
+
+    def folded_path(self, number: int) -> str:
+        """The path of a file as queries are compared with it."""
+        folder = bisect_right(self.folder_first, number) - 1
+        text = self._folded_folders.get(folder)
+        if text is None:
+            if len(self._folded_folders) >= KEPT_FOLDERS:
+                self._folded_folders.clear()
+            text = "\\".join(fold(searchable(part)) for part in self.folder_name(folder).split(b"\\")) + "\\"
+            self._folded_folders[folder] = text
+        entry = self.read(self.entry_at[number], self.entry_end(number, folder))
+        return text + fold(searchable(entry[5 : 5 + _U32.unpack_from(entry, 1)[0]]))
+
+    def answer_entry(self, number: int) -> bytes:
+        """The packed entry of a file with its whole path, as a search answer has it."""
+        return next(self.answer_entries((number,)))
+
+    def answer_entries(self, numbers: Iterable[int]) -> Iterator[bytes]:
+        """:meth:`answer_entry` of many files, one read for each."""
+        folder_first, entry_at = self.folder_first, self.entry_at
+        names, name_at = self._folder_names, self._folder_name_at
+        descriptor, listing_at = self._descriptor, self._listing_at
+        pread, u32, pack, bisect = os.pread, _U32.unpack_from, _U32.pack, bisect_right
+        for number in numbers:
+            folder = bisect(folder_first, number)
+            start = entry_at[number]
+            if number + 1 == folder_first[folder]:
+                end = self.folder_at[folder]
+            else:
+                end = entry_at[number + 1]
+            entry = pread(descriptor, end - start, listing_at + start)
+            path = names[name_at[folder - 1] : name_at[folder]]
+            yield b"".join((b"\x01", pack(len(path) + 1 + u32(entry, 1)[0]), path, b"\\", entry[5:]))
+
+    def span(self, root: int) -> RootSpan | None:
+        """Where a root lies, by its number."""
+        return self._spans.get(root)
+
+    def find_folder(self, span: RootSpan, remote_path: bytes) -> int | None:
+        """The number of a folder."""
+        low, high = span.first_folder, span.end_folder
+        at = bisect_left(range(low, high), remote_path, key=self.folder_name) + low
+        return at if at < high and self.folder_name(at) == remote_path else None
+
+    def find(self, span: RootSpan, folder: bytes, name: bytes) -> int | None:
+        """The number of a file."""
+        number = self.find_folder(span, folder)
+        if number is None:
+            return None
+        low, high = self.folder_first[number], self.folder_first[number + 1]
+        at = bisect_left(range(low, high), name, key=self.name) + low
+        return at if at < high and self.name(at) == name else None
+
+    def close(self) -> None:
+        """Let go of the map."""
+        self._sections.clear()
+        self._folder_names.release()
+        for view in (self.entry_at, self.folder_at, self.folder_first, self._folder_name_at):
+            view.release()
+        self.file.close()

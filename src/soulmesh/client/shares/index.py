@@ -1,0 +1,395 @@
+"""The index of what is shared: an immutable base, what was added since, and what is gone.
+
+A search looks up every word before it reads any posting, intersects the
+smallest first, and stops when nothing is left. Names are looked at only for
+terms with signs inside, and only until the limit is reached. What a search may
+cost is bounded by :class:`Effort`: a query that is too dear ends there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from zlib import crc32
+
+from pyroaring import BitMap
+
+from soulmesh.client.shares.base import Base, Piece
+from soulmesh.client.shares.delta import Delta
+from soulmesh.core.query import Query, Term
+
+__all__ = ["DEFAULT_EFFORT", "Effort", "Found", "Index", "TooDear"]
+
+DEFAULT_EFFORT: Final = 6000
+"""Steps that one search may take, of two to three microseconds each."""
+
+CUT_BELOW: Final = 300
+KEPT_UNIONS: Final = 32
+LISTING_PIECE: Final = 1 << 20
+
+
+class TooDear(Exception):
+    """A search has used up what it was allowed."""
+
+
+class Effort:
+    """Counts down the steps of one search. Steps, not seconds: the same query ends at the same place."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int = DEFAULT_EFFORT) -> None:
+        self.left = steps
+
+    def spend(self, steps: int = 1) -> None:
+        """Take some steps.
+
+        Raises:
+            TooDear: there were not so many left.
+        """
+        self.left -= steps
+        if self.left < 0:
+            raise TooDear
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome of a search."""
+
+    numbers: Sequence[int]
+    """Files that match, at most the limit, spread over the folders when there are more."""
+    too_dear: bool = False
+    """The search was broken off. ``numbers`` match, but more might have."""
+
+
+class _Source(Protocol):
+    """One of the two halves of the index, as a search sees it."""
+
+    def word(self, word: str, sign: str) -> tuple[int, Callable[[], BitMap]] | None: ...
+
+    def ending(self, tail: str, among: BitMap | None, effort: Effort) -> BitMap: ...
+
+
+class _BaseSource:
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self._unions: OrderedDict[str, BitMap] = OrderedDict()
+
+    def word(self, word: str, sign: str) -> tuple[int, Callable[[], BitMap]] | None:
+        piece = self._base.word(word, sign)
+        if piece is None:
+            return None
+        return piece[0], lambda: self._base.load(piece)
+
+    def ending(self, tail: str, among: BitMap | None, effort: Effort) -> BitMap:
+        kept = self._unions.get(tail)
+        if kept is not None:
+            self._unions.move_to_end(tail)
+            return kept if among is None else kept & among
+        pieces: list[Piece] = self._base.ending(tail)
+        effort.spend(len(pieces))
+        load = self._base.load
+        if among is not None and len(among) < CUT_BELOW:
+            cut = BitMap()
+            for piece in pieces:
+                cut |= load(piece) & among
+            return cut
+        union = BitMap.union(*map(load, pieces)) if pieces else BitMap()
+        self._unions[tail] = union
+        if len(self._unions) > KEPT_UNIONS:
+            self._unions.popitem(last=False)
+        return union if among is None else union & among
+
+
+class _DeltaSource:
+    def __init__(self, delta: Delta) -> None:
+        self._delta = delta
+
+    def word(self, word: str, sign: str) -> tuple[int, Callable[[], BitMap]] | None:
+        posting = self._delta.word(word)
+        return None if posting is None else (len(posting), lambda: posting)
+
+    def ending(self, tail: str, among: BitMap | None, effort: Effort) -> BitMap:
+        union = self._delta.ending(tail)
+        return union if among is None else union & among
+
+
+class Index:
+    """What is shared, to be searched and listed. Lives on one thread; changes are quick."""
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        self.delta = Delta(base.files)
+        self.removed = BitMap()
+        self.version = 0
+        """Counts changes; whatever was derived from the index is stale when it has moved."""
+        self._base_source = _BaseSource(base)
+        self._delta_source = _DeltaSource(self.delta)
+
+    def __len__(self) -> int:
+        return self.base.files + len(self.delta) - len(self.removed)
+
+    # Changes
+
+    def find(self, root: int, folder: bytes, name: bytes) -> int | None:
+        """The number of a file that is there now."""
+        number = self.delta.find(root, folder, name)
+        if number is None:
+            span = self.base.span(root)
+            number = None if span is None else self.base.find(span, folder, name)
+        return None if number is None or number in self.removed else number
+
+    def add(self, root: int, folder: bytes, name: bytes, size: int, attributes: bytes) -> int:
+        """Add a file, or put it in the place of the one with the same path."""
+        self.remove(root, folder, name)
+        self.version += 1
+        return self.delta.add(root, folder, name, size, attributes)
+
+    def remove(self, root: int, folder: bytes, name: bytes) -> bool:
+        """Remove a file; False when it was not there."""
+        number = self.find(root, folder, name)
+        if number is None:
+            return False
+        self.removed.add(number)
+        if number >= self.base.files:
+            self.delta.forget(number)
+        self.version += 1
+        return True
+
+    # Searching
+
+    def search(
+        self,
+        query: Query,
+        limit: int,
+        *,
+        within: BitMap | None = None,
+        phrases: Sequence[str] = (),
+        effort: Effort | None = None,
+    ) -> Found:
+        """Files that match a query, at most ``limit``.
+
+        Args:
+            within: only these files; None is all of them.
+            phrases: folded texts; a file with one of them anywhere in its path is left out.
+        """
+        if not query.include or limit < 1:
+            return Found(())
+        effort = effort or Effort()
+        try:
+            candidates, checks, suspects = self._candidates(self._base_source, query, effort)
+            if len(self.delta):
+                added, more_checks, more_suspects = self._candidates(self._delta_source, query, effort)
+                candidates = candidates | added
+                checks = checks or more_checks
+                suspects += more_suspects
+        except TooDear:
+            return Found((), too_dear=True)
+        if self.removed:
+            candidates = candidates - self.removed
+        if within is not None:
+            candidates = candidates & within
+        if not checks and not suspects and not phrases:
+            return Found(_spread(candidates, limit, query.text))
+
+        found: list[int] = []
+        try:
+            for number in _walk(candidates, limit, query.text):
+                effort.spend()
+                path = self.folded_path(number)
+                if (
+                    all(term.found_in(path) for term in checks)
+                    and not any(number in those and term.found_in(path) for term, those in suspects)
+                    and not any(phrase in path for phrase in phrases)
+                ):
+                    found.append(number)
+                    if len(found) == limit:
+                        break
+        except TooDear:
+            return Found(found, too_dear=True)
+        return Found(found)
+
+    def _candidates(
+        self, source: _Source, query: Query, effort: Effort
+    ) -> tuple[BitMap, list[Term], list[tuple[Term, BitMap]]]:
+        """Files that hold all words, the terms that must be looked for in their paths, and
+        the exclusions that must be looked for, each with the files where it may stand."""
+        words: list[tuple[int, Callable[[], BitMap]]] = []
+        endings: list[str] = []
+        checks: list[Term] = []
+        effort.spend(len(query.include) + len(query.exclude))
+        for term in query.include:
+            if not _gather(source, term, words, endings):
+                return BitMap(), [], []
+            if not term.plain:
+                checks.append(term)
+        words.sort(key=_by_size)
+        candidates: BitMap | None = None
+        for _, load in words:
+            candidates = load() if candidates is None else candidates & load()
+            if not candidates:
+                return candidates, [], []
+        for tail in endings:
+            candidates = source.ending(tail, candidates, effort)
+            if not candidates:
+                return candidates, [], []
+        assert candidates is not None  # a term has at least one word
+
+        suspects: list[tuple[Term, BitMap]] = []
+        for term in query.exclude:
+            words, endings = [], []
+            if not _gather(source, term, words, endings):
+                continue
+            if term.plain and words:
+                candidates = candidates - words[0][1]()
+                continue
+            those = candidates
+            for _, load in sorted(words, key=_by_size):
+                those = those & load()
+            for tail in endings:
+                those = source.ending(tail, those, effort)
+            if term.plain:
+                candidates = candidates - those
+            elif those:
+                suspects.append((term, those))
+        return candidates, checks, suspects
+
+    # One file
+
+    def folded_path(self, number: int) -> str:
+        """The path of a file as queries are compared with it."""
+        return (self.base if number < self.base.files else self.delta).folded_path(number)
+
+    def remote_path(self, number: int) -> bytes:
+        """The whole remote path of a file."""
+        return (self.base if number < self.base.files else self.delta).remote_path(number)
+
+    def entry(self, number: int) -> bytes:
+        """The packed entry of a file, with its name only."""
+        return (self.base if number < self.base.files else self.delta).entry(number)
+
+    def answer_entries(self, numbers: Sequence[int]) -> list[bytes]:
+        """The packed entries of files, with their whole paths."""
+        if not len(self.delta):
+            return list(self.base.answer_entries(numbers))
+        first = self.base.files
+        entries = list(self.base.answer_entries(number for number in numbers if number < first))
+        return entries + [self.delta.answer_entry(number) for number in numbers if number >= first]
+
+    # Folders
+
+    def of_root(self, root: int) -> BitMap:
+        """The files of one root."""
+        span = self.base.span(root)
+        files = BitMap() if span is None else BitMap(range(span.first_file, span.end_file))
+        files |= self.delta.by_root.get(root, BitMap())
+        return files - self.removed
+
+    def folder(self, root: int, remote_path: bytes) -> list[bytes] | None:
+        """The entries of one folder in order of their names, or None where there is no such folder."""
+        span = self.base.span(root)
+        number = None if span is None else self.base.find_folder(span, remote_path)
+        added = self.delta.folder(root, remote_path)
+        if number is None and not added:
+            return None
+        entries = {name: self.delta.entry(at) for name, at in added.items()}
+        if number is not None:
+            first, end = self.base.folder_first[number], self.base.folder_first[number + 1]
+            for at in range(first, end):
+                if at not in self.removed:
+                    entries[self.base.name(at)] = self.base.entry(at)
+        return [entries[name] for name in sorted(entries)]
+
+    def listing(self, root: int) -> Iterator[tuple[int, bytes]]:
+        """A root as a browse reply lists it, in pieces of about a megabyte: (folders begun, bytes)."""
+        base, removed = self.base, self.removed
+        span = base.span(root)
+        changed = set(self.delta.folders(root))
+        touched: set[int] = set()
+        if span is not None:
+            touched = {base.folder_of(n) for n in removed if span.first_file <= n < span.end_file}
+            for path in list(changed):
+                number = base.find_folder(span, path)
+                if number is not None:
+                    touched.add(number)
+                    changed.discard(path)
+            at = span.first_folder
+            for number in (*sorted(touched), span.end_folder):
+                yield from self._untouched(at, number)
+                if number < span.end_folder:
+                    yield 1, self._packed_folder(root, base.folder_name(number))
+                at = number + 1
+        for path in sorted(changed):
+            yield 1, self._packed_folder(root, path)
+
+    def _untouched(self, folder: int, end: int) -> Iterator[tuple[int, bytes]]:
+        count = end - folder
+        at, stop = self.base.folder_at[folder], self.base.folder_at[end]
+        while at < stop:
+            piece = self.base.read(at, min(at + LISTING_PIECE, stop))
+            yield count, piece
+            count = 0
+            at += len(piece)
+
+    def _packed_folder(self, root: int, remote_path: bytes) -> bytes:
+        entries = self.folder(root, remote_path) or []
+        size = len(remote_path).to_bytes(4, "little")
+        return b"".join((size, remote_path, len(entries).to_bytes(4, "little"), *entries))
+
+
+def _by_size(piece: tuple[int, Callable[[], BitMap]]) -> int:
+    return piece[0]
+
+
+def _gather(
+    source: _Source, term: Term, words: list[tuple[int, Callable[[], BitMap]]], endings: list[str]
+) -> bool:
+    """Look up the words of a term; False when one of them is in no file."""
+    if term.plain:
+        if term.wildcard:
+            endings.append(term.text)
+            return True
+        found = source.word(term.text, "")
+        if found is None:
+            return False
+        words.append(found)
+        return True
+    at = 0
+    text = term.text
+    for number, word in enumerate(term.words):
+        at = text.index(word, at) + len(word)
+        if number == 0 and term.open_ended:
+            endings.append(word)
+            continue
+        found = source.word(word, text[at : at + 1])
+        if found is None:
+            return False
+        words.append(found)
+    return True
+
+
+def _offset(text: str, step: int) -> int:
+    # The same query gets the same files, another query others.
+    return crc32(text.encode("utf-8", "surrogatepass")) % step
+
+
+def _spread(candidates: BitMap, limit: int, text: str) -> Sequence[int]:
+    """At most ``limit`` of the candidates, taken at equal distances: neighbours lie in one folder."""
+    count = len(candidates)
+    if count <= limit:
+        return candidates.to_array()
+    step = count // limit
+    return candidates[_offset(text, step) :: step].to_array()[:limit]
+
+
+def _walk(candidates: BitMap, limit: int, text: str) -> Iterator[int]:
+    """All candidates, each once, first at equal distances and then what lies between."""
+    count = len(candidates)
+    step = max(1, count // max(limit, 1))
+    if step == 1:
+        yield from candidates
+        return
+    offset = _offset(text, step)
+    for shift in range(step):
+        yield from candidates[(offset + shift) % step :: step]
