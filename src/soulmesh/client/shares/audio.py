@@ -1,0 +1,355 @@
+"""The attributes of audio files: bitrate, length, VBR, sample rate, bit depth.
+
+Most kinds are read with tinytag. What it does not read (ADTS, Monkey's Audio,
+WavPack) or does not tell (whether an MP3 is VBR) is read here, from the
+headers alone. ``docs/decisions/0062-audio-attributes.md`` has the measurements.
+
+Which attributes go with which kind (flows, "Attributes"): lossy files have
+bitrate and length, MP3 also VBR; lossless ones length, sample rate and bit
+depth; WavPack, which can be either, bitrate, length, sample rate and depth.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import BinaryIO, Final
+
+from soulmesh.errors import SoulmeshError
+
+__all__ = ["AUDIO_SUFFIXES", "UnreadableAudio", "audio_suffix", "read_attributes"]
+
+BITRATE: Final = 0
+LENGTH: Final = 1
+VBR: Final = 2
+SAMPLE_RATE: Final = 4
+BIT_DEPTH: Final = 5
+
+SEARCH_BYTES: Final = 256 * 1024
+"""How far behind the tags the first audio frame may begin."""
+SAMPLED_BYTES: Final = 1 << 20
+"""How much of a stream without a length is looked at before the rest is estimated."""
+
+
+class UnreadableAudio(SoulmeshError):
+    """A file has the name of an audio file, and nothing in it says how long it plays."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def _skip_id3(file: BinaryIO) -> int:
+    """The offset behind any ID3v2 tags at the beginning."""
+    offset = 0
+    while True:
+        file.seek(offset)
+        head = file.read(10)
+        if len(head) < 10 or head[:3] != b"ID3":
+            return offset
+        size = (head[6] & 127) << 21 | (head[7] & 127) << 14 | (head[8] & 127) << 7 | (head[9] & 127)
+        offset += 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+# MPEG audio (ISO 11172-3, 13818-3), by version and layer
+
+_V1: Final = {
+    1: (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+}
+_V2: Final = {
+    1: (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    3: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES: Final = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+
+_Frame = tuple[int, int, int, int, int, int]
+"""kbit/s, sample rate, samples in it, bytes in it, side information in bytes, what must stay the same."""
+
+
+def _mpeg_frame(data: bytes, at: int) -> _Frame | None:
+    """The frame whose header is at ``at``; None where there is no header."""
+    if at + 4 > len(data) or data[at] != 0xFF:
+        return None
+    second, third, fourth = data[at + 1], data[at + 2], data[at + 3]
+    version, layer = second >> 3 & 3, 4 - (second >> 1 & 3)
+    rate_index, frequency_index = third >> 4, third >> 2 & 3
+    if (
+        second & 0xE0 != 0xE0
+        or version == 1
+        or layer == 4
+        or rate_index in (0, 15)
+        or frequency_index == 3
+        or fourth & 3 == 2
+    ):
+        return None
+    bitrate = (_V1 if version == 3 else _V2)[layer][rate_index]
+    frequency = _RATES[version][frequency_index]
+    padding = third >> 1 & 1
+    if layer == 1:
+        samples, size = 384, (12000 * bitrate // frequency + padding) * 4
+    else:
+        samples = 576 if layer == 3 and version != 3 else 1152
+        size = samples * 125 * bitrate // frequency + padding
+    mono = fourth >> 6 == 3
+    side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
+    return bitrate, frequency, samples, size, side, second & 0xFE
+
+
+def _mpeg(file: BinaryIO, size: int) -> dict[int, int]:
+    offset = _skip_id3(file)
+    file.seek(offset)
+    data = file.read(8192)
+    at, frame = _first_frame(data)
+    if frame is None and len(data) == 8192:
+        data += file.read(SEARCH_BYTES)
+        at, frame = _first_frame(data)
+    if frame is None:
+        raise UnreadableAudio("no MPEG audio found")
+    bitrate, frequency, samples, frame_size, side, _ = frame
+    audio = max(0, size - offset - at)
+
+    tag = at + 4 + side
+    name = data[tag : tag + 4]
+    if name in (b"Xing", b"Info"):
+        flags = int.from_bytes(data[tag + 4 : tag + 8])
+        fields = iter(struct.unpack_from(">2I", data.ljust(tag + 16, b"\0"), tag + 8))
+        frames = next(fields) if flags & 1 else 0
+        stream = next(fields) if flags & 2 else audio
+        if frames:
+            seconds = frames * samples / frequency
+            measured = max(0, min(stream, audio) - frame_size) * 8 / seconds / 1000
+            # LAME calls its header "Info" in a constant stream, where each frame has the one bitrate
+            constant = name == b"Info"
+            return {
+                BITRATE: bitrate if constant else round(measured),
+                LENGTH: int(seconds),
+                VBR: int(not constant),
+            }
+    if data[at + 36 : at + 40] == b"VBRI" and len(data) >= at + 54:
+        stream, frames = struct.unpack_from(">II", data, at + 46)
+        if frames:
+            seconds = frames * samples / frequency
+            return {BITRATE: round(stream * 8 / seconds / 1000), LENGTH: int(seconds), VBR: 1}
+    return _mpeg_without_header(file, size, data, at, frame, audio)
+
+
+def _mpeg_without_header(
+    file: BinaryIO, size: int, data: bytes, at: int, frame: _Frame, audio: int
+) -> dict[int, int]:
+    """A stream that says nothing about itself: constant if its first frames are, else estimated."""
+    rates, spent, count = [], 0, 0
+    next_frame: _Frame | None = frame
+    while next_frame is not None and count < 4096:
+        rates.append(next_frame[0])
+        spent += next_frame[3]
+        count += 1
+        at += next_frame[3]
+        if at + 4 > len(data) and len(data) < SAMPLED_BYTES:
+            more = file.read(SAMPLED_BYTES)
+            data += more
+        next_frame = _mpeg_frame(data, at)
+        if count == 12 and len(set(rates)) == 1:
+            break
+    if size > 128:
+        file.seek(size - 128)
+        if file.read(3) == b"TAG":
+            audio -= 128
+    if len(set(rates)) == 1:
+        return {BITRATE: rates[0], LENGTH: int(audio * 8 / (rates[0] * 1000)), VBR: 0}
+    seconds = audio / spent * count * frame[2] / frame[1]
+    return {BITRATE: round(audio * 8 / seconds / 1000), LENGTH: int(seconds), VBR: 1}
+
+
+def _first_frame(data: bytes) -> tuple[int, _Frame | None]:
+    """The first header that another one follows; chance alone makes one of the two easily."""
+    at = data.find(b"\xff")
+    while at >= 0:
+        frame = _mpeg_frame(data, at)
+        if frame is not None:
+            following = at + frame[3]
+            second = _mpeg_frame(data, following)
+            if second is not None and second[5] == frame[5] and second[1] == frame[1]:
+                return at, frame
+            if second is None and len(data) - following in range(4) and at == 0:
+                return at, frame
+        at = data.find(b"\xff", at + 1)
+    return -1, None
+
+
+# ADTS: AAC without a container (ISO 13818-7)
+
+_ADTS_RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+
+
+def _adts(file: BinaryIO, size: int) -> dict[int, int]:
+    offset = _skip_id3(file)
+    file.seek(offset)
+    data = file.read(SAMPLED_BYTES)
+    at, blocks, rate = 0, 0, 0
+    while at + 7 <= len(data) and data[at] == 0xFF and data[at + 1] & 0xF6 == 0xF0:
+        index = data[at + 2] >> 2 & 15
+        length = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        if index >= len(_ADTS_RATES) or length < 7:
+            break
+        rate = _ADTS_RATES[index]
+        blocks += (data[at + 6] & 3) + 1
+        at += length
+    if not blocks:
+        raise UnreadableAudio("no ADTS frames found")
+    seconds = blocks * 1024 / rate
+    audio = at
+    if at >= len(data) and len(data) == SAMPLED_BYTES:
+        audio = size - offset
+        seconds *= audio / at
+    return {BITRATE: round(audio * 8 / seconds / 1000), LENGTH: int(seconds)}
+
+
+# Monkey's Audio
+
+
+def _monkeys(file: BinaryIO, size: int) -> dict[int, int]:
+    offset = _skip_id3(file)
+    file.seek(offset)
+    data = file.read(128).ljust(128, b"\0")
+    if data[:4] != b"MAC ":
+        raise UnreadableAudio("no Monkey's Audio header")
+    version = int.from_bytes(data[4:6], "little")
+    if version >= 3980:
+        at = int.from_bytes(data[8:12], "little")
+        file.seek(offset + at)
+        header = file.read(24)
+        if len(header) < 24:
+            raise UnreadableAudio("the header is cut short")
+        _, _, per_frame, last, frames, depth, _, rate = struct.unpack("<HHIIIHHI", header)
+    else:
+        level, flags, _, rate, _, _, frames, last = struct.unpack_from("<HHHIIIII", data, 6)
+        depth = 8 if flags & 1 else 24 if flags & 8 else 16
+        if version >= 3950:
+            per_frame = 73728 * 4
+        else:
+            per_frame = 73728 if version >= 3900 or (version >= 3800 and level == 4000) else 9216
+    if not rate or not frames:
+        raise UnreadableAudio("the header gives no length")
+    seconds = ((frames - 1) * per_frame + last) / rate
+    return {LENGTH: int(seconds), SAMPLE_RATE: rate, BIT_DEPTH: depth}
+
+
+# WavPack
+
+_WAVPACK_RATES: Final = (
+    6000,
+    8000,
+    9600,
+    11025,
+    12000,
+    16000,
+    22050,
+    24000,
+    32000,
+    44100,
+    48000,
+    64000,
+    88200,
+    96000,
+    192000,
+)
+
+
+def _wavpack(file: BinaryIO, size: int) -> dict[int, int]:
+    offset = _skip_id3(file)
+    file.seek(offset)
+    data = file.read(32)
+    if len(data) < 32 or data[:4] != b"wvpk":
+        raise UnreadableAudio("no WavPack header")
+    samples, flags = int.from_bytes(data[12:16], "little"), int.from_bytes(data[24:28], "little")
+    index = flags >> 23 & 15
+    if samples == 0xFFFFFFFF or index >= len(_WAVPACK_RATES):
+        raise UnreadableAudio("the first block gives no length")
+    rate = _WAVPACK_RATES[index]
+    seconds = samples / rate
+    if not seconds:
+        raise UnreadableAudio("the first block gives no length")
+    depth = ((flags & 3) + 1) * 8 - (flags >> 13 & 31)
+    return {
+        BITRATE: round((size - offset) * 8 / seconds / 1000),
+        LENGTH: int(seconds),
+        SAMPLE_RATE: rate,
+        BIT_DEPTH: depth,
+    }
+
+
+# All others
+
+
+def _tagged(file: BinaryIO, size: int) -> dict[int, int]:
+    from tinytag import TinyTag
+    from tinytag.tinytag import TinyTagException
+
+    try:
+        tag = TinyTag.get(file_obj=file, tags=False)
+    except (TinyTagException, ValueError) as error:
+        raise UnreadableAudio(str(error) or type(error).__name__) from error
+    if not tag.duration or tag.duration <= 0:
+        raise UnreadableAudio("the header gives no length")
+    found = {LENGTH: int(tag.duration)}
+    if tag.is_lossless:
+        if tag.samplerate:
+            found[SAMPLE_RATE] = int(tag.samplerate)
+        if tag.bitdepth:
+            found[BIT_DEPTH] = int(tag.bitdepth)
+    else:
+        bitrate = tag.bitrate or size * 8 / tag.duration / 1000
+        found[BITRATE] = round(bitrate)
+    return found
+
+
+AUDIO_SUFFIXES: Final[dict[str, Callable[[BinaryIO, int], dict[int, int]]]] = {
+    **dict.fromkeys((".mp3", ".mp2"), _mpeg),
+    ".aac": _adts,
+    ".ape": _monkeys,
+    ".wv": _wavpack,
+    **dict.fromkeys(
+        (".flac", ".ogg", ".oga", ".opus", ".spx", ".m4a", ".m4b", ".wav", ".aif", ".aiff", ".aifc", ".wma"),
+        _tagged,
+    ),
+}
+"""Who reads which kind of file, by the end of its name."""
+
+
+def audio_suffix(name: bytes) -> str | None:
+    """The end of a name if it is one of an audio file that can be read, in lower case."""
+    dot = name.rfind(b".")
+    if dot < 0:
+        return None
+    suffix = name[dot:].lower().decode("latin-1")
+    return suffix if suffix in AUDIO_SUFFIXES else None
+
+
+def read_attributes(path: bytes) -> dict[int, int]:
+    """The attributes of an audio file, by their number.
+
+    Raises:
+        UnreadableAudio: the file is damaged, empty or something else than its name says.
+        OSError: it could not be read.
+    """
+    suffix = audio_suffix(path)
+    if suffix is None:
+        raise UnreadableAudio(f"{PurePath(path.decode('utf-8', 'replace')).suffix or 'this'} is no audio")
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        if not size:
+            raise UnreadableAudio("the file is empty")
+        file.seek(0)
+        try:
+            found = AUDIO_SUFFIXES[suffix](file, size)
+        except (struct.error, ZeroDivisionError, IndexError, OverflowError, MemoryError) as error:
+            raise UnreadableAudio(f"damaged: {error}") from error
+    if any(not 0 <= value < 1 << 32 for value in found.values()):
+        raise UnreadableAudio("the header is nonsense")
+    return found

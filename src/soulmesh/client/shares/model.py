@@ -1,0 +1,192 @@
+"""The words of this package: roots, their rules, and who may see what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import Enum
+from fnmatch import translate
+from pathlib import Path
+from typing import Any, Final
+
+from soulmesh.errors import SoulmeshError
+
+__all__ = [
+    "Access",
+    "Audience",
+    "NotShared",
+    "Root",
+    "RootRefused",
+    "Symlinks",
+    "excluder",
+    "remote_folder",
+]
+
+
+class Access(Enum):
+    """What a user may do with the files of a root."""
+
+    OPEN = "open"
+    """See and download."""
+    LOCKED = "locked"
+    """See in a separate list, not download."""
+    HIDDEN = "hidden"
+    """Not even see."""
+
+
+class Symlinks(Enum):
+    """What becomes of symbolic links inside a root."""
+
+    SKIP = "skip"
+    """They are not there."""
+    INSIDE = "inside"
+    """Followed when what they point to lies inside the same root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who a root is for."""
+
+    everyone: bool = True
+    friends: bool = False
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    locked: bool = False
+    """Others see the files as locked instead of not at all."""
+
+    def access(self, username: str, *, friend: bool, groups: Collection[str]) -> Access:
+        """What a user may do with it."""
+        if (
+            self.everyone
+            or (self.friends and friend)
+            or username in self.users
+            or not self.groups.isdisjoint(groups)
+        ):
+            return Access.OPEN
+        return Access.LOCKED if self.locked else Access.HIDDEN
+
+    def __str__(self) -> str:
+        if self.everyone:
+            return "everyone"
+        parts = ["friends"] if self.friends else []
+        parts += [f"user:{name}" for name in sorted(self.users)]
+        parts += [f"group:{name}" for name in sorted(self.groups)]
+        return ", ".join(parts or ["nobody"]) + (" (others see it locked)" if self.locked else "")
+
+    @classmethod
+    def parse(cls, words: Collection[str], *, locked: bool = False) -> Audience:
+        """Read ``everyone``, ``friends``, ``user:NAME`` and ``group:NAME``.
+
+        Raises:
+            ValueError: a word that is none of these.
+        """
+        users, groups = set(), set()
+        everyone = friends = False
+        for word in words:
+            kind, colon, name = word.partition(":")
+            if word == "everyone":
+                everyone = True
+            elif word == "friends":
+                friends = True
+            elif kind == "user" and colon and name:
+                users.add(name)
+            elif kind == "group" and colon and name:
+                groups.add(name)
+            else:
+                raise ValueError(f"{word!r} is none of everyone, friends, user:NAME, group:NAME")
+        if not words:
+            everyone = True
+        return cls(everyone, friends, frozenset(users), frozenset(groups), locked)
+
+    def as_json(self) -> dict[str, Any]:
+        """For storing."""
+        return {
+            "everyone": self.everyone,
+            "friends": self.friends,
+            "users": sorted(self.users),
+            "groups": sorted(self.groups),
+            "locked": self.locked,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Audience:
+        """The reverse of :meth:`as_json`."""
+        return cls(
+            stored["everyone"],
+            stored["friends"],
+            frozenset(stored["users"]),
+            frozenset(stored["groups"]),
+            stored["locked"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One shared folder on disk and how it is offered."""
+
+    id: int
+    name: bytes
+    """Its first part in remote paths: an alias, or ``@@abcde``."""
+    path: Path
+    audience: Audience = field(default_factory=Audience)
+    exclude: tuple[str, ...] = ()
+    """Patterns of names or of paths below the root that are left out."""
+    hidden: bool = False
+    """Names that begin with a dot are shared too."""
+    symlinks: Symlinks = Symlinks.SKIP
+    online: bool = True
+    """False while the folder is not there: its entries are kept and not offered."""
+    files: int = 0
+    """Files at the end of the last scan."""
+    scanned: str | None = None
+    """When the last scan ended: ISO 8601, UTC."""
+
+
+class RootRefused(SoulmeshError):
+    """A folder cannot be shared, or not like this; ``reason`` says why."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class NotShared(SoulmeshError):
+    """A file that somebody asked for is not offered to them."""
+
+    def __init__(self, remote_path: bytes, reason: str) -> None:
+        self.remote_path = remote_path
+        self.reason = reason
+        """For us; the other side is told that the file is not shared, and nothing else."""
+
+    def __str__(self) -> str:
+        return f"{self.remote_path.decode('utf-8', 'replace')}: {self.reason}"
+
+
+def remote_folder(root: bytes, relative: bytes) -> bytes:
+    """The remote path of a folder, given its path below the root (empty for the root itself)."""
+    return root + b"\\" + relative.replace(b"/", b"\\") if relative else root
+
+
+_NEVER: Final = re.compile(r"(?!)")
+
+
+def excluder(patterns: Collection[str]) -> re.Pattern[str]:
+    """One pattern for all exclusions, to be matched with the path below the root.
+
+    ``*.tmp`` leaves out every such name, at any depth; ``Private`` a name in whole;
+    a pattern with a slash is a path below the root: ``Artist/*/scans``. Case does
+    not matter. What lies below an excluded folder is left out with it.
+    """
+    parts = []
+    for pattern in patterns:
+        anchored = pattern.strip("/")
+        if not anchored:
+            continue
+        parts.append(translate(anchored) if "/" in anchored else r"(?:.*/)?" + translate(anchored))
+    return (
+        re.compile("|".join(f"(?:{part})" for part in parts), re.IGNORECASE | re.DOTALL) if parts else _NEVER
+    )

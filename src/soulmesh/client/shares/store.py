@@ -1,0 +1,329 @@
+"""What is shared, as it was last seen on disk: one SQLite file, the source of truth.
+
+The index is made from it and can be made again at any time. The writer is a
+scan, one at a time; readers go on meanwhile (WAL). Names are blobs: the bytes
+on disk are what a peer asks for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from soulmesh.client.shares.build import FileRecord
+from soulmesh.client.shares.model import Audience, Root, RootRefused, Symlinks, remote_folder
+from soulmesh.errors import SoulmeshError
+
+__all__ = ["Change", "Problem", "Store", "StoreUnusable"]
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE roots (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: files of a removed root stay in an index
+        name BLOB NOT NULL UNIQUE,
+        path BLOB NOT NULL UNIQUE,
+        audience TEXT NOT NULL,
+        exclude TEXT NOT NULL,
+        hidden INTEGER NOT NULL,
+        symlinks TEXT NOT NULL,
+        online INTEGER NOT NULL DEFAULT 1,
+        files INTEGER NOT NULL DEFAULT 0,
+        scanned TEXT
+    );
+    CREATE TABLE folders (
+        id INTEGER PRIMARY KEY,
+        root INTEGER NOT NULL,
+        remote BLOB NOT NULL,      -- below the root, parts joined by backslashes
+        path BLOB NOT NULL,        -- below the root, as on disk
+        UNIQUE (root, remote)
+    );
+    CREATE TABLE files (
+        folder INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        mtime INTEGER NOT NULL,    -- nanoseconds
+        inode INTEGER NOT NULL,
+        attributes BLOB,           -- packed pairs; NULL: not read yet
+        problem TEXT,
+        PRIMARY KEY (folder, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE changes (         -- since the base was written: keys alone, the state is above
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        root INTEGER NOT NULL,
+        folder BLOB NOT NULL,      -- as folders.remote
+        name BLOB NOT NULL
+    );
+    CREATE TABLE problems (        -- folders and names that could not be taken, by root
+        root INTEGER NOT NULL,
+        path BLOB NOT NULL,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (root, path)
+    ) WITHOUT ROWID;
+    """,
+)
+
+BUSY_SECONDS: Final = 30.0
+_BAD_NAME: Final = re.compile(rb"[\\/\x00-\x1f]")
+
+
+class StoreUnusable(SoulmeshError):
+    """The file of the shares cannot be opened; ``reason`` says why."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file that appeared, changed or went since the base was written."""
+
+    number: int
+    root: int
+    folder: bytes
+    """Below the root, parts joined by backslashes."""
+    name: bytes
+    size: int | None
+    """None: it is gone."""
+    attributes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that could not be read or shared."""
+
+    path: str
+    reason: str
+
+
+class Store:
+    """An open database. One per thread or process.
+
+    Raises:
+        StoreUnusable: not a database of ours, from a newer version, or not readable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA cache_size=-8000")
+            self._migrate()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnusable(path, str(error)) from error
+
+    def _migrate(self) -> None:
+        with self.transaction():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise StoreUnusable(self.path, "written by a newer version of soulmesh")
+            for number in range(version, len(MIGRATIONS)):
+                for statement in _statements(MIGRATIONS[number]):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={number + 1}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
+        """One statement, for the scanner's own work."""
+        return self._db.execute(statement, tuple(values))
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """One statement for many rows."""
+        self._db.executemany(statement, rows)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    # Single values
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A single value kept beside the tables."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return default if row is None else row[0]
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a single value."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    # Roots
+
+    def roots(self) -> list[Root]:
+        """All roots, in order of their names."""
+        rows = self._db.execute(
+            "SELECT id, name, path, audience, exclude, hidden, symlinks, online, files, scanned"
+            " FROM roots ORDER BY name"
+        )
+        return [
+            Root(
+                id=row[0],
+                name=row[1],
+                path=Path(os.fsdecode(row[2])),
+                audience=Audience.from_json(json.loads(row[3])),
+                exclude=tuple(json.loads(row[4])),
+                hidden=bool(row[5]),
+                symlinks=Symlinks(row[6]),
+                online=bool(row[7]),
+                files=row[8],
+                scanned=row[9],
+            )
+            for row in rows
+        ]
+
+    def save_root(self, root: Root) -> Root:
+        """Add a root (``id`` 0), or change how one is offered. Its name and path stay.
+
+        Raises:
+            RootRefused: the name or the path is in use, or the name cannot be one.
+        """
+        if not root.name or _BAD_NAME.search(root.name) or root.name.strip() != root.name:
+            raise RootRefused(root.path, "the name must have no slash, backslash or control character in it")
+        values = (
+            json.dumps(root.audience.as_json()),
+            json.dumps(root.exclude),
+            int(root.hidden),
+            root.symlinks.value,
+        )
+        if root.id:
+            self._db.execute(
+                "UPDATE roots SET audience=?, exclude=?, hidden=?, symlinks=? WHERE id=?", (*values, root.id)
+            )
+            return root
+        for other in self.roots():
+            if other.name == root.name:
+                raise RootRefused(
+                    root.path, f"the name {os.fsdecode(root.name)} is taken by {other.path}: choose another"
+                )
+            if other.path == root.path:
+                raise RootRefused(root.path, f"is shared already, as {os.fsdecode(other.name)}")
+        cursor = self._db.execute(
+            "INSERT INTO roots (audience, exclude, hidden, symlinks, name, path) VALUES (?, ?, ?, ?, ?, ?)",
+            (*values, root.name, os.fsencode(root.path)),
+        )
+        number = cursor.lastrowid
+        return next(other for other in self.roots() if other.id == number)
+
+    def remove_root(self, number: int) -> None:
+        """Stop sharing a root: its files are forgotten, on disk nothing changes."""
+        with self.transaction():
+            self._db.execute(
+                "DELETE FROM files WHERE folder IN (SELECT id FROM folders WHERE root = ?)", (number,)
+            )
+            for table in ("folders", "changes", "problems"):
+                self._db.execute(f"DELETE FROM {table} WHERE root = ?", (number,))
+            self._db.execute("DELETE FROM roots WHERE id = ?", (number,))
+
+    def set_online(self, number: int, online: bool) -> None:
+        """Remember that a root is there, or away."""
+        self._db.execute("UPDATE roots SET online = ? WHERE id = ?", (int(online), number))
+
+    # Files
+
+    def local_folder(self, root: int, remote: bytes) -> bytes | None:
+        """The path on disk, below the root, of a folder given by its remote path below the root."""
+        row = self._db.execute(
+            "SELECT path FROM folders WHERE root = ? AND remote = ?", (root, remote)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def file(self, root: int, remote: bytes, name: bytes) -> tuple[int, bytes | None, str | None] | None:
+        """Size, packed attributes and problem of one file."""
+        row = self._db.execute(
+            "SELECT size, attributes, problem FROM files WHERE name = ?"
+            " AND folder = (SELECT id FROM folders WHERE root = ? AND remote = ?)",
+            (name, root, remote),
+        ).fetchone()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def folders(self, root: Root) -> Iterator[tuple[bytes, list[FileRecord]]]:
+        """The folders of a root by remote path, with their files by name, as the index wants them.
+
+        Folders that hold nothing, and nothing below them, are left out.
+        """
+        rows = self._db.execute("SELECT id, remote FROM folders WHERE root = ?", (root.id,)).fetchall()
+        rows.sort(key=lambda row: remote_folder(root.name, row[1]))
+        files = self._db.cursor()
+        filled = {
+            remote
+            for (remote,) in files.execute(
+                "SELECT remote FROM folders WHERE root = ? AND EXISTS"
+                " (SELECT 1 FROM files WHERE folder = folders.id)",
+                (root.id,),
+            )
+        }
+        wanted = set(filled)
+        for remote in filled:
+            while remote:
+                remote = remote.rpartition(b"\\")[0]
+                if remote in wanted:
+                    break
+                wanted.add(remote)
+        for number, remote in rows:
+            if remote in wanted:
+                files.execute(
+                    "SELECT name, size, ifnull(attributes, x'') FROM files WHERE folder = ? ORDER BY name",
+                    (number,),
+                )
+                yield remote_folder(root.name, remote), files.fetchall()
+
+    def changes(self, after: int) -> list[Change]:
+        """What changed since the base was written, behind the change with this number."""
+        rows = self._db.execute(
+            "SELECT c.number, c.root, c.folder, c.name, f.size, ifnull(f.attributes, x'')"
+            " FROM changes c LEFT JOIN folders d ON d.root = c.root AND d.remote = c.folder"
+            " LEFT JOIN files f ON f.folder = d.id AND f.name = c.name"
+            " WHERE c.number > ? ORDER BY c.number",
+            (after,),
+        )
+        return [Change(*row) for row in rows]
+
+    def problems(self, root: Root) -> list[Problem]:
+        """What could not be read in a root: folders first, then files."""
+        found = [
+            Problem(os.fsdecode(path), reason)
+            for path, reason in self._db.execute(
+                "SELECT path, reason FROM problems WHERE root = ? ORDER BY path", (root.id,)
+            )
+        ]
+        rows = self._db.execute(
+            "SELECT d.path, f.name, f.problem FROM folders d JOIN files f ON f.folder = d.id"
+            " WHERE d.root = ? AND f.problem IS NOT NULL ORDER BY d.path, f.name",
+            (root.id,),
+        )
+        found += [Problem(os.fsdecode(os.path.join(path, name)), reason) for path, name, reason in rows]
+        return found
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
