@@ -47,7 +47,6 @@ class Base:
         self.path = path
         self.about: dict[str, Any] = file.about
         if self.about.get("format") != FORMAT:
-            file.close()
             raise DamagedFile(path, "written by another version")
         self.files: int = self.about["files"]
         self.folders: int = self.about["folders"]
@@ -74,6 +73,7 @@ class Base:
         self._kept: OrderedDict[tuple[str, int], BitMap] = OrderedDict()
         self._kept_bytes = 0
         self._folded_folders: dict[int, str] = {}
+        self._last_folder: tuple[bytes | None, dict[bytes, int]] = (None, {})
 
     # Postings
 
@@ -213,18 +213,23 @@ class Base:
         return at if at < high and self.folder_name(at) == remote_path else None
 
     def find(self, span: RootSpan, folder: bytes, name: bytes) -> int | None:
-        """The number of a file."""
-        number = self.find_folder(span, folder)
-        if number is None:
-            return None
-        low, high = self.folder_first[number], self.folder_first[number + 1]
-        at = bisect_left(range(low, high), name, key=self.name) + low
-        return at if at < high and self.name(at) == name else None
+        """The number of a file. Files of one folder are asked for one after the other, so it is kept."""
+        if self._last_folder[0] != folder:
+            number = self.find_folder(span, folder)
+            names: dict[bytes, int] = {}
+            if number is not None:
+                first, end = self.folder_first[number], self.folder_first[number + 1]
+                names = dict(zip(self._names(number), range(first, end), strict=True))
+            self._last_folder = (folder, names)
+        return self._last_folder[1].get(name)
 
-    def close(self) -> None:
-        """Let go of the map."""
-        self._sections.clear()
-        self._folder_names.release()
-        for view in (self.entry_at, self.folder_at, self.folder_first, self._folder_name_at):
-            view.release()
-        self.file.close()
+    def _names(self, folder: int) -> Iterator[bytes]:
+        """The names in a folder, read in one go."""
+        first, end = self.folder_first[folder], self.folder_first[folder + 1]
+        if first == end:
+            return
+        start = self.entry_at[first]
+        data = self.read(start, self.folder_at[folder + 1])
+        for number in range(first, end):
+            at = self.entry_at[number] - start
+            yield data[at + 5 : at + 5 + _U32.unpack_from(data, at + 1)[0]]

@@ -20,7 +20,7 @@ def current_base(store: Store, directory: Path) -> Path | None:
 
 
 def open_base(store: Store, directory: Path) -> Base | None:
-    """The base in use, checked; None when there is none, or it cannot be trusted and must be written again."""
+    """The base in use, checked; None when there is none, or none that can be trusted."""
     path = current_base(store, directory)
     if path is None:
         return None

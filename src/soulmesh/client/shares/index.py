@@ -302,40 +302,49 @@ class Index:
         return [entries[name] for name in sorted(entries)]
 
     def listing(self, root: int) -> Iterator[tuple[int, bytes]]:
-        """A root as a browse reply lists it, in pieces of about a megabyte: (folders begun, bytes)."""
-        base, removed = self.base, self.removed
+        """A root as a browse reply lists it, in pieces of about a megabyte: (folders begun, bytes).
+
+        What has changed is gathered in this call; the iterator only reads the
+        base, so it may run in a thread while the index goes on changing.
+        """
+        base = self.base
         span = base.span(root)
         changed = set(self.delta.folders(root))
-        touched: set[int] = set()
+        plan: list[tuple[int, int] | bytes] = []
         if span is not None:
-            touched = {base.folder_of(n) for n in removed if span.first_file <= n < span.end_file}
+            touched = {base.folder_of(n) for n in self.removed if span.first_file <= n < span.end_file}
             for path in list(changed):
                 number = base.find_folder(span, path)
                 if number is not None:
                     touched.add(number)
                     changed.discard(path)
             at = span.first_folder
-            for number in (*sorted(touched), span.end_folder):
-                yield from self._untouched(at, number)
-                if number < span.end_folder:
-                    yield 1, self._packed_folder(root, base.folder_name(number))
+            for number in sorted(touched):
+                plan += [(at, number), self._packed_folder(root, base.folder_name(number))]
                 at = number + 1
-        for path in sorted(changed):
-            yield 1, self._packed_folder(root, path)
-
-    def _untouched(self, folder: int, end: int) -> Iterator[tuple[int, bytes]]:
-        count = end - folder
-        at, stop = self.base.folder_at[folder], self.base.folder_at[end]
-        while at < stop:
-            piece = self.base.read(at, min(at + LISTING_PIECE, stop))
-            yield count, piece
-            count = 0
-            at += len(piece)
+            plan.append((at, span.end_folder))
+        plan += [self._packed_folder(root, path) for path in sorted(changed)]
+        return _read_listing(base, plan)
 
     def _packed_folder(self, root: int, remote_path: bytes) -> bytes:
         entries = self.folder(root, remote_path) or []
         size = len(remote_path).to_bytes(4, "little")
         return b"".join((size, remote_path, len(entries).to_bytes(4, "little"), *entries))
+
+
+def _read_listing(base: Base, plan: Sequence[tuple[int, int] | bytes]) -> Iterator[tuple[int, bytes]]:
+    for part in plan:
+        if isinstance(part, bytes):
+            yield 1, part
+            continue
+        folder, end = part
+        count = end - folder
+        at, stop = base.folder_at[folder], base.folder_at[end]
+        while at < stop:
+            piece = base.read(at, min(at + LISTING_PIECE, stop))
+            yield count, piece
+            count = 0
+            at += len(piece)
 
 
 def _by_size(piece: tuple[int, Callable[[], BitMap]]) -> int:

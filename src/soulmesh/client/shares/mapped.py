@@ -122,40 +122,40 @@ class MappedFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = open(path, "rb")  # noqa: SIM115 - closed in close
+            self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         except OSError as error:
             raise DamagedFile(path, error.strerror or str(error)) from error
-        try:
-            self._sections = self._check()
-            self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        except BaseException:
-            self._file.close()
-            raise
-        self._view = memoryview(self._map)
-        self.size = len(self._map)
+        self.size = os.fstat(self._descriptor).st_size
+        self._sections = self._check()
+        self._view = memoryview(mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ))
+
+    def __del__(self) -> None:
+        # Readers in threads hold on to the file for as long as they need it; the mapping
+        # ends by itself with the last view.
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
 
     def _check(self) -> dict[str, tuple[int, int, int]]:
-        header = self._file.read(HEADER_BYTES)
+        header = os.pread(self._descriptor, HEADER_BYTES, 0)
         if len(header) < HEADER_BYTES or header[:8] != MAGIC:
             raise DamagedFile(self.path, "not written by this version")
         offset = int.from_bytes(header[8:16], "little")
-        self._file.seek(offset)
-        table = self._file.read(int.from_bytes(header[16:20], "little"))
-        if crc32(table) != int.from_bytes(header[20:24], "little"):
+        table = os.pread(self._descriptor, int.from_bytes(header[16:20], "little"), offset)
+        if not table or crc32(table) != int.from_bytes(header[20:24], "little"):
             raise DamagedFile(self.path, "its table is damaged")
         parsed = json.loads(table)
         self.about: dict[str, Any] = parsed["about"]
         sections = {name: (at, size, crc) for name, (at, size, crc) in parsed["sections"].items()}
         buffer = memoryview(bytearray(CHUNK))
         for name, (at, size, expected) in sections.items():
-            self._file.seek(at)
             checksum = 0
             while size:
-                got = self._file.readinto(buffer[: min(size, CHUNK)])
+                got = os.preadv(self._descriptor, [buffer[: min(size, CHUNK)]], at)
                 if not got:
                     raise DamagedFile(self.path, f"{name} is cut short")
                 checksum = crc32(buffer[:got], checksum)
                 size -= got
+                at += got
             if checksum != expected:
                 raise DamagedFile(self.path, f"{name} is damaged")
         return sections
@@ -171,19 +171,10 @@ class MappedFile:
 
     @property
     def descriptor(self) -> int:
-        """The open file."""
-        return self._file.fileno()
+        """The open file, for as long as this object lives."""
+        return self._descriptor
 
     def numbers(self, name: str) -> memoryview:
         """A section written from an ``array``: an indexable view of its items."""
         kind = self.about["arrays"][name]
         return self.section(name).cast(kind)
-
-    def close(self) -> None:
-        """Let go of the file. Views handed out must be gone by then, or the mapping stays with them."""
-        self._view.release()
-        try:
-            self._map.close()
-        except BufferError:
-            pass  # a view is still held somewhere; the mapping ends with it
-        self._file.close()

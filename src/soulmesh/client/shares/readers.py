@@ -174,7 +174,8 @@ def read_all(
 
 
 def _stop(reader: _Reader[K]) -> None:
-    reader.link.close()
-    if reader.jobs:
-        reader.process.kill()
+    # Closing the link would not end it: the readers forked after it hold copies of our end.
+    reader.process.kill()
     reader.process.join()
+    reader.process.close()
+    reader.link.close()

@@ -265,13 +265,12 @@ class Scanner:
                 if len(rows) < CHUNK:
                     return
 
-        done = 0
-        for reading in read_all(jobs(), readers=self._readers, file_seconds=self._file_seconds):
+        readings = read_all(jobs(), readers=self._readers, file_seconds=self._file_seconds)
+        for done, reading in enumerate(readings, 1):
             store.execute(
                 "UPDATE files SET attributes = ?, problem = ? WHERE folder = ? AND name = ?",
                 (reading.attributes, reading.problem, *reading.key),
             )
-            done += 1
             self._tell("reading", "", done, total)
 
     # Settling

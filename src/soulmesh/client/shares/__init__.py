@@ -1,0 +1,41 @@
+"""What we share: scanned, indexed, searched, browsed.
+
+:class:`Shares` is the door. A map of what is behind it:
+
+==============  =================================================================
+``service``     :class:`Shares`: search, browse, locate, scan, on the event loop
+``model``       roots, audiences, rules
+``index``       search over base, delta and what is gone, within a bounded effort
+``base``        the mapped file: postings, unions, packed entries; ``build`` writes it
+``delta``       files added since
+``store``       the SQLite file, source of truth; ``generation`` makes a base from it
+``walk``        what is on the disk; ``audio`` reads attributes, ``readers`` in a pool
+``scan``        disk to store to index; ``worker`` is the process that does it
+``browse``      browse replies, compressed root by root and kept
+==============  =================================================================
+"""
+
+from __future__ import annotations
+
+from soulmesh.client.shares.model import Access, Audience, NotShared, Root, RootRefused, Symlinks
+from soulmesh.client.shares.scan import Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
+from soulmesh.client.shares.service import Circle, ScanFailed, SearchFigures, Shares, ShareSettings
+
+__all__ = [
+    "Access",
+    "Audience",
+    "Circle",
+    "NotShared",
+    "Progress",
+    "Root",
+    "RootOutcome",
+    "RootRefused",
+    "ScanBusy",
+    "ScanCancelled",
+    "ScanFailed",
+    "ScanOutcome",
+    "SearchFigures",
+    "ShareSettings",
+    "Shares",
+    "Symlinks",
+]

@@ -1,0 +1,616 @@
+"""The door to what we share: search, browse, locate, scan.
+
+One :class:`Shares` lives on the event loop of the client. Everything that takes
+long happens in a process of its own (scanning, indexing) or in a thread
+(compressing, looking at the disk); the new index replaces the old one in one step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import zlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from struct import Struct
+from typing import Any, Final, Protocol
+
+from pyroaring import BitMap
+
+from soulmesh.client.ports import Found, ShareCounts, Undo
+from soulmesh.client.shares.base import Base
+from soulmesh.client.shares.browse import BrowseReply, RootStream, assemble, compress_root, find_stream
+from soulmesh.client.shares.build import BaseBuilder
+from soulmesh.client.shares.entries import unpack_entry
+from soulmesh.client.shares.generation import open_base
+from soulmesh.client.shares.index import DEFAULT_EFFORT, Effort, Index
+from soulmesh.client.shares.model import Access, NotShared, Root
+from soulmesh.client.shares.readers import FILE_SECONDS
+from soulmesh.client.shares.scan import GUARD, Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
+from soulmesh.client.shares.store import Change, Store
+from soulmesh.client.transfers.ports import SharedFile
+from soulmesh.core.query import Query, fold, parse_query
+from soulmesh.errors import SoulmeshError
+from soulmesh.wire.structs import Attribute, DirectoryData, FileData
+from soulmesh.wire.text import raw
+from soulmesh.wire.text import text as wire_text
+
+__all__ = ["Circle", "Nobody", "ScanFailed", "SearchFigures", "ShareSettings", "Shares"]
+
+PEER_SEARCH_REPLY: Final = 9
+REPLY_LEVEL: Final = 2
+APPLY_AT_ONCE: Final = 200
+_U32: Final = Struct("<I")
+
+
+class Circle(Protocol):
+    """Who is who, for roots that are not for everyone."""
+
+    def friend(self, username: str) -> bool:
+        """Whether the user is on our list of friends."""
+
+    def groups(self, username: str) -> Collection[str]:
+        """The groups that we put the user in."""
+
+
+class Nobody:
+    """A circle for those who have no friends and no groups."""
+
+    def friend(self, username: str) -> bool:
+        """No."""
+        return False
+
+    def groups(self, username: str) -> Collection[str]:
+        """None."""
+        return ()
+
+
+class ScanFailed(SoulmeshError):
+    """The scanning process could not do its work; ``reason`` says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the scan failed: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShareSettings:
+    """How shares behave."""
+
+    effort: int = DEFAULT_EFFORT
+    """Steps that one search may take, two to three microseconds each."""
+    guard: float = GUARD
+    """A scan that would lose a larger share of a root's files than this asks first."""
+    readers: int | None = None
+    """Processes that read audio files; None is one for each processor."""
+    file_seconds: float = FILE_SECONDS
+    """How long reading one audio file may take."""
+
+
+@dataclass(slots=True)
+class SearchFigures:
+    """What became of searches."""
+
+    searches: int = 0
+    too_dear: int = 0
+    """Broken off because they would have cost too much; they get no answer."""
+
+
+@dataclass(slots=True)
+class _View:
+    """What one kind of user sees of the current index."""
+
+    version: int
+    open: BitMap | None
+    """None: every file."""
+    locked: BitMap | None
+    """None: none."""
+
+
+@dataclass(slots=True)
+class _Answer:
+    open: Sequence[int] = ()
+    locked: Sequence[int] = field(default_factory=tuple)
+
+
+class Shares:
+    """What we share, as others may see it, and how it is kept up to date.
+
+    It stands in for :class:`soulmesh.client.ports.ShareIndex` and for the
+    ``SharedFiles`` of transfers.
+
+    Args:
+        directory: where the database and the index live; made when missing.
+        wall_clock: from the :class:`~soulmesh.net.world.World`.
+        circle: who our friends are, and who is in which group.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        wall_clock: Callable[[], datetime],
+        circle: Circle | None = None,
+        settings: ShareSettings | None = None,
+    ) -> None:
+        self.directory = directory
+        self.settings = settings or ShareSettings()
+        self.figures = SearchFigures()
+        self._wall_clock = wall_clock
+        self._circle: Circle = circle or Nobody()
+        self._store = Store(directory / "shares.sqlite")
+        self._handlers: list[Callable[[], None]] = []
+        self._views: dict[tuple[frozenset[int], frozenset[int]], _View] = {}
+        self._compressing: dict[int, asyncio.Lock] = {}
+        self._applied = 0
+        self._generation = ""
+        self._root_version: dict[int, int] = {}
+        self._roots: dict[int, Root] = {}
+        self._by_name: dict[bytes, Root] = {}
+        self._counts = ShareCounts()
+        self._index = Index(self._empty_base())
+        self.needs_index = False
+        """The index is missing or damaged, though files are known: :meth:`scan` writes it again."""
+        self._open()
+
+    def _empty_base(self) -> Base:
+        path = self.directory / "empty.shares"
+        if not path.exists():
+            BaseBuilder(path).finish({"generation": 0})
+        return Base(path)
+
+    def _open(self) -> None:
+        base = open_base(self._store, self.directory)
+        if base is None:
+            self.needs_index = bool(self._store.execute("SELECT EXISTS (SELECT 1 FROM files)").fetchone()[0])
+        else:
+            self._index = Index(base)
+            self._generation = base.path.name
+        self._load_roots()
+        self._apply(self._store.changes(0))
+        self._after_change()
+
+    def close(self) -> None:
+        """Close the database. The shares cannot be used afterwards."""
+        self._store.close()
+
+    # What is shared
+
+    @property
+    def store(self) -> Store:
+        """The source of truth: roots, folders, files."""
+        return self._store
+
+    @property
+    def index(self) -> Index:
+        """The index that searches are answered from now."""
+        return self._index
+
+    @property
+    def roots(self) -> list[Root]:
+        """The shared folders, by name."""
+        return list(self._roots.values())
+
+    @property
+    def counts(self) -> ShareCounts:
+        """Folders and files that everybody may have."""
+        return self._counts
+
+    def on_changed(self, handler: Callable[[], None]) -> Undo:
+        """Call ``handler`` after :attr:`counts` changed."""
+        self._handlers.append(handler)
+
+        def undo() -> None:
+            with suppress(ValueError):
+                self._handlers.remove(handler)
+
+        return undo
+
+    def save_root(self, root: Root) -> Root:
+        """Share a folder (``id`` 0; its files appear with the next scan), or change how one is offered.
+
+        Raises:
+            RootRefused: the name or the folder is shared already.
+        """
+        saved = self._store.save_root(root)
+        self._load_roots()
+        self._after_change()
+        return saved
+
+    def remove_root(self, number: int) -> None:
+        """Stop sharing a folder, at once."""
+        self._store.remove_root(number)
+        self._load_roots()
+        self._after_change()
+
+    def _load_roots(self) -> None:
+        self._roots = {root.id: root for root in self._store.roots()}
+        self._by_name = {root.name: root for root in self._roots.values()}
+        self._views.clear()
+
+    def _after_change(self) -> None:
+        self._views.clear()
+        before = self._counts
+        # For everybody: a name that no user can have.
+        visible, _ = self._access("")
+        self._counts = self._count(visible)
+        if self._counts != before:
+            for handler in list(self._handlers):
+                handler()
+
+    def _count(self, roots: Collection[int]) -> ShareCounts:
+        index = self._index
+        files = folders = 0
+        for root in roots:
+            files += len(index.of_root(root))
+            span = index.base.span(root)
+            if span is not None:
+                folders += span.end_folder - span.first_folder
+            for path in index.delta.folders(root):
+                folders += span is None or index.base.find_folder(span, path) is None
+        return ShareCounts(folders, files)
+
+    # Who may see what
+
+    def _access(self, username: str) -> tuple[frozenset[int], frozenset[int]]:
+        """Roots that a user may have, and those that they may only see."""
+        friend = self._circle.friend(username)
+        groups = self._circle.groups(username)
+        access = {
+            root.id: root.audience.access(username, friend=friend, groups=groups)
+            for root in self._roots.values()
+            if root.online
+        }
+        return (
+            frozenset(root for root, kind in access.items() if kind is Access.OPEN),
+            frozenset(root for root, kind in access.items() if kind is Access.LOCKED),
+        )
+
+    def _view(self, username: str) -> _View:
+        key = self._access(username)
+        view = self._views.get(key)
+        index = self._index
+        if view is None or view.version != index.version:
+            visible, locked = key
+            indexed = {span.root for span in index.base.roots} | set(index.delta.by_root)
+            view = _View(
+                index.version,
+                None if indexed <= visible else _union(index, visible),
+                _union(index, locked) if locked else None,
+            )
+            self._views[key] = view
+        return view
+
+    # Searching
+
+    def _find(self, query: Query, username: str, limit: int, excluded: Sequence[str]) -> _Answer:
+        self.figures.searches += 1
+        view = self._view(username)
+        phrases = [phrase for phrase in map(fold, excluded) if phrase]
+        effort = Effort(self.settings.effort)
+        answer = _Answer()
+        found = self._index.search(query, limit, within=view.open, phrases=phrases, effort=effort)
+        answer.open = found.numbers
+        if view.locked is not None and not found.too_dear and len(found.numbers) < limit:
+            found = self._index.search(
+                query, limit - len(found.numbers), within=view.locked, phrases=phrases, effort=effort
+            )
+            answer.locked = found.numbers
+        if found.too_dear:
+            self.figures.too_dear += 1
+            return _Answer()
+        return answer
+
+    async def search(self, query: str, *, username: str, limit: int, excluded: Sequence[str] = ()) -> Found:
+        """At most ``limit`` files that match; none for a query that would cost too much.
+
+        Files whose path holds one of the ``excluded`` phrases (any case) are left out.
+        """
+        answer = self._find(parse_query(query), username, limit, excluded)
+        return Found(self._file_data(answer.open), self._file_data(answer.locked))
+
+    def _file_data(self, numbers: Sequence[int]) -> list[FileData]:
+        return [_as_file_data(entry) for entry in self._index.answer_entries(numbers)]
+
+    def search_reply(
+        self,
+        query: str,
+        *,
+        username: str,
+        limit: int,
+        own_name: str,
+        ticket: int,
+        slots_free: bool,
+        average_speed: int,
+        queue_length: int,
+        excluded: Sequence[str] = (),
+    ) -> bytes | None:
+        """The whole frame of a PeerSearchReply, or None where there is nothing to answer.
+
+        The same files as :meth:`search`, put together from packed entries without
+        making an object of any.
+        """
+        answer = self._find(parse_query(query), username, limit, excluded)
+        if not answer.open and not answer.locked:
+            return None
+        name = raw(own_name)
+        pieces = [_U32.pack(len(name)), name, _U32.pack(ticket), _U32.pack(len(answer.open))]
+        pieces += self._index.answer_entries(answer.open)
+        pieces.append(_REPLY_TAIL.pack(slots_free, average_speed, queue_length, 0))
+        if answer.locked:
+            pieces.append(_U32.pack(len(answer.locked)))
+            pieces += self._index.answer_entries(answer.locked)
+        body = zlib.compress(b"".join(pieces), REPLY_LEVEL)
+        return _FRAME.pack(4 + len(body), PEER_SEARCH_REPLY) + body
+
+    # Browsing
+
+    async def browse(self, username: str) -> bytes:
+        """The whole frame of a PeerSharesReply, ready to be sent."""
+        reply = await self.browse_reply(username)
+        return b"".join(await asyncio.to_thread(list, reply))
+
+    async def browse_reply(self, username: str) -> BrowseReply:
+        """A PeerSharesReply in pieces; roots that did not change come from the cache on disk."""
+        visible, locked = self._access(username)
+        streams = {number: await self._stream(number) for number in sorted(visible | locked)}
+        names = sorted(streams, key=lambda number: self._roots[number].name if number in self._roots else b"")
+        return assemble(
+            [streams[number] for number in names if number in visible],
+            [streams[number] for number in names if number in locked],
+        )
+
+    async def _stream(self, root: int) -> RootStream:
+        async with self._compressing.setdefault(root, asyncio.Lock()):
+            directory = self.directory / "browse"
+            version = f"{Path(self._generation).stem}-{self._root_version.get(root, 0)}"
+            path = directory / f"{root}-{version}.deflate"
+            stream = find_stream(path)
+            if stream is None:
+                # Decided here and now; the thread only reads what cannot change.
+                listing = self._index.listing(root)
+                stream = await asyncio.to_thread(_compress, directory, path, root, listing)
+            return stream
+
+    async def folder(self, username: str, directory: str) -> list[DirectoryData]:
+        """The files of one folder; an empty list if there is no such folder for this user."""
+        path = raw(directory).rstrip(b"\\")
+        root = self._by_name.get(path.split(b"\\", 1)[0])
+        if root is None or root.id not in frozenset().union(*self._access(username)):
+            return []
+        entries = self._index.folder(root.id, path)
+        if entries is None:
+            return []
+        return [DirectoryData(wire_text(path), [_as_file_data(entry) for entry in entries])]
+
+    # Uploading
+
+    def find(self, remote_path: bytes) -> tuple[Root, bytes, bytes]:
+        """The root, the folder's remote path and the name of a file that is in the index.
+
+        Raises:
+            NotShared: there is no such file.
+        """
+        root = self._by_name.get(remote_path.split(b"\\", 1)[0])
+        if root is None:
+            raise NotShared(remote_path, "no shared folder has this name")
+        # A name on disk may hold a backslash itself, so each one may be where the folder ends.
+        at = remote_path.rfind(b"\\")
+        while at > 0:
+            folder, name = remote_path[:at], remote_path[at + 1 :]
+            if self._index.find(root.id, folder, name) is not None:
+                return root, folder, name
+            at = remote_path.rfind(b"\\", 0, at)
+        raise NotShared(remote_path, "not in the index")
+
+    async def resolve(self, remote_path: bytes, username: str) -> SharedFile:
+        """The file on disk behind a remote path, if ``username`` may have it.
+
+        The path is looked up, never taken apart: nothing outside of a root can be
+        reached. What has become a link out of its root since the scan is refused.
+
+        Raises:
+            NotShared: not there, or not for this user.
+        """
+        root, folder, name = self.find(remote_path)
+        if not root.online:
+            raise NotShared(remote_path, f"{os.fsdecode(root.name)} is offline")
+        visible, _ = self._access(username)
+        if root.id not in visible:
+            raise NotShared(remote_path, f"for {root.audience} only")
+        local = self._store.local_folder(root.id, folder[len(root.name) + 1 :])
+        if local is None:
+            raise NotShared(remote_path, "its folder is gone")
+        path = Path(os.fsdecode(os.path.join(os.fsencode(root.path), local, name)))
+        size = await asyncio.to_thread(_size_inside, path, root.path)
+        if size is None:
+            raise NotShared(remote_path, "it is no longer on the disk")
+        return SharedFile(path, size)
+
+    async def locate(self, username: str, remote_path: str) -> SharedFile | None:
+        """:meth:`resolve` for transfers: None instead of an error."""
+        try:
+            return await self.resolve(raw(remote_path), username)
+        except (NotShared, UnicodeEncodeError):
+            return None
+
+    # Scanning
+
+    async def scan(
+        self,
+        roots: Collection[int] | None = None,
+        *,
+        only: Mapping[int, Collection[bytes]] | None = None,
+        confirmed: bool = False,
+        rebuild: bool = False,
+        niceness: int = 5,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> ScanOutcome:
+        """Bring roots up to date, in a process of its own, then take in what changed.
+
+        Cancelling this ends the process; what it had found is kept, and the next scan goes on there.
+
+        Args:
+            only: folders (paths below the root, on disk) by root, instead of whole roots.
+            confirmed: lose files however many they are.
+
+        Raises:
+            ScanBusy: a scan is under way already.
+            ScanFailed: the process could not do its work.
+        """
+        task = {
+            "directory": str(self.directory),
+            "now": self._wall_clock().isoformat(),
+            "roots": None if roots is None else list(roots),
+            "only": None
+            if only is None
+            else {str(root): [os.fsdecode(folder) for folder in folders] for root, folders in only.items()},
+            "confirmed": confirmed,
+            "guard": self.settings.guard,
+            "rebuild": rebuild or self.needs_index,
+            "readers": self.settings.readers,
+            "file_seconds": self.settings.file_seconds,
+            "niceness": niceness,
+        }
+        ended = await _in_child(task, progress)
+        match ended.get("ended"):
+            case "done":
+                await self.refresh()
+                found = [RootOutcome(**outcome) for outcome in ended["roots"]]
+                return ScanOutcome(found, ended["index"], ended["seconds"])
+            case "busy":
+                raise ScanBusy
+            case "cancelled":
+                raise ScanCancelled
+            case _:
+                raise ScanFailed(ended.get("reason", "the process ended without a word"))
+
+    async def refresh(self) -> None:
+        """Take in what a scan, of this process or another, has changed."""
+        base = self._store.get("base")
+        if base is not None and base != self._generation:
+            # Checking reads the whole file: not on the loop.
+            opened = await asyncio.to_thread(open_base, self._store, self.directory)
+            if opened is not None:
+                index = Index(opened)
+                # The old one closes when the last reader lets go of it.
+                self._index = index
+                self._generation = opened.path.name
+                self._applied = 0
+                self._root_version.clear()
+                self.needs_index = False
+        self._load_roots()
+        changes = self._store.changes(self._applied)
+        for start in range(0, len(changes), APPLY_AT_ONCE):
+            self._apply(changes[start : start + APPLY_AT_ONCE])
+            await asyncio.sleep(0)
+        self._after_change()
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            self._applied = change.number
+            root = self._roots.get(change.root)
+            if root is None:
+                continue
+            self._root_version[change.root] = change.number
+            folder = root.name + b"\\" + change.folder if change.folder else root.name
+            if change.size is None:
+                self._index.remove(change.root, folder, change.name)
+            else:
+                self._index.add(change.root, folder, change.name, change.size, change.attributes)
+
+    async def check_online(self) -> list[Root]:
+        """Look which roots are there; returns those for which that has changed."""
+        changed = []
+        for root in self.roots:
+            there = await asyncio.to_thread(_folder_is_there, root.path, root.files > 0)
+            if there != root.online:
+                self._store.set_online(root.id, there)
+                changed.append(replace(root, online=there))
+        if changed:
+            self._load_roots()
+            self._after_change()
+        return changed
+
+
+_REPLY_TAIL: Final = Struct("<?III")
+_FRAME: Final = Struct("<II")
+
+
+def _union(index: Index, roots: Collection[int]) -> BitMap:
+    return BitMap.union(BitMap(), *(index.of_root(root) for root in roots))
+
+
+def _as_file_data(entry: bytes) -> FileData:
+    name, size, attributes = unpack_entry(entry)
+    return FileData(
+        1, wire_text(name), size, "", [Attribute(key, value) for key, value in attributes.items()]
+    )
+
+
+def _compress(directory: Path, path: Path, root: int, listing: Any) -> RootStream:
+    directory.mkdir(exist_ok=True)
+    stream = compress_root(path, listing)
+    for old in directory.glob(f"{root}-*.deflate"):
+        if old != path:
+            old.unlink(missing_ok=True)
+    return stream
+
+
+def _size_inside(path: Path, root: Path) -> int | None:
+    """The size of a regular file, if it really lies in the root; None otherwise."""
+    try:
+        real = os.path.realpath(path)
+        top = os.path.realpath(root)
+        if not real.startswith(top.rstrip("/") + "/") or not os.path.isfile(real):
+            return None
+        return os.stat(real).st_size
+    except OSError:
+        return None
+
+
+def _folder_is_there(path: Path, had_files: bool) -> bool:
+    try:
+        with os.scandir(path) as entries:
+            return not had_files or next(entries, None) is not None
+    except OSError:
+        return False
+
+
+async def _in_child(task: dict[str, Any], progress: Callable[[Progress], None] | None) -> dict[str, Any]:
+    """Run the scanning process and follow it to its last line."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "soulmesh.client.shares.worker",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    last: dict[str, Any] = {}
+    try:
+        process.stdin.write(json.dumps(task).encode() + b"\n")
+        await process.stdin.drain()
+        async for line in process.stdout:
+            last = json.loads(line)
+            if "progress" in last and progress is not None:
+                progress(Progress(**last["progress"]))
+        await process.wait()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+        raise
+    finally:
+        process.stdin.close()
+    return last

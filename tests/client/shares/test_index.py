@@ -1,0 +1,243 @@
+"""The index finds what the rule finds: base, delta, removals, limits, wildcards, signs, scripts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from soulmesh.client.shares.base import Base
+from soulmesh.client.shares.build import BaseBuilder
+from soulmesh.client.shares.entries import pack_attributes, searchable, unpack_entry
+from soulmesh.client.shares.index import Effort, Index
+from soulmesh.client.shares.mapped import DamagedFile
+from soulmesh.core.query import matches, parse_query
+
+ROOT = 1
+
+
+def build(path: Path, paths: Iterable[bytes], root: bytes = b"Music") -> Index:
+    folders: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for remote in sorted(set(paths)):
+        folder, _, name = remote.rpartition(b"\\")
+        folders[folder].append(name)
+    builder = BaseBuilder(path / "base.shares")
+    builder.root(ROOT, root)
+    for folder in sorted(folders):
+        builder.folder(folder, [(name, len(name), pack_attributes({0: 320})) for name in folders[folder]])
+    builder.finish({})
+    return Index(Base(path / "base.shares"))
+
+
+def text(remote: bytes) -> str:
+    return "\\".join(searchable(part) for part in remote.split(b"\\"))
+
+
+def found(index: Index, query: str, limit: int = 10_000) -> set[bytes]:
+    result = index.search(parse_query(query), limit, effort=Effort(1_000_000))
+    assert len(set(result.numbers)) == len(result.numbers)
+    return {index.remote_path(number) for number in result.numbers}
+
+
+def expected(paths: Iterable[bytes], query: str) -> set[bytes]:
+    parsed = parse_query(query)
+    return {path for path in paths if matches(parsed, text(path))}
+
+
+PATHS = [
+    rb"Music\Honey\01 - A Song.mp3",
+    rb"Music\Honey\02 - don't stop.mp3",
+    rb"Music\Honey\live_love.mp3",
+    rb"Music\Money [320]\Song (Live).flac",
+    rb"Music\Money [320]\cover.jpg",
+    "Music\\Музыка\\ночь.mp3".encode(),
+    "Music\\Corazón\\canción.mp3".encode(),
+    b"Music\\Latin\\caf\xe9 noir.mp3",
+    b"Music\\back\\slash.mp3",
+]
+
+
+def test_each_rule_holds_on_a_small_collection(tmp_path: Path) -> None:
+    index = build(tmp_path, PATHS)
+    for query in (
+        "song", "SONG live", "song -live", "*oney", "*oney -cover", "don't", "don't.mp3", "stop.mp3",
+        "*op.mp3", "ночь", "НОЧЬ mp3", "corazón", "café", "noir -café", "live love", "320", "*", "song *",
+        "[320]", "money [320]", "-mp3", "mp3 -*oney", "mp3 -don't", "01 - a", "love.mp3", "latin\\café",
+    ):  # fmt: skip
+        assert found(index, query) == expected(PATHS, query), query
+
+
+def test_the_limit_is_kept_and_what_is_left_comes_from_many_folders(tmp_path: Path) -> None:
+    paths = [b"Music\\folder %03d\\song %02d.mp3" % (folder, n) for folder in range(100) for n in range(20)]
+    index = build(tmp_path, paths)
+    result = index.search(parse_query("song"), 50)
+    folders = {index.remote_path(number).rpartition(b"\\")[0] for number in result.numbers}
+    assert len(result.numbers) == 50
+    assert len(folders) == 50
+    assert not result.too_dear
+    # and with a term whose place must be verified
+    result = index.search(parse_query("song 07.mp3"), 50)
+    assert len(result.numbers) == 50
+    assert all(index.remote_path(number).endswith(b"07.mp3") for number in result.numbers)
+
+
+def test_a_search_that_is_too_dear_is_broken_off_and_says_so(tmp_path: Path) -> None:
+    paths = [b"Music\\f\\a b %d.mp3" % n for n in range(3000)]
+    index = build(tmp_path, paths)
+    result = index.search(parse_query("b,mp3 a"), 10, effort=Effort(500))
+    assert result.too_dear
+    assert not index.search(parse_query("b,mp3 a"), 10, effort=Effort(10_000)).too_dear
+    many = " ".join(f"-*{n}" for n in range(4000))
+    assert index.search(parse_query("a " + many), 10, effort=Effort(500)).too_dear
+
+
+def test_what_is_added_and_removed_is_found_and_not_found(tmp_path: Path) -> None:
+    index = build(tmp_path, PATHS)
+    index.add(ROOT, rb"Music\Honey", b"03 - new song.mp3", 5, b"")
+    assert index.remove(ROOT, rb"Music\Honey", b"01 - A Song.mp3")
+    assert not index.remove(ROOT, rb"Music\Honey", b"01 - A Song.mp3")
+    assert found(index, "song honey") == {rb"Music\Honey\03 - new song.mp3"}
+    assert found(index, "*ew") == {rb"Music\Honey\03 - new song.mp3"}
+    # in the place of one of the base, then of one of the delta
+    index.add(ROOT, rb"Music\Honey", b"live_love.mp3", 7, b"")
+    index.add(ROOT, rb"Music\Honey", b"live_love.mp3", 8, b"")
+    assert len(index.search(parse_query("live love"), 10).numbers) == 1
+    number = index.find(ROOT, rb"Music\Honey", b"live_love.mp3")
+    assert number is not None
+    assert unpack_entry(index.entry(number))[1] == 8
+    assert index.remove(ROOT, rb"Music\Honey", b"03 - new song.mp3")
+    assert not found(index, "new")
+    assert len(index) == len(PATHS) - 1
+
+
+def test_a_listing_is_the_same_with_changes_and_without_them(tmp_path: Path) -> None:
+    index = build(tmp_path, PATHS)
+    untouched = b"".join(piece for _, piece in index.listing(ROOT))
+    assert untouched.startswith(len(b"Music\\Corazon").to_bytes(1, "little")) or untouched
+    index.remove(ROOT, rb"Music\Honey", b"01 - A Song.mp3")
+    index.add(ROOT, rb"Music\Honey", b"01 - A Song.mp3", len(b"01 - A Song.mp3"), pack_attributes({0: 320}))
+    assert b"".join(piece for _, piece in index.listing(ROOT)) == untouched
+    index.add(ROOT, rb"Music\zz", b"last.mp3", 1, b"")
+    assert sum(count for count, _ in index.listing(ROOT)) == index.base.folders + 1
+
+
+def test_answers_carry_whole_paths_and_listings_carry_names(tmp_path: Path) -> None:
+    index = build(tmp_path, PATHS)
+    number = index.find(ROOT, rb"Music\Latin", b"caf\xe9 noir.mp3")
+    assert number is not None
+    assert unpack_entry(index.entry(number)) == (b"caf\xe9 noir.mp3", 13, {0: 320})
+    assert unpack_entry(index.answer_entries([number])[0]) == (
+        b"Music\\Latin\\caf\xe9 noir.mp3",
+        13,
+        {0: 320},
+    )
+    assert index.find(ROOT, rb"Music\Latin", b"caf\xc3\xa9 noir.mp3") is None
+    assert index.find(ROOT, rb"Music\Nowhere", b"x") is None
+
+
+def test_phrases_of_the_server_keep_files_out_of_answers(tmp_path: Path) -> None:
+    index = build(tmp_path, PATHS)
+    result = index.search(parse_query("mp3"), 100, phrases=["hone", "ночь.m"])
+    paths = {index.remote_path(number) for number in result.numbers}
+    assert paths == {
+        p for p in PATHS if p.endswith(b"mp3") and b"Honey" not in p and "ночь".encode() not in p
+    }
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped"])
+def test_a_damaged_file_is_never_used(tmp_path: Path, damage: str) -> None:
+    build(tmp_path, PATHS)
+    path = tmp_path / "base.shares"
+    data = bytearray(path.read_bytes())
+    if damage == "empty":
+        data.clear()
+    elif damage == "cut":
+        del data[len(data) // 2 :]
+    else:
+        data[len(data) // 3] ^= 0x10
+    path.write_bytes(data)
+    with pytest.raises(DamagedFile):
+        Base(path)
+
+
+def test_an_index_of_nothing_finds_nothing(tmp_path: Path) -> None:
+    index = build(tmp_path, [])
+    assert not found(index, "song")
+    assert not found(index, "*g")
+    assert list(index.listing(ROOT)) == []
+    index.add(ROOT, b"Music", b"song.mp3", 1, b"")
+    assert found(index, "*g") == {b"Music\\song.mp3"}
+
+
+def test_words_in_very_many_files_use_the_sign_behind_them(tmp_path: Path) -> None:
+    paths = [b"Music\\live %d\\love %d.mp3" % (n, n) for n in range(400)]
+    paths += [b"Music\\x\\live.love.%d.mp3" % n for n in range(3)]
+    index = build(tmp_path, paths)
+    for query in (
+        "live.love",
+        "love.mp3",
+        "live. love",
+        "love_1",
+        "live,love",
+        "*ive.love",
+        "live -live.love",
+    ):
+        assert found(index, query) == expected(paths, query), query
+    # the pair narrows so far that next to nothing is verified
+    assert len(index.search(parse_query("live.love"), 10, effort=Effort(10)).numbers) == 3
+
+
+NAME = st.text(
+    st.sampled_from("abAB1ßİςΣé ÉñночьНО夜桜サ한हिน ไ ع א ǆ ﬀ ' . - _ * ( ) &\u0301\u0308"),
+    min_size=1,
+    max_size=12,
+)
+WORDS = st.sampled_from(
+    ["Live", "love", "straße", "Corazón", "corazo\u0301n", "НОЧЬ", "夜 桜", "don't", "a.b_c", "x"]
+)
+PART = st.one_of(NAME, WORDS, st.tuples(WORDS, WORDS).map(" ".join), st.tuples(WORDS, NAME).map("-".join))
+REMOTE = st.lists(PART, min_size=1, max_size=3).map(lambda parts: "\\".join(["Music", *parts]).encode())
+LATIN = st.binary(min_size=1, max_size=6).map(lambda b: b"Music\\" + b.replace(b"\\", b"") + b"\xe9 x")
+COLLECTION = st.lists(st.one_of(REMOTE, LATIN), min_size=1, max_size=14, unique=True)
+SOURCE = st.tuples(
+    st.integers(0, 100), st.integers(0, 20), st.integers(1, 9), st.sampled_from(["", "*", "-", "-*"])
+)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(COLLECTION, COLLECTION, st.lists(st.tuples(SOURCE, SOURCE), max_size=6), st.lists(PART, max_size=3))
+def test_the_index_agrees_with_the_rule_on_anything(
+    tmp_path: Path,
+    base: list[bytes],
+    added: list[bytes],
+    sources: list[tuple[tuple[int, int, int, str], tuple[int, int, int, str]]],
+    others: list[str],
+) -> None:
+    index = build(tmp_path, base)
+    present = set(base)
+    for number, path in enumerate(added):
+        folder, _, name = path.rpartition(b"\\")
+        index.add(ROOT, folder, name, 1, b"")
+        present.add(path)
+        if number % 3 == 2:
+            victim = sorted(present)[number % len(present)]
+            folder, _, name = victim.rpartition(b"\\")
+            assert index.remove(ROOT, folder, name)
+            present.discard(victim)
+    texts = [text(path) for path in sorted(set(base) | set(added))]
+
+    def cut(source: tuple[int, int, int, str]) -> str:
+        which, start, size, sign = source
+        chosen = texts[which % len(texts)]
+        return sign + chosen[start : start + size]
+
+    for query in [
+        *(f"{cut(one)} {cut(other)}" for one, other in sources),
+        *others,
+        *(cut(s[0]) for s in sources),
+    ]:
+        assert found(index, query) == expected(present, query), query
