@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from soulmesh.cli import server, settings, version, wire
+from soulmesh.cli import (
+    demo,
+    server,
+    settings,
+    version,
+    wire,
+)
 
 __all__ = ["app"]
 
@@ -32,6 +38,7 @@ def _root(
     """Options of the program itself."""
 
 
+app.command()(demo.demo)
 app.command()(settings.init)
 app.command()(version.version)
 app.add_typer(server.app)

@@ -118,6 +118,7 @@ class _Line:
         self._hello = b""
         self._early = b""
         self._raw: dict[bool, bytes] | None = None
+        self._ticket_sent = ours
         self._over = False
         if to_server:
             self._readers = {
@@ -164,7 +165,10 @@ class _Line:
         frames = reader.feed(self._hello, 1)
         if not frames:
             return
-        kind = self._tap._type_of(self._tell(self._ours, frames[0]))
+        hello = self._tell(self._ours, frames[0])
+        kind = self._tap._type_of(hello)
+        # A pierced connection was asked for by the other side, whose ticket it therefore is.
+        self._ticket_sent = self._ours is isinstance(hello, peer_init.PeerInit)
         rest, early = reader.rest(), self._early
         self._hello = self._early = b""
         match kind:
@@ -184,9 +188,9 @@ class _Line:
             self.passed(not self._ours, early)
 
     def _plain(self, sent: bool, data: bytes) -> None:
-        """Ticket of whoever opened a file connection, offset of the other; the file itself goes unseen."""
+        """Ticket of whoever wanted the file connection, offset of the other; the file itself goes unseen."""
         assert self._raw is not None
-        kind = file.FileTicket if sent is self._ours else file.FileOffset
+        kind = file.FileTicket if sent is self._ticket_sent else file.FileOffset
         size = 4 if kind is file.FileTicket else 8
         had = self._raw[sent]
         if len(had) >= size:
