@@ -20,7 +20,9 @@ from soulmesh.cli.output import Column, JsonOption, Output, clean, duration, siz
 from soulmesh.cli.samples import make_library
 from soulmesh.cli.server import require_extra
 from soulmesh.client.client import Client
+from soulmesh.client.plain_shares import UnreadableShare
 from soulmesh.client.results import Hit
+from soulmesh.core.transfer import State
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.tap import Seen
 
@@ -36,6 +38,8 @@ SECONDS = 4.0
 WAIT = 10.0
 """Seconds to wait for results; the first one usually comes within a few milliseconds."""
 
+STUCK = {State.DELAYED, State.NO_ROOM, State.OFFLINE}
+
 SOUND = frozenset(
     ["aac", "ac3", "aif", "aiff", "ape", "au", "flac", "m4a", "mp3", "mpc", "ogg", "opus", "wav", "wma", "wv"]
 )
@@ -50,6 +54,19 @@ class DamagedCopy(SoulmeshError):
 
     def __str__(self) -> str:
         return f"the copy differs: SHA-256 {self.sent} was sent, {self.received} arrived"
+
+
+class DownloadStuck(SoulmeshError):
+    """The download waits for something that will not come while the demonstration runs."""
+
+    hint = "see that the folder of --into can be written and has room, or leave it out"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name} does not arrive: {self.reason}"
 
 
 @run.command
@@ -140,6 +157,9 @@ class _Show:
 
     async def _library(self) -> Path:
         if self.share is not None:
+            if not self.share.is_dir():
+                reason = "it is no folder" if self.share.exists() else "there is no such folder"
+                raise UnreadableShare(self.share, reason)
             return self.share
         folder = self.workplace / "Music"
         made = await asyncio.to_thread(make_library, folder)
@@ -187,9 +207,11 @@ class _Show:
             key = bars.add(hit.file.name, hit.file.size)
             async for now in transfer.updates():
                 bars.update(key, now.done)
-                if now.over:
-                    bars.finish(key, failed=None if now.finished else now.reason or str(now.state))
-        await transfer.wait()
+                if now.over or now.state in STUCK:
+                    reason = None if now.finished else now.reason or str(now.state)
+                    bars.finish(key, failed=reason)
+                    if reason is not None:
+                        raise DownloadStuck(hit.file.name, reason)
         local = transfer.local_path
         original = await alice.shares.locate(dave.username, hit.file.remote_path)  # type: ignore[attr-defined]
         if local is None or original is None:
