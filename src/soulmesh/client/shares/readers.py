@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -116,7 +117,7 @@ def read_all(
     def next_batch() -> list[tuple[K, bytes]]:
         if again:
             return [again.popleft()]
-        return [job for job, _ in zip(source, range(BATCH), strict=False)]
+        return list(islice(source, BATCH))
 
     def give(reader: _Reader[K], batch: list[tuple[K, bytes]]) -> None:
         reader.jobs.extend(batch)
