@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from soulmesh.net.errors import ConnectionLost
+from soulmesh.net.threadpump import WORTH_A_THREAD, receive_in_thread, serves, thread_free
 from soulmesh.net.world import ReadFile, WriteFile
 
 if TYPE_CHECKING:
@@ -189,10 +190,18 @@ async def receive_file(
         ConnectionLost: the connection broke.
         DiskError: the file could not be written.
     """
+    received = 0
+    if pace is None and count >= WORTH_A_THREAD and serves(stream, file):
+        received = await _take_unread(stream, file, offset, count, progress)
+        if received == count or stream.at_eof:
+            return received
+        if thread_free():
+            return received + await receive_in_thread(
+                stream, file, offset + received, count - received, progress=progress
+            )
     size = min(RECEIVE_BUFFER, max(count, 1))
     filling, writing = memoryview(bytearray(size)), memoryview(bytearray(size if count > size else 0))
     pending: asyncio.Task[None] | None = None
-    received = 0
     try:
         while received < count:
             piece = min(size, count - received)
@@ -214,6 +223,21 @@ async def receive_file(
         if pending is not None:
             await _join(pending)
     return received
+
+
+async def _take_unread(
+    stream: Stream, file: WriteFile, offset: int, count: int, progress: Progress | None
+) -> int:
+    """Write what the stream holds already, before a thread reads on from the socket itself."""
+    stream.hold_reading()
+    taken = 0
+    while stream.unread_bytes and taken < count:
+        data = await stream.read(count - taken)
+        # Reading may have opened the tap again.
+        stream.hold_reading()
+        await _write(file, offset + taken, memoryview(data), progress)
+        taken += len(data)
+    return taken
 
 
 async def _write(file: WriteFile, offset: int, data: memoryview, progress: Progress | None) -> None:

@@ -238,6 +238,12 @@ class Stream(asyncio.Protocol):
             self._raise_if_lost()
         return came
 
+    def hold_reading(self) -> None:
+        """Leave what comes in to the system until the next read: somebody else reads the socket."""
+        if not self._paused and not self._ended and not self._closed:
+            self._paused = True
+            self.transport.pause_reading()
+
     def unread(self, data: bytes) -> None:
         """Give bytes back: the next read begins with them."""
         if data:
@@ -426,7 +432,7 @@ class Stream(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once; what was not sent is lost."""
         self._closing = True
-        if self._transport is not None:
+        if self._transport is not None and not self._closed:
             self._transport.abort()
         self._ended = True
         self._wake_reader()
