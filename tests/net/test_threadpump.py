@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -91,8 +93,11 @@ async def test_a_reset_is_a_lost_connection(tmp_path: Path) -> None:
     file = await RealDisk().open_write(tmp_path / "f")
     task = asyncio.ensure_future(far.receive_file(file, 0, len(CONTENT)))
     near.write(CONTENT[:1000])
-    far.write(b"unread by the other side")
     await asyncio.sleep(0.05)
+    # Without lingering the system resets instead of closing politely.
+    near.transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
     near.abort()
     with pytest.raises(ConnectionLost):
         await task
