@@ -27,6 +27,7 @@ EXTRAS = (
     "uvicorn",
     "httpx",
     "keyring",
+    "async_upnp_client",
 )
 
 
