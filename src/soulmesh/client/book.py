@@ -72,6 +72,7 @@ class AddressBook:
         self.histories: dict[str, History] = {}
         self.interests: set[str] = set()
         self.hated: set[str] = set()
+        self.filters: dict[str, str] = {}
         self.rooms: dict[str, bool] = {}
         """Rooms to enter at login; the value says whether it is private."""
 
@@ -207,6 +208,7 @@ class AddressBook:
         self.histories = {str(name): History(**past) for name, past in data.get("history", {}).items()}
         self.interests = _names(data.get("interests", ()))
         self.hated = _names(data.get("hated", ()))
+        self.filters = {str(name): str(text) for name, text in data.get("filters", {}).items()}
         self.rooms = {str(name): bool(private) for name, private in data.get("rooms", {}).items()}
 
     async def _write_soon(self) -> None:
@@ -224,6 +226,7 @@ class AddressBook:
             "history": {name: asdict(past) for name, past in self.histories.items()},
             "interests": sorted(self.interests),
             "hated": sorted(self.hated),
+            "filters": self.filters,
             "rooms": self.rooms,
         }
         try:

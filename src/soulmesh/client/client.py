@@ -17,12 +17,20 @@ from typing import Self
 
 from soulmesh.client.answers import Answers
 from soulmesh.client.book import AddressBook
+from soulmesh.client.browse import Browse, Browser
+from soulmesh.client.chat import Chat
+from soulmesh.client.chat_store import ChatStore
 from soulmesh.client.events import Events
+from soulmesh.client.filters import Filter, SavedFilters
+from soulmesh.client.info import Info, Profile
+from soulmesh.client.interests import Interests
 from soulmesh.client.links import Links
 from soulmesh.client.listening import Listening, ListenPortChanged
 from soulmesh.client.pace import Pace
 from soulmesh.client.plain_shares import PlainShares
-from soulmesh.client.ports import ShareIndex
+from soulmesh.client.ports import ShareIndex, UploadFigures
+from soulmesh.client.privileges import Privileges
+from soulmesh.client.rooms import Rooms
 from soulmesh.client.searches import Keep, Search, Searches
 from soulmesh.client.server_link import ServerLink
 from soulmesh.client.settings import ClientSettings
@@ -38,6 +46,7 @@ from soulmesh.client.transfers import (
 )
 from soulmesh.client.tree_links import SearchTree
 from soulmesh.client.users import Users
+from soulmesh.client.wishes import Wishes
 from soulmesh.core.transfer import State
 from soulmesh.net.world import World
 from soulmesh.wire import to_server
@@ -84,6 +93,7 @@ class Client:
         world: the outside; the real one if not given.
         settings: the numbers to go by.
         transfers: what can be set about transfers; ``downloads`` goes before its folder.
+        profile: what we say of ourselves to those who ask.
         data: a folder for what is kept between two runs (friends, history, chat); without it
             nothing is kept.
     """
@@ -100,6 +110,7 @@ class Client:
         world: World | None = None,
         settings: ClientSettings | None = None,
         transfers: TransferSettings | None = None,
+        profile: Profile | None = None,
         data: Path | str | None = None,
     ) -> None:
         self.world = world or World.real()
@@ -110,6 +121,7 @@ class Client:
         self._server_address = server
         self._shares = shares
         self._transfers_wanted = transfers
+        self._profile = profile or Profile()
         self._downloads = Path(downloads).expanduser() if downloads is not None else None
         self._listen_port = listen_port
         self._data = Path(data).expanduser() if data is not None else None
@@ -199,6 +211,11 @@ class Client:
         stack.callback(self.searches.close)
         self.searches.memory = self.users.memory
         self.searches.blocked = self.users.banned
+        self._start_people(uploads)
+        await self._chat_store.open()
+        stack.push_async_callback(self._chat_store.close)
+        await self.wishes.start()
+        stack.push_async_callback(self.wishes.close)
         self.server.on_logged_in(self._log_on)
         events.on(ListenPortChanged, lambda _: self._announce_ports())
         await self.listening.open(self._listen_port)
@@ -221,13 +238,35 @@ class Client:
         timeout: float = 15.0,
         username: str | None = None,
         room: str | None = None,
-        keep: Keep | None = None,
+        keep: Keep | str | None = None,
         limit: int | None = None,
     ) -> Search:
-        """Search; iterate over the result for hits. See :meth:`soulmesh.client.searches.Searches.search`."""
+        """Search; iterate over the result for hits.
+
+        Args:
+            query: what to look for, at least three characters.
+            timeout: seconds for answers.
+            username: ask this user only.
+            room: ask the users of this room only.
+            keep: which hits are wanted: a filter (:mod:`soulmesh.client.filters`) or a function.
+            limit: stop after so many hits.
+
+        Raises:
+            SearchRefused: nobody would answer such a query.
+            FilterError: the filter cannot be read.
+        """
+        wanted = Filter.parse(keep) if isinstance(keep, str) else keep
         return self.searches.search(
-            query, timeout=timeout, username=username, room=room, keep=keep, limit=limit
+            query, timeout=timeout, username=username, room=room, keep=wanted, limit=limit
         )
+
+    async def browse(self, username: str, *, timeout: float = 60.0) -> Browse:
+        """Ask for a user's shares; returns when they begin to come. Close the result.
+
+        Raises:
+            UserOffline, PeerUnreachable, NotConnected, NoReply: see :mod:`soulmesh.client.errors`.
+        """
+        return await self._browser.browse(username, timeout=timeout)
 
     @property
     def away(self) -> bool:
@@ -263,6 +302,35 @@ class Client:
         self._stack.callback(index.on_changed(self._announce_shares))
         return index
 
+    def _start_people(self, uploads: UploadFigures) -> None:
+        """Everything about people and what they say."""
+        server, events, stack = self.server, self.events, self._stack
+        data = self._data
+        self.rooms = Rooms(server, events, self.book, self.pace)
+        stack.push_async_callback(self.rooms.close)
+        self._chat_store = ChatStore(data / "chat.sqlite" if data else None)
+        self.chat = Chat(self.world, server, events, self.users, self._chat_store)
+        self.chat.claims = self.rooms.notice
+        stack.push_async_callback(self.chat.close)
+        self.interests = Interests(server, self.book)
+        self.privileges = Privileges(server)
+        self.info = Info(
+            self.world,
+            self.links,
+            events,
+            self.shares,
+            uploads,
+            self.users,
+            self._profile,
+            lambda: self.world.random.getrandbits(31),
+        )
+        stack.push_async_callback(self.info.close)
+        self._browser = Browser(self.links, events, self.pace, data / "browse" if data else None)
+        self.wishes = Wishes(
+            self.world, server, events, lambda: self.searches, data / "wishes.json" if data else None
+        )
+        self.filters = SavedFilters(self.book)
+
     def _shared_files(self) -> SharedFiles:
         shares = self.shares
         return shares if isinstance(shares, SharedFiles) else NothingShared()
@@ -296,6 +364,8 @@ class Client:
         server.send(to_server.AddUser(self.username))
         self.tree.log_in()
         self.users.restore()
+        self.interests.restore()
+        self.rooms.restore()
 
     def _announce_ports(self) -> None:
         if not self.server.connected:

@@ -253,9 +253,9 @@ class Links:
             )
         return await asyncio.shield(opening)
 
-    async def ask_shares(self, username: str, sink: BodySink, *, timeout: float) -> PeerLink:
+    async def ask_shares(self, username: str, sink: BodySink) -> PeerLink:
         """Ask for a user's shares; the reply's body goes to ``sink`` as it comes."""
-        link = await self.link_to(username, timeout=timeout)
+        link = await self.link_to(username)
         # The answer may come over any link to that user, and over one that is not open yet.
         self._sinks[username] = sink
         for other in self.links_of(username):

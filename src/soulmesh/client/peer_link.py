@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from random import Random
+from typing import Protocol
 
 from soulmesh import wire
 from soulmesh.client.handshake import fresh_key
@@ -26,8 +27,15 @@ _MOST_BAD_MESSAGES = 5
 # A description with a picture may be large; the declared bound is for those who ask for it to be.
 _LIMITS = {16: 16 * MIB}
 
-BodySink = Callable[[bytes, int], Awaitable[None]]
-"""Takes a large body piece by piece: (piece, whole size of the body)."""
+
+class BodySink(Protocol):
+    """Takes a large body piece by piece."""
+
+    async def take(self, piece: bytes, total: int) -> None:
+        """The next piece of a body that has ``total`` bytes."""
+
+    def failed(self, reason: str) -> None:
+        """It breaks off here."""
 
 
 class PeerLink:
@@ -147,13 +155,18 @@ class PeerLink:
             raise FrameError(f"a list of shares of {size} bytes", message="PeerSharesReply")
         stream = key_stream(head[:4]) if self.obfuscated else b""
         done = 0
-        while done < size:
-            piece = await self.stream.read(min(size - done, _PIECE))
-            if not piece:
-                raise ConnectionLost("the list of shares ended early")
-            if stream:
-                piece = xor(piece, stream, done + 8)
-            done += len(piece)
-            self.last_used = asyncio.get_running_loop().time()
-            await sink(piece, size)
-            limit.reschedule(asyncio.get_running_loop().time() + patience)
+        try:
+            while done < size:
+                piece = await self.stream.read(min(size - done, _PIECE))
+                if not piece:
+                    raise ConnectionLost("the list of shares ended early")
+                if stream:
+                    piece = xor(piece, stream, done + 8)
+                done += len(piece)
+                self.last_used = asyncio.get_running_loop().time()
+                limit.reschedule(None)
+                await sink.take(piece, size)
+                limit.reschedule(asyncio.get_running_loop().time() + patience)
+        except BaseException as error:
+            sink.failed(str(error) or "it stopped coming")
+            raise

@@ -22,6 +22,7 @@ from soulmesh.client.pace import Pace
 from soulmesh.client.ports import ServerPort
 from soulmesh.client.results import FoundFile, Hit, Memory, estimate, found_file
 from soulmesh.client.settings import ClientSettings
+from soulmesh.client.suspicion import suspicious
 from soulmesh.errors import DecodeError
 from soulmesh.wire import peer, to_client, to_server
 from soulmesh.wire.message import Message
@@ -286,7 +287,7 @@ class Searches:
         self.excluded: list[str] = []
         self.memory: Memory = lambda username: (None, 0)
         self.blocked: Callable[[str], bool] = lambda username: False
-        self.suspicious: Callable[[str, peer.PeerSearchReply], bool] = lambda query, reply: False
+        self.suspicious: Callable[[str, peer.PeerSearchReply], str | None] = suspicious
         self._server = server
         self._pace = pace
         self._ticket = first_ticket

@@ -1,0 +1,562 @@
+"""Chat rooms: those we are in, who is in them, and everything their owners can do.
+
+flows.rst, "Rooms". What the server refuses it says in a sentence sent as a
+private message; such notices are matched to the request that caused them and
+become :class:`~soulmesh.client.errors.RoomRefused`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from soulmesh.client.book import AddressBook
+from soulmesh.client.errors import NotConnected, RoomRefused
+from soulmesh.client.events import Event, Events
+from soulmesh.client.notices import About, Notice, read_notice
+from soulmesh.client.pace import Pace
+from soulmesh.client.ports import ServerPort
+from soulmesh.client.tasks import Tasks
+from soulmesh.errors import UsageError
+from soulmesh.wire import to_client, to_server
+from soulmesh.wire.message import Message
+
+__all__ = [
+    "PublicMessage",
+    "Room",
+    "RoomEntry",
+    "RoomJoined",
+    "RoomLeft",
+    "RoomList",
+    "RoomListChanged",
+    "RoomMemberJoined",
+    "RoomMemberLeft",
+    "RoomMembersChanged",
+    "RoomMessage",
+    "RoomRightsChanged",
+    "RoomTickerChanged",
+    "Rooms",
+]
+
+_LONGEST_MESSAGE = 2048
+_LONGEST_TICKER = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RoomJoined(Event):
+    """We are in a room."""
+
+    room: str
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLeft(Event):
+    """We are no longer in a room."""
+
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMessage(Event):
+    """Somebody (perhaps we) said something in a room."""
+
+    room: str
+    username: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublicMessage(Event):
+    """Something said in any public room, while the public feed is on."""
+
+    room: str
+    username: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMemberJoined(Event):
+    """Somebody entered a room that we are in."""
+
+    room: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMemberLeft(Event):
+    """Somebody left a room that we are in."""
+
+    room: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTickerChanged(Event):
+    """A line on a room's wall was set; empty ``text``: it was taken away."""
+
+    room: str
+    username: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMembersChanged(Event):
+    """Membership or operators of a private room changed. ``what`` says how: see :class:`About`."""
+
+    room: str
+    username: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRightsChanged(Event):
+    """Our own rights in a private room changed: ``member`` or ``operator``, granted or revoked."""
+
+    room: str
+    right: str
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoomListChanged(Event):
+    """A new list of rooms came; see :attr:`Rooms.known`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEntry:
+    """A room in the list of rooms."""
+
+    name: str
+    users: int
+    private: bool = False
+    owned: bool = False
+    operated: bool = False
+
+
+RoomList = tuple[RoomEntry, ...]
+
+
+@dataclass(slots=True)
+class Room:
+    """A room that we are in."""
+
+    name: str
+    users: dict[str, int] = field(default_factory=dict)
+    """Who is in it, with the status of each."""
+    private: bool = False
+    owner: str = ""
+    operators: set[str] = field(default_factory=set)
+    members: set[str] = field(default_factory=set)
+    """Of a private room, without the owner, present or not."""
+    tickers: dict[str, str] = field(default_factory=dict)
+    """The wall: a line per user, oldest first."""
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """Something we asked for, whose answer may be a sentence."""
+
+    about: About
+    room: str
+    username: str | None
+    future: asyncio.Future[None]
+
+
+class Rooms:
+    """The rooms we are in, and who is in them."""
+
+    def __init__(self, server: ServerPort, events: Events, book: AddressBook, pace: Pace) -> None:
+        self._server = server
+        self._events = events
+        self._book = book
+        self._pace = pace
+        self._tasks = Tasks("rooms")
+        self._rooms: dict[str, Room] = {}
+        self._wanted: dict[str, bool] = {}
+        self._requests: list[_Request] = []
+        self._members: dict[str, set[str]] = {}
+        self._operators: dict[str, set[str]] = {}
+        self._feed = False
+        self._invites: bool | None = None
+        self.known: RoomList = ()
+        """The list of rooms as the server sent it last."""
+        on = server.on
+        on(to_client.RoomList, self._on_list)
+        on(to_client.JoinRoom, self._on_joined)
+        on(to_client.LeaveRoom, self._on_left)
+        on(to_client.CannotCreateRoom, self._on_cannot_create)
+        on(to_client.UserJoinedRoom, self._on_user_joined)
+        on(to_client.UserLeftRoom, self._on_user_left)
+        on(to_client.GetUserStatus, self._on_status)
+        on(to_client.RoomChatMessage, self._on_message)
+        on(to_client.PublicChatMessage, self._on_public)
+        on(to_client.RoomTickers, self._on_tickers)
+        on(to_client.RoomTickerAdded, self._on_ticker_added)
+        on(to_client.RoomTickerRemoved, self._on_ticker_removed)
+        on(to_client.PrivateRoomMembers, self._on_members)
+        on(to_client.PrivateRoomOperators, self._on_operators)
+        on(to_client.PrivateRoomGrantMembership, self._on_member_granted)
+        on(to_client.PrivateRoomRevokeMembership, self._on_member_revoked)
+        on(to_client.PrivateRoomGrantOperator, self._on_operator_granted)
+        on(to_client.PrivateRoomRevokeOperator, self._on_operator_revoked)
+        on(to_client.PrivateRoomMembershipGranted, lambda m: self._rights(m.room, "member", True))
+        on(to_client.PrivateRoomMembershipRevoked, lambda m: self._rights(m.room, "member", False))
+        on(to_client.PrivateRoomOperatorGranted, lambda m: self._rights(m.room, "operator", True))
+        on(to_client.PrivateRoomOperatorRevoked, lambda m: self._rights(m.room, "operator", False))
+        server.on_logged_out(self._logged_out)
+
+    # -- looking
+
+    @property
+    def joined(self) -> list[str]:
+        """The rooms that we are in."""
+        return sorted(self._rooms)
+
+    def get(self, name: str) -> Room | None:
+        """A room that we are in."""
+        return self._rooms.get(name)
+
+    async def list(self) -> RoomList:
+        """Ask for the list of rooms.
+
+        Raises:
+            NotConnected, NoReply: the server cannot be asked.
+        """
+        await self._server.ask(to_server.RoomList(), to_client.RoomList)
+        return self.known
+
+    @property
+    def favourites(self) -> dict[str, bool]:
+        """Rooms that are entered at each login; the value says whether as private."""
+        return dict(self._book.rooms)
+
+    def favour(self, name: str, *, private: bool = False) -> None:
+        """Enter this room at each login."""
+        self._book.rooms[name] = private
+        self._book.changed()
+
+    def unfavour(self, name: str) -> None:
+        """Enter it no more by itself."""
+        self._book.rooms.pop(name, None)
+        self._book.changed()
+
+    # -- being in a room
+
+    async def join(self, name: str, *, private: bool = False, timeout: float = 30.0) -> Room:
+        """Enter a room, creating it if it does not exist.
+
+        Raises:
+            RoomRefused: the server says no; ``reason`` holds its words.
+            NotConnected: we are not logged in.
+        """
+        if name in self._rooms:
+            return self._rooms[name]
+        await self._pace.turn("join", name)
+        self._wanted[name] = private
+        try:
+            await self._ask(About.JOIN, name, None, to_server.JoinRoom(name, int(private)), timeout)
+        except RoomRefused:
+            self._wanted.pop(name, None)
+            raise
+        return self._rooms[name]
+
+    async def leave(self, name: str) -> None:
+        """Leave a room. Not being in it does no harm."""
+        self._wanted.pop(name, None)
+        if name in self._rooms:
+            await self._server.ask(
+                to_server.LeaveRoom(name), to_client.LeaveRoom, match=lambda reply: reply.room == name
+            )
+
+    def say(self, name: str, text: str) -> None:
+        """Say something in a room that we are in.
+
+        Raises:
+            RoomRefused: we are not in it.
+            UsageError: more than 2048 characters.
+        """
+        self._entered(name)
+        if len(text) > _LONGEST_MESSAGE:
+            raise UsageError(f"a message has at most {_LONGEST_MESSAGE} characters, this one {len(text)}")
+        self._server.send(to_server.RoomChatMessage(name, text))
+
+    def set_ticker(self, name: str, text: str) -> None:
+        """Put our line on the wall of a room; empty text takes it away.
+
+        Raises:
+            RoomRefused: we are not in it.
+            UsageError: more than 1024 characters.
+        """
+        self._entered(name)
+        if len(text) > _LONGEST_TICKER:
+            raise UsageError(f"a ticker has at most {_LONGEST_TICKER} characters, this one {len(text)}")
+        self._server.send(to_server.SetRoomTicker(name, text))
+
+    def public_feed(self, on: bool) -> None:
+        """Get what is said in all public rooms, as :class:`PublicMessage`, or stop that."""
+        self._feed = on
+        self._server.send(to_server.EnablePublicChat() if on else to_server.DisablePublicChat())
+
+    async def accept_invitations(self, yes: bool) -> bool:
+        """Whether others may make us members of private rooms. Returns what the server has noted."""
+        reply = await self._server.ask(
+            to_server.TogglePrivateRoomInvites(yes), to_client.TogglePrivateRoomInvites
+        )
+        self._invites = yes
+        return reply.enabled
+
+    # -- private rooms
+
+    async def grant_membership(self, room: str, username: str) -> None:
+        """Make somebody a member of a private room of ours. Raises RoomRefused."""
+        await self._change(About.GRANT_MEMBERSHIP, room, username, to_server.PrivateRoomGrantMembership)
+
+    async def revoke_membership(self, room: str, username: str) -> None:
+        """End somebody's membership. Raises RoomRefused."""
+        await self._change(About.REVOKE_MEMBERSHIP, room, username, to_server.PrivateRoomRevokeMembership)
+
+    async def grant_operator(self, room: str, username: str) -> None:
+        """Make a member an operator. Raises RoomRefused."""
+        await self._change(About.GRANT_OPERATOR, room, username, to_server.PrivateRoomGrantOperator)
+
+    async def revoke_operator(self, room: str, username: str) -> None:
+        """Make an operator a plain member again. Raises RoomRefused."""
+        await self._change(About.REVOKE_OPERATOR, room, username, to_server.PrivateRoomRevokeOperator)
+
+    async def drop_membership(self, room: str) -> None:
+        """Give up our own membership. Raises RoomRefused if we were no member (the owner is none)."""
+        self._wanted.pop(room, None)
+        try:
+            await self._server.ask(
+                to_server.PrivateRoomDropMembership(room),
+                to_client.PrivateRoomMembershipRevoked,
+                match=lambda reply: reply.room == room,
+                timeout=10.0,
+            )
+        except NotConnected:
+            raise
+        except Exception as error:
+            raise RoomRefused(room, "we are not a member of it") from error
+
+    async def drop_ownership(self, room: str) -> None:
+        """Give up a room of ours: members and operators lose it too. Raises RoomRefused."""
+        try:
+            await self._server.ask(to_server.PrivateRoomDropOwnership(room), to_client.RoomList, timeout=10.0)
+        except NotConnected:
+            raise
+        except Exception as error:
+            raise RoomRefused(room, "we do not own it") from error
+
+    # -- login and notices
+
+    def restore(self) -> None:
+        """After a login: back into the rooms that we were in, and into the favourites."""
+        if self._feed:
+            self._server.send(to_server.EnablePublicChat())
+        if self._invites is not None:
+            self._server.send(to_server.TogglePrivateRoomInvites(self._invites))
+        for name, private in {**self._book.rooms, **self._wanted}.items():
+            self._tasks.start(self.join(name, private=private), f"back into {name}")
+
+    def notice(self, text: str) -> bool:
+        """A sentence of the server; True if it answers a request of ours."""
+        found = read_notice(text)
+        if found is None:
+            return False
+        request = self._request_for(found)
+        if request is None:
+            return False
+        if found.refused and not request.future.done():
+            request.future.set_exception(RoomRefused(request.room, found.text))
+        return True
+
+    async def close(self) -> None:
+        """Stop."""
+        await self._tasks.close()
+
+    # -- inside
+
+    def _entered(self, name: str) -> Room:
+        room = self._rooms.get(name)
+        if room is None:
+            raise RoomRefused(name, "we are not in it")
+        return room
+
+    async def _ask(
+        self, about: About, room: str, username: str | None, message: Message, timeout: float
+    ) -> None:
+        request = _Request(about, room, username, asyncio.get_running_loop().create_future())
+        self._requests.append(request)
+        try:
+            self._server.send(message)
+            async with asyncio.timeout(timeout):
+                await request.future
+        except TimeoutError:
+            raise RoomRefused(room, f"the server did not answer ({about.value})") from None
+        finally:
+            self._requests.remove(request)
+
+    async def _change(
+        self, about: About, room: str, username: str, message: Callable[[str, str], Message]
+    ) -> None:
+        try:
+            await self._ask(about, room, username, message(room, username), 10.0)
+        except RoomRefused as error:
+            if "did not answer" in error.reason:
+                # Servers ignore what one is not entitled to.
+                raise RoomRefused(room, f"the server did nothing: no right to {about.value}?") from error
+            raise
+
+    def _done(self, about: About, room: str, username: str | None = None) -> None:
+        for request in self._requests:
+            same = (request.about, request.room, request.username) == (about, room, username)
+            if same and not request.future.done():
+                request.future.set_result(None)
+
+    def _request_for(self, notice: Notice) -> _Request | None:
+        for request in self._requests:
+            if (
+                request.about in notice.about
+                and notice.room in (None, request.room)
+                and (notice.username is None or notice.username == request.username)
+            ):
+                return request
+        return None
+
+    def _logged_out(self) -> None:
+        for name in list(self._rooms):
+            self._events.emit(RoomLeft(name))
+        self._rooms.clear()
+        for request in self._requests:
+            if not request.future.done():
+                request.future.set_exception(NotConnected("the link to the server broke"))
+
+    def _rights(self, room: str, right: str, granted: bool) -> None:
+        if right == "member" and not granted:
+            self._wanted.pop(room, None)
+        self._events.emit(RoomRightsChanged(room, right, granted))
+
+    # -- what the server tells
+
+    def _on_list(self, message: to_client.RoomList) -> None:
+        operated = set(message.rooms_private_operated or ())
+        owned = zip(
+            message.rooms_private_owned or (), message.rooms_private_owned_user_count or (), strict=False
+        )
+        private = zip(message.rooms_private or (), message.rooms_private_user_count or (), strict=False)
+        self.known = (
+            *(RoomEntry(name, n) for name, n in zip(message.rooms, message.rooms_user_count, strict=False)),
+            *(RoomEntry(name, n, True, True, name in operated) for name, n in owned),
+            *(RoomEntry(name, n, True, False, name in operated) for name, n in private),
+        )
+        self._events.emit(RoomListChanged())
+
+    def _on_joined(self, message: to_client.JoinRoom) -> None:
+        room = Room(message.room)
+        room.users = dict(zip(message.users, message.users_status, strict=False))
+        room.owner = message.owner or ""
+        room.private = bool(room.owner)
+        room.operators = set(message.operators or ()) | self._operators.get(message.room, set())
+        room.members = set(self._members.get(message.room, ()))
+        self._rooms[message.room] = room
+        self._wanted.setdefault(message.room, room.private)
+        self._events.emit(RoomJoined(message.room, len(room.users)))
+        self._done(About.JOIN, message.room)
+
+    def _on_left(self, message: to_client.LeaveRoom) -> None:
+        if self._rooms.pop(message.room, None) is not None:
+            self._wanted.pop(message.room, None)
+            self._events.emit(RoomLeft(message.room))
+
+    def _on_cannot_create(self, message: to_client.CannotCreateRoom) -> None:
+        for request in self._requests:
+            if request.about is About.JOIN and request.room == message.room and not request.future.done():
+                request.future.set_exception(
+                    RoomRefused(message.room, "it is private and we are not a member")
+                )
+
+    def _on_user_joined(self, message: to_client.UserJoinedRoom) -> None:
+        room = self._rooms.get(message.room)
+        if room is not None:
+            room.users[message.username] = message.status
+            self._events.emit(RoomMemberJoined(message.room, message.username))
+
+    def _on_user_left(self, message: to_client.UserLeftRoom) -> None:
+        room = self._rooms.get(message.room)
+        if room is not None and room.users.pop(message.username, None) is not None:
+            self._events.emit(RoomMemberLeft(message.room, message.username))
+
+    def _on_status(self, message: to_client.GetUserStatus) -> None:
+        for room in self._rooms.values():
+            if message.username in room.users:
+                room.users[message.username] = message.status
+
+    def _on_message(self, message: to_client.RoomChatMessage) -> None:
+        self._events.emit(RoomMessage(message.room, message.username, message.message))
+
+    def _on_public(self, message: to_client.PublicChatMessage) -> None:
+        self._events.emit(PublicMessage(message.room, message.username, message.message))
+
+    def _on_tickers(self, message: to_client.RoomTickers) -> None:
+        room = self._rooms.get(message.room)
+        if room is not None:
+            room.tickers = {entry.username: entry.ticker for entry in message.tickers}
+
+    def _on_ticker_added(self, message: to_client.RoomTickerAdded) -> None:
+        room = self._rooms.get(message.room)
+        if room is not None:
+            room.tickers.pop(message.username, None)
+            room.tickers[message.username] = message.ticker
+            self._events.emit(RoomTickerChanged(message.room, message.username, message.ticker))
+
+    def _on_ticker_removed(self, message: to_client.RoomTickerRemoved) -> None:
+        room = self._rooms.get(message.room)
+        if room is not None and room.tickers.pop(message.username, None) is not None:
+            self._events.emit(RoomTickerChanged(message.room, message.username, ""))
+
+    def _on_members(self, message: to_client.PrivateRoomMembers) -> None:
+        self._members[message.room] = set(message.usernames)
+        room = self._rooms.get(message.room)
+        if room is not None:
+            room.members = set(message.usernames)
+
+    def _on_operators(self, message: to_client.PrivateRoomOperators) -> None:
+        self._operators[message.room] = set(message.usernames)
+        room = self._rooms.get(message.room)
+        if room is not None:
+            room.operators = set(message.usernames)
+
+    def _on_member_granted(self, message: to_client.PrivateRoomGrantMembership) -> None:
+        self._change_set(self._members, "members", message, add=True)
+        self._changed(About.GRANT_MEMBERSHIP, message)
+
+    def _on_member_revoked(self, message: to_client.PrivateRoomRevokeMembership) -> None:
+        self._change_set(self._members, "members", message, add=False)
+        self._changed(About.REVOKE_MEMBERSHIP, message)
+
+    def _on_operator_granted(self, message: to_client.PrivateRoomGrantOperator) -> None:
+        if self._change_set(self._operators, "operators", message, add=True):
+            self._changed(About.GRANT_OPERATOR, message)
+
+    def _on_operator_revoked(self, message: to_client.PrivateRoomRevokeOperator) -> None:
+        # Servers send this twice to those who are in the room.
+        if self._change_set(self._operators, "operators", message, add=False):
+            self._changed(About.REVOKE_OPERATOR, message)
+
+    def _change_set(self, sets: dict[str, set[str]], name: str, message: Any, *, add: bool) -> bool:
+        known = sets.setdefault(message.room, set())
+        changed = (message.username in known) != add
+        (known.add if add else known.discard)(message.username)
+        room = self._rooms.get(message.room)
+        if room is not None:
+            names: set[str] = getattr(room, name)
+            changed = changed or (message.username in names) != add
+            (names.add if add else names.discard)(message.username)
+        return changed
+
+    def _changed(self, about: About, message: Any) -> None:
+        self._events.emit(RoomMembersChanged(message.room, message.username, about.value))
+        self._done(about, message.room, message.username)
