@@ -213,7 +213,6 @@ class Client:
         self.searches.blocked = self.users.banned
         self._start_people(uploads)
         await self._chat_store.open()
-        stack.push_async_callback(self._chat_store.close)
         await self.wishes.start()
         stack.push_async_callback(self.wishes.close)
         self.server.on_logged_in(self._log_on)
@@ -309,6 +308,7 @@ class Client:
         self.rooms = Rooms(server, events, self.book, self.pace)
         stack.push_async_callback(self.rooms.close)
         self._chat_store = ChatStore(data / "chat.sqlite" if data else None)
+        stack.push_async_callback(self._chat_store.close)
         self.chat = Chat(self.world, server, events, self.users, self._chat_store)
         self.chat.claims = self.rooms.notice
         stack.push_async_callback(self.chat.close)
