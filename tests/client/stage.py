@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from soulmesh.client.client import Client
 from soulmesh.client.events import Event
@@ -18,12 +19,17 @@ from soulmesh.client.settings import ClientSettings
 from soulmesh.net.disk import RealDisk
 from soulmesh.net.memory import MemoryHost, MemoryNetwork
 from soulmesh.net.world import World
+from soulmesh.server.app import Server
+from soulmesh.server.settings import make_settings
 from soulmesh.sim.loop import run_virtual
 from tests.support.little_server import LittleServer
 
 __all__ = ["Stage", "play", "shares"]
 
 SERVER = "10.0.0.1"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+E = TypeVar("E", bound=Event)
 
 
 def shares(folder: Path = Path("/music"), **files: int) -> PlainShares:
@@ -38,32 +44,40 @@ class Stage:
     """One server, and clients with an address each."""
 
     def __init__(
-        self, network: MemoryNetwork, server: LittleServer, stack: contextlib.AsyncExitStack
+        self, network: MemoryNetwork, server: LittleServer | Server, stack: contextlib.AsyncExitStack
     ) -> None:
         self.network = network
-        self.server = server
+        self._server = server
+        self.addresses: dict[str, str] = {}
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         self.seen: dict[str, list[Event]] = {}
         self._stack = stack
         self._next = 2
 
+    @property
+    def server(self) -> LittleServer:
+        assert isinstance(self._server, LittleServer)
+        return self._server
+
     def host(self, name: str) -> MemoryHost:
         return self.network.host(self.addresses[name])
 
-    addresses: dict[str, str]
+    def events(self, name: str, kind: type[E]) -> list[E]:
+        """What happened to a client, of one kind."""
+        return [event for event in self.seen[name] if isinstance(event, kind)]
 
     def world(self, name: str) -> World:
         address = self.addresses.setdefault(name, f"10.0.0.{self._next + len(self.addresses)}")
         random = Random(name)
-        start = datetime(2026, 1, 1, tzinfo=UTC)
-        return World(self.network.host(address), RealDisk(), random, lambda: start)
+        return World(self.network.host(address), RealDisk(), random, lambda: START)
 
     def client(self, name: str, *, password: str = "secret", **options: Any) -> Client:
         """A client that is not started yet."""
         options.setdefault("listen_port", 2234)
         options.setdefault("settings", ClientSettings(rates={}))
         options.setdefault("downloads", self.folder / name)
-        client = Client(name, password, server=(SERVER, self.server.port), world=self.world(name), **options)
+        options["settings"] = replace(options["settings"], **options.pop("changes", {}))
+        client = Client(name, password, server=(SERVER, self._server.port), world=self.world(name), **options)
         seen = self.seen.setdefault(name, [])
         client.events.on(Event, seen.append)
         return client
@@ -77,21 +91,33 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(latency: float = 0.02) -> AsyncIterator[Stage]:
+async def stage(*, real: bool) -> AsyncIterator[Stage]:
     async with contextlib.AsyncExitStack() as stack:
-        network = MemoryNetwork(latency=latency)
-        server = await stack.enter_async_context(LittleServer())
-        await server.open(network.host(SERVER), port=2242)
-        scene = Stage(network, server, stack)
-        scene.addresses = {}
-        yield scene
+        network = MemoryNetwork(latency=0.02)
+        host = network.host(SERVER)
+        server: LittleServer | Server
+        if real:
+            options = {"server.host": "0.0.0.0", "accounts.hash": "fast", "limits.enabled": False}
+            world = World(host, RealDisk(), Random(1), lambda: START)
+            server = await stack.enter_async_context(
+                Server(world, make_settings({**options, "accounts.initial_upload_speed": 1_000_000}))
+            )
+        else:
+            server = await stack.enter_async_context(LittleServer())
+            await server.open(host, port=2242)
+        yield Stage(network, server, stack)
 
 
-def play(scene: Callable[[Stage], Coroutine[Any, Any, Any]], *, limit: float = 86400.0) -> Any:
-    """Run a scene to its end; nothing may be left behind."""
+def play(
+    scene: Callable[[Stage], Coroutine[Any, Any, Any]], *, limit: float = 86400.0, real: bool = False
+) -> Any:
+    """Run a scene to its end; nothing may be left behind.
+
+    ``real``: on our real server instead of the little one.
+    """
 
     async def run() -> Any:
-        async with stage() as place:
+        async with stage(real=real) as place:
             result = await scene(place)
         for _ in range(10):
             await asyncio.sleep(0.1)

@@ -37,7 +37,13 @@ class Tasks:
             work = _nothing()
         task = asyncio.get_running_loop().create_task(self._guard(work, name), name=f"{self._name}: {name}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            # A task that is cancelled before its first step never touched its work.
+            work.close()
+
+        task.add_done_callback(ended)
         return task
 
     async def close(self) -> None:

@@ -1,0 +1,289 @@
+"""flows.rst, "Peer Connections": who can reach whom, and what happens when both or neither can."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from soulmesh import wire
+from soulmesh.client.client import Client
+from soulmesh.client.errors import NoReply, PeerUnreachable, UserOffline
+from soulmesh.client.links import LinkClosed, LinkOpened, PeerMisbehaved
+from soulmesh.client.settings import ClientSettings
+from soulmesh.core.rendezvous import Order
+from soulmesh.net.errors import PortInUse
+from soulmesh.net.stream import open_stream
+from soulmesh.wire import peer, peer_init, to_client, to_server
+from tests.client.stage import Stage, play
+
+
+async def info(asker: Client, name: str) -> str:
+    """A small question over the P link."""
+    return (await asker.info.ask(name)).username
+
+
+def opened_by(stage: Stage, name: str) -> list[LinkOpened]:
+    """The links of a client that are not of the search tree."""
+    return [event for event in stage.events(name, LinkOpened) if event.kind != "D"]
+
+
+def test_we_can_connect_to_them() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        await stage.enter("bob")
+        alice_wall = stage.host("alice")
+        alice_wall.firewalled = "drop"
+        assert await info(alice, "bob") == "bob"
+        (opened,) = opened_by(stage, "alice")
+        assert (opened.username, opened.kind, opened.direct, opened.ours) == ("bob", "P", True, True)
+
+    play(scene)
+
+
+def test_we_cannot_connect_to_them_but_they_can_connect_to_us() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        await stage.enter("bob", firewalled=True)
+        assert await info(alice, "bob") == "bob"
+        (opened,) = opened_by(stage, "alice")
+        assert not opened.direct
+        assert opened_by(stage, "bob")[0] == LinkOpened("alice", "P", False, False)
+
+    play(scene)
+
+
+def test_neither_can_connect_and_the_error_says_why_for_both_ways() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice", firewalled=True)
+        await stage.enter("bob")
+        stage.host("bob").firewalled = "refuse"
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        with pytest.raises(PeerUnreachable) as caught:
+            await alice.links.send("bob", peer.PeerUserInfoRequest())
+        assert "nothing listens" in (caught.value.direct or "")
+        assert caught.value.indirect == "the user cannot connect to us"
+        # bob says so not before a minute has passed: saying it early breaks transfers.
+        assert 60 <= loop.time() - begun < 65
+
+    play(scene)
+
+
+def test_a_user_who_is_offline_is_known_to_be_so_at_once() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        with pytest.raises(UserOffline, match="nobody is offline"):
+            await info(alice, "nobody")
+
+    play(scene)
+
+
+def test_one_link_is_used_by_everybody_and_both_ways() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        bob = await stage.enter("bob")
+        await asyncio.gather(*(info(alice, "bob") for _ in range(20)), info(bob, "alice"))
+        assert await info(bob, "alice") == "alice"
+        opened = [event for event in opened_by(stage, "alice") if event.ours]
+        assert len(opened) == 1
+        # The other way round nobody had to open anything more than the spare links of both ways at once.
+        assert alice.links.count <= 4
+
+    play(scene)
+
+
+def test_the_link_that_came_second_does_no_harm_and_is_closed_when_idle() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        bob = await stage.enter("bob")
+        assert await info(alice, "bob") == "bob"
+        await asyncio.sleep(1)
+        assert await info(bob, "alice") == "alice"
+        await asyncio.sleep(30)
+        assert (alice.links.count, bob.links.count) == (1, 1)
+
+    play(scene)
+
+
+def test_a_link_is_closed_when_nothing_passes() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        bob = await stage.enter("bob")
+        await info(alice, "bob")
+        await asyncio.sleep(200)
+        assert (alice.links.count, bob.links.count) == (0, 0)
+        assert LinkClosed("bob", "idle") in stage.events("alice", LinkClosed)
+        assert await info(alice, "bob") == "bob"
+
+    play(scene)
+
+
+def test_the_least_used_link_makes_room_for_a_new_one() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice", changes={"most_links": 2, "order": Order.DIRECT_ONLY})
+        for name in ("b1", "b2", "b3"):
+            await stage.enter(name)
+            await info(alice, name)
+            await asyncio.sleep(1)
+        assert not alice.links.links_of("b1")
+        assert alice.links.links_of("b3")
+
+    play(scene)
+
+
+@pytest.mark.parametrize("order", list(Order))
+def test_the_order_of_both_ways_can_be_chosen(order: Order) -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice", changes={"order": order})
+        await stage.enter("bob")
+        assert await info(alice, "bob") == "bob"
+        said = stage.server.sessions["alice"].said(to_server.ConnectToPeer)
+        assert bool(said) == (order in (Order.BOTH, Order.CALLBACK_ONLY))
+
+    play(scene)
+
+
+def test_the_obfuscated_port_serves_messages_searches_and_downloads_alike() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice", changes={"obfuscate": True, "order": Order.DIRECT_ONLY})
+        await stage.enter("bob")
+        assert await info(alice, "bob") == "bob"
+        stream = await alice.links.open_file_link("bob")
+        await asyncio.sleep(1)
+        stream.abort()
+        opened = opened_by(stage, "alice")
+        assert [(event.kind, event.obfuscated) for event in opened] == [("P", True), ("F", True)]
+        assert [event.obfuscated for event in opened_by(stage, "bob")] == [True, True]
+
+    play(scene)
+
+
+def test_an_obfuscated_callback_is_read_as_such() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice", changes={"order": Order.CALLBACK_ONLY})
+        await stage.enter("bob", changes={"obfuscate": True})
+        assert await info(alice, "bob") == "bob"
+        assert opened_by(stage, "bob")[0].obfuscated
+
+    play(scene)
+
+
+def test_a_ticket_that_nobody_waits_for_costs_the_connection() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("alice")
+        stranger = stage.network.host("10.9.9.9")
+        stream = await open_stream(stranger, stage.addresses["alice"], 2234)
+        stream.write(wire.encode(peer_init.PeerPierceFirewall(4711)))
+        assert await stream.read() == b""
+
+    play(scene)
+
+
+def test_a_callback_request_is_always_answered_even_if_a_link_is_there() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        bob = await stage.enter("bob", changes={"order": Order.CALLBACK_ONLY})
+        await info(alice, "bob")
+        bob.links.disconnect("alice", "test")
+        assert await info(bob, "alice") == "alice"
+
+    play(scene)
+
+
+def test_a_question_that_is_never_answered_ends_in_time() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        bob = await stage.enter("bob")
+        bob.links._handlers.clear()
+        with pytest.raises(NoReply, match="bob did not answer PeerUserInfoRequest within 60 s"):
+            await info(alice, "bob")
+
+    play(scene)
+
+
+def test_a_changed_port_is_announced_without_a_new_login() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        bob = await stage.enter("bob", changes={"order": Order.DIRECT_ONLY})
+        await alice.set_listen_port(4000)
+        await asyncio.sleep(1)
+        assert stage.server.sessions["alice"].ports == (4000, 4001)
+        assert stage.server.logins == 2
+        assert await info(bob, "alice") == "alice"
+        alice.listening.announce(5555)
+        await asyncio.sleep(1)
+        assert stage.server.sessions["alice"].ports == (5555, 4001)
+
+    play(scene)
+
+
+def test_a_port_in_use_is_an_error_that_says_so() -> None:
+    async def scene(stage: Stage) -> None:
+        world = stage.world("alice")
+        await world.network.listen(asyncio.Protocol, "", 2234)
+        with pytest.raises(PortInUse, match="port 2234 is in use"):
+            await stage.enter("alice")
+
+    play(scene)
+
+
+def test_a_thousand_links_opened_and_closed_leave_nothing() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice", settings=ClientSettings(rates={}))
+        bob = await stage.enter("bob")
+        await info(alice, "bob")
+        await asyncio.sleep(200)
+        before = len(asyncio.all_tasks())
+        for _ in range(500):
+            await info(alice, "bob")
+            alice.links.disconnect("bob", "test")
+            (await bob.links.open_file_link("alice")).abort()
+        await asyncio.sleep(200)
+        assert len(asyncio.all_tasks()) <= before
+        assert not stage.host("bob").links or len(stage.host("bob").links) <= 2
+
+    play(scene)
+
+
+def test_a_user_that_is_banned_gets_nothing() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        bob = await stage.enter("bob", changes={"callback_timeout": 10.0})
+        alice.users.ban("bob")
+        with pytest.raises((NoReply, Exception)):
+            await bob.info.ask("alice", timeout=20)
+        alice.users.unban("bob")
+        assert await info(bob, "alice") == "alice"
+        alice.book.ban_range("10.0.0.0/24")
+        assert alice.users.banned("bob")
+
+    play(scene)
+
+
+def test_events_name_the_user_who_broke_the_protocol() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("alice")
+        stranger = stage.network.host("10.9.9.9")
+        stream = await open_stream(stranger, stage.addresses["alice"], 2234)
+        stream.write(wire.encode(peer_init.PeerInit("mallory", "P", 0)))
+        stream.write(b"\xff\xff\xff\xff\x01\x00\x00\x00")
+        assert await stream.read() == b""
+        (event,) = stage.events("alice", PeerMisbehaved)
+        assert event.username == "mallory"
+        assert "above the limit" in event.problem
+
+    play(scene)
+
+
+def test_late_refusals_of_the_server_are_of_no_consequence() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        await stage.enter("bob")
+        await info(alice, "bob")
+        for ticket in range(5):
+            stage.server.sessions["alice"].send(to_client.CannotConnect(ticket))
+        await asyncio.sleep(1)
+        assert await info(alice, "bob") == "bob"
+
+    play(scene)
