@@ -9,20 +9,34 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "soulmesh"
 
-# Beside the layers stand three modules that several of them share: the error tree (everybody), logging
-# (everybody who does IO), and the machinery of settings (those who have any).
+# Beside the layers stand four modules that several of them share: the error tree (everybody), logging
+# (everybody who does IO), the machinery of settings (those
+# who have any), and the settings of client and daemon (those who serve people).
 MAY_IMPORT = {
     "errors": set(),
     "log": {"errors"},
     "settings": {"errors"},
+    "config": {"errors", "settings"},
     "wire": {"errors"},
     "core": {"errors", "wire"},
     "net": {"errors", "log", "wire", "core"},
     "client": {"errors", "log", "settings", "wire", "core", "net"},
     "server": {"errors", "log", "settings", "wire", "core", "net"},
-    "daemon": {"errors", "log", "settings", "wire", "core", "net", "client"},
-    "cli": {"errors", "log", "settings", "wire", "core", "net", "client", "server", "daemon"},
-    "sim": {"errors", "log", "settings", "wire", "core", "net", "client", "server", "daemon", "cli"},
+    "daemon": {"errors", "log", "settings", "config", "wire", "core", "net", "client"},
+    "cli": {"errors", "log", "settings", "config", "wire", "core", "net", "client", "server", "daemon"},
+    "sim": {
+        "errors",
+        "log",
+        "settings",
+        "config",
+        "wire",
+        "core",
+        "net",
+        "client",
+        "server",
+        "daemon",
+        "cli",
+    },
 }
 
 # The package itself offers the client's names at the top: `import soulmesh`.

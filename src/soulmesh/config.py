@@ -1,0 +1,346 @@
+"""Every setting of the client, its commands and the daemon: one file serves them all.
+
+Here they are declared, each once. :mod:`soulmesh.settings` reads them from file, environment and options.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from soulmesh.settings import Root, Section
+
+__all__ = [
+    "Account",
+    "ApiKeySettings",
+    "Daemon",
+    "Downloads",
+    "Governor",
+    "History",
+    "Logging",
+    "Metrics",
+    "Network",
+    "Paths",
+    "Script",
+    "Settings",
+    "Shares",
+    "Transfers",
+    "Web",
+    "Webhook",
+    "parse_address",
+    "parse_listen",
+]
+
+DEFAULT_PORT = 2242
+
+
+def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
+    """Split ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``.
+
+    Raises:
+        ValueError: the port is no number from 1 to 65535, or the host is missing.
+    """
+    host, port_text = text.strip(), ""
+    if host.startswith("["):
+        host, closed, rest = host[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            raise ValueError(f"{text!r} is no HOST:PORT")
+        port_text = rest[1:]
+    elif host.count(":") == 1:
+        host, _, port_text = host.partition(":")
+        if not port_text:
+            raise ValueError(f"{text!r} lacks the port after the colon")
+    if not host:
+        raise ValueError(f"{text!r} lacks a host")
+    if not port_text:
+        return host, default_port
+    if not port_text.isascii() or not port_text.isdigit() or not 0 < int(port_text) < 65536:
+        raise ValueError(f"{port_text!r} is no port: use a number from 1 to 65535")
+    return host, int(port_text)
+
+
+def parse_listen(text: str, default_port: int) -> tuple[str, int]:
+    """Split ``HOST:PORT``, ``:PORT`` or ``HOST`` for listening, where port 0 is any that is free.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    host, colon, port = text.strip().rpartition(":")
+    if colon and port == "0" and not host.endswith(":"):
+        return host.strip("[]"), 0
+    if colon and not host and port.isdigit():
+        return "", parse_address(f"any:{port}")[1]
+    return parse_address(text, default_port)
+
+
+def _address(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+def _home(value: Any) -> Any:
+    return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else value
+
+
+def _no_empty_text(value: Any) -> Any:
+    return None if value == "" else value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+LocalPath = Annotated[Path, BeforeValidator(_home)]
+Blank = BeforeValidator(_no_empty_text)
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Account(Section):
+    """Who we are on the network."""
+
+    username: Annotated[str | None, Blank] = Field(
+        default=None, description="Your name on the network. An unused name is registered at the first login."
+    )
+    password: Annotated[SecretStr | None, Blank] = Field(
+        default=None,
+        description=(
+            "Your password. One of the three ways below keeps it out of this file.\n"
+            "With none of them, a terminal is asked, without showing what is typed."
+        ),
+    )
+    password_file: Annotated[LocalPath | None, Blank] = Field(
+        default=None,
+        description="Read the password from the first line of this file.",
+        examples=["~/.soulseek-password"],
+    )
+    password_command: Annotated[str | None, Blank] = Field(
+        default=None,
+        description="Read the password from the first line that this command prints.",
+        examples=["pass show soulseek"],
+    )
+    keyring: bool = Field(
+        default=False, description="Read the password from the desktop's keyring (needs the package keyring)."
+    )
+
+
+class Network(Section):
+    """Where to connect, and where others reach us."""
+
+    server: Address = Field(
+        default="server.slsknet.org:2242", description="The server to log into, HOST:PORT."
+    )
+    listen_port: int = Field(
+        default=2234,
+        ge=0,
+        le=65535,
+        description="The port where other users reach us. 0 lets the system choose one.",
+    )
+
+
+class Shares(Section):
+    """What others may find and download."""
+
+    folders: list[LocalPath] = Field(
+        default=[],
+        description='Folders that are shared, with everything below them: ["~/Music", "/srv/audio"].',
+    )
+
+
+class Downloads(Section):
+    """Where files go."""
+
+    folder: LocalPath = Field(
+        default=Path("~/Downloads/soulmesh"),
+        description="Where finished downloads are put.",
+        validate_default=True,
+    )
+
+
+class Logging(Section):
+    """What the program tells about its work."""
+
+    level: Level = Field(
+        default="warning", description="The least important lines shown: debug, info, warning, error."
+    )
+    levels: dict[str, Level] = Field(
+        default={},
+        description='The same for single parts of the program: { server = "debug", net = "info" }.',
+    )
+    format: Literal["auto", "human", "json"] = Field(
+        default="auto",
+        description="human, json, or auto: human at a terminal, otherwise one JSON object per line.",
+    )
+
+
+# -- the daemon -----------------------------------------------------------------------------------------
+
+
+class ApiKeySettings(Section):
+    """One API key."""
+
+    key: SecretStr = Field(description="The key: 16 to 255 characters.")
+    role: Literal["ReadOnly", "ReadWrite", "Guest", "Administrator"] = Field(
+        default="ReadOnly", description="What it allows."
+    )
+    cidr: str = Field(default="0.0.0.0/0,::/0", description="From which addresses it may be used.")
+
+
+class Webhook(Section):
+    """An address that is told about events."""
+
+    on: list[str] = Field(default=["Any"], description="Kinds of events; Any is all of them.")
+    url: str = Field(description="Where the event is posted to, as JSON.")
+    headers: dict[str, str] = Field(default={}, description="Sent along.")
+    secret: SecretStr | None = Field(
+        default=None, description="Signs the body: HMAC-SHA256 in the header X-Soulmesh-Signature."
+    )
+    ignore_certificate_errors: bool = Field(default=False, description="Trust any certificate.")
+    timeout: float = Field(default=5.0, gt=0, le=300, description="Seconds that one attempt may take.")
+    attempts: int = Field(
+        default=10, ge=1, le=100, description="How often it is tried before it is given up."
+    )
+
+
+class Script(Section):
+    """A program that is run for events."""
+
+    on: list[str] = Field(default=["Any"], description="Kinds of events; Any is all of them.")
+    command: str | None = Field(default=None, description="Run by the shell.")
+    executable: str | None = Field(default=None, description="Run without a shell, with args.")
+    args: list[str] = Field(default=[], description="For the executable.")
+    timeout: float = Field(default=300.0, gt=0, description="Seconds after which it is ended.")
+    attempts: int = Field(default=1, ge=1, le=100, description="How often it is tried.")
+
+
+class Daemon(Section):
+    """The program that is always on."""
+
+    data: LocalPath = Field(
+        default=Path("~/.local/share/soulmesh"),
+        description="Where it keeps its databases. A local file system, please.",
+        validate_default=True,
+    )
+
+
+class Web(Section):
+    """The HTTP side of the daemon."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="The address to listen on. Anything but this machine needs authentication.",
+    )
+    port: int = Field(default=5030, ge=0, le=65535, description="0 lets the system choose one.")
+    url_base: str = Field(default="/", description="The path that a reverse proxy puts before ours.")
+    authentication: bool = Field(default=True, description="Off: everybody who reaches the port may do all.")
+    username: Annotated[str | None, Blank] = Field(default=None, description="The login of the page.")
+    password: Annotated[SecretStr | None, Blank] = Field(default=None, description="Its password.")
+    api_key: Annotated[SecretStr | None, Blank] = Field(
+        default=None,
+        description="A key with the role of an administrator: 16 to 255 characters.\n"
+        'May carry a role and addresses: "role=ReadWrite;cidr=10.0.0.0/8;THE KEY".',
+    )
+    api_keys: dict[str, ApiKeySettings] = Field(
+        default={},
+        description='Further keys by name: { lidarr = { key = "...", role = "ReadWrite" } }.',
+    )
+    jwt_key: Annotated[SecretStr | None, Blank] = Field(
+        default=None,
+        description="Signs logins, at least 32 characters. Without it, a restart logs everybody out.",
+    )
+    jwt_lifetime: float = Field(default=168.0, gt=0, description="Hours that a login lasts.")
+    certificate: Annotated[LocalPath | None, Blank] = Field(
+        default=None, description="A PEM file with certificate and chain: HTTPS instead of HTTP."
+    )
+    certificate_key: Annotated[LocalPath | None, Blank] = Field(
+        default=None, description="The PEM file of its key, if it is a file of its own."
+    )
+
+
+class Governor(Section):
+    """How often the server is asked for what it limits."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Keep to the pace that the public server bears. Off only for a server of your own.",
+    )
+
+
+class Transfers(Section):
+    """Downloads and uploads."""
+
+    retry: bool = Field(default=True, description="Try failed downloads again by themselves.")
+    upload_slots: int = Field(default=3, ge=0, le=1000, description="Uploads at a time.")
+    upload_limit_kib: int | None = Field(default=None, ge=1, description="KiB per second for all uploads.")
+    download_limit_kib: int | None = Field(
+        default=None, ge=1, description="KiB per second for all downloads."
+    )
+
+
+class Paths(Section):
+    """What other programs see where we see our folders."""
+
+    seen_as: dict[str, str] = Field(
+        default={},
+        description='Folders as the programs that ask us see them: { "/data" = "/mnt/soulseek" }.',
+    )
+
+
+class History(Section):
+    """How long things are remembered, in days; 0 is for ever."""
+
+    searches: float = Field(default=7.0, ge=0, description="Finished searches with their results.")
+    events: float = Field(default=30.0, ge=0, description="Events.")
+
+
+class Metrics(Section):
+    """Numbers for Prometheus."""
+
+    enabled: bool = Field(default=False, description="Serve /metrics.")
+    path: str = Field(default="/metrics", description="Where.")
+    authentication: bool = Field(default=True, description="Ask for a name and a password of their own.")
+    username: str = Field(default="soulmesh", description="The name.")
+    password: Annotated[SecretStr | None, Blank] = Field(default=None, description="The password.")
+
+
+class Settings(Root):
+    """All settings of the client and of the daemon."""
+
+    instance_name: str = Field(default="default", description="What this daemon is called.")
+    remote_configuration: bool = Field(
+        default=False, description="Whether the settings may be read and changed over HTTP."
+    )
+    remote_file_management: bool = Field(
+        default=False, description="Whether files in the download folders may be deleted over HTTP."
+    )
+
+    account: Account = Field(default_factory=Account, description="Who you are on the network.")
+    network: Network = Field(
+        default_factory=Network, description="Where to connect, and where others reach you."
+    )
+    shares: Shares = Field(default_factory=Shares, description="What others may find and download.")
+    downloads: Downloads = Field(default_factory=Downloads, description="Where files go.")
+    log: Logging = Field(
+        default_factory=Logging, description="What the program tells about its work, on standard error."
+    )
+    daemon: Daemon = Field(
+        default_factory=Daemon, description="soulmesh daemon, the program that is always on."
+    )
+    web: Web = Field(default_factory=Web, description="The daemon's HTTP side: its API and its page.")
+    governor: Governor = Field(
+        default_factory=Governor, description="How often the server is asked for what it limits."
+    )
+    transfers: Transfers = Field(default_factory=Transfers, description="Downloads and uploads.")
+    paths: Paths = Field(
+        default_factory=Paths, description="What other programs see where the daemon sees its folders."
+    )
+    history: History = Field(
+        default_factory=History, description="How many days the daemon remembers, 0 for ever."
+    )
+    metrics: Metrics = Field(default_factory=Metrics, description="Numbers for Prometheus.")
+    webhooks: dict[str, Webhook] = Field(
+        default={},
+        description='Addresses told about events, by name: { done = { on = ["Any"], url = "..." } }.',
+    )
+    scripts: dict[str, Script] = Field(
+        default={},
+        description='Programs run for events, by name: { tag = { on = ["Any"], command = "..." } }.',
+    )

@@ -1,0 +1,167 @@
+"""Listening for HTTP: uvicorn's protocols on a listening socket of our own.
+
+uvicorn's own server installs signal handlers and leaves the process when a
+port is taken. Here a port that is taken is an ordinary error, connections that
+never finish their headers are closed, and stopping lets answers finish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from soulmesh import log
+
+__all__ = ["HttpServer"]
+
+logger = log.get("daemon.http")
+
+HEADERS_WITHIN = 20.0
+"""Seconds in which the headers of a request have to arrive."""
+KEEP_ALIVE = 75
+MOST_CONNECTIONS = 2000
+
+
+class _Protocol(HttpToolsProtocol):
+    """One connection. A caller who sends its headers byte by byte is not waited for."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+            return
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._arm()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._disarm()
+        super().on_headers_complete()
+
+    def _arm(self) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(HEADERS_WITHIN, self._give_up)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+
+class HttpServer:
+    """Serves an application on one port.
+
+    Args:
+        app: the ASGI application.
+        host, port: where to listen; port 0 is any that is free.
+        certificate: a PEM file with the certificate (and its chain), for HTTPS.
+        key: the PEM file of its private key; by default in the same file.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        certificate: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._context: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._context.load_cert_chain(certificate, key)
+        self._config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+            ws_max_size=1 << 20,
+            ws_max_queue=16,
+        )
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port, as the system chose it."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Where we are reached."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._context else 'http'}://{host}:{self.port}"
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        return len(self._state.connections)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the port is taken, or not ours to take.
+        """
+        self._config.load()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            self._protocol, self._host or None, self._port, ssl=self._context, backlog=512
+        )
+
+    def _protocol(self) -> asyncio.Protocol:
+        arguments: dict[str, Any] = {
+            "config": self._config,
+            "server_state": self._state,
+            "app_state": {},
+        }
+        return _Protocol(**arguments)
+
+    async def stop(self, grace: float = 3.0) -> None:
+        """Accept no more, let answers finish for ``grace`` seconds, then close what is left."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(grace):
+                while self._state.tasks:
+                    await asyncio.wait(set(self._state.tasks))
+        except TimeoutError:
+            pass
+        for task in list(self._state.tasks):
+            task.cancel()
+        for connection in list(self._state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.gather(*self._state.tasks, return_exceptions=True)
+        await asyncio.sleep(0)

@@ -1,0 +1,548 @@
+"""Transfers as the API shows them: those under way from the client, finished ones from the database.
+
+A finished transfer is written once, with its body as it will be sent, so that
+a list of a hundred thousand of them is put together without touching each.
+The lists are served from memory while somebody asks for them, and dropped when
+nobody does any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic_core import to_json
+
+from soulmesh.client.events import Event
+from soulmesh.client.transfers.events import TransferAdded, TransferEvent, TransferMoved, TransferRemoved
+from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.transfer import FINAL, State
+from soulmesh.daemon.api0.shapes import directory_of, transfer_form
+from soulmesh.daemon.http.errors import HttpError
+from soulmesh.daemon.ports import Engine
+from soulmesh.daemon.store import Store
+from soulmesh.errors import SoulmeshError
+from soulmesh.wire import raw, text
+
+__all__ = ["Failure", "Ledger", "Wanted"]
+
+FRESH = 0.1
+"""Seconds that a list of running transfers may be old: progress comes four times a second."""
+FORGET_AFTER = 300.0
+"""Seconds without a question after which finished transfers are dropped from memory."""
+LOOK_AGAIN = timedelta(seconds=60)
+"""What we tell of a user who is offline; in truth the server tells us when it is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that somebody wants downloaded."""
+
+    filename: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that was not taken, and why."""
+
+    filename: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Live:
+    """What we know of a transfer beside what it knows itself."""
+
+    transfer: Transfer
+    enqueued: datetime | None = None
+    offline: datetime | None = None
+    asked_place: int | None = None
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """The finished transfers of one direction that are listed: user, directory, id, body."""
+
+    users: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
+    where: dict[str, tuple[str, str]] = field(default_factory=dict)
+    joined: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, key: str, username: str, directory: str, body: bytes) -> None:
+        self.users.setdefault(username, {}).setdefault(directory, {})[key] = body
+        self.where[key] = (username, directory)
+        self.joined.pop(username, None)
+
+    def drop(self, key: str) -> None:
+        place = self.where.pop(key, None)
+        if place is None:
+            return
+        username, directory = place
+        folders = self.users[username]
+        del folders[directory][key]
+        if not folders[directory]:
+            del folders[directory]
+        if not folders:
+            del self.users[username]
+        self.joined.pop(username, None)
+
+    def user(self, username: str) -> bytes:
+        found = self.joined.get(username)
+        if found is None:
+            found = self.joined[username] = _user_body(username, _lists(self.users[username]))
+        return found
+
+
+def _lists(folders: dict[str, dict[str, bytes]]) -> dict[str, list[bytes]]:
+    return {name: list(files.values()) for name, files in folders.items()}
+
+
+def _user_body(username: str, folders: dict[str, list[bytes]]) -> bytes:
+    """One user of a list, put together from bodies."""
+    parts = [
+        b'{"directory":%s,"fileCount":%d,"files":[%s]}' % (to_json(name), len(files), b",".join(files))
+        for name, files in folders.items()
+    ]
+    return b'{"username":%s,"directories":[%s]}' % (to_json(username), b",".join(parts))
+
+
+class Ledger:
+    """All transfers of the daemon, as its API shows them."""
+
+    def __init__(self, engine: Engine, store: Store, wall_clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._store = store
+        self._wall_clock = wall_clock
+        self._live: dict[str, _Live] = {}
+        self._by_number: dict[int, str] = {}
+        self._shelves: dict[str, _Shelf] = {}
+        self._late: dict[str, list[Callable[[_Shelf], None]]] = {}
+        self._asked_at: dict[str, float] = {}
+        self._revision = 0
+        self._lists_made: dict[str, tuple[int, float, list[bytes]]] = {}
+        self.on_finished: Callable[[Transfer, dict[str, Any]], None] = lambda transfer, body: None
+        """Called when a transfer has succeeded, with its body."""
+
+    # -- keeping up with the client
+
+    def start(self) -> None:
+        """Take in what the client knows already."""
+        for transfer in self._engine.transfers:
+            if not transfer.over:
+                self._enter(transfer)
+
+    def notice(self, event: Event) -> None:
+        """Something happened; called for every event of the client, in order."""
+        if not isinstance(event, TransferEvent):
+            return
+        if isinstance(event, TransferRemoved):
+            self._forget(event.transfer)
+            return
+        if not isinstance(event, TransferAdded | TransferMoved):
+            return
+        try:
+            transfer = self._engine.transfers.get(event.transfer)
+        except SoulmeshError:
+            return
+        self._revision += 1
+        live = self._live.get(transfer.uuid) or self._enter(transfer)
+        if isinstance(event, TransferMoved):
+            self._moved(live, event)
+
+    def _enter(self, transfer: Transfer) -> _Live:
+        live = self._live[transfer.uuid] = _Live(transfer)
+        self._by_number[transfer.id] = transfer.uuid
+        if not transfer.is_download:
+            live.enqueued = transfer.added
+        if transfer.state is State.OFFLINE:
+            live.offline = self._wall_clock()
+        shelf = self._shelves.get(transfer.direction)
+        if shelf is not None:
+            # A person had a finished one tried again.
+            shelf.drop(transfer.uuid)
+        self._store.post(lambda db: db.execute("DELETE FROM transfers WHERE id = ?", (transfer.uuid,)))
+        return live
+
+    def _moved(self, live: _Live, event: TransferMoved) -> None:
+        transfer = live.transfer
+        now = self._wall_clock()
+        if event.new is State.QUEUED and event.old is not State.QUEUED and transfer.is_download:
+            live.enqueued = now
+        live.offline = (live.offline or now) if event.new is State.OFFLINE else None
+        if transfer.state in FINAL and event.new is transfer.state:
+            self._finish(live, now)
+
+    def _finish(self, live: _Live, now: datetime) -> None:
+        transfer = live.transfer
+        if self._live.pop(transfer.uuid, None) is None:
+            return
+        form = self._form(live, now)
+        body = to_json(form)
+        directory = directory_of(transfer.remote_path)
+        row = (
+            transfer.uuid,
+            transfer.direction,
+            transfer.username,
+            directory,
+            raw(transfer.remote_path),
+            form["state"],
+            form["size"],
+            form["bytesTransferred"],
+            transfer.added.timestamp(),
+            live.enqueued.timestamp() if live.enqueued else None,
+            transfer.started.timestamp() if transfer.started else None,
+            (transfer.ended or now).timestamp(),
+            float(form["averageSpeed"]),
+            form.get("exception"),
+            transfer.batch,
+            body,
+        )
+        self._store.post(
+            lambda db: db.execute(
+                "INSERT OR REPLACE INTO transfers (id, direction, username, directory, filename, state, size,"
+                " done, requested, enqueued, started, ended, speed, exception, batch, body)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                row,
+            )
+        )
+        key, username = transfer.uuid, transfer.username
+        self._shelve(transfer.direction, lambda shelf: shelf.put(key, username, directory, body))
+        if transfer.finished:
+            self.on_finished(transfer, form)
+
+    def _shelve(self, direction: str, change: Callable[[_Shelf], None]) -> None:
+        """Change the finished transfers in memory, now or as soon as they are read."""
+        self._revision += 1
+        shelf = self._shelves.get(direction)
+        if shelf is not None:
+            change(shelf)
+        elif direction in self._late:
+            self._late[direction].append(change)
+
+    def _forget(self, number: int) -> None:
+        """The client does not list it any more; we keep its record, hidden."""
+        key = self._by_number.pop(number, None)
+        if key is None:
+            return
+        live = self._live.get(key)
+        if live is not None:
+            self._finish(live, self._wall_clock())
+        self._hide([key])
+
+    def _hide(self, keys: Iterable[str]) -> None:
+        gone = list(keys)
+        self._store.post(
+            lambda db: db.executemany(
+                "UPDATE transfers SET removed = 1 WHERE id = ?", [(key,) for key in gone]
+            )
+        )
+        for direction in ("download", "upload"):
+            for key in gone:
+                self._shelve(direction, lambda shelf, key=key: shelf.drop(key))  # type: ignore[misc]
+
+    # -- looking
+
+    def _form(self, live: _Live, now: datetime) -> dict[str, Any]:
+        transfer = live.transfer
+        place = None
+        if transfer.state is State.QUEUED:
+            place = (
+                live.asked_place if live.asked_place is not None else self._engine.transfers.place(transfer)
+            )
+        return transfer_form(
+            transfer, now=now, enqueued=live.enqueued, next_attempt=self._next_attempt(live, now), place=place
+        )
+
+    def _next_attempt(self, live: _Live, now: datetime) -> datetime | None:
+        machine = live.transfer.machine
+        if machine.state is State.DELAYED and machine.deadline is not None:
+            left = max(0.0, machine.deadline - asyncio.get_running_loop().time())
+            return now + timedelta(seconds=round(left, 1))
+        if machine.state in (State.OFFLINE, State.NO_ROOM):
+            since = live.offline or now
+            return since + LOOK_AGAIN * ((now - since) // LOOK_AGAIN + 1)
+        return None
+
+    def running(self, direction: str | None = None) -> list[Transfer]:
+        """Those that are not over."""
+        return [
+            live.transfer
+            for live in self._live.values()
+            if direction is None or live.transfer.direction == direction
+        ]
+
+    async def listed(self, direction: str, *, include_removed: bool = False) -> list[bytes]:
+        """All users with their transfers, as pieces of one JSON array."""
+        if include_removed:
+            return _array(await self._everything(direction))
+        loop = asyncio.get_running_loop()
+        made = self._lists_made.get(direction)
+        if made is not None and made[0] == self._revision and loop.time() - made[1] < FRESH:
+            return made[2]
+        shelf = await self._shelf(direction)
+        revision = self._revision
+        live = self._live_bodies(direction)
+        bodies = [shelf.user(username) for username in shelf.users if username not in live]
+        for username, folders in live.items():
+            bodies.append(_user_body(username, _merge(shelf.users.get(username), folders)))
+        parts = _array(bodies)
+        self._lists_made[direction] = (revision, loop.time(), parts)
+        return parts
+
+    async def user(self, direction: str, username: str) -> bytes | None:
+        """The transfers with one user; ``None`` if none is listed."""
+        shelf = await self._shelf(direction)
+        live = self._live_bodies(direction, username).get(username)
+        if live is None:
+            return shelf.user(username) if username in shelf.users else None
+        return _user_body(username, _merge(shelf.users.get(username), live))
+
+    async def get(self, key: str) -> dict[str, Any] | bytes | None:
+        """One transfer, listed or not; ``None`` if there is no such id."""
+        live = self._live.get(key)
+        if live is not None:
+            return self._form(live, self._wall_clock())
+        row = await self._store.run(
+            lambda db: db.execute("SELECT body, removed FROM transfers WHERE id = ?", (key,)).fetchone()
+        )
+        return None if row is None else _marked(*row)
+
+    async def of_batch(self, batch: str) -> list[bytes]:
+        """The transfers of a batch."""
+        now = self._wall_clock()
+        rows = await self._store.run(
+            lambda db: db.execute(
+                "SELECT body, removed FROM transfers WHERE batch = ? ORDER BY requested", (batch,)
+            ).fetchall()
+        )
+        live = [to_json(self._form(x, now)) for x in self._live.values() if x.transfer.batch == batch]
+        return [_marked(*row) for row in rows] + live
+
+    def find_live(self, key: str) -> Transfer | None:
+        """A transfer that is not over."""
+        live = self._live.get(key)
+        return live.transfer if live is not None else None
+
+    def number(self, key: str) -> int | None:
+        """The client's number of a transfer that it still knows."""
+        for transfer in self._engine.transfers:
+            if transfer.uuid == key:
+                return transfer.id
+        return None
+
+    def place_told(self, key: str, place: int) -> None:
+        """The uploader told the place in its queue."""
+        live = self._live.get(key)
+        if live is not None:
+            live.asked_place = place
+            self._revision += 1
+
+    def tidy(self) -> None:
+        """Drop from memory what nobody asked for lately."""
+        now = asyncio.get_running_loop().time()
+        for direction, at in list(self._asked_at.items()):
+            if now - at > FORGET_AFTER:
+                self._shelves.pop(direction, None)
+                self._lists_made.pop(direction, None)
+                del self._asked_at[direction]
+
+    def _live_bodies(self, direction: str, username: str | None = None) -> dict[str, dict[str, list[bytes]]]:
+        now = self._wall_clock()
+        found: dict[str, dict[str, list[bytes]]] = {}
+        for live in self._live.values():
+            transfer = live.transfer
+            if transfer.direction != direction or (username is not None and transfer.username != username):
+                continue
+            folder = directory_of(transfer.remote_path)
+            body = to_json(self._form(live, now))
+            found.setdefault(transfer.username, {}).setdefault(folder, []).append(body)
+        return found
+
+    async def _shelf(self, direction: str) -> _Shelf:
+        self._asked_at[direction] = asyncio.get_running_loop().time()
+        while direction not in self._shelves:
+            if direction in self._late:
+                # Somebody else is reading them.
+                await asyncio.sleep(0.005)
+                continue
+            self._late[direction] = []
+            try:
+                shelf = await self._store.run(lambda db: _read_shelf(db, direction))
+            finally:
+                late = self._late.pop(direction)
+            for change in late:
+                change(shelf)
+            self._shelves[direction] = shelf
+        return self._shelves[direction]
+
+    async def _everything(self, direction: str) -> list[bytes]:
+        rows = await self._store.run(
+            lambda db: db.execute(
+                "SELECT username, directory, body, removed FROM transfers WHERE direction = ?"
+                " ORDER BY number",
+                (direction,),
+            ).fetchall()
+        )
+        users: dict[str, dict[str, list[bytes]]] = {}
+        for username, directory, body, removed in rows:
+            users.setdefault(username, {}).setdefault(directory, []).append(_marked(body, removed))
+        for username, folders in self._live_bodies(direction).items():
+            for directory, bodies in folders.items():
+                users.setdefault(username, {}).setdefault(directory, []).extend(bodies)
+        return [_user_body(username, folders) for username, folders in users.items()]
+
+    # -- changing
+
+    async def enqueue(
+        self, username: str, files: list[Wanted], *, batch: str | None = None, folder: str | None = None
+    ) -> tuple[list[dict[str, Any]], list[Failure]]:
+        """Want files of a user who is online.
+
+        A finished record of the same file gives way to a new one, with a new id.
+
+        Raises:
+            HttpError: 500, we are not connected or the user is offline, in slskd's words.
+        """
+        if not self._engine.link.logged_in:
+            raise HttpError(500, "The server connection must be connected and logged in")
+        status = await self._engine.user_status(username)
+        if status.presence == "Offline":
+            raise HttpError(500, f"User {username} appears to be offline")
+        transfers = self._engine.transfers
+        names = await self.remembered(username, [file.filename for file in files])
+        taken: list[tuple[str, int]] = []
+        failures: list[Failure] = []
+        for file in files:
+            name = names.get(file.filename, file.filename)
+            known = transfers.find("download", username, name)
+            if known is not None and not known.over:
+                failures.append(Failure(file.filename, "Already in progress"))
+                continue
+            if known is not None:
+                await transfers.remove(known.id)
+            await self._supersede(username, name)
+            taken.append((name, file.size))
+        more: dict[str, object] | None = {"folder": folder} if folder is not None else None
+        # Together, so that all of them wait for one write to the disk.
+        added = await asyncio.gather(
+            *(transfers.download(username, name, size, batch=batch, more=more) for name, size in taken),
+            return_exceptions=True,
+        )
+        forms: list[dict[str, Any]] = []
+        now = self._wall_clock()
+        for (name, _), outcome in zip(taken, added, strict=True):
+            if isinstance(outcome, SoulmeshError):
+                failures.append(Failure(name, str(outcome)))
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                live = self._live.get(outcome.uuid) or _Live(outcome)
+                forms.append(self._form(live, now))
+        return forms, failures
+
+    async def _supersede(self, username: str, name: str) -> None:
+        rows = await self._store.run(
+            lambda db: db.execute(
+                "SELECT id FROM transfers WHERE direction = 'download' AND username = ? AND directory = ?"
+                " AND filename = ? AND removed = 0",
+                (username, directory_of(name), raw(name)),
+            ).fetchall()
+        )
+        if rows:
+            self._hide(row[0] for row in rows)
+
+    async def cancel(self, key: str, *, remove: bool) -> None:
+        """Give a transfer up if it is under way; with ``remove`` it is not listed any more.
+
+        Unknown ids are fine.
+        """
+        live = self._live.get(key)
+        if live is not None:
+            await self._engine.transfers.cancel(live.transfer.id)
+            if key in self._live:
+                # The event is on its way; the answer must not be older than the deed.
+                self._finish(live, self._wall_clock())
+        if remove:
+            self._hide([key])
+            number = self.number(key)
+            if number is not None:
+                await self._engine.transfers.remove(number)
+
+    async def clear(self, direction: str) -> None:
+        """List no transfer any more that is over."""
+        self._store.post(
+            lambda db: db.execute("UPDATE transfers SET removed = 1 WHERE direction = ?", (direction,))
+        )
+        self._shelves[direction] = _Shelf()
+        if direction in self._late:
+            self._late[direction] = []
+        self._asked_at[direction] = asyncio.get_running_loop().time()
+        self._revision += 1
+        await self._store.run(lambda db: None)
+
+    # -- names that are no UTF-8
+
+    def remember(self, username: str, names: Iterable[str]) -> None:
+        """Names whose bytes are not what JSON will make of them."""
+        odd = [(str(name), username, raw(name)) for name in names if raw(name) != str.encode(name)]
+        if odd:
+            self._store.post(lambda db: db.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?)", odd))
+
+    async def remembered(self, username: str, names: list[str]) -> dict[str, str]:
+        """The names among these that a peer wrote in other bytes, as it wrote them."""
+        odd = [name for name in names if not name.isascii()]
+        if not odd:
+            return {}
+
+        def read(db: sqlite3.Connection) -> dict[str, str]:
+            found: dict[str, str] = {}
+            for name in odd:
+                row = db.execute(
+                    "SELECT bytes FROM names WHERE shown = ? AND username = ?", (str(name), username)
+                ).fetchone()
+                if row is not None:
+                    found[name] = text(row[0])
+            return found
+
+        return await self._store.run(read)
+
+
+def _marked(body: bytes, removed: int) -> bytes:
+    return body.replace(b'"removed":false', b'"removed":true', 1) if removed else body
+
+
+def _merge(
+    shelved: dict[str, dict[str, bytes]] | None, live: dict[str, list[bytes]]
+) -> dict[str, list[bytes]]:
+    merged = _lists(shelved or {})
+    for directory, bodies in live.items():
+        merged[directory] = merged.get(directory, []) + bodies
+    return merged
+
+
+def _array(bodies: list[bytes]) -> list[bytes]:
+    parts = [b"["]
+    for number, body in enumerate(bodies):
+        if number:
+            parts.append(b",")
+        parts.append(body)
+    parts.append(b"]")
+    return parts
+
+
+def _read_shelf(db: sqlite3.Connection, direction: str) -> _Shelf:
+    shelf = _Shelf()
+    rows = db.execute(
+        "SELECT id, username, directory, body FROM transfers WHERE direction = ? AND removed = 0"
+        " ORDER BY username, directory, number",
+        (direction,),
+    )
+    for key, username, directory, body in rows:
+        shelf.put(key, username, directory, body)
+    for username in shelf.users:
+        shelf.user(username)
+    return shelf

@@ -1,0 +1,418 @@
+"""What the daemon needs of a client, and no more.
+
+:class:`Engine` is implemented by :mod:`soulmesh.daemon.engine` on the real
+client, and by a fake in the tests. Times are aware UTC, sizes bytes, speeds
+bytes per second, remote paths with backslashes exactly as they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from soulmesh.client.events import Event
+from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.wire.structs import DirectoryData
+
+__all__ = [
+    "Answer",
+    "Browsed",
+    "Engine",
+    "Figures",
+    "File",
+    "GovernorState",
+    "Info",
+    "Link",
+    "LinkState",
+    "LoggedIn",
+    "LoggedOut",
+    "Member",
+    "MessageReceived",
+    "Room",
+    "RoomEntry",
+    "RoomLeft",
+    "RoomSaid",
+    "RunningSearch",
+    "ShareRoot",
+    "ShareState",
+    "Status",
+    "Tree",
+]
+
+
+class LinkState:
+    """Where the link to the server stands: the words of the API."""
+
+    DISCONNECTED = "Disconnected"
+    CONNECTING = "Connecting"
+    LOGGING_IN = "Connected, LoggingIn"
+    LOGGED_IN = "Connected, LoggedIn"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The link to the server."""
+
+    state: str = LinkState.DISCONNECTED
+    host: str | None = None
+    """The server's name; ``None`` before the first attempt."""
+    address: str | None = None
+    """``1.2.3.4:2242``."""
+    username: str | None = None
+    wanted: bool = False
+    """Whether we try to be logged in."""
+    next_attempt: datetime | None = None
+    problem: str | None = None
+    """Why we are not logged in."""
+
+    @property
+    def logged_in(self) -> bool:
+        return self.state == LinkState.LOGGED_IN
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the server counts about a user."""
+
+    speed: int = 0
+    uploads: int = 0
+    files: int = 0
+    folders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Whether a user is there: ``Offline``, ``Away`` or ``Online``."""
+
+    presence: str
+    privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a user tells about itself."""
+
+    description: str
+    picture: bytes | None
+    free_slot: bool
+    queue: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file in somebody's answer; ``name`` is the whole remote path."""
+
+    name: str
+    size: int
+    attributes: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One user's answer to a search."""
+
+    username: str
+    free_slot: bool
+    speed: int
+    queue: int
+    files: list[File]
+    locked: list[File] = field(default_factory=list)
+
+
+class RunningSearch(Protocol):
+    """A search on the network."""
+
+    @property
+    def ticket(self) -> int:
+        """Its number on the network."""
+
+    def answers(self) -> AsyncIterator[Answer]:
+        """Answers as they come, until :meth:`stop`."""
+
+    def stop(self) -> None:
+        """Take no more answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Browsed:
+    """What a user shares."""
+
+    folders: list[DirectoryData]
+    locked: list[DirectoryData]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEntry:
+    """A room in the server's list."""
+
+    name: str
+    users: int
+    private: bool = False
+    owned: bool = False
+    operated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user in a room."""
+
+    username: str
+    presence: str = "Online"
+    figures: Figures = Figures()
+    free_slots: int | None = None
+    country: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room that we are in."""
+
+    name: str
+    private: bool
+    members: list[Member]
+    owner: str | None = None
+    operators: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Our place in the distributed network."""
+
+    level: int = 0
+    root: str | None = None
+    parent: str | None = None
+    children: tuple[str, ...] = ()
+    most_children: int = 0
+    searches_per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRoot:
+    """A shared folder."""
+
+    alias: str
+    local_path: Path
+    excluded: bool = False
+    folders: int | None = None
+    files: int | None = None
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareState:
+    """How the index of what we share is doing."""
+
+    roots: tuple[ShareRoot, ...] = ()
+    scanning: bool = False
+    pending: bool = False
+    ready: bool = True
+    faulted: bool = False
+    cancelled: bool = False
+    progress: float = 1.0
+    folders: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GovernorState:
+    """The pace of one kind of request."""
+
+    subject: str
+    count: int
+    seconds: float
+    used: int
+    wait: float
+    """Seconds that a person's next request would wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn(Event):
+    """We are logged in."""
+
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOut(Event):
+    """The link to the server is gone."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived(Event):
+    """Somebody wrote to us."""
+
+    username: str
+    message: str
+    id: int
+    at: datetime
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSaid(Event):
+    """Somebody, perhaps we, said something in a room."""
+
+    room: str
+    username: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLeft(Event):
+    """We are no longer in a room."""
+
+    room: str
+
+
+class TransfersPort(Protocol):
+    """Downloads and uploads; see :class:`soulmesh.client.transfers.manager.Transfers`."""
+
+    def __iter__(self) -> Iterator[Transfer]:
+        """Those under way, and those that ended since the start."""
+
+    def get(self, number: int) -> Transfer:
+        """One of them."""
+
+    def find(self, direction: str, username: str, remote_path: str) -> Transfer | None:
+        """The transfer of one very file with one user."""
+
+    async def download(
+        self,
+        username: str,
+        remote_path: str,
+        size: int | None = None,
+        *,
+        priority: int = 0,
+        batch: str | None = None,
+        more: dict[str, object] | None = None,
+    ) -> Transfer:
+        """Want a file."""
+
+    async def cancel(self, number: int, *, delete_part: bool = True) -> Transfer:
+        """Give it up."""
+
+    async def remove(self, number: int) -> None:
+        """Take it off the list."""
+
+    def place(self, transfer: Transfer) -> int | None:
+        """The place in the queue, as far as known."""
+
+
+class Engine(Protocol):
+    """A client, as the daemon sees it."""
+
+    @property
+    def link(self) -> Link:
+        """The link to the server."""
+
+    @property
+    def figures(self) -> Figures:
+        """What the server counts about ourselves."""
+
+    @property
+    def privileged_seconds(self) -> int:
+        """How long our privileges last."""
+
+    @property
+    def tree(self) -> Tree:
+        """Our place in the distributed network."""
+
+    @property
+    def transfers(self) -> TransfersPort:
+        """Downloads and uploads."""
+
+    def on_event(self, handler: Callable[[Event], None]) -> Callable[[], None]:
+        """Call ``handler`` with each event: those of transfers, and those of this module."""
+
+    def connect(self) -> bool:
+        """Try to be logged in from now on; ``False`` if that was under way already (it begins anew)."""
+
+    async def disconnect(self) -> None:
+        """Log out and stay so."""
+
+    # Searching.
+
+    def search_delay(self) -> float:
+        """Seconds that a new search would have to wait for the governor; infinite while logged out."""
+
+    async def search(self, text: str) -> RunningSearch:
+        """Search everywhere."""
+
+    def governor(self) -> list[GovernorState]:
+        """The pace of everything that is paced."""
+
+    # People.
+
+    async def user_status(self, username: str) -> Status:
+        """Asks the server."""
+
+    async def user_info(self, username: str) -> Info:
+        """Asks the user."""
+
+    async def user_address(self, username: str) -> tuple[str, int]:
+        """Asks the server; raises ``UserOffline``."""
+
+    async def browse(self, username: str, progress: Callable[[int, int], None]) -> Browsed:
+        """Everything that the user shares; ``progress(bytes here, bytes in all)``."""
+
+    async def folder(self, username: str, directory: str) -> list[DirectoryData]:
+        """The contents of one folder."""
+
+    def watched(self) -> list[tuple[str, Status, Figures]]:
+        """Users of whom the server keeps us informed."""
+
+    def banned(self, username: str) -> bool:
+        """Whether we want nothing to do with that user."""
+
+    async def ask_place(self, transfer: Transfer) -> int:
+        """Ask the uploader for the place in its queue; raises ``NoReply``."""
+
+    # Talk.
+
+    async def send_message(self, username: str, text: str) -> None:
+        """A private message."""
+
+    async def room_list(self) -> list[RoomEntry]:
+        """Asked afresh from the server."""
+
+    def rooms(self) -> list[str]:
+        """The rooms that we are in."""
+
+    def room(self, name: str) -> Room | None:
+        """One of them; ``None`` if we are not in it."""
+
+    async def join(self, name: str, *, private: bool = False) -> Room:
+        """Enter a room; raises ``RoomRefused``."""
+
+    async def leave(self, name: str) -> None:
+        """Leave a room."""
+
+    async def say(self, room: str, text: str) -> None:
+        """Say something in a room."""
+
+    async def set_ticker(self, room: str, text: str) -> None:
+        """Pin something to the wall of a room."""
+
+    async def add_member(self, room: str, username: str) -> None:
+        """Let somebody into a private room of ours."""
+
+    # Shares.
+
+    @property
+    def shares(self) -> ShareState:
+        """How the index is doing."""
+
+    def share_contents(self, root: str | None = None) -> list[DirectoryData]:
+        """What we share, base names in folders."""
+
+    def scan(self) -> bool:
+        """Scan anew, in the background; ``False`` if a scan is running."""
+
+    def cancel_scan(self) -> bool:
+        """Stop scanning; ``False`` if no scan is running."""

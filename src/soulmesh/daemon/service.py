@@ -1,0 +1,233 @@
+"""The daemon without its HTTP: the client, what is remembered of it, and what happens on events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import soulmesh
+from soulmesh import log
+from soulmesh.client.events import Event
+from soulmesh.client.transfers.events import TransferMoved
+from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.config import Settings
+from soulmesh.core.transfer import State
+from soulmesh.daemon.api0.shapes import directory_of
+from soulmesh.daemon.eventlog import EventLog
+from soulmesh.daemon.http.auth import ApiKey, Authenticator, Logins, parse_key
+from soulmesh.daemon.http.identity import Role
+from soulmesh.daemon.ledger import Ledger
+from soulmesh.daemon.logbook import Logbook
+from soulmesh.daemon.ports import Engine, LoggedIn, LoggedOut, MessageReceived, RoomLeft, RoomSaid
+from soulmesh.daemon.searching import SearchDesk
+from soulmesh.daemon.store import Store
+from soulmesh.daemon.talk import Conversations, RoomTalk
+from soulmesh.net.world import World
+
+__all__ = ["COMPATIBLE", "Service", "authenticator"]
+
+logger = log.get("daemon")
+
+COMPATIBLE = "0.26.0"
+"""The version of slskd whose interface we serve. Consumers compare it: numbers and dots only."""
+
+TIDY_EVERY = 60.0
+
+
+def full_version() -> str:
+    """What we say when somebody asks who we are."""
+    return f"{COMPATIBLE} (soulmesh {soulmesh.__version__})"
+
+
+def authenticator(settings: Settings, wall_clock: Callable[[], datetime], signing: bytes) -> Authenticator:
+    """Who may come in, by the settings.
+
+    Raises:
+        ConfigError: a key is too short, a role or an address range is wrong.
+    """
+    web = settings.web
+    keys: list[ApiKey] = []
+    if web.api_key is not None:
+        keys.append(parse_key(web.api_key.get_secret_value()))
+    for name, entry in web.api_keys.items():
+        role = Role.named(entry.role) or Role.READ_ONLY
+        keys.append(ApiKey(name, entry.key.get_secret_value(), role, entry.cidr))
+    logins = None
+    if web.username and web.password is not None:
+        logins = Logins(
+            web.username,
+            web.password.get_secret_value(),
+            web.jwt_key.get_secret_value().encode() if web.jwt_key else signing,
+            timedelta(hours=web.jwt_lifetime),
+        )
+    return Authenticator(enabled=web.authentication, keys=keys, logins=logins, wall_clock=wall_clock)
+
+
+class Service:
+    """Everything that the APIs stand on.
+
+    Args:
+        engine: the client.
+        store: the database, already open.
+        world: for wall time and randomness.
+        settings: as they are now; :attr:`settings` is replaced when they change.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        world: World,
+        settings: Settings,
+        *,
+        logbook: Logbook | None = None,
+    ) -> None:
+        self.engine = engine
+        self.store = store
+        self.world = world
+        self.settings = settings
+        self.startup = settings
+        self.logbook = logbook or Logbook()
+        self.ledger = Ledger(engine, store, world.wall_clock)
+        self.searches = SearchDesk(engine, store, world.wall_clock)
+        self.conversations = Conversations(store, world.wall_clock)
+        self.room_talk = RoomTalk()
+        self.events = EventLog(store, world.wall_clock)
+        self.signing = world.random.randbytes(32)
+        self.authenticator = authenticator(settings, world.wall_clock, self.signing)
+        self.browses: dict[str, tuple[int, int]] = {}
+        """Browses under way: bytes that are here, and in all."""
+        self.counted: Counter[tuple[str, str]] = Counter()
+        """What ended since the start: (direction, ok, no or bytes)."""
+        self.pending_restart = False
+        self.pending_reconnect = False
+        self.restart: Callable[[bool], None] = lambda again: None
+        """Ends the daemon; with ``True`` it begins anew."""
+        self.reload: Callable[[dict[str, Any]], Settings] | None = None
+        """Reads the settings again, with these over them."""
+        self.config_file: Path | None = None
+        self._undo: Callable[[], None] = lambda: None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ledger.on_finished = self._finished
+        self.searches.on_names = self.ledger.remember
+
+    async def start(self) -> None:
+        """Begin to follow the client."""
+        self._undo = self.engine.on_event(self._notice)
+        self.ledger.start()
+        self.spawn(self._tidy(), "tidy")
+
+    async def close(self) -> None:
+        """Stop following it; what was going on is kept."""
+        self._undo()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.searches.close()
+
+    def spawn(self, work: Any, name: str) -> asyncio.Task[None]:
+        """Do something in the background, until we close."""
+        task: asyncio.Task[None] = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a task failed", task=task.get_name(), exc_info=task.exception())
+
+    def apply(self, settings: Settings) -> None:
+        """Other settings from now on.
+
+        Raises:
+            ConfigError: an API key is wrong; then everything stays as it was.
+        """
+        self.authenticator = authenticator(settings, self.world.wall_clock, self.signing)
+        old = self.settings
+        self.settings = settings
+        if (old.web.host, old.web.port, old.web.certificate) != (
+            settings.web.host,
+            settings.web.port,
+            settings.web.certificate,
+        ) or old.daemon != settings.daemon:
+            self.pending_restart = True
+
+    def now(self) -> datetime:
+        """Wall time."""
+        return self.world.wall_clock()
+
+    @property
+    def downloads(self) -> Path:
+        """Where finished files go."""
+        return Path(self.settings.downloads.folder).expanduser().absolute()
+
+    @property
+    def incomplete(self) -> Path:
+        """Where unfinished files are."""
+        return self.downloads / ".incomplete"
+
+    def seen(self, path: Path | str) -> str:
+        """A local path as the programs that ask us see it."""
+        text = str(path)
+        for ours, theirs in sorted(self.settings.paths.seen_as.items(), key=lambda pair: -len(pair[0])):
+            root = ours.rstrip("/")
+            if text == root or text.startswith(f"{root}/"):
+                return theirs.rstrip("/") + text[len(root) :]
+        return text
+
+    # -- events
+
+    def _notice(self, event: Event) -> None:
+        self.ledger.notice(event)
+        match event:
+            case TransferMoved() if event.new is State.FAILED and event.old is not State.FAILED:
+                self.counted[event.direction, "no"] += 1
+            case LoggedIn():
+                self.events.tell("SoulseekClientConnected")
+            case LoggedOut(reason):
+                self.events.tell("SoulseekClientDisconnected", message=reason, exception=None)
+            case MessageReceived(username, message, number, at, replayed):
+                if self.engine.banned(username):
+                    return
+                body = self.conversations.received(username, message, id=number, at=at, replayed=replayed)
+                self.events.tell("PrivateMessageReceived", message=body)
+            case RoomSaid(room, username, message):
+                ourselves = self.engine.link.username
+                body = self.room_talk.said(room, username, message, self.now(), ourselves)
+                direction = "Out" if username == ourselves else "In"
+                self.events.tell("RoomMessageReceived", message={**body, "direction": direction})
+            case RoomLeft(room):
+                self.room_talk.left(room)
+            case _:
+                pass
+
+    def _finished(self, transfer: Transfer, body: dict[str, Any]) -> None:
+        self.counted[transfer.direction, "ok"] += 1
+        self.counted[transfer.direction, "bytes"] += transfer.size or 0
+        local = self.seen(transfer.local_path) if transfer.local_path else ""
+        kind = "DownloadFileComplete" if transfer.is_download else "UploadFileComplete"
+        self.events.tell(kind, localFilename=local, remoteFilename=transfer.remote_path, transfer=body)
+        if not transfer.is_download:
+            return
+        folder = directory_of(transfer.remote_path)
+        for other in self.ledger.running("download"):
+            if other.username == transfer.username and directory_of(other.remote_path) == folder:
+                return
+        self.events.tell(
+            "DownloadDirectoryComplete",
+            localDirectoryName=self.seen(transfer.local_path.parent) if transfer.local_path else "",
+            remoteDirectoryName=folder,
+            username=transfer.username,
+        )
+
+    async def _tidy(self) -> None:
+        while True:
+            self.ledger.tidy()
+            self.searches.forget_before(self.settings.history.searches)
+            self.events.forget_before(self.settings.history.events)
+            await asyncio.sleep(TIDY_EVERY)
