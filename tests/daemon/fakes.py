@@ -166,14 +166,20 @@ class FakeSearch:
         self._queue.put_nowait(None)
 
 
+LOGGED_IN = Link(LinkState.LOGGED_IN, "server.example.net", "198.51.100.20:2242", "lantern_owl", True)
+FIGURES = Figures(655360, 1290, 512, 42)
+TREE = Tree(2, "tall_spruce", "mossy_gate", (), 25)
+SHARES = ShareState(folders=42, files=512)
+
+
 @dataclass
 class FakeEngine:
     clock: Clock = field(default_factory=Clock)
-    link: Link = Link(LinkState.LOGGED_IN, "server.example.net", "198.51.100.20:2242", "lantern_owl", True)
-    figures: Figures = Figures(655360, 1290, 512, 42)
+    link: Link = LOGGED_IN
+    figures: Figures = FIGURES
     privileged_seconds: int = 0
-    tree: Tree = Tree(2, "tall_spruce", "mossy_gate", (), 25)
-    shares: ShareState = ShareState(folders=42, files=512)
+    tree: Tree = TREE
+    shares: ShareState = SHARES
     statuses: dict[str, Status] = field(default_factory=dict)
     infos: dict[str, Info] = field(default_factory=dict)
     addresses: dict[str, tuple[str, int]] = field(default_factory=dict)
