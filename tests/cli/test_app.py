@@ -25,7 +25,10 @@ EXTRAS = (
     "uvloop",
     "starlette",
     "uvicorn",
+    "httptools",
+    "websockets",
     "httpx",
+    "jwt",
     "keyring",
     "async_upnp_client",
 )
@@ -73,4 +76,4 @@ def test_the_extras_above_are_all_there_are() -> None:
     optional = project["project"]["optional-dependencies"]
     named = [text for extra, texts in optional.items() if extra not in ("all", "dev") for text in texts]
     bare = {text.split(">")[0].split(";")[0].strip().replace("-", "_") for text in named}
-    assert {{"argon2_cffi": "argon2"}.get(name, name) for name in bare} == set(EXTRAS)
+    assert {{"argon2_cffi": "argon2", "pyjwt": "jwt"}.get(name, name) for name in bare} == set(EXTRAS)

@@ -142,8 +142,10 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def start(self) -> None:
+    async def start(self, *, log_in: bool = True) -> None:
         """Open the ports, log in, and begin to serve.
+
+        Without ``log_in`` everything is ready but that; ``client.server.start()`` does it later.
 
         Shares are loaded before the login: others ask again for queued files in the moment we
         come online.
@@ -220,7 +222,8 @@ class Client:
         await self.listening.open(self._listen_port)
         await self.transfers.start()
         stack.push_async_callback(self.server.close)
-        await self.server.start()
+        if log_in:
+            await self.server.start()
         self._started = True
 
     async def close(self) -> None:

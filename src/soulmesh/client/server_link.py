@@ -119,6 +119,7 @@ class ServerLink:
         self._logged_in: list[Callable[[], None]] = []
         self._logged_out: list[Callable[[], None]] = []
         self._tasks = Tasks("server link")
+        self._session: asyncio.Task[None] | None = None
         self._closing = False
         self._kicked = False
         self._heard_at = 0.0
@@ -198,8 +199,20 @@ class ServerLink:
             LoginRefused: the server said no.
             ServerUnreachable: there is no connection, or no answer to the login.
         """
+        self.ended = None
         await self._log_in()
-        self._tasks.start(self._stay(), "session")
+        self._session = self._tasks.start(self._stay(), "session")
+
+    async def log_out(self) -> None:
+        """Leave the server, and stay away until :meth:`start` is called again."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.cancel()
+            await asyncio.wait({session})
+        if self._stream is not None:
+            self._stream.close()
+        if self._connected:
+            self._lost("logged out", final=True)
 
     async def close(self) -> None:
         """Log out and stay out."""
