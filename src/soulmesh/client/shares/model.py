@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import translate
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-from soulmesh.errors import SoulmeshError
+from soulmesh.errors import NotFound, UsageError
 
 __all__ = [
     "Access",
@@ -20,6 +22,7 @@ __all__ = [
     "RootRefused",
     "Symlinks",
     "excluder",
+    "hidden_name",
     "remote_folder",
 ]
 
@@ -143,7 +146,7 @@ class Root:
     """When the last scan ended: ISO 8601, UTC."""
 
 
-class RootRefused(SoulmeshError):
+class RootRefused(UsageError):
     """A folder cannot be shared, or not like this; ``reason`` says why."""
 
     def __init__(self, path: Path | str, reason: str) -> None:
@@ -154,7 +157,7 @@ class RootRefused(SoulmeshError):
         return f"{self.path}: {self.reason}"
 
 
-class NotShared(SoulmeshError):
+class NotShared(NotFound):
     """A file that somebody asked for is not offered to them."""
 
     def __init__(self, remote_path: bytes, reason: str) -> None:
@@ -169,6 +172,16 @@ class NotShared(SoulmeshError):
 def remote_folder(root: bytes, relative: bytes) -> bytes:
     """The remote path of a folder, given its path below the root (empty for the root itself)."""
     return root + b"\\" + relative.replace(b"/", b"\\") if relative else root
+
+
+def hidden_name(path: Path, machine: str) -> bytes:
+    """A name that says nothing: ``@@`` and five letters, always the same for a folder of a machine."""
+    digest = int.from_bytes(blake2b(os.fsencode(path) + b"\0" + machine.encode(), digest_size=8).digest(), "big")
+    letters = []
+    for _ in range(5):
+        digest, letter = divmod(digest, 26)
+        letters.append(97 + letter)
+    return b"@@" + bytes(letters)
 
 
 _NEVER: Final = re.compile(r"(?!)")
