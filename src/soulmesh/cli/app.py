@@ -10,6 +10,7 @@ from soulmesh.cli import (
     demo,
     server,
     settings,
+    share,
     version,
     wire,
 )
@@ -43,3 +44,4 @@ app.command()(settings.init)
 app.command()(version.version)
 app.add_typer(server.app)
 app.add_typer(wire.app, name="wire")
+app.add_typer(share.app)

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +33,7 @@ from soulmesh.client.shares import (
 from soulmesh.client.shares.explain import explain as explain_path
 from soulmesh.client.shares.model import hidden_name
 from soulmesh.errors import NotFound, UsageError
+from soulmesh.net.world import World
 from soulmesh.wire.peer import PeerSharesReply
 
 __all__ = ["app"]
@@ -99,7 +100,7 @@ def opened(
 ) -> Iterator[Shares]:
     """The shares, for the length of one command."""
     shares = Shares(
-        data_directory(data), wall_clock=lambda: datetime.now(UTC), circle=circle, settings=settings
+        data_directory(data), wall_clock=World.real().wall_clock, circle=circle, settings=settings
     )
     try:
         yield shares
@@ -109,7 +110,7 @@ def opened(
 
 def _find(shares: Shares, given: str) -> Root:
     """A root by its name or its folder."""
-    path = Path(given).expanduser().absolute()
+    path = Path(os.path.abspath(Path(given).expanduser()))
     for root in shares.roots:
         if os.fsdecode(root.name) == given or root.path == path:
             return root
@@ -136,14 +137,17 @@ def _confirm(question: str, yes: bool) -> None:
 def add(
     folder: Annotated[Path, typer.Argument(help="The folder to share, with everything below it.")],
     name: Annotated[
-        str | None, typer.Option("--name", "-n", help="What others see as its name (default: the folder's own).")
+        str | None,
+        typer.Option("--name", "-n", help="What others see as its name (default: the folder's own)."),
     ] = None,
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Show a name like @@abcde, which tells nothing.")
     ] = False,
     audience: Annotated[
         list[str] | None,
-        typer.Option("--for", metavar="WHO", help="everyone, friends, user:NAME or group:NAME; can be repeated."),
+        typer.Option(
+            "--for", metavar="WHO", help="everyone, friends, user:NAME or group:NAME; can be repeated."
+        ),
     ] = None,
     locked: Annotated[
         bool | None, typer.Option("--locked/--not-locked", help="Others see the files, locked.")
@@ -166,7 +170,7 @@ def add(
     A new folder is offered after the next `soulmesh share scan`; who may see it changes at once.
     """
     out = run.output(json=json)
-    path = folder.expanduser().absolute()
+    path = Path(os.path.abspath(folder.expanduser()))
     if not path.is_dir():
         raise RootRefused(path, "there is no such folder")
     with opened(data) as shares:
@@ -175,7 +179,9 @@ def add(
             chosen = hidden_name(path, platform.node()) if anonymous else _root_name(shares, path, name)
             root = Root(0, chosen, path)
         elif name is not None and os.fsencode(name) != root.name:
-            raise RootRefused(path, f"is shared as {os.fsdecode(root.name)}: remove it first to change the name")
+            raise RootRefused(
+                path, f"is shared as {os.fsdecode(root.name)}: remove it first to change the name"
+            )
         changes: dict[str, Any] = {}
         if audience is not None or locked is not None:
             try:
@@ -278,7 +284,9 @@ def list_(data: DataOption = None, json: JsonOption = False) -> None:
 @app.command()
 @run.command
 async def scan(
-    folders: Annotated[list[str] | None, typer.Argument(help="Names or paths of shared folders; all if none.")] = None,
+    folders: Annotated[
+        list[str] | None, typer.Argument(help="Names or paths of shared folders; all if none.")
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Forget files that are gone, however many they are.")
     ] = False,
@@ -287,11 +295,14 @@ async def scan(
         int | None, typer.Option("--readers", min=1, max=64, help="Processes that read audio files.")
     ] = None,
     file_timeout: Annotated[
-        float, typer.Option("--file-timeout", min=0.1, metavar="SECONDS", help="How long one audio file may take.")
+        float,
+        typer.Option("--file-timeout", min=0.1, metavar="SECONDS", help="How long one audio file may take."),
     ] = 20.0,
     guard: Annotated[
         float,
-        typer.Option("--guard", min=0.0, max=1.0, help="Ask before losing more than this part of a folder's files."),
+        typer.Option(
+            "--guard", min=0.0, max=1.0, help="Ask before losing more than this part of a folder's files."
+        ),
     ] = 0.25,
     data: DataOption = None,
     json: JsonOption = False,
@@ -401,9 +412,8 @@ def _lines(out: Output) -> Callable[[Progress], None]:
         told["at"] = clock()
         of = f" of {progress.total}" if progress.total else ""
         left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
-        out.note(
-            f"{PHASES[progress.phase]} {progress.root}: {progress.done}{of} files, {progress.rate:,.0f}/s{left}"
-        )
+        what = f"{PHASES[progress.phase]} {progress.root}".strip()
+        out.note(f"{what}: {progress.done}{of} files, {progress.rate:,.0f}/s{left}")
 
     return show
 
@@ -411,7 +421,9 @@ def _lines(out: Output) -> Callable[[Progress], None]:
 @app.command()
 @run.command
 def status(
-    problems: Annotated[bool, typer.Option("--problems", help="List what could not be read or shared.")] = False,
+    problems: Annotated[
+        bool, typer.Option("--problems", help="List what could not be read or shared.")
+    ] = False,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -444,7 +456,8 @@ def status(
         }
         out.record(facts)
         out.line(f"shared folders   {facts['roots']} ({facts['offline']} offline)")
-        out.line(f"files            {facts['files']}, of them {counts.files} in {counts.folders} folders for everyone")
+        public = f"{counts.files} in {counts.folders} folders for everyone"
+        out.line(f"files            {facts['files']}, of them {public}")
         out.line(
             f"index            {facts['indexed']} files, {size(on_disk)}, generation {facts['generation']},"
             f" {facts['changes']} changes since"
@@ -452,7 +465,8 @@ def status(
         out.line(f"database         {size(database)}")
         out.line(f"not readable     {facts['problems']}")
         if facts["held_back"]:
-            out.line(f"held back        {facts['held_back']} files are gone from the disk: soulmesh share scan --yes")
+            gone = f"{facts['held_back']} files are gone from the disk"
+            out.line(f"held back        {gone}: soulmesh share scan --yes")
         if facts["unfinished"]:
             out.line("unfinished       the last scan did not end: soulmesh share scan goes on")
         if shares.needs_index:
@@ -465,7 +479,11 @@ def _list_problems(out: Output, shares: Shares) -> None:
         for root in shares.roots
         for problem in shares.store.problems(root)
     ]
-    columns = [Column("root", "NAME"), Column("path", "FILE", wide=True, keep_end=True), Column("reason", "WHY")]
+    columns = [
+        Column("root", "NAME"),
+        Column("path", "FILE", wide=True, keep_end=True),
+        Column("reason", "WHY"),
+    ]
     if not out.table(columns, rows):
         out.note("everything could be read")
 
@@ -474,7 +492,9 @@ def _list_problems(out: Output, shares: Shares) -> None:
 
 AsOption = Annotated[str, typer.Option("--as", metavar="USER", help="As this user would find it.")]
 FriendOption = Annotated[bool, typer.Option("--friend", help="Take the user for a friend.")]
-GroupOption = Annotated[list[str] | None, typer.Option("--group", metavar="NAME", help="Take the user for one of this group.")]
+GroupOption = Annotated[
+    list[str] | None, typer.Option("--group", metavar="NAME", help="Take the user for one of this group.")
+]
 
 
 @app.command()
@@ -497,10 +517,9 @@ async def search(
     """
     out = run.output(json=json)
     with opened(data, Assumed(username, friend, tuple(group or ()))) as shares:
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        began = perf_counter()
         found = await shares.search(" ".join(query), username=username, limit=limit, excluded=excluded or ())
-        took = clock() - began
+        took = perf_counter() - began
         rows = [
             {
                 "path": file.filename,
@@ -550,10 +569,9 @@ async def browse_as(
     """What a user gets to see when browsing you: the very message, read back."""
     out = run.output(json=json)
     with opened(data, Assumed(username, friend, tuple(group or ()))) as shares:
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        began = perf_counter()
         frame = await shares.browse(username)
-        took = clock() - began
+        took = perf_counter() - began
         reply = wire.decode(frame, "peer", "peer")
         assert isinstance(reply, PeerSharesReply)
         directories = [
@@ -601,9 +619,8 @@ async def browse_as(
             ],
         )
         files = sum(len(d.files) for d, _ in directories)
-        out.note(
-            f"{files} files in {len(directories)} folders; a message of {size(len(frame))}, in {took * 1000:.1f} ms"
-        )
+        message = f"a message of {size(len(frame))}, in {took * 1000:.1f} ms"
+        out.note(f"{files} files in {len(directories)} folders; {message}")
 
 
 @app.command()

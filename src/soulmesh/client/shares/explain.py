@@ -42,7 +42,8 @@ def explain(shares: Shares, path: str) -> Explanation:
     inside = [
         root
         for root in shares.roots
-        if absolute == os.fsencode(root.path) or absolute.startswith(os.fsencode(root.path).rstrip(b"/") + b"/")
+        if absolute == os.fsencode(root.path)
+        or absolute.startswith(os.fsencode(root.path).rstrip(b"/") + b"/")
     ]
     if not inside:
         return Explanation(os.fsdecode(absolute), reason="it lies in no shared folder")

@@ -176,7 +176,9 @@ def remote_folder(root: bytes, relative: bytes) -> bytes:
 
 def hidden_name(path: Path, machine: str) -> bytes:
     """A name that says nothing: ``@@`` and five letters, always the same for a folder of a machine."""
-    digest = int.from_bytes(blake2b(os.fsencode(path) + b"\0" + machine.encode(), digest_size=8).digest(), "big")
+    digest = int.from_bytes(
+        blake2b(os.fsencode(path) + b"\0" + machine.encode(), digest_size=8).digest(), "big"
+    )
     letters = []
     for _ in range(5):
         digest, letter = divmod(digest, 26)

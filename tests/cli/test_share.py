@@ -1,0 +1,177 @@
+"""soulmesh share, as typed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command, Outcome
+from tests.client.shares.support import fill, write_wave
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    folder = tmp_path / "Music"
+    write_wave(folder / "Böhm" / "honey [live].wav", 2)
+    fill(folder, ["Böhm/cover.jpg", "notes.txt"])
+    fill(folder, ["empty.mp3"], b"")
+    return folder
+
+
+@pytest.fixture
+def share(soulmesh: Command, tmp_path: Path) -> Command:
+    def run(command: str, *arguments: str) -> Outcome:
+        return soulmesh("share", command, "--data", str(tmp_path / "data"), *arguments)
+
+    return run
+
+
+def lines(outcome: Outcome) -> list[dict[str, object]]:
+    return [json.loads(line) for line in outcome.out.splitlines()]
+
+
+@pytest.fixture
+def scanned(share: Command, music: Path) -> Command:
+    assert share("add", str(music)).code == 0
+    outcome = share("scan", "--readers", "1")
+    assert outcome.code == 0, outcome.err
+    return share
+
+
+def test_a_folder_is_shared_scanned_and_listed(share: Command, music: Path) -> None:
+    added = share("add", str(music), "--for", "friends", "--locked", "--exclude", "*.txt", "--json")
+    assert lines(added)[0]["for"] == "friends (others see it locked)"
+    (outcome,) = lines(share("scan", "--json"))
+    assert (outcome["files"], outcome["added"], outcome["problems"]) == (3, 3, 1)
+    (root,) = lines(share("list", "--json"))
+    assert (root["name"], root["path"], root["files"], root["state"]) == ("Music", str(music), 3, "online")
+    assert "1 (0 offline)" in share("status").out
+    (facts,) = lines(share("status", "--json"))
+    assert (facts["indexed"], facts["public_files"], facts["problems"]) == (3, 0, 1)
+    (problem,) = lines(share("status", "--problems", "--json"))
+    assert problem == {"root": "Music", "path": "empty.mp3", "reason": "the file is empty"}
+
+
+def test_scan_tells_what_it_found(scanned: Command, music: Path) -> None:
+    (music / "notes.txt").unlink()
+    outcome = scanned("scan")
+    assert outcome.code == 0
+    assert "GONE" in outcome.out
+    assert "index updated" in outcome.err
+
+
+def test_a_scan_that_loses_too_much_says_so_and_obeys_yes(scanned: Command, music: Path) -> None:
+    for name in ("Böhm/honey [live].wav", "Böhm/cover.jpg", "notes.txt"):
+        (music / name).unlink()
+    fill(music, ["another.txt"])
+    for n in range(4):
+        fill(music, [f"more{n}.txt"])
+    scanned("scan")
+    for n in range(4):
+        (music / f"more{n}.txt").unlink()
+    (music / "another.txt").unlink()
+    outcome = scanned("scan")
+    assert outcome.code == 2
+    assert "gone from the disk" in outcome.err
+    assert "--yes" in outcome.err
+    assert scanned("scan", "--yes").code == 0
+    (facts,) = lines(scanned("status", "--json"))
+    assert (facts["indexed"], facts["held_back"]) == (1, 0)
+
+
+def test_searching_as_others_do(scanned: Command) -> None:
+    (found,) = lines(scanned("search", "--json", "--", "*oney", "-flac"))
+    assert found == {
+        "path": "Music\\Böhm\\honey [live].wav",
+        "size": 32044,
+        "attributes": {"1": 2, "4": 8000, "5": 16},
+        "locked": False,
+    }
+    assert "0:02, 8000 Hz, 16 bit" in scanned("search", "honey").out
+    nothing = scanned("search", "nothing")
+    assert (nothing.code, nothing.err.splitlines()[-1]) == (3, "error: no shared file matches")
+    assert scanned("search", "honey", "--phrase", "BÖHM").code == 3
+
+
+def test_browsing_as_somebody(scanned: Command, music: Path) -> None:
+    assert [(r["name"], r["files"]) for r in lines(scanned("browse-as", "bob", "--json"))] == [
+        ("Music", 2),
+        ("Music\\Böhm", 2),
+    ]
+    files = lines(scanned("browse-as", "bob", "Music\\Böhm", "--json"))
+    assert [f["name"] for f in files] == ["cover.jpg", "honey [live].wav"]
+    assert scanned("browse-as", "bob", "Nowhere").code == 3
+    assert scanned("add", str(music), "--for", "friends").code == 0
+    assert lines(scanned("browse-as", "bob", "--json")) == []
+    assert len(lines(scanned("browse-as", "bob", "--friend", "--json"))) == 2
+    assert scanned("add", str(music), "--for", "group:band", "--locked").code == 0
+    assert {r["locked"] for r in lines(scanned("browse-as", "bob", "--json"))} == {True}
+    assert {r["locked"] for r in lines(scanned("browse-as", "bob", "--group", "band", "--json"))} == {False}
+
+
+def test_explaining_why_a_file_is_offered_and_why_not(scanned: Command, music: Path, tmp_path: Path) -> None:
+    def reason(path: object, code: int) -> str:
+        outcome = scanned("explain", str(path), "--json")
+        assert outcome.code == code, outcome
+        return str(lines(outcome)[0]["reason"])
+
+    assert reason(music / "notes.txt", 0) == "offered to everyone"
+    assert reason("Music\\Böhm\\cover.jpg", 0) == "offered to everyone"
+    assert "2 shared files" in reason(music / "Böhm", 0)
+    assert reason(tmp_path, 3) == "it lies in no shared folder"
+    assert reason("Music\\nothing.mp3", 3) == "not in the index"
+    assert reason(music / "gone.mp3", 3) == "there is no such file"
+    fill(music, ["new.mp3", ".hidden/x.mp3", "skip.bak"])
+    (music / "link").symlink_to(tmp_path)
+    assert reason(music / "new.mp3", 3) == "it has not been scanned yet"
+    assert "begins with a dot" in reason(music / ".hidden" / "x.mp3", 3)
+    assert "symbolic link" in reason(music / "link", 3)
+    scanned("add", str(music), "--exclude", "*.bak", "--links", "inside")
+    assert "excluded by" in reason(music / "skip.bak", 3)
+    assert "leads out" in reason(music / "link", 3)
+    (music / "notes.txt").unlink()
+    assert "no longer on the disk" in reason("Music\\notes.txt", 3)
+    music.rename(tmp_path / "away")
+    assert "offline" in reason("Music\\Böhm\\cover.jpg", 3)
+    shown = scanned("explain", "Music\\empty.mp3").out
+    assert "not readable" in shown
+    assert "the file is empty" in shown
+
+
+def test_removing_needs_an_answer(scanned: Command, music: Path) -> None:
+    refused = scanned("remove", "Music")
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert scanned("remove", str(music), "--yes").code == 0
+    assert scanned("remove", "Music", "--yes").code == 3
+    assert lines(scanned("list", "--json")) == []
+    assert scanned("scan").code == 3
+
+
+def test_names_can_be_chosen_and_are_never_used_twice(share: Command, tmp_path: Path) -> None:
+    for name in ("a/Music", "b/Music", "c/Music"):
+        fill(tmp_path, [f"{name}/x.txt"])
+    share("add", str(tmp_path / "a" / "Music"))
+    share("add", str(tmp_path / "b" / "Music"))
+    share("add", str(tmp_path / "c" / "Music"), "--anonymous")
+    names = [str(root["name"]) for root in lines(share("list", "--json"))]
+    assert names[1:] == ["Music", "Music 2"]
+    assert names[0].startswith("@@")
+    assert len(names[0]) == 7
+    assert share("add", str(tmp_path / "c"), "--name", "Music").code == 2
+    assert share("add", str(tmp_path / "a" / "Music"), "--name", "Other").code == 2
+    assert share("add", str(tmp_path / "nowhere")).code == 2
+    wrong = share("add", str(tmp_path / "c"), "--for", "nobody")
+    assert (wrong.code, "none of everyone" in wrong.err) == (2, True)
+
+
+def test_names_that_are_no_utf_8_can_be_shown(share: Command, music: Path) -> None:
+    with open(os.path.join(os.fsencode(music), b"caf\xe9.txt"), "wb") as file:
+        file.write(b"x")
+    share("add", str(music))
+    share("scan")
+    assert "café.txt" in share("search", "café").out
+    assert lines(share("search", "café", "--json"))[0]["path"] == "Music\\café.txt"
