@@ -289,3 +289,40 @@ async def test_opening_a_stream_gives_up_in_time() -> None:
 
     with pytest.raises(TimedOut, match=r"192\.0\.2\.1:9 did not answer within 0\.05 s"):
         await open_stream(NeverAnswers(), "192.0.2.1", 9, timeout=0.05)
+
+
+@each_network
+async def test_small_writes_of_one_turn_go_out_together_and_in_order(pair: Pair) -> None:
+    async with pair() as (one, other):
+        pieces: list[int] = []
+        write = one.transport.write
+
+        class Counting:
+            def __getattr__(self, name: str) -> object:
+                return getattr(transport, name)
+
+            def write(self, data: bytes) -> None:
+                pieces.append(len(data))
+                write(data)
+
+        transport = one.transport
+        one._transport = Counting()  # type: ignore[assignment]
+        for number in range(100):
+            one.write(bytes([number]))
+        one.write(b"large" * 10_000)
+        one.write(bytearray(b"small"))
+        assert one.write_buffer_size >= 5
+        got = await other.readexactly(50_105)
+        assert got == bytes(range(100)) + b"large" * 10_000 + b"small"
+        assert pieces == [100, 50_000, 5]
+        one._transport = transport
+
+
+@each_network
+async def test_what_was_written_before_closing_or_half_closing_in_the_same_turn_arrives(pair: Pair) -> None:
+    for end in ("close", "write_eof", "abort"):
+        async with pair() as (one, other):
+            one.write(b"last words")
+            getattr(one, end)()
+            assert await other.readexactly(10) == b"last words"
+            assert await other.read() == b""

@@ -27,6 +27,9 @@ READ_LIMIT = 256 * 1024
 
 _SPARE_SIZE = 64 * 1024
 
+_TOGETHER = 16 * 1024
+"""Pieces smaller than this, written in one turn of the loop, go out together."""
+
 Progress = Callable[[int], None]
 """Told of every piece of a file that has moved, in bytes since the last call."""
 
@@ -62,6 +65,8 @@ class Stream(asyncio.Protocol):
         self._reader: asyncio.Future[None] | None = None
         self._writing_paused = False
         self._drainers: deque[asyncio.Future[None]] = deque()
+        self._gathered: list[bytes] = []
+        self._gathered_size = 0
         self._closed_waiters: list[asyncio.Future[None]] = []
         self._direct: _Receiver | None = None
         self.lost_callbacks: list[Callable[[], None]] = []
@@ -322,6 +327,7 @@ class Stream(asyncio.Protocol):
         unread = b"".join(self._chunks)
         self._chunks.clear()
         self._size = 0
+        self._send_gathered()
         transport = self.transport
         self._change_protocol(protocol)
         self._closing = True
@@ -344,7 +350,24 @@ class Stream(asyncio.Protocol):
         self.bytes_sent += len(data)
         if self.watch is not None:
             self.watch(True, bytes(data))
-        self.transport.write(data)
+        size = len(data)
+        if size >= _TOGETHER:
+            self._send_gathered()
+            self.transport.write(data)
+            return
+        # Messages come in bunches: one call to the system takes all that a turn of the loop has to say.
+        if not self._gathered:
+            self._loop.call_soon(self._send_gathered)
+        self._gathered.append(bytes(data))
+        self._gathered_size += size
+
+    def _send_gathered(self) -> None:
+        if self._gathered:
+            data = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
+            self._gathered.clear()
+            self._gathered_size = 0
+            if not self._closed:
+                self.transport.write(data)
 
     async def drain(self) -> None:
         """Wait until the other side has caught up enough for more.
@@ -352,6 +375,7 @@ class Stream(asyncio.Protocol):
         Raises:
             ConnectionLost: the connection is gone.
         """
+        self._send_gathered()
         if self._writing_paused and not self._closed:
             waiter = self._loop.create_future()
             self._drainers.append(waiter)
@@ -366,6 +390,7 @@ class Stream(asyncio.Protocol):
         Raises:
             ConnectionLost: the connection is gone.
         """
+        self._send_gathered()
         low, high = self.transport.get_write_buffer_limits()
         # High water 0 makes the transport call back when its buffer is empty.
         self.transport.set_write_buffer_limits(high=0)
@@ -383,11 +408,12 @@ class Stream(asyncio.Protocol):
     @property
     def write_buffer_size(self) -> int:
         """Bytes written that have not left the process."""
-        return self.transport.get_write_buffer_size() if not self._closed else 0
+        return self.transport.get_write_buffer_size() + self._gathered_size if not self._closed else 0
 
     def write_eof(self) -> None:
         """Say that we send no more; reading goes on."""
         if not self._closed and not self._closing:
+            self._send_gathered()
             self.transport.write_eof()
 
     async def send_file(
@@ -423,6 +449,7 @@ class Stream(asyncio.Protocol):
     def close(self) -> None:
         """Send what was written, then close. Does not wait; see :meth:`wait_closed`."""
         if not self._closing:
+            self._send_gathered()
             self._closing = True
             if self._transport is not None:
                 self._transport.close()
@@ -430,7 +457,8 @@ class Stream(asyncio.Protocol):
             self._wake_reader()
 
     def abort(self) -> None:
-        """Close at once; what was not sent is lost."""
+        """Close at once; what the system did not take yet is lost."""
+        self._send_gathered()
         self._closing = True
         if self._transport is not None and not self._closed:
             self._transport.abort()
