@@ -156,3 +156,15 @@ def test_the_reader_of_command_lines_finds_what_is_wrong() -> None:
         "soulmesh init      --force",
         "make test",
     ]
+
+
+@pytest.mark.parametrize("path", [ROOT / "ARCHITECTURE.md"], ids=name)
+def test_modules_that_the_map_names_are_there(path: Path) -> None:
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
+    for place in re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", text):
+        found = [ROOT / "src" / "soulmesh" / place, ROOT / place]
+        assert any(one.exists() for one in found), f"{name(path)} names {place}"
+    for dotted in re.findall(r"`((?:wire|core|net|client|server|sim)(?:\.[a-z_]+)+)`", text):
+        module = ROOT / "src" / "soulmesh" / Path(*dotted.split("."))
+        held = module.parent.with_suffix(".py")  # a name inside of a module
+        assert module.with_suffix(".py").exists() or module.is_dir() or held.exists(), dotted
