@@ -136,6 +136,21 @@ def test_square_brackets_and_emoji_names_are_printed_as_they_are() -> None:
     assert stream.getvalue() == "[bold]:smile: [/nonsense]\n"
 
 
+def test_a_long_line_is_broken_between_words_at_a_terminal_alone() -> None:
+    text = "  messages: " + ", ".join(f"Message{number}" for number in range(12))
+    stream = Terminal()
+    console = Console(file=stream, width=40, markup=False, force_terminal=True, color_system=None)
+    Output(console=console).line(text)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) > 3
+    assert all(len(line) <= 40 for line in lines)
+    assert lines[0].startswith("  messages: Message0, ")
+    assert all(line.startswith("    Message") for line in lines[1:])
+    plain = io.StringIO()
+    Output(stdout=plain).line(text)
+    assert plain.getvalue() == text + "\n"
+
+
 def test_without_a_terminal_each_tenth_of_a_file_is_a_line() -> None:
     errors = io.StringIO()
     with Output(stderr=errors).transfers() as transfers:

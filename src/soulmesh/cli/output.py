@@ -174,12 +174,12 @@ class Output:
     def line(self, text: str = "", style: str | None = None) -> None:
         """A line of the result, for people; silent under ``--json``."""
         if not self.json:
-            self.console.print(Text(text, style=style or ""), soft_wrap=True)
+            _say(self.console, text, style)
 
     def note(self, text: str, style: str | None = "dim") -> None:
         """A line about the work, on standard error; silent under ``--json``."""
         if not self.json:
-            self.errors.print(Text(text, style=style or ""), soft_wrap=True)
+            _say(self.errors, text, style)
 
     def record(self, record: Mapping[str, Any]) -> None:
         """One result for machines: a line of JSON; silent without ``--json``."""
@@ -262,6 +262,19 @@ def _console(file: TextIO) -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDE
     return console
+
+
+def _say(console: Console, text: str, style: str | None) -> None:
+    """A line; at a terminal it is broken between words, and what follows is indented."""
+    line = Text(text, style=style or "")
+    words = text.lstrip(" ")
+    indent = len(text) - len(words)
+    if not console.is_terminal or line.cell_len <= console.width or console.width < indent + 20:
+        console.print(line, soft_wrap=True)
+        return
+    for number, part in enumerate(Text(words, style=style or "").wrap(console, console.width - indent - 2)):
+        part.rstrip()
+        console.print(Text(" " * (indent + (2 if number else 0))) + part, soft_wrap=True)
 
 
 def _clock() -> Callable[[], float]:
