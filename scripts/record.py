@@ -14,6 +14,7 @@ import pty
 import struct
 import sys
 import termios
+from itertools import groupby
 from pathlib import Path
 
 import pyte
@@ -62,10 +63,13 @@ def lines(screen: pyte.Screen) -> list[Text]:
     found = []
     for row in range(HEIGHT):
         text = Text()
-        for column in range(WIDTH):
-            cell = screen.buffer[row][column]
-            style = Style(color=colour(cell.fg), bgcolor=colour(cell.bg), bold=cell.bold, italic=cell.italics)
-            text.append(cell.data, style)
+        cells = [screen.buffer[row][column] for column in range(WIDTH)]
+        # One run of equal looks is one piece of the drawing.
+        for (fg, bg, bold, italics), run_of in groupby(
+            cells, key=lambda cell: (cell.fg, cell.bg, cell.bold, cell.italics)
+        ):
+            style = Style(color=colour(fg), bgcolor=colour(bg), bold=bold, italic=italics)
+            text.append("".join(cell.data for cell in run_of), style)
         text.rstrip()
         found.append(text)
     while found and not found[-1].plain.strip():
