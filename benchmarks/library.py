@@ -19,9 +19,12 @@ from pathlib import Path
 
 from soulmesh.core.query import WORD, Query, Term, fold, matches, parse_query
 
-HEADS = """the of and love you in a to night my time on heart world it dance life no day blue light
-live remix feat version original edit deluxe vol disc best remastered session demo acoustic club radio""".split()
-SCRIPTS = "ночь любовь дождь звезда café niño straße señor été Ωμέγα θάλασσα 東京 愛 夜 サクラ 사랑 सपना".split()
+COMMON = """the of and love you in a to night my time on heart world it dance life no day blue light live
+remix feat version original edit deluxe vol disc best remastered session demo acoustic club radio"""
+HEADS = COMMON.split()
+FOREIGN = "ночь любовь дождь звезда café niño straße señor été Ωμέγα θάλασσα 東京 愛 夜 サクラ 사랑 सपना"
+SCRIPTS = FOREIGN.split()
+CONSONANTS = "b bl br c ch d dr f fl g gr h j k l m n p pr r s sh st t th tr v w z"
 ENDINGS = ["", "", "", "n", "s", "ing", "er", "ed", "ly", "ness", "o", "ia"]
 STYLES = ["Rock", "Jazz", "Electronic", "Folk", "Metal", "Classical", "Soul", "Hip-Hop"]
 KINDS = ["mp3"] * 14 + ["flac"] * 5 + ["ogg", "m4a"]
@@ -69,13 +72,15 @@ class Draw:
 
 
 def vocabulary(rng: random.Random, size: int) -> tuple[Draw, set[str]]:
-    beginnings = "b bl br c ch d dr f fl g gr h j k l m n p pr r s sh st t th tr v w z".split()
-    vowels = "a e i o u ai ea io ou".split()
+    beginnings = CONSONANTS.split()
+    vowels = ["a", "e", "i", "o", "u", "ai", "ea", "io", "ou"]
     rest = list(SCRIPTS)
     known = set(HEADS) | set(SCRIPTS)
     while len(rest) + len(HEADS) < size:
         count = rng.choice((1, 2, 2, 3))
-        word = "".join(rng.choice(beginnings) + rng.choice(vowels) for _ in range(count)) + rng.choice(ENDINGS)
+        word = "".join(rng.choice(beginnings) + rng.choice(vowels) for _ in range(count)) + rng.choice(
+            ENDINGS
+        )
         if word not in known:
             known.add(word)
             rest.append(word)
@@ -116,9 +121,7 @@ def make_paths(rng: random.Random, draw: Draw, count: int) -> list[str]:
     return list(paths)[:count]
 
 
-def make_queries(
-    rng: random.Random, draw: Draw, known: set[str], paths: list[str], count: int
-) -> list[str]:
+def make_queries(rng: random.Random, draw: Draw, known: set[str], paths: list[str], count: int) -> list[str]:
     """One to four words of a path; a third misses; some exclusions, wildcards and signs inside a term."""
 
     def nonsense() -> str:
@@ -145,9 +148,15 @@ def make_queries(
             terms.append("-" + rng.choice(("mp3", "flac", "live", "remix", draw.word())))
         elif chance < 0.18:
             at = rng.randrange(size)
-            terms[at] = "*" + (terms[at][1:] or "ing" if rng.random() < 0.6 else rng.choice(("ing", "er", "ly")))
+            terms[at] = "*" + (
+                terms[at][1:] or "ing" if rng.random() < 0.6 else rng.choice(("ing", "er", "ly"))
+            )
         elif chance < 0.22:
-            signed = [word for word in path.rpartition("\\")[2].lower().split() if not word.isalnum() and WORD.search(word)]
+            signed = [
+                word
+                for word in path.rpartition("\\")[2].lower().split()
+                if not word.isalnum() and WORD.search(word)
+            ]
             terms[0] = rng.choice(signed) if signed else terms[0]
         text = " ".join(terms)
         queries.append(text.upper() if rng.random() < 0.1 else text)

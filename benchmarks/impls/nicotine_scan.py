@@ -24,7 +24,9 @@ class Scanner:
 
     def scan(self) -> None:
         out: queue.Queue[Any] = queue.Queue()
-        self.shares.Scanner(out, ([("Music", self.folder)], [], []), self.places, init=False, rescan=True).run()
+        self.shares.Scanner(
+            out, ([("Music", self.folder)], [], []), self.places, init=False, rescan=True
+        ).run()
 
     def store(self) -> None:
         pass

@@ -99,7 +99,9 @@ class Index:
         for said in out.queue:
             if isinstance(said, tuple):
                 core.shares.file_path_index = said
-        wanted = {"words"} | {f"{who}_{what}" for who in ("public", "buddy", "trusted") for what in ("files", "streams")}
+        wanted = {"words"} | {
+            f"{who}_{what}" for who in ("public", "buddy", "trusted") for what in ("files", "streams")
+        }
         core.shares.load_shares(core.shares.share_dbs, places, destinations=wanted)
         self.tree.clear()
         self.disk_bytes = sum(os.path.getsize(place) for place in places.values() if os.path.exists(place))

@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+from soulmesh.client.shares.keeper import Keeper, KeeperSettings
 from soulmesh.client.shares.model import Access, Audience, NotShared, Root, RootRefused, Symlinks
 from soulmesh.client.shares.scan import Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
 from soulmesh.client.shares.service import Circle, ScanFailed, SearchFigures, Shares, ShareSettings
@@ -25,6 +26,8 @@ __all__ = [
     "Access",
     "Audience",
     "Circle",
+    "Keeper",
+    "KeeperSettings",
     "NotShared",
     "Progress",
     "Root",

@@ -146,6 +146,7 @@ class Shares:
         self._wall_clock = wall_clock
         self._circle: Circle = circle or Nobody()
         self._store = Store(directory / "shares.sqlite")
+        self._data_version = self._store.data_version()
         self._handlers: list[Callable[[], None]] = []
         self._views: dict[tuple[frozenset[int], frozenset[int]], _View] = {}
         self._compressing: dict[int, asyncio.Lock] = {}
@@ -494,6 +495,7 @@ class Shares:
 
     async def refresh(self) -> None:
         """Take in what a scan, of this process or another, has changed."""
+        self._data_version = self._store.data_version()
         base = self._store.get("base")
         if base is not None and base != self._generation:
             # Checking reads the whole file: not on the loop.
@@ -525,6 +527,15 @@ class Shares:
                 self._index.remove(change.root, folder, change.name)
             else:
                 self._index.add(change.root, folder, change.name, change.size, change.attributes)
+
+    def changed_elsewhere(self) -> bool:
+        """Whether another process has written to the store since the last :meth:`refresh`."""
+        return self._store.data_version() != self._data_version
+
+    def folder_count(self) -> int:
+        """Folders that are known, in all roots."""
+        count: int = self._store.execute("SELECT count(*) FROM folders").fetchone()[0]
+        return count
 
     async def check_online(self) -> list[Root]:
         """Look which roots are there; returns those for which that has changed."""

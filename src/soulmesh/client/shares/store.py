@@ -172,6 +172,11 @@ class Store:
         """Keep a single value."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def data_version(self) -> int:
+        """A number that moves when another connection has written."""
+        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
     # Roots
 
     def roots(self) -> list[Root]:

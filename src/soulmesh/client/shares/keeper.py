@@ -1,0 +1,234 @@
+"""Keeps shares up to date while a client runs: by watching, by timer, and by what other processes did.
+
+Watching needs the package watchfiles and costs one of the system's watches for
+each folder. Where it is not installed, where there are more folders than the
+budget, or where the system refuses, shares are polled: scanned every
+``poll_every`` seconds, which costs a walk and nothing else when nothing changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from soulmesh.client.shares.model import Root
+from soulmesh.client.shares.scan import ScanBusy, ScanOutcome
+from soulmesh.errors import SoulmeshError
+
+__all__ = ["Keeper", "KeeperSettings", "Kept", "watch_source"]
+
+log = logging.getLogger(__name__)
+
+Source = Callable[[Sequence[Path]], AsyncIterator[set[Path]]]
+"""Watches folders and gives out, now and then, what has changed below them."""
+
+
+class Kept(Protocol):
+    """What the keeper needs of :class:`soulmesh.client.shares.Shares`."""
+
+    needs_index: bool
+
+    @property
+    def roots(self) -> list[Root]: ...
+
+    async def scan(
+        self, roots: Collection[int] | None = None, *, only: Mapping[int, Collection[bytes]] | None = None
+    ) -> ScanOutcome: ...
+
+    async def refresh(self) -> None: ...
+
+    async def check_online(self) -> list[Root]: ...
+
+    def changed_elsewhere(self) -> bool: ...
+
+    def folder_count(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperSettings:
+    """How often the keeper looks. Seconds."""
+
+    scan_at_start: bool = True
+    rescan_every: float = 12 * 3600.0
+    """A full scan, watched or not; 0: never."""
+    watch: bool = True
+    watch_folders: int = 20_000
+    """The budget: with more folders than this, shares are polled."""
+    watch_burst: int = 500
+    """More changed folders at once than this, and the whole root is scanned."""
+    poll_every: float = 900.0
+    look_every: float = 5.0
+    """For changes made by another process, such as ``soulmesh share add``."""
+    online_every: float = 60.0
+    """For drives that come and go."""
+    retry_after: float = 30.0
+
+
+class Keeper:
+    """Owns nothing but its tasks: :meth:`run` until cancelled.
+
+    Args:
+        source: watches folders; by default watchfiles, if it is installed.
+    """
+
+    def __init__(
+        self, shares: Kept, settings: KeeperSettings | None = None, *, source: Source | None = None
+    ) -> None:
+        self._shares = shares
+        self._settings = settings or KeeperSettings()
+        self._source = source or watch_source()
+        self._scanning = asyncio.Lock()
+        self._refused: frozenset[Path] | None = None
+        self.watching: frozenset[Path] = frozenset()
+        """The roots that are watched now; empty while shares are polled."""
+
+    async def run(self) -> None:
+        """Keep the shares up to date until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look(), name="shares: changes by other processes")
+            tasks.create_task(self._check_online(), name="shares: drives that come and go")
+            tasks.create_task(self._scan_by_timer(), name="shares: scanning by timer")
+            tasks.create_task(self._watch_or_poll(), name="shares: watching")
+
+    async def _scan(
+        self, roots: Collection[int] | None = None, only: Mapping[int, Collection[bytes]] | None = None
+    ) -> None:
+        async with self._scanning:
+            while True:
+                try:
+                    outcome = await self._shares.scan(roots, only=only)
+                except ScanBusy:
+                    await asyncio.sleep(self._settings.retry_after)
+                    continue
+                except SoulmeshError as error:
+                    log.warning("shares could not be scanned: %s", error)
+                else:
+                    for found in outcome.roots:
+                        if found.held_back:
+                            log.warning(
+                                "%s: %d files are gone from the disk; kept until a scan is told --yes",
+                                found.root,
+                                found.held_back,
+                            )
+                return
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.look_every)
+            if self._shares.changed_elsewhere():
+                await self._shares.refresh()
+
+    async def _check_online(self) -> None:
+        while True:
+            for root in await self._shares.check_online():
+                state = "is back" if root.online else "is offline: its files are kept and not offered"
+                log.info("%s %s", os.fsdecode(root.name), state)
+            await asyncio.sleep(self._settings.online_every)
+
+    async def _scan_by_timer(self) -> None:
+        if self._settings.scan_at_start or self._shares.needs_index:
+            await self._scan()
+        while self._settings.rescan_every > 0:
+            await asyncio.sleep(self._settings.rescan_every)
+            await self._scan()
+
+    # Watching
+
+    def _wanted(self) -> frozenset[Path]:
+        """The folders to watch; none when polling is the better way."""
+        settings = self._settings
+        if not settings.watch or self._source is None or self._shares.folder_count() > settings.watch_folders:
+            return frozenset()
+        return frozenset(root.path for root in self._shares.roots if root.online)
+
+    async def _watch_or_poll(self) -> None:
+        while True:
+            wanted = self._wanted()
+            if wanted and wanted != self._refused:
+                await self._watch(wanted)
+            else:
+                await asyncio.sleep(self._settings.poll_every)
+                await self._scan()
+
+    async def _watch(self, wanted: frozenset[Path]) -> None:
+        """Watch until the roots are others, or the system has no more watches."""
+        assert self._source is not None
+        self.watching = wanted
+        changes = self._source(sorted(wanted))
+        next_change: asyncio.Task[set[Path]] | None = None
+        try:
+            while self._wanted() == wanted:
+                if next_change is None:
+                    next_change = asyncio.ensure_future(anext(changes))
+                done, _ = await asyncio.wait([next_change], timeout=self._settings.look_every)
+                if done:
+                    changed = next_change.result()
+                    next_change = None
+                    await self._take_in(changed)
+        except (OSError, RuntimeError, StopAsyncIteration) as error:
+            log.warning("folders cannot be watched, they are scanned from time to time instead: %s", error)
+            self._refused = wanted
+        finally:
+            self.watching = frozenset()
+            if next_change is not None:
+                next_change.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await next_change
+            close = getattr(changes, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _take_in(self, changed: set[Path]) -> None:
+        folders: dict[int, set[bytes]] = {}
+        for path in changed:
+            found = await asyncio.to_thread(_changed_folder, path, self._shares.roots)
+            if found is not None:
+                folders.setdefault(found[0], set()).add(found[1])
+        whole = [
+            root for root, below in folders.items() if len(below) > self._settings.watch_burst or b"" in below
+        ]
+        if whole:
+            await self._scan(whole)
+        rest = {root: below for root, below in folders.items() if root not in whole}
+        if rest:
+            await self._scan(list(rest), rest)
+
+
+def _changed_folder(path: Path, roots: Collection[Root]) -> tuple[int, bytes] | None:
+    """The root and the folder below it that a change is in: itself if it is a folder, else its parent."""
+    raw = os.fsencode(path)
+    best: Root | None = None
+    for root in roots:
+        top = os.fsencode(root.path).rstrip(b"/")
+        longer = best is None or len(os.fsencode(best.path)) < len(top)
+        if (raw == top or raw.startswith(top + b"/")) and longer:
+            best = root
+    if best is None:
+        return None
+    below = raw[len(os.fsencode(best.path).rstrip(b"/")) :].strip(b"/")
+    if not best.hidden and any(part.startswith(b".") for part in below.split(b"/")):
+        return None
+    if below and not os.path.isdir(raw):
+        below = below.rpartition(b"/")[0]
+    return best.id, below
+
+
+def watch_source() -> Source | None:
+    """Watching with watchfiles; None where it is not installed."""
+    try:
+        import watchfiles
+    except ImportError:
+        return None
+
+    async def watch(folders: Sequence[Path]) -> AsyncIterator[set[Path]]:
+        options: dict[str, Any] = {"watch_filter": None, "debounce": 2000, "ignore_permission_denied": True}
+        async for changes in watchfiles.awatch(*folders, **options):
+            yield {Path(path) for _, path in changes}
+
+    return watch

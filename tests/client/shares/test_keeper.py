@@ -1,0 +1,214 @@
+"""The keeper scans when it should: at start, by timer, on changes, and by polling where it cannot watch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from soulmesh.client.shares import Keeper, KeeperSettings, Root, ScanBusy, ScanOutcome
+from soulmesh.client.shares.keeper import Source, watch_source
+from soulmesh.sim.loop import run_virtual
+from tests.client.shares.support import fill, open_shares, share
+
+
+class Recorded:
+    """Shares that write down what is asked of them, and when."""
+
+    def __init__(self, roots: list[Root], folders: int = 10) -> None:
+        self.roots = roots
+        self.needs_index = False
+        self.folders = folders
+        self.scans: list[tuple[float, object, object]] = []
+        self.refreshed = 0
+        self.elsewhere = False
+        self.busy = 0
+
+    async def scan(
+        self, roots: Collection[int] | None = None, *, only: Mapping[int, Collection[bytes]] | None = None
+    ) -> ScanOutcome:
+        if self.busy:
+            self.busy -= 1
+            raise ScanBusy
+        below = None if only is None else {root: sorted(folders) for root, folders in only.items()}
+        self.scans.append((round(asyncio.get_running_loop().time()), roots and list(roots), below))
+        return ScanOutcome()
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+        self.elsewhere = False
+
+    async def check_online(self) -> list[Root]:
+        return []
+
+    def changed_elsewhere(self) -> bool:
+        return self.elsewhere
+
+    def folder_count(self) -> int:
+        return self.folders
+
+
+class Watch:
+    """A source that the test speaks through."""
+
+    def __init__(self, fails: Exception | None = None) -> None:
+        self.queue: asyncio.Queue[set[Path]] = asyncio.Queue()
+        self.fails = fails
+        self.started: list[list[Path]] = []
+
+    async def __call__(self, folders: Sequence[Path]) -> AsyncIterator[set[Path]]:
+        self.started.append(list(folders))
+        if self.fails is not None:
+            raise self.fails
+        while True:
+            yield await self.queue.get()
+
+
+def kept(
+    shares: Recorded, source: Source | None, body: Callable[[Keeper], Awaitable[None]], **settings: object
+) -> None:
+    async def run() -> None:
+        keeper = Keeper(shares, KeeperSettings(**settings), source=source)  # type: ignore[arg-type]
+        task = asyncio.create_task(keeper.run())
+        try:
+            await body(keeper)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    run_virtual(run())
+
+
+def sleeping(seconds: float) -> Callable[[Keeper], Awaitable[None]]:
+    async def body(keeper: Keeper) -> None:
+        await asyncio.sleep(seconds)
+
+    return body
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    fill(tmp_path / "music", ["a/b/1.txt", "c/2.txt"])
+    return Root(1, b"Music", tmp_path / "music")
+
+
+def test_it_scans_at_start_and_then_by_timer(root: Root) -> None:
+    shares = Recorded([root])
+    kept(shares, None, sleeping(250), watch=False, rescan_every=100, poll_every=10_000)
+    assert [at for at, _, _ in shares.scans] == [0, 100, 200]
+
+
+def test_a_scan_at_start_can_be_left_out_unless_the_index_is_missing(root: Root) -> None:
+    shares = Recorded([root])
+    kept(shares, None, sleeping(50), watch=False, scan_at_start=False)
+    assert shares.scans == []
+    shares.needs_index = True
+    kept(shares, None, sleeping(50), watch=False, scan_at_start=False)
+    assert len(shares.scans) == 1
+
+
+def test_with_more_folders_than_the_budget_shares_are_polled(root: Root) -> None:
+    shares, watch = Recorded([root], folders=30), Watch()
+    settings = {"watch_folders": 20, "scan_at_start": False, "rescan_every": 0, "poll_every": 60}
+    kept(shares, watch, sleeping(130), **settings)
+    assert watch.started == []
+    assert [at for at, _, _ in shares.scans] == [60, 120]
+
+
+def test_where_the_system_refuses_to_watch_shares_are_polled(root: Root) -> None:
+    shares, watch = Recorded([root]), Watch(OSError(28, "inotify watch limit reached"))
+    kept(shares, watch, sleeping(130), scan_at_start=False, rescan_every=0, poll_every=60)
+    assert len(watch.started) == 1
+    assert [at for at, _, _ in shares.scans] == [60, 120]
+
+
+def test_changes_are_scanned_where_they_are(root: Root) -> None:
+    shares, watch = Recorded([root]), Watch()
+
+    async def body(keeper: Keeper) -> None:
+        await asyncio.sleep(1)
+        assert keeper.watching == {root.path}
+        watch.queue.put_nowait({root.path / "a" / "b" / "new.txt", root.path / "c", root.path / ".git" / "x"})
+        await asyncio.sleep(20)
+        watch.queue.put_nowait({root.path / "top.txt", root.path / "c" / "x"})
+        await asyncio.sleep(20)
+        watch.queue.put_nowait({root.path / str(n) / "x" for n in range(30)})
+        await asyncio.sleep(20)
+
+    kept(shares, watch, body, scan_at_start=False, rescan_every=0, watch_burst=20)
+    assert [(roots, only) for _, roots, only in shares.scans] == [
+        ([1], {1: [b"a/b", b"c"]}),
+        ([1], None),
+        ([1], None),
+    ]
+
+
+def test_a_root_that_is_added_is_watched_too(root: Root, tmp_path: Path) -> None:
+    shares, watch = Recorded([root]), Watch()
+    (tmp_path / "other").mkdir()
+
+    async def body(keeper: Keeper) -> None:
+        await asyncio.sleep(1)
+        shares.roots = [root, Root(2, b"Other", tmp_path / "other")]
+        await asyncio.sleep(30)
+
+    kept(shares, watch, body, scan_at_start=False)
+    assert watch.started == [[root.path], [root.path, tmp_path / "other"]]
+
+
+def test_what_another_process_changed_is_taken_in(root: Root) -> None:
+    shares = Recorded([root])
+    shares.elsewhere = True
+    kept(shares, None, sleeping(30), watch=False)
+    assert shares.refreshed == 1
+
+
+def test_a_busy_scan_is_tried_again(root: Root) -> None:
+    shares = Recorded([root])
+    shares.busy = 2
+    kept(shares, None, sleeping(100), watch=False, retry_after=30)
+    assert [at for at, _, _ in shares.scans] == [60]
+
+
+def test_a_change_by_another_process_is_noticed(tmp_path: Path) -> None:
+    ours, theirs = open_shares(tmp_path / "data"), open_shares(tmp_path / "data")
+    assert not ours.changed_elsewhere()
+    share(theirs, tmp_path)
+    assert ours.changed_elsewhere()
+    asyncio.run(ours.refresh())
+    assert not ours.changed_elsewhere()
+    assert [root.name for root in ours.roots] == [b"Music"]
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(watch_source() is None, reason="watchfiles is not installed")
+def test_a_new_file_is_found_while_watching(tmp_path: Path) -> None:
+    shares = open_shares(tmp_path / "data")
+    fill(tmp_path / "music", ["a/old.txt"])
+    share(shares, tmp_path / "music")
+
+    async def run() -> None:
+        await shares.scan()
+        keeper = Keeper(shares, KeeperSettings(scan_at_start=False))
+        task = asyncio.create_task(keeper.run())
+        async with asyncio.timeout(30):
+            while not keeper.watching:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.3)  # the system needs a moment to begin watching
+            fill(tmp_path / "music", ["a/fresh song.txt"])
+            os.utime(tmp_path / "music" / "a")
+            while not (await shares.search("fresh", username="bob", limit=5)).results:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    shares.close()
