@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from struct import Struct
 from typing import Any, Final
@@ -27,6 +27,9 @@ __all__ = ["Base"]
 KEEP_BYTES: Final = 16 << 20
 KEEP_FROM: Final = 4096
 KEPT_FOLDERS: Final = 4096
+ONE_READ: Final = 8192
+SAMPLED: Final = 32
+"""Of so many folders, the name of one is kept in memory once folders are looked up."""
 
 _U32: Final = Struct("<I")
 
@@ -73,6 +76,7 @@ class Base:
         self._kept: OrderedDict[tuple[str, int], BitMap] = OrderedDict()
         self._kept_bytes = 0
         self._folded_folders: dict[int, str] = {}
+        self._folder_samples: dict[int, list[bytes]] = {}
         self._last_folder: tuple[bytes | None, dict[bytes, int]] = (None, {})
 
     # Postings
@@ -181,26 +185,39 @@ class Base:
         entry = self.read(self.entry_at[number], self.entry_end(number, folder))
         return text + fold(searchable(entry[5 : 5 + _U32.unpack_from(entry, 1)[0]]))
 
-    def answer_entry(self, number: int) -> bytes:
-        """The packed entry of a file with its whole path, as a search answer has it."""
-        return next(self.answer_entries((number,)))
+    def answer_entries(self, numbers: Sequence[int]) -> list[bytes]:
+        """The packed entries of files with their whole paths, as a search answer has them.
 
-    def answer_entries(self, numbers: Iterable[int]) -> Iterator[bytes]:
-        """:meth:`answer_entry` of many files, one read for each."""
+        Neighbours in a folder, which is how the files of an album come, are read in one go.
+        """
         folder_first, entry_at = self.folder_first, self.entry_at
         names, name_at = self._folder_names, self._folder_name_at
         descriptor, listing_at = self._descriptor, self._listing_at
         pread, u32, pack, bisect = os.pread, _U32.unpack_from, _U32.pack, bisect_right
-        for number in numbers:
+        entries = []
+        count = len(numbers)
+        at = 0
+        while at < count:
+            number = numbers[at]
             folder = bisect(folder_first, number)
+            stop = folder_first[folder]
             start = entry_at[number]
-            if number + 1 == folder_first[folder]:
-                end = self.folder_at[folder]
-            else:
-                end = entry_at[number + 1]
-            entry = pread(descriptor, end - start, listing_at + start)
-            path = names[name_at[folder - 1] : name_at[folder]]
-            yield b"".join((b"\x01", pack(len(path) + 1 + u32(entry, 1)[0]), path, b"\\", entry[5:]))
+            reach = start + ONE_READ
+            path = bytes(names[name_at[folder - 1] : name_at[folder]]) + b"\\"
+            spans = []
+            while True:
+                end = entry_at[number + 1] if number + 1 < stop else self.folder_at[folder]
+                spans.append((entry_at[number], end))
+                at += 1
+                if at == count or not number < numbers[at] < stop or entry_at[numbers[at]] > reach:
+                    break
+                number = numbers[at]
+            data = pread(descriptor, end - start, listing_at + start)
+            for begin, end in spans:
+                begin -= start
+                size = len(path) + u32(data, begin + 1)[0]
+                entries.append(b"\x01%b%b%b" % (pack(size), path, data[begin + 5 : end - start]))
+        return entries
 
     def span(self, root: int) -> RootSpan | None:
         """Where a root lies, by its number."""
@@ -209,6 +226,13 @@ class Base:
     def find_folder(self, span: RootSpan, remote_path: bytes) -> int | None:
         """The number of a folder."""
         low, high = span.first_folder, span.end_folder
+        samples = self._folder_samples.get(span.root)
+        if samples is None:
+            samples = [self.folder_name(folder) for folder in range(low, high, SAMPLED)]
+            self._folder_samples[span.root] = samples
+        # All but the last few steps among names in memory
+        step = bisect_right(samples, remote_path)
+        low, high = low + max(0, step - 1) * SAMPLED, min(high, low + step * SAMPLED)
         at = bisect_left(range(low, high), remote_path, key=self.folder_name) + low
         return at if at < high and self.folder_name(at) == remote_path else None
 

@@ -22,7 +22,7 @@ from soulmesh.core.query import Query, Term
 
 __all__ = ["DEFAULT_EFFORT", "Effort", "Found", "Index", "TooDear"]
 
-DEFAULT_EFFORT: Final = 6000
+DEFAULT_EFFORT: Final = 4000
 """Steps that one search may take, of two to three microseconds each."""
 
 CUT_BELOW: Final = 300
@@ -272,9 +272,9 @@ class Index:
     def answer_entries(self, numbers: Sequence[int]) -> list[bytes]:
         """The packed entries of files, with their whole paths."""
         if not len(self.delta):
-            return list(self.base.answer_entries(numbers))
+            return self.base.answer_entries(numbers)
         first = self.base.files
-        entries = list(self.base.answer_entries(number for number in numbers if number < first))
+        entries = self.base.answer_entries([number for number in numbers if number < first])
         return entries + [self.delta.answer_entry(number) for number in numbers if number >= first]
 
     # Folders
