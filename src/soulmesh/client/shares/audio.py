@@ -287,12 +287,18 @@ def _wavpack(file: BinaryIO, size: int) -> dict[int, int]:
 # All others
 
 
-def _tagged(file: BinaryIO, size: int) -> dict[int, int]:
+def _ogg(file: BinaryIO, size: int) -> dict[int, int]:
+    # With the tags asked for, tinytag goes from them straight to the last page, which
+    # takes half the time; the figures are the same.
+    return _tagged(file, size, tags=True)
+
+
+def _tagged(file: BinaryIO, size: int, *, tags: bool = False) -> dict[int, int]:
     from tinytag import TinyTag
     from tinytag.tinytag import TinyTagException
 
     try:
-        tag = TinyTag.get(file_obj=file, tags=False)
+        tag = TinyTag.get(file_obj=file, tags=tags)
     except (TinyTagException, ValueError) as error:
         raise UnreadableAudio(str(error) or type(error).__name__) from error
     if not tag.duration or tag.duration <= 0:
@@ -314,10 +320,8 @@ AUDIO_SUFFIXES: Final[dict[str, Callable[[BinaryIO, int], dict[int, int]]]] = {
     ".aac": _adts,
     ".ape": _monkeys,
     ".wv": _wavpack,
-    **dict.fromkeys(
-        (".flac", ".ogg", ".oga", ".opus", ".spx", ".m4a", ".m4b", ".wav", ".aif", ".aiff", ".aifc", ".wma"),
-        _tagged,
-    ),
+    **dict.fromkeys((".ogg", ".oga", ".opus", ".spx"), _ogg),
+    **dict.fromkeys((".flac", ".m4a", ".m4b", ".wav", ".aif", ".aiff", ".aifc", ".wma"), _tagged),
 }
 """Who reads which kind of file, by the end of its name."""
 
