@@ -7,6 +7,7 @@ import hashlib
 import re
 import shutil
 import tempfile
+import textwrap
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -252,11 +253,11 @@ class _Show:
             if not families[family]:
                 continue
             names = [
-                f"{passed.name}{f' ×{count}' if count > 1 else ''}"
+                passed.name + (f"\u00a0×{count}" if count > 1 else "")
                 for passed, count in counts.items()
                 if passed.family == family
             ]
-            self.out.line(f"  {title}: {', '.join(names)}", style="dim")
+            self._wrapped(f"  {title}: {', '.join(names)}")
         total = sum(self.traffic.size.values())
         self.out.line(
             f"{sum(counts.values())} messages, {size(total)} beside the file; {duration(seconds)} in all."
@@ -287,6 +288,10 @@ class _Show:
 
     def _step(self, text: str) -> None:
         self.out.line(text, style="bold")
+
+    def _wrapped(self, text: str) -> None:
+        for line in textwrap.wrap(text, self.out.console.width, subsequent_indent="    "):
+            self.out.line(line, style="dim")
 
     def _trace(self, seen: Seen) -> None:
         way = "->" if seen.sent else "<-"
