@@ -187,6 +187,13 @@ class Disk(Protocol):
     async def rename_new(self, source: Path, target: Path) -> None:
         """Rename, never overwriting: an existing ``target`` is :class:`~soulmesh.net.disk.FileExists`."""
 
+    async def write_new(self, part: Path, target: Path, data: bytes | bytearray | memoryview) -> None:
+        """Write a small file in one go: ``part`` first, then renamed to ``target``, never overwriting.
+
+        Directories that are missing are made. An existing ``target`` is
+        :class:`~soulmesh.net.disk.FileExists`, and ``part`` is left for another name.
+        """
+
     async def make_directory(self, path: Path) -> None:
         """Make the directory and those above it; one that is there already is fine."""
 

@@ -11,6 +11,7 @@ import heapq
 import logging
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from soulmesh.client.errors import ClientError, NotConnected, UserOffline
@@ -37,8 +38,19 @@ log = logging.getLogger(__name__)
 TICKET_WITHIN = 60.0
 """Seconds in which the uploader has to say which file its new link is for."""
 LOOK_FOR_ROOM_EVERY = 30.0
+SMALL = 128 * 1024
+"""Bytes up to which a file is kept in memory until it is whole."""
+ROOM_KNOWN_FOR = 2.0
 _WATCH = "downloads"
 _HELD = frozenset({State.ASKING, State.QUEUED}) | ACTIVE
+
+
+@dataclass(slots=True)
+class Whole:
+    """A file that came whole: in its part, or, if it is small, still in memory."""
+
+    part: Path
+    data: bytearray | None = None
 
 
 class Downloads:
@@ -71,6 +83,8 @@ class Downloads:
         self._pump_due = False
         self._no_room_needed = 0
         self._looking_for_room = False
+        self._room = 0
+        self._room_seen = float("-inf")
         self.on_over: Callable[[Transfer], None] = lambda transfer: None
         """Called when a download is finished, given up or cancelled."""
         ledger.owners["download"] = self
@@ -122,6 +136,24 @@ class Downloads:
             self._wait_for_turn(transfer)
         if transfer.state is State.NO_ROOM:
             self._look_for_room(transfer)
+
+    def restored(self, transfer: Transfer) -> None:
+        """A download came from the journal: go on with it, or see that it was finished after all."""
+        if transfer.state is State.SAVING and isinstance(transfer.more.get("target"), str):
+            self._ledger.tasks.start(self._was_it_saved(transfer), f"looking for {transfer.name}")
+            return
+        self._ledger.apply(transfer, transfer.download.restore(self._ledger.now()))
+        self.entered(transfer)
+
+    async def _was_it_saved(self, transfer: Transfer) -> None:
+        target = Path(transfer.more["target"])
+        part = self.part_path(transfer)
+        if not await self._saving.have(part) and await self._saving.holds(target, None, transfer.size or 0):
+            transfer.local_path = target
+            self._ledger.apply(transfer, transfer.download.saved(self._ledger.now(), str(target)))
+            return
+        self._ledger.apply(transfer, transfer.download.restore(self._ledger.now()))
+        self.entered(transfer)
 
     def part_path(self, transfer: Transfer) -> Path:
         """Where the file grows."""
@@ -341,18 +373,23 @@ class Downloads:
         finally:
             if self._streams.get(transfer.id) is stream:
                 del self._streams[transfer.id]
-        if saved is not None:
+        if saved:
             # Not in the link's task: the link is over, the file is not.
             self._ledger.tasks.start(self._save(transfer, saved), f"saving {transfer.name}")
 
     # Receiving.
 
-    async def _receive(self, transfer: Transfer, ticket: int, stream: Stream) -> Path | None:
-        """Receive the file; returns the finished part, or ``None`` if it did not come to that."""
+    async def _receive(self, transfer: Transfer, ticket: int, stream: Stream) -> Whole | None:
+        """Receive the file; returns what came if it is whole."""
         ledger, machine = self._ledger, transfer.download
         part = self.part_path(transfer)
+        data: bytearray | None = None
         try:
-            complete = await self._receive_into(transfer, ticket, stream, part)
+            if (machine.size or 0) <= SMALL and not await self._saving.may_have_part(part):
+                data = bytearray(machine.size or 0)
+                complete = await self._receive_small(transfer, ticket, stream, data)
+            else:
+                complete = await self._receive_into(transfer, ticket, stream, part)
         except DiskFull:
             stream.abort()
             self.disk_is_full(max(0, (transfer.size or 0) - machine.received))
@@ -377,7 +414,33 @@ class Downloads:
         if machine.ticket != ticket:
             return None
         ledger.apply(transfer, machine.completed(ledger.now()))
-        return part
+        return Whole(part, data)
+
+    async def _receive_small(self, transfer: Transfer, ticket: int, stream: Stream, data: bytearray) -> bool:
+        """A small file is received whole and written in one go: files by the thousand need it."""
+        ledger, machine = self._ledger, transfer.download
+        await self._need_room(self._settings().incomplete_root, len(data))
+        if machine.ticket != ticket:
+            return False
+        ledger.apply(transfer, machine.linked(ticket, 0, ledger.now()))
+        stream.write(encode(FileOffset(0)))
+        transfer.more["size"] = len(data)
+        pace = self._bandwidth.pace("download")
+        view = memoryview(data)
+        received = 0
+        while received < len(data):
+            wanted = len(data) - received if pace is None else await pace(len(data) - received)
+            came = await stream.read_into(view[received : received + wanted])
+            if machine.ticket != ticket:
+                return False
+            if not came:
+                reason = f"the peer closed the connection after {received} of {len(data)} bytes"
+                machine.received = 0
+                ledger.apply(transfer, machine.lost(reason, ledger.now(), ledger.jitter()))
+                return False
+            received += came
+            ledger.progressed(transfer, came, received)
+        return True
 
     async def _receive_into(self, transfer: Transfer, ticket: int, stream: Stream, part: Path) -> bool:
         ledger, machine = self._ledger, transfer.download
@@ -444,16 +507,19 @@ class Downloads:
             reason = f"what was on disk is not the beginning of this file; it was put aside as {aside}"
             self._ledger.apply(transfer, transfer.download.differed(reason, self._ledger.now()))
 
-    async def _save(self, transfer: Transfer, part: Path) -> None:
-        """Check the finished part and move it to its place."""
+    async def _save(self, transfer: Transfer, whole: Whole) -> None:
+        """Check what came and move it to its place."""
         ledger, machine, settings = self._ledger, transfer.download, self._settings()
+        part = whole.part
         try:
+            if whole.data is not None and (settings.verify or settings.sync is Sync.FINISHED):
+                await self._write_part(whole, sync=settings.sync is Sync.FINISHED)
             if settings.verify and (wrong := await broken_audio(ledger.world.disk, part, transfer.name)):
                 await self._saving.quarantine(part)
                 machine.received = 0
                 ledger.apply(transfer, machine.refused(f"the file is broken: {wrong}", ledger.now()))
                 return
-            final = await self._saving.place(part, self._target(transfer))
+            final = await self._place(transfer, whole)
         except DiskFull:
             self.disk_is_full(transfer.size or 0)
             return
@@ -466,6 +532,41 @@ class Downloads:
             ledger.apply(transfer, machine.saved(ledger.now(), str(final)))
         else:
             ledger.record(transfer)
+
+    async def _place(self, transfer: Transfer, whole: Whole) -> Path:
+        """Move it, having written down where to: a crash between the two must not lead to a second copy."""
+        before = transfer.more.get("target")
+        if isinstance(before, str) and await self._saving.holds(Path(before), whole.data, transfer.size or 0):
+            if whole.data is not None:
+                return Path(before)
+            if not await self._saving.have(whole.part):
+                return Path(before)
+
+        def intend(target: Path) -> None:
+            transfer.more["target"] = str(target)
+            self._ledger.record(transfer)
+
+        async def intend_surely(target: Path) -> None:
+            intend(target)
+            await self._ledger.journal.committed()
+
+        target = self._target(transfer)
+        if whole.data is None or not await self._ledger.world.disk.same_filesystem(whole.part, target):
+            if whole.data is not None:
+                await self._write_part(whole, sync=False)
+            return await self._saving.place(whole.part, target, intend_surely)
+        return await self._saving.save_small(whole.part, target, whole.data, intend)
+
+    async def _write_part(self, whole: Whole, *, sync: bool) -> None:
+        assert whole.data is not None
+        file = await self._saving.open_part(whole.part)
+        try:
+            await file.write(0, whole.data)
+            if sync:
+                await file.sync()
+        finally:
+            await file.close()
+        whole.data = None
 
     def _target(self, transfer: Transfer) -> Path:
         settings = self._settings()
@@ -486,9 +587,17 @@ class Downloads:
 
     # A full disk.
 
-    async def _need_room(self, part: Path, count: int) -> None:
-        if count > 0 and await self._ledger.world.disk.free_space(part) < count + self._settings().reserve:
-            raise DiskFull(part)
+    async def _need_room(self, path: Path, count: int) -> None:
+        """See that the disk has room for ``count`` more bytes; looks at most every two seconds."""
+        if count <= 0:
+            return
+        now = self._ledger.now()
+        if now - self._room_seen >= ROOM_KNOWN_FOR or self._room < count + self._settings().reserve:
+            self._room = await self._ledger.world.disk.free_space(path)
+            self._room_seen = now
+        if self._room < count + self._settings().reserve:
+            raise DiskFull(path)
+        self._room -= count
 
     def disk_is_full(self, needed: int) -> None:
         """Stop everything that writes, with its reason; it goes on when ``needed`` bytes are free."""

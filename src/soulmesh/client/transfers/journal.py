@@ -33,6 +33,8 @@ __all__ = ["Journal", "JournalError", "Record"]
 
 T = TypeVar("T")
 VERSION = 1
+GATHER = 0.05
+"""Seconds for which changes gather before they are written."""
 _FINAL_WORDS = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
 
 _SCHEMA = f"""
@@ -143,6 +145,7 @@ class Journal:
         self._next_id = 1
         self._rows: dict[int, Record] = {}
         self._chapters: list[tuple[int, Chapter]] = []
+        self._requests: list[tuple[float, str, str, int, float | None]] = []
         self._flush_due = False
         self._failed: JournalError | None = None
         self.commits = 0
@@ -223,11 +226,8 @@ class Journal:
 
     def requested(self, at: float, username: str, group: str, size: int, seconds: float | None) -> None:
         """Record a request for an upload, so that rules can be tried on what really happened."""
-        self._do(
-            lambda db: db.execute(
-                "INSERT INTO requests VALUES (?, ?, ?, ?, ?)", (at, username, group, size, seconds)
-            )
-        )
+        self._requests.append((at, username, group, size, seconds))
+        self._flush_soon()
 
     def forget_requests(self, before: float) -> None:
         """Drop recorded requests that are older than ``before``."""
@@ -322,11 +322,14 @@ class Journal:
     def _flush_soon(self) -> None:
         if not self._flush_due and self._loop is not None:
             self._flush_due = True
-            self._loop.call_soon(self._flush)
+            # A little patience makes one commit of many; whoever must be sure awaits committed().
+            self._loop.call_later(GATHER, self._flush)
 
     def _flush(self) -> None:
         self._flush_due = False
-        if not self._rows and not self._chapters:
+        if self._inline is None and self._thread is None:
+            return
+        if not self._rows and not self._chapters and not self._requests:
             return
         rows = [_row(record) for record in self._rows.values()]
         chapters = [
@@ -334,11 +337,14 @@ class Journal:
             for number, c in self._chapters
         ]
         self._rows = {}
+        requests = self._requests
         self._chapters = []
+        self._requests = []
 
         def write(db: sqlite3.Connection) -> None:
             db.executemany(_PUT, rows)
             db.executemany("INSERT INTO chapters VALUES (?, ?, ?, ?, ?, ?)", chapters)
+            db.executemany("INSERT INTO requests VALUES (?, ?, ?, ?, ?)", requests)
 
         self._do(write)
 

@@ -125,8 +125,7 @@ class Transfers:
         now = self._ledger.now()
         for transfer in restored:
             if transfer.is_download:
-                self._ledger.apply(transfer, transfer.download.restore(now))
-                self.downloads.entered(transfer)
+                self.downloads.restored(transfer)
             else:
                 self._ledger.apply(transfer, transfer.upload.restore(now))
                 self.uploads.entered(transfer)

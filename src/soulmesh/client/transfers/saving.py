@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from soulmesh.client.transfers.layout import incomplete_name, numbered
-from soulmesh.net.disk import FileExists, FileMissing, OtherFilesystem
+from soulmesh.net.disk import DiskError, FileExists, FileMissing, OtherFilesystem
 from soulmesh.net.world import Disk, ReadFile, WriteFile
 
 __all__ = ["COMPARED", "Saving"]
@@ -37,6 +38,18 @@ class Saving:
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
+        self._parts: dict[Path, set[str]] = {}
+
+    async def may_have_part(self, path: Path) -> bool:
+        """Whether there could be a part; looks into the folder only once, and remembers what we make."""
+        known = self._parts.get(path.parent)
+        if known is None:
+            try:
+                known = set(await self.disk.list(path.parent))
+            except FileMissing:
+                known = set()
+            self._parts[path.parent] = known
+        return path.name in known
 
     def part_path(self, root: Path, username: str, remote_path: str) -> Path:
         """Where an unfinished file grows."""
@@ -51,6 +64,8 @@ class Saving:
 
     async def open_part(self, path: Path) -> WriteFile:
         """Open a part for writing, making its folder if needed."""
+        if path.parent in self._parts:
+            self._parts[path.parent].add(path.name)
         try:
             return await self.disk.open_write(path)
         except FileMissing:
@@ -73,16 +88,47 @@ class Saving:
             return folder / name
         raise AssertionError("numbers never end")
 
-    async def place(self, part: Path, target: Path) -> Path:
+    async def save_small(
+        self, part: Path, target: Path, data: bytearray, intend: Callable[[Path], object]
+    ) -> Path:
+        """Write a small file that came in one piece, and move it to its place or to a free number beside it.
+
+        Raises:
+            DiskError: it could not be written.
+        """
+        for name in numbered(target.name):
+            intend(target.with_name(name))
+            try:
+                await self.disk.write_new(part, target.with_name(name), data)
+            except FileExists:
+                continue
+            return target.with_name(name)
+        raise AssertionError("numbers never end")
+
+    async def holds(self, path: Path, data: bytes | bytearray | None, size: int) -> bool:
+        """Whether the file at ``path`` is there with ``size`` bytes, and with these very ones if given."""
+        try:
+            if (await self.disk.stat(path)).size != size:
+                return False
+            return data is None or await self.disk.read_bytes(path, limit=size) == bytes(data)
+        except DiskError:
+            return False
+
+    async def place(self, part: Path, target: Path, intend: Callable[[Path], Awaitable[None]]) -> Path:
         """Move a finished part to ``target``, or to the same name with a number if that is taken.
 
-        Atomic: a file under a final name is always whole.
+        Atomic: a file under a final name is always whole. ``intend`` is told
+        each place before it is tried, so that a crash between the move and
+        its being written down can be understood.
 
         Raises:
             DiskError: it could not be moved.
         """
         for name in numbered(target.name):
             chosen = target.with_name(name)
+            if await self.disk.exists(chosen):
+                continue
+            await intend(chosen)
             try:
                 await self._move(part, chosen)
             except FileExists:
