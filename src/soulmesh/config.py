@@ -153,6 +153,27 @@ class Downloads(Section):
         description="Where finished downloads are put.",
         validate_default=True,
     )
+    incomplete: Annotated[LocalPath | None, Blank] = Field(
+        default=None, description="Where unfinished files grow; .incomplete in the folder above if not set."
+    )
+    layout: str = Field(
+        default="{folder}/{name}",
+        description=(
+            "The place of a finished file below the folder. There are {name}, {stem}, {ext}, {folder}\n"
+            "(the last remote folder), {parent} (the one above), {folders} (all of them), {username}."
+        ),
+    )
+    sync: bool = Field(
+        default=False,
+        description="Force finished files onto the disk before they are moved: slower, for power cuts.",
+    )
+    verify: bool = Field(
+        default=False, description="Look whether finished FLAC, WAV and AIFF files are as long as they say."
+    )
+    accept_pushes: str = Field(
+        default="friends", description="Who may send you files unasked: nobody, friends, everyone, or names."
+    )
+    reserve_mib: int = Field(default=64, ge=0, description="MiB of the disk that are left free.")
 
 
 class Logging(Section):
@@ -272,6 +293,20 @@ class Transfers(Section):
     upload_limit_kib: int | None = Field(default=None, ge=1, description="KiB per second for all uploads.")
     download_limit_kib: int | None = Field(
         default=None, ge=1, description="KiB per second for all downloads."
+    )
+    schedule: list[str] = Field(
+        default=[],
+        description='Other limits at some hours, KiB per second: ["22:00-07:00 up=0 down=0"], 0 for none.',
+    )
+    upload_order: Literal["round robin", "first come", "weighted"] = Field(
+        default="round robin",
+        description="Who is next: one file of each user in turn, as they asked, or by weights of groups.",
+    )
+    queue_files: int = Field(
+        default=500, ge=0, description="Files that one user may have waiting here; 0 for any number."
+    )
+    queue_megabytes: int = Field(
+        default=20_000, ge=0, description="Megabytes that one user may have waiting here; 0 for any number."
     )
 
 

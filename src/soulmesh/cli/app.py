@@ -11,6 +11,7 @@ from soulmesh.cli import (
     server,
     settings,
     share,
+    transfers,
     version,
     wire,
 )
@@ -41,6 +42,14 @@ def _root(
 
 app.command()(demo.demo)
 app.command()(settings.init)
+app.command()(transfers.download)
+app.command()(transfers.transfers)
+app.command()(transfers.uploads)
+app.command()(transfers.why)
+app.command()(transfers.pause)
+app.command()(transfers.resume)
+app.command()(transfers.retry)
+app.command()(transfers.cancel)
 app.command()(version.version)
 app.add_typer(server.app)
 app.add_typer(wire.app, name="wire")

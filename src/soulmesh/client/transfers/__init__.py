@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from soulmesh.client.transfers.batches import Batch, Batches, FolderNotFound
 from soulmesh.client.transfers.events import (
     BatchFinished,
     DownloadFinished,
@@ -12,7 +13,7 @@ from soulmesh.client.transfers.events import (
     TransferRemoved,
     UploadFinished,
 )
-from soulmesh.client.transfers.journal import Journal, JournalError
+from soulmesh.client.transfers.journal import Journal, JournalError, JournalInUse, Record
 from soulmesh.client.transfers.layout import Layout
 from soulmesh.client.transfers.manager import NotShared, Story, Transfers, UnknownTransfer
 from soulmesh.client.transfers.ports import NothingShared, SharedFile, SharedFiles
@@ -20,13 +21,18 @@ from soulmesh.client.transfers.settings import Sync, TransferSettings
 from soulmesh.client.transfers.transfer import Transfer, TransferFailed
 
 __all__ = [
+    "Batch",
     "BatchFinished",
+    "Batches",
     "DownloadFinished",
+    "FolderNotFound",
     "Journal",
     "JournalError",
+    "JournalInUse",
     "Layout",
     "NotShared",
     "NothingShared",
+    "Record",
     "SharedFile",
     "SharedFiles",
     "Story",

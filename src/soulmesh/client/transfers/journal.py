@@ -22,14 +22,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from soulmesh.core.story import Chapter
 from soulmesh.core.transfer import FINAL, Event, State
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire import raw, text
 
-__all__ = ["Journal", "JournalError", "Record"]
+__all__ = ["Journal", "JournalError", "JournalInUse", "Record", "lock"]
 
 T = TypeVar("T")
 VERSION = 1
@@ -94,6 +94,15 @@ class JournalError(SoulmeshError):
         return f"the journal of transfers at {where} cannot be used: {self.reason}"
 
 
+class JournalInUse(JournalError):
+    """Another running program has this journal."""
+
+    hint = "stop the other one, or give this one a data folder of its own"
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(path, "another soulmesh uses it")
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One transfer as it is stored. Times are seconds since the epoch, sizes bytes."""
@@ -133,10 +142,15 @@ class Journal:
 
     ``path`` ``None`` keeps it in memory. Without ``threaded`` (and in memory)
     all work is done at once in the caller's thread: for virtual time.
+
+    One program at a time has a journal; with ``reading`` it is only looked
+    into, while another one may be at work with it.
     """
 
-    def __init__(self, path: Path | None = None, *, threaded: bool = True) -> None:
+    def __init__(self, path: Path | None = None, *, threaded: bool = True, reading: bool = False) -> None:
         self._path = path
+        self._reading = reading
+        self._lock: IO[bytes] | None = None
         self._threaded = threaded and path is not None
         self._work: queue.SimpleQueue[Callable[[sqlite3.Connection], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -155,9 +169,12 @@ class Journal:
         """Open the file, making it if it is not there.
 
         Raises:
+            JournalInUse: another program has it.
             JournalError: it cannot be opened, or was written by a newer version.
         """
         self._loop = asyncio.get_running_loop()
+        if self._path is not None and not self._reading:
+            self._lock = lock(self._path)
         if not self._threaded:
             self._inline = _connect(self._path)
             _prepare(self._inline, self._path)
@@ -174,6 +191,12 @@ class Journal:
 
     async def close(self) -> None:
         """Commit what is left and close."""
+        await self._finish()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def _finish(self) -> None:
         if self._inline is None and self._thread is None:
             return
         self._flush()
@@ -184,6 +207,11 @@ class Journal:
             self._work.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether other programs can look into it, and leave orders."""
+        return self._threaded
 
     def next_id(self) -> int:
         """A number that no transfer has or had since the journal was opened."""
@@ -223,6 +251,24 @@ class Journal:
             self._do(
                 lambda db: db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (kind, name, said))
             )
+
+    async def orders(self) -> list[dict[str, Any]]:
+        """Take what other programs have left for us with :meth:`order`, in their order."""
+
+        def work(db: sqlite3.Connection) -> list[dict[str, Any]]:
+            rows = db.execute("SELECT name, body FROM notes WHERE kind = 'order' ORDER BY name").fetchall()
+            if rows:
+                db.executemany(
+                    "DELETE FROM notes WHERE kind = 'order' AND name = ?", [row[:1] for row in rows]
+                )
+                db.commit()
+            return [json.loads(body) for _, body in rows]
+
+        return await self._ask(work)
+
+    def order(self, name: str, body: dict[str, Any]) -> None:
+        """Leave something to do for the program that has this journal."""
+        self.keep("order", name, body)
 
     def requested(self, at: float, username: str, group: str, size: int, seconds: float | None) -> None:
         """Record a request for an upload, so that rules can be tried on what really happened."""
@@ -426,6 +472,30 @@ class Journal:
         except sqlite3.Error as error:
             # Transfers go on without a journal; whoever waits for a commit is told.
             self._failed = JournalError(self._path, str(error))
+
+
+def lock(path: Path) -> IO[bytes]:
+    """Take the journal at ``path`` for this program; closing what is returned gives it back.
+
+    Raises:
+        JournalInUse: another program has it.
+        JournalError: the folder cannot be used.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_name(path.name + ".lock").open("ab")
+    except OSError as error:
+        raise JournalError(path, str(error)) from error
+    try:
+        import fcntl
+    except ImportError:
+        return file  # a system without such locks
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise JournalInUse(path) from error
+    return file
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:

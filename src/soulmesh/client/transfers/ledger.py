@@ -40,6 +40,8 @@ __all__ = ["Ledger", "Owner", "Tasks"]
 log = logging.getLogger(__name__)
 
 REPORT_EVERY = 0.25
+JOURNAL_EVERY = 2.0
+"""Seconds between two notes of how far a running transfer is, for whoever looks into the journal."""
 
 # Told to listeners, but of no use in a story.
 _NOT_JOURNALED = frozenset({Event.DUE})
@@ -187,7 +189,7 @@ class Ledger:
         transfer.batch = record.batch
         transfer.local_path = Path(record.local_path) if record.local_path else None
         transfer.average_speed = record.speed
-        transfer.more = record.more
+        transfer.more = {key: value for key, value in record.more.items() if key != "place"}
         self._enter(transfer)
         self._arm(transfer)
         return transfer
@@ -226,6 +228,8 @@ class Ledger:
             self.apply(transfer, effects)
         if now - transfer.reported_at >= REPORT_EVERY:
             transfer.reported_at = now
+            if now - transfer.journaled_at >= JOURNAL_EVERY:
+                self.record(transfer)
             transfer.changed()
             self.events.emit(
                 TransferProgressed(
@@ -242,6 +246,8 @@ class Ledger:
     def record(self, transfer: Transfer) -> None:
         """Hand the transfer to the journal as it stands."""
         machine = transfer.machine
+        transfer.journaled_at = self.now()
+        more = transfer.more if transfer.place is None else {**transfer.more, "place": transfer.place}
         deadline = None
         if machine.state is State.DELAYED and machine.deadline is not None:
             deadline = self.wall().timestamp() + (machine.deadline - self.now())
@@ -262,11 +268,11 @@ class Ledger:
                 transfer.added.timestamp(),
                 transfer.started.timestamp() if transfer.started else None,
                 transfer.ended.timestamp() if transfer.ended else None,
-                transfer.average_speed,
+                transfer.speed,
                 transfer.priority,
                 transfer.batch,
                 isinstance(machine, Upload) and machine.pushed,
-                transfer.more,
+                more,
             )
         )
 

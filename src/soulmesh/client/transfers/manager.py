@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from typing import Any
 
 from soulmesh.client.ports import Events, Links, Presence, ServerPort, Undo
 from soulmesh.client.transfers.bandwidth import Bandwidth
+from soulmesh.client.transfers.batches import Batches
 from soulmesh.client.transfers.downloads import Downloads
-from soulmesh.client.transfers.journal import Journal, Record
+from soulmesh.client.transfers.journal import Journal, JournalError, Record
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
 from soulmesh.client.transfers.ports import SharedFiles
@@ -29,20 +31,21 @@ from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.transfers.uploads import Uploads
 from soulmesh.core.story import Standing, tell, why
 from soulmesh.core.transfer import State
-from soulmesh.errors import UsageError
+from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.disk import DiskError
 from soulmesh.net.stream import Stream
 from soulmesh.net.world import World
-from soulmesh.wire import peer
+from soulmesh.wire import peer, text
 
 __all__ = ["NotShared", "Story", "Transfers", "UnknownTransfer"]
 
 log = logging.getLogger(__name__)
 
+ORDERS_EVERY = 1.0
 KEEP_REQUESTS = timedelta(days=7)
 
 
-class UnknownTransfer(UsageError):
+class UnknownTransfer(NotFound):
     """There is no transfer with this number."""
 
     def __init__(self, number: int) -> None:
@@ -106,6 +109,7 @@ class Transfers:
         self.downloads = Downloads(*parts, self._outbox, self._bandwidth, lambda: self._settings)
         self.uploads = Uploads(*parts, shares, self._outbox, self._bandwidth, lambda: self._settings)
         self._pushes = Pushes(self._ledger, presence, self.downloads, self._outbox, lambda: self._settings)
+        self.batches = Batches(self._ledger, links, self.downloads, lambda: self._settings)
         self._undo: list[Undo] = []
         self._started = False
 
@@ -131,8 +135,11 @@ class Transfers:
                 self.uploads.entered(transfer)
         oldest = self._ledger.wall() - KEEP_REQUESTS
         self._journal.forget_requests(oldest.timestamp())
+        await self.batches.start()
         self._listen()
         self._started = True
+        if self._journal.shared:
+            self._ledger.tasks.start(self._follow_orders(), "orders of other programs")
         if self._server.connected:
             self._logged_in()
 
@@ -266,6 +273,48 @@ class Transfers:
         if transfer.state is State.PENDING:
             self.downloads.entered(transfer)
         return transfer
+
+    async def _follow_orders(self) -> None:
+        """Do what commands in other processes left for us in the journal."""
+        while True:
+            await asyncio.sleep(ORDERS_EVERY)
+            try:
+                orders = await self._journal.orders()
+            except JournalError as error:
+                log.warning("%s", error)
+                continue
+            for order in orders:
+                try:
+                    await self.obey(order)
+                except SoulmeshError as error:
+                    log.warning("an order could not be followed: %s", error)
+
+    async def obey(self, order: dict[str, Any]) -> None:
+        """Carry out one order: ``verb`` and what it needs.
+
+        Raises:
+            UnknownTransfer: it is about none of ours.
+        """
+        match order:
+            case {"verb": "pause", "id": int(number)}:
+                self.pause(number)
+            case {"verb": "resume", "id": int(number)}:
+                self.resume(number)
+            case {"verb": "retry", "id": int(number)}:
+                self.retry(number)
+            case {"verb": "cancel", "id": int(number)}:
+                await self.cancel(number)
+            case {"verb": "remove", "id": int(number)}:
+                await self.remove(number)
+            case {"verb": "priority", "id": int(number), "priority": int(priority)}:
+                self.set_priority(number, priority)
+            case {"verb": "download", "username": str(username), "path": str(path)}:
+                await self.download(username, text(bytes.fromhex(path)))
+            case {"verb": "folder", "username": str(username), "path": str(path)}:
+                await self.batches.folder(username, text(bytes.fromhex(path)))
+            case _:
+                log.warning("an order that nobody understands: %s", order)
+        await self._journal.committed()
 
     # Looking.
 

@@ -12,7 +12,7 @@ from typing import Any
 from soulmesh.core.download import Download
 from soulmesh.core.transfer import Owner, State
 from soulmesh.core.upload import Upload
-from soulmesh.errors import SoulmeshError
+from soulmesh.errors import Refused
 from soulmesh.wire import raw
 
 __all__ = ["Meter", "Transfer", "TransferFailed"]
@@ -20,7 +20,7 @@ __all__ = ["Meter", "Transfer", "TransferFailed"]
 _METER_SECONDS = 5.0
 
 
-class TransferFailed(SoulmeshError):
+class TransferFailed(Refused):
     """The transfer will not go on by itself; ``reason`` is the peer's or the system's word."""
 
     def __init__(self, username: str, remote_path: str, state: State, reason: str) -> None:
@@ -85,6 +85,7 @@ class Transfer:
         "batch",
         "ended",
         "id",
+        "journaled_at",
         "local_path",
         "machine",
         "meter",
@@ -127,6 +128,7 @@ class Transfer:
         self.more: dict[str, Any] = {}
         """What only some transfers have, as it is journaled."""
         self.reported_at = 0.0
+        self.journaled_at = 0.0
         self._loop = loop
         self._changed = asyncio.Event()
 

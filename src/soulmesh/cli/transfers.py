@@ -1,0 +1,427 @@
+"""`soulmesh download`, and the commands that show and change transfers."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.parse
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from soulmesh.cli import run, settings
+from soulmesh.cli.account import (
+    ListenPortOption,
+    PasswordFileOption,
+    PasswordOption,
+    ServerOption,
+    UsernameOption,
+    account_options,
+)
+from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, duration, size, speed
+from soulmesh.cli.session import journal_path, open_client
+from soulmesh.client.client import Client
+from soulmesh.client.transfers import Journal, JournalInUse, Record, Transfer, TransferFailed
+from soulmesh.client.transfers.orders import give_order
+from soulmesh.core.story import Chapter, Standing, tell
+from soulmesh.core.story import why as explain
+from soulmesh.core.transfer import OWNERS, State
+from soulmesh.errors import NetworkError, NotFound, UsageError
+from soulmesh.net.world import World
+from soulmesh.wire import raw
+
+__all__ = [
+    "Wanted",
+    "cancel",
+    "download",
+    "pause",
+    "resume",
+    "retry",
+    "transfers",
+    "uploads",
+    "wanted",
+    "why",
+]
+
+PathsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH]...", help="What to download: names as a search shows them."),
+]
+NumberArgument = Annotated[
+    list[int],
+    typer.Argument(metavar="NUMBER...", help="Transfers by their numbers, as `soulmesh transfers` shows."),
+]
+NumberOption = Annotated[
+    int, typer.Argument(metavar="NUMBER", help="The transfer's number, as `soulmesh transfers` shows.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file or a folder of a user."""
+
+    username: str
+    path: str
+    folder: bool = False
+
+
+class StillWaiting(NetworkError):
+    """A download waits for something that may take long, and the command was told not to."""
+
+    hint = "it stays in the list: go on with --wait, or whenever soulmesh runs; `soulmesh why` tells more"
+
+    def __init__(self, transfer: Transfer, why: str) -> None:
+        super().__init__(transfer.name, why)
+        self.name = transfer.name
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.why}"
+
+
+def wanted(source: str, paths: Sequence[str], *, folder: bool) -> list[Wanted]:
+    """What the arguments ask for: ``USER PATH...``, or ``slsk://user/path`` links.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if source.startswith("slsk://"):
+        return [_link(link, folder=folder) for link in [source, *paths]]
+    if not paths:
+        raise UsageError("say whose file and which: soulmesh download USER PATH, or a slsk:// link")
+    return [Wanted(source, path.rstrip("\\/"), folder or path.endswith(("\\", "/"))) for path in paths]
+
+
+def _link(link: str, *, folder: bool) -> Wanted:
+    """``slsk://user/path/with/forward/slashes``, percent-quoted; a slash at the end means a folder."""
+    if not link.startswith("slsk://"):
+        raise UsageError(f"{link!r} is no slsk:// link")
+    user, _, path = link.removeprefix("slsk://").partition("/")
+    try:
+        name = urllib.parse.unquote(user, errors="strict")
+        remote = urllib.parse.unquote(path, errors="strict").replace("/", "\\")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{link!r} is not quoted as a link must be") from error
+    if not name or not remote.strip("\\"):
+        raise UsageError(f"{link!r} lacks the user or the path")
+    return Wanted(name, remote.rstrip("\\"), folder or remote.endswith("\\"))
+
+
+@run.command
+async def download(
+    source: Annotated[str, typer.Argument(metavar="USER", help="Who has it, or a slsk:// link.")],
+    paths: PathsArgument = None,
+    folder: Annotated[
+        bool, typer.Option("--folder", help="The paths are folders: take all in them.")
+    ] = False,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="DIR", help="Put finished files below this folder.")
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With --folder: let it appear only when it is complete.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait however long it takes: offline users, retries, queues.")
+    ] = False,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Leave after so long, done or not.")
+    ] = None,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
+    listen_port: ListenPortOption = None,
+) -> None:
+    """Download files or folders of another user.
+
+    What is not finished when the command ends stays in the list, and goes on whenever soulmesh runs.
+    """
+    out = run.output(json=json)
+    asked = wanted(source, paths or [], folder=folder)
+    options = account_options(
+        server=server,
+        username=username,
+        password=password,
+        password_file=password_file,
+        listen_port=listen_port,
+    )
+    given = settings.load({**options, "downloads.folder": into})
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(open_client(given))
+        except JournalInUse:
+            await _hand_over(out, given, asked)
+            return
+        chosen = await _start(client, asked, whole=whole)
+        async with asyncio.timeout(timeout):
+            await follow(out, client, chosen, wait=wait)
+
+
+async def _hand_over(out: Output, given: settings.Settings, asked: list[Wanted]) -> None:
+    """Another soulmesh has our data: it is told what we want."""
+    now = World.real().wall_clock()
+    for item in asked:
+        verb = "folder" if item.folder else "download"
+        order = {"verb": verb, "username": item.username, "path": raw(item.path).hex()}
+        await give_order(journal_path(given), order, now)
+        out.note(f"left to the soulmesh that runs: {item.path} of {item.username}")
+        out.record({"kind": "ordered", "username": item.username, "remote_path": item.path})
+
+
+async def _start(client: Client, asked: list[Wanted], *, whole: bool) -> list[Transfer]:
+    chosen: list[Transfer] = []
+    for item in asked:
+        if item.folder:
+            batch = await client.transfers.batches.folder(item.username, item.path, whole=whole)
+            chosen += client.transfers.batches.transfers(batch)
+        else:
+            chosen.append(await client.transfers.download(item.username, item.path))
+    return chosen
+
+
+async def follow(out: Output, client: Client, chosen: list[Transfer], *, wait: bool) -> None:
+    """Show transfers until all are over.
+
+    Raises:
+        TransferFailed, StillWaiting: the first that will not be finished; the others are waited for.
+    """
+    with out.transfers() as bars:
+        outcomes = await asyncio.gather(
+            *(_follow(out, bars, client, transfer, wait=wait) for transfer in chosen), return_exceptions=True
+        )
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _follow(out: Output, bars: Transfers, client: Client, transfer: Transfer, *, wait: bool) -> None:
+    key: int | None = None
+    told = ""
+    async for now in transfer.updates():
+        if now.state is State.RUNNING and now.size:
+            if key is None:
+                key = bars.add(now.name, now.size, now.download.started_at_byte)
+            bars.update(key, now.done)
+            continue
+        story = (await client.transfers.why(now.id)).now if not now.over else ""
+        if story != told and now.state in (State.QUEUED, State.DELAYED, State.OFFLINE, State.NO_ROOM):
+            told = story
+            out.note(f"{clean(now.name)}: {clean(story)}")
+        if not wait and now.state in (State.DELAYED, State.OFFLINE, State.NO_ROOM):
+            raise StillWaiting(now, story)
+    if key is not None:
+        bars.finish(key, failed=None if transfer.finished else transfer.reason)
+    out.record(row_of_transfer(transfer))
+    if not transfer.finished:
+        raise TransferFailed(transfer.username, transfer.remote_path, transfer.state, transfer.reason)
+    out.line(str(transfer.local_path))
+
+
+def row_of_transfer(transfer: Transfer) -> dict[str, Any]:
+    """A transfer for machines."""
+    return {
+        "kind": transfer.direction,
+        "id": transfer.id,
+        "username": transfer.username,
+        "remote_path": transfer.remote_path,
+        "state": transfer.state.value,
+        "reason": transfer.reason,
+        "size": transfer.size,
+        "done": transfer.done,
+        "speed": round(transfer.speed),
+        "local_path": str(transfer.local_path) if transfer.local_path else None,
+    }
+
+
+# -- looking ---------------------------------------------------------------------------------------------
+
+COLUMNS = [
+    Column("id", "No.", right=True),
+    Column("username", "User"),
+    Column("name", "File", wide=True, keep_end=True),
+    Column("state", "State"),
+    Column("percent", "Done", right=True),
+    Column("size", "Size", size, right=True),
+    Column("speed", "Speed", lambda value: speed(value) if value else "", right=True),
+    Column("left", "Left", duration, right=True),
+    Column("place", "Place", right=True),
+    Column("reason", "Why"),
+]
+
+
+@run.command
+async def transfers(
+    all_: Annotated[bool, typer.Option("--all", help="Show also what is finished or cancelled.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Keep the table up to date until Ctrl-C.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many finished ones at most.")] = 50,
+    json: JsonOption = False,
+) -> None:
+    """Show downloads: how far, how fast, which place in the queue, and why they wait."""
+    await _show("download", all_=all_, watch=watch, limit=limit, json=json)
+
+
+@run.command
+async def uploads(
+    all_: Annotated[bool, typer.Option("--all", help="Show also what is finished or cancelled.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Keep the table up to date until Ctrl-C.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many finished ones at most.")] = 50,
+    json: JsonOption = False,
+) -> None:
+    """Show uploads: who gets what, and who waits."""
+    await _show("upload", all_=all_, watch=watch, limit=limit, json=json)
+
+
+async def _show(direction: str, *, all_: bool, watch: bool, limit: int, json: bool) -> None:
+    out = run.output(json=json)
+    journal = await _look(settings.load())
+    if journal is None:
+        out.note(f"no {direction}s yet")
+        return
+    try:
+        if watch and not json and out.console.is_terminal:
+            with Live(console=out.console, refresh_per_second=2, screen=False) as live:
+                while True:
+                    live.update(_table(await _rows(journal, direction, all_=all_, limit=limit)))
+                    await asyncio.sleep(1.0)
+        rows = await _rows(journal, direction, all_=all_, limit=limit)
+        if rows:
+            out.table(COLUMNS, rows)
+        else:
+            out.note(f"no {direction}s are under way")
+    finally:
+        await journal.close()
+
+
+async def _look(given: settings.Settings) -> Journal | None:
+    path = journal_path(given)
+    if not path.exists():
+        return None
+    journal = Journal(path, reading=True)
+    await journal.open()
+    return journal
+
+
+async def _rows(journal: Journal, direction: str, *, all_: bool, limit: int) -> list[dict[str, Any]]:
+    records = [record for record in await journal.unfinished() if record.direction == direction]
+    if all_:
+        seen = {record.id for record in records}
+        records += [r for r in await journal.ended(direction, limit=limit) if r.id not in seen]
+    return [_row(record) for record in records]
+
+
+def _row(record: Record) -> dict[str, Any]:
+    running = record.state is State.RUNNING
+    done = record.size if record.state is State.FINISHED and record.size is not None else record.done
+    left = (record.size - done) / record.speed if running and record.size and record.speed else None
+    return {
+        "id": record.id,
+        "username": record.username,
+        "name": record.remote_path.rpartition("\\")[2],
+        "remote_path": record.remote_path,
+        "state": record.state.value,
+        "percent": f"{100 * done // record.size}%" if record.size else None,
+        "done": done,
+        "size": record.size,
+        "speed": round(record.speed) if running or record.state is State.FINISHED else None,
+        "left": left,
+        "place": record.more.get("place") if record.state is State.QUEUED else None,
+        "reason": record.reason,
+        "local_path": record.local_path or None,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column.header, justify="right" if column.right else "left", no_wrap=True)
+    for row in rows:
+        cells = [row.get(column.key) for column in COLUMNS]
+        shown = ["" if c is None else clean(k.show(c)) for c, k in zip(cells, COLUMNS, strict=True)]
+        table.add_row(*(text.replace("[", r"\[") for text in shown))
+    return table
+
+
+@run.command
+async def why(number: NumberOption, json: JsonOption = False) -> None:
+    """Tell a transfer's story: what happened, why it waits, what happens next."""
+    out = run.output(json=json)
+    journal = await _look(settings.load())
+    if journal is None:
+        raise NotFound("there are no transfers yet")
+    try:
+        record = await journal.get(number)
+        if record is None:
+            raise NotFound(f"there is no transfer {number}")
+        chapters = await journal.story(number)
+    finally:
+        await journal.close()
+    now = World.real().wall_clock().astimezone()
+    until = None
+    if record.deadline is not None:
+        until = type(now).fromtimestamp(record.deadline, now.tzinfo)
+    standing = Standing(
+        record.direction,
+        record.state,
+        OWNERS[record.direction][record.state],
+        record.username,
+        record.reason,
+        until,
+        record.attempts,
+        record.more.get("place"),
+        record.done,
+        record.size,
+    )
+    local = [Chapter(c.at.astimezone(), c.event, c.state, c.reason, c.detail) for c in chapters]
+    past = tell(local, record.direction, record.username, now)
+    out.record({"id": number, "remote_path": record.remote_path, "now": explain(standing, now), "past": past})
+    out.line(f"{record.remote_path} ({record.username})", style="bold")
+    for line in past:
+        out.line(f"  {clean(line)}")
+    out.line(clean(explain(standing, now)))
+
+
+# -- changing --------------------------------------------------------------------------------------------
+
+
+async def _order(verb: str, numbers: list[int], said: str) -> None:
+    out = run.output()
+    path = journal_path(settings.load())
+    if not path.exists():
+        raise NotFound("there are no transfers yet")
+    for number in numbers:
+        done = await give_order(path, {"verb": verb, "id": number}, World.real().wall_clock())
+        out.line(f"{number}: {said}" if done else f"{number}: told the soulmesh that runs to {verb} it")
+
+
+@run.command
+async def pause(numbers: NumberArgument) -> None:
+    """Stop transfers until you resume them."""
+    await _order("pause", numbers, "paused")
+
+
+@run.command
+async def resume(numbers: NumberArgument) -> None:
+    """Let paused transfers go on."""
+    await _order("resume", numbers, "goes on when soulmesh runs")
+
+
+@run.command
+async def retry(numbers: NumberArgument) -> None:
+    """Try transfers again now, whatever was said before."""
+    await _order("retry", numbers, "tried again when soulmesh runs")
+
+
+@run.command
+async def cancel(numbers: NumberArgument) -> None:
+    """Give transfers up."""
+    await _order("cancel", numbers, "cancelled")

@@ -1,0 +1,273 @@
+"""Files that belong together: a folder, an album, a list.
+
+A batch has a destination of its own and is finished when every file that it
+must have is there. A batch that is wanted *whole* gathers in a folder apart and
+appears at its destination in one move, when nothing that must be there is
+missing; kinds of files may be named that need not be (pictures, texts).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soulmesh.client.errors import ClientError
+from soulmesh.client.ports import Links
+from soulmesh.client.transfers.downloads import Downloads
+from soulmesh.client.transfers.events import BatchFinished
+from soulmesh.client.transfers.layout import numbered, remote_parts, safe_name
+from soulmesh.client.transfers.ledger import Ledger
+from soulmesh.client.transfers.settings import TransferSettings
+from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.transfer import State
+from soulmesh.errors import NotFound
+from soulmesh.net.disk import DiskError, FileExists, FileMissing
+from soulmesh.wire import peer, raw, text
+
+__all__ = ["Batch", "Batches", "FolderNotFound"]
+
+log = logging.getLogger(__name__)
+
+MOST_FILES = 10_000
+"""Files that one folder may bring; a reply that lists more is not believed."""
+_KIND = "batch"
+
+
+class FolderNotFound(NotFound):
+    """The user shares no such folder, or no file in it."""
+
+    def __init__(self, username: str, folder: str) -> None:
+        super().__init__(username, folder)
+        self.username = username
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"{self.username} shares no files in {self.folder}"
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some files that are wanted together."""
+
+    id: str
+    name: str
+    destination: str
+    """The folder where the files end."""
+    staging: str = ""
+    """Where they gather until all are there; empty if they go to the destination one by one."""
+    may_miss: list[str] = field(default_factory=list)
+    """Extensions, without dot, of files that the batch can do without."""
+    files: list[int] = field(default_factory=list)
+    """Ids of its transfers."""
+    finished: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return bool(self.staging)
+
+
+Browse = Callable[[str, str], Awaitable[Sequence[tuple[str, int]]]]
+"""Given user and folder: full remote paths and sizes of the files below it, from the user's whole list."""
+
+
+class Batches:
+    """All batches, finished ones included until they are forgotten."""
+
+    def __init__(
+        self, ledger: Ledger, links: Links, downloads: Downloads, settings: Callable[[], TransferSettings]
+    ) -> None:
+        self._ledger = ledger
+        self._links = links
+        self._downloads = downloads
+        self._settings = settings
+        self._batches: dict[str, Batch] = {}
+        self.browse: Browse | None = None
+        """How to find a folder's files when the user does not answer for the folder alone."""
+        downloads.on_over = self._over
+
+    async def start(self) -> None:
+        """Load what the journal has; finish what was whole when the program ended."""
+        for name, body in (await self._ledger.journal.kept(_KIND)).items():
+            with contextlib.suppress(TypeError):
+                self._batches[name] = Batch(**body)
+        for batch in list(self._batches.values()):
+            if not batch.finished:
+                self._look(batch)
+
+    def __iter__(self) -> Any:
+        return iter(list(self._batches.values()))
+
+    def get(self, batch: str) -> Batch | None:
+        return self._batches.get(batch)
+
+    def transfers(self, batch: Batch) -> list[Transfer]:
+        """The batch's transfers that are in memory."""
+        found = (self._ledger.get(number) for number in batch.files)
+        return [transfer for transfer in found if transfer is not None]
+
+    # What people want.
+
+    async def folder(
+        self,
+        username: str,
+        folder: str,
+        *,
+        destination: Path | None = None,
+        whole: bool = False,
+        may_miss: Iterable[str] = (),
+        priority: int = 0,
+    ) -> Batch:
+        """Want all files of a remote folder and of those below it.
+
+        Asked for by folder contents; if the user does not answer that, by
+        browsing all that the user shares.
+
+        Raises:
+            FolderNotFound: there are no files.
+            ClientError: the user cannot be asked.
+        """
+        folder = folder.rstrip("\\/")
+        files = await self._files_of(username, folder)
+        if not files:
+            raise FolderNotFound(username, folder)
+        root = len(remote_parts(folder))
+        below = {path: [safe_name(part) for part in remote_parts(path)[root:-1]] for path, _ in files}
+        name = (remote_parts(folder) or [username])[-1]
+        return await self.make(
+            [(username, path, size) for path, size in files],
+            name=name,
+            destination=destination,
+            whole=whole,
+            may_miss=may_miss,
+            priority=priority,
+            below=below,
+        )
+
+    async def make(
+        self,
+        files: Sequence[tuple[str, str, int | None]],
+        *,
+        name: str,
+        destination: Path | None = None,
+        whole: bool = False,
+        may_miss: Iterable[str] = (),
+        priority: int = 0,
+        below: dict[str, list[str]] | None = None,
+    ) -> Batch:
+        """Want files (user, remote path, size) that belong together.
+
+        ``below`` gives the folders under the destination for a remote path.
+        """
+        settings = self._settings()
+        identity = str(uuid.UUID(int=self._ledger.world.random.getrandbits(128), version=4))
+        target = destination or settings.downloads / safe_name(name)
+        staging = str(settings.incomplete_root / f"batch-{identity}") if whole else ""
+        kinds = sorted({kind.lower().lstrip(".") for kind in may_miss})
+        batch = Batch(identity, name, str(target), staging, kinds)
+        self._batches[identity] = batch
+        for username, path, size in files:
+            inner = Path(staging or target, *(below or {}).get(path, []))
+            transfer = self._downloads.add(
+                username, path, size, priority=priority, batch=identity, more={"folder": str(inner)}
+            )
+            batch.files.append(transfer.id)
+        self._save(batch)
+        await self._ledger.journal.committed()
+        return batch
+
+    def forget(self, batch: Batch) -> None:
+        """Take a batch off the list; its transfers stay."""
+        self._batches.pop(batch.id, None)
+        self._ledger.journal.keep(_KIND, batch.id, None)
+
+    # Within.
+
+    async def _files_of(self, username: str, folder: str) -> list[tuple[str, int]]:
+        ticket = self._ledger.world.random.getrandbits(31)
+        key = raw(folder)
+        question = peer.PeerDirectoryContentsRequest(ticket, folder)
+        try:
+            reply = await self._links.ask(
+                username,
+                question,
+                peer.PeerDirectoryContentsReply,
+                match=lambda m: m.ticket == ticket or raw(m.directory) == key,
+            )
+        except ClientError:
+            if self.browse is None:
+                raise
+            return list(await self.browse(username, folder))[:MOST_FILES]
+        files: list[tuple[str, int]] = []
+        for directory in reply.directories:
+            where = raw(directory.name)
+            if where != key and not where.startswith(key + b"\\"):
+                # Some programs name the folder by its last part alone; anything else was not asked for.
+                if len(reply.directories) != 1:
+                    continue
+                where = key
+            files += [(text(where + b"\\" + raw(f.filename)), f.filesize) for f in directory.files]
+        if not files and self.browse is not None:
+            return list(await self.browse(username, folder))[:MOST_FILES]
+        return files[:MOST_FILES]
+
+    def _over(self, transfer: Transfer) -> None:
+        batch = self._batches.get(transfer.batch or "")
+        if batch is not None and not batch.finished:
+            self._look(batch)
+
+    def _look(self, batch: Batch) -> None:
+        """Is all there that must be?"""
+        for number in batch.files:
+            transfer = self._ledger.get(number)
+            if transfer is None or transfer.state is State.FINISHED:
+                continue  # finished and forgotten, or finished
+            if transfer.over and _extension(transfer.name) in batch.may_miss:
+                continue
+            return
+        batch.finished = True
+        if batch.whole:
+            self._ledger.tasks.start(self._move(batch), f"moving {batch.name}")
+        else:
+            self._save(batch)
+            self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
+
+    async def _move(self, batch: Batch) -> None:
+        """All at once: a reader of the downloads folder sees the whole batch or nothing of it."""
+        disk = self._ledger.world.disk
+        source, target = Path(batch.staging), Path(batch.destination)
+        try:
+            await disk.make_directory(target.parent)
+            for name in numbered(target.name):
+                chosen = target.with_name(name)
+                try:
+                    await disk.rename_new(source, chosen)
+                except FileExists:
+                    continue
+                break
+        except FileMissing:
+            log.warning("the folder of %s is gone: %s", batch.name, source)
+            return
+        except DiskError as error:
+            log.warning("%s stays in %s: %s", batch.name, source, error)
+            batch.finished = False
+            return
+        batch.destination = str(chosen)
+        for transfer in self.transfers(batch):
+            if transfer.local_path is not None and transfer.local_path.is_relative_to(source):
+                transfer.local_path = chosen / transfer.local_path.relative_to(source)
+                self._ledger.record(transfer)
+        self._save(batch)
+        self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
+
+    def _save(self, batch: Batch) -> None:
+        self._ledger.journal.keep(_KIND, batch.id, asdict(batch))
+
+
+def _extension(name: str) -> str:
+    stem, dot, ext = name.rpartition(".")
+    return ext.lower() if dot and stem else ""

@@ -1,0 +1,92 @@
+"""Changing transfers from another process, whether or not a client is running.
+
+A running client has the journal to itself; what others want of it they leave
+there as an order, and it looks every second. When nobody runs, the change is
+made in the journal at once and counts at the next start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from soulmesh.client.transfers.journal import Journal, JournalInUse, Record
+from soulmesh.client.transfers.manager import UnknownTransfer
+from soulmesh.core.download import Download
+from soulmesh.core.story import Chapter
+from soulmesh.core.transfer import Effect, Event, Moved, State
+from soulmesh.core.upload import Upload
+from soulmesh.errors import UsageError
+
+__all__ = ["give_order"]
+
+_CHANGES = frozenset({"pause", "resume", "retry", "cancel"})
+
+
+async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
+    """Have an order carried out; true if it was done at once, false if a running client will.
+
+    Raises:
+        UnknownTransfer: there is no such transfer.
+        UsageError: nobody runs, and this order needs somebody.
+        JournalError: the journal cannot be used.
+    """
+    journal = Journal(path)
+    try:
+        await journal.open()
+    except JournalInUse:
+        journal = Journal(path, reading=True)
+        await journal.open()
+        try:
+            if isinstance(order.get("id"), int) and await journal.get(order["id"]) is None:
+                raise UnknownTransfer(order["id"]) from None
+            journal.order(f"{now.isoformat()} {order.get('id', '')} {order.get('path', '')}", order)
+            await journal.committed()
+        finally:
+            await journal.close()
+        return False
+    try:
+        await _obey(journal, order, now)
+        await journal.committed()
+    finally:
+        await journal.close()
+    return True
+
+
+async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
+    if order["verb"] not in _CHANGES:
+        raise UsageError(f"{order['verb']} needs a running client")
+    record = await journal.get(order["id"])
+    if record is None:
+        raise UnknownTransfer(order["id"])
+    for moved in _change(record, order["verb"]):
+        journal.note(record.id, Chapter(now, moved.event, moved.new, moved.reason, moved.detail))
+        over = moved.new in (State.CANCELLED, State.FAILED)
+        record = replace(
+            record,
+            state=moved.new,
+            reason=moved.reason,
+            deadline=None,
+            attempts=0,
+            ended=now.timestamp() if over else None,
+        )
+    journal.put(record)
+
+
+def _change(record: Record, verb: str) -> list[Moved]:
+    machine: Download | Upload = Download() if record.direction == "download" else Upload()
+    machine.state = record.state
+    if (machine.state, _EVENTS[verb]) not in machine.table:
+        return []
+    effects: list[Effect] = getattr(machine, verb)(0.0)
+    return [effect for effect in effects if isinstance(effect, Moved)]
+
+
+_EVENTS = {
+    "pause": Event.PAUSED,
+    "resume": Event.RESUMED,
+    "retry": Event.RETRIED,
+    "cancel": Event.CANCELLED,
+}

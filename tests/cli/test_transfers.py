@@ -1,0 +1,223 @@
+"""`soulmesh download` and its companions, as processes against a real server and a real peer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from soulmesh.cli.transfers import Wanted, wanted
+from soulmesh.client.client import Client
+from soulmesh.client.settings import ClientSettings
+from soulmesh.client.transfers import Journal, JournalInUse, Record, TransferSettings, UnknownTransfer
+from soulmesh.client.transfers.orders import give_order
+from soulmesh.core.transfer import State
+from soulmesh.core.upload_queue import QueueRules
+from soulmesh.errors import UsageError
+from soulmesh.net.world import World
+from soulmesh.server.app import Server
+from soulmesh.server.settings import make_settings
+from tests.support.loops import real
+
+SONG = bytes(range(256)) * 2000
+
+
+@asynccontextmanager
+async def network(tmp_path: Path, slots: int = 3) -> AsyncIterator[tuple[Server, Client]]:
+    """A server, and eve who shares an album."""
+    album = tmp_path / "Music" / "Bj\u00f6rk" / "Post"
+    album.mkdir(parents=True)
+    for number in (1, 2, 3):
+        (album / f"0{number} Song.flac").write_bytes(SONG + bytes([number]))
+    (album / "Scans").mkdir()
+    (album / "Scans" / "front.jpg").write_bytes(b"jpeg")
+    (tmp_path / "server").mkdir()
+    given = make_settings({"server.host": "127.0.0.1", "server.port": 0})
+    async with Server(World.real(), given, data=tmp_path / "server") as server:
+        eve = Client(
+            "eve",
+            "secret",
+            server=("127.0.0.1", server.port),
+            shares=[tmp_path / "Music"],
+            listen_port=0,
+            settings=ClientSettings(listen_host="127.0.0.1"),
+            transfers=TransferSettings(downloads=tmp_path / "eve", queue=QueueRules(slots=slots)),
+        )
+        async with eve:
+            yield server, eve
+        # Sockets are closed in the loop's next turn.
+        await asyncio.sleep(0.05)
+
+
+async def soulmesh(tmp_path: Path, server: Server | None, *arguments: str) -> tuple[int, str, str]:
+    config = tmp_path / "config.toml"
+    port = server.port if server is not None else 1
+    config.write_text(
+        f'[account]\nusername = "ann"\npassword = "secret"\n'
+        f'[network]\nserver = "127.0.0.1:{port}"\nlisten_port = 0\n'
+        f'[daemon]\ndata = "{tmp_path}/data"\n[downloads]\nfolder = "{tmp_path}/downloads"\n'
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "soulmesh",
+        *arguments,
+        "--config",
+        str(config),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, error = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), error.decode()
+
+
+async def remote(eve: Client, name: str) -> str:
+    found = await eve.shares.search(name, username="ann", limit=10)
+    return found.results[0].filename
+
+
+@pytest.mark.slow
+@real
+async def test_a_file_is_downloaded_and_listed_and_tells_its_story(tmp_path: Path) -> None:
+    async with network(tmp_path) as (server, eve):
+        path = await remote(eve, "01 Song")
+        code, out, error = await soulmesh(tmp_path, server, "download", "eve", path)
+        assert code == 0, error
+        assert out.strip() == str(tmp_path / "downloads" / "Post" / "01 Song.flac")
+        assert (tmp_path / "downloads" / "Post" / "01 Song.flac").read_bytes() == SONG + b"\x01"
+        assert "100%" in error
+        code, out, _ = await soulmesh(tmp_path, None, "transfers", "--all", "--json")
+        assert code == 0
+        [row] = [json.loads(line) for line in out.splitlines()]
+        assert (row["state"], row["percent"], row["username"]) == ("finished", "100%", "eve")
+        code, out, _ = await soulmesh(tmp_path, None, "why", str(row["id"]))
+        assert "asked eve for it" in out
+        assert out.splitlines()[-1] == "finished"
+
+
+@real
+async def test_a_folder_by_its_link_comes_with_what_is_below_it(tmp_path: Path) -> None:
+    async with network(tmp_path) as (server, eve):
+        folder = (await remote(eve, "01 Song")).rpartition("\\")[0]
+        link = "slsk://eve/" + folder.replace("\\", "/").replace("\u00f6", "%C3%B6") + "/"
+        code, _, error = await soulmesh(tmp_path, server, "download", link, "--whole")
+        assert code == 0, error
+        names = {p.name for p in (tmp_path / "downloads" / "Post").iterdir()}
+        assert {"01 Song.flac", "02 Song.flac", "03 Song.flac"} <= names
+
+
+@real
+async def test_what_is_not_shared_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
+    async with network(tmp_path) as (server, _):
+        code, out, error = await soulmesh(tmp_path, server, "download", "eve", r"no\such.flac")
+        assert (code, out) == (4, "")
+        assert error.splitlines()[-1] == "error: such.flac from eve: File not shared."
+        assert "Traceback" not in error
+
+
+@real
+async def test_who_is_offline_is_not_waited_for_unless_asked(tmp_path: Path) -> None:
+    async with network(tmp_path) as (server, _):
+        code, _, error = await soulmesh(tmp_path, server, "download", "nobody", r"a\b.flac")
+        assert code == 5
+        assert "nobody is offline" in error
+
+
+@real
+async def test_transfers_are_changed_in_the_journal_when_nobody_runs(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "transfers.sqlite"
+    journal = Journal(path)
+    await journal.open()
+    number = journal.next_id()
+    journal.put(waiting(number))
+    await journal.close()
+    now = World.real().wall_clock()
+    for verb, state in (
+        ("pause", "paused"),
+        ("resume", "pending"),
+        ("cancel", "cancelled"),
+        ("pause", "cancelled"),
+        ("retry", "pending"),
+    ):
+        assert await give_order(path, {"verb": verb, "id": number}, now)
+        await journal.open()
+        record = await journal.get(number)
+        await journal.close()
+        assert record is not None
+        assert record.state.value == state
+    with pytest.raises(UnknownTransfer, match="there is no transfer 99"):
+        await give_order(path, {"verb": "pause", "id": 99}, now)
+    with pytest.raises(UsageError, match="needs a running client"):
+        await give_order(path, {"verb": "download", "username": "eve", "path": ""}, now)
+
+
+def waiting(number: int) -> Record:
+    return Record(
+        number, "u", "download", "eve", r"a\b", 9, State.OFFLINE, "off", 1, None, 0, "", 1.0, None, None, 0.0
+    )
+
+
+@pytest.mark.slow
+@real
+async def test_a_running_client_follows_orders_from_other_processes(tmp_path: Path) -> None:
+    async with network(tmp_path) as (server, eve):
+        path = await remote(eve, "01 Song")
+        ann = Client(
+            "ann",
+            "secret",
+            server=("127.0.0.1", server.port),
+            downloads=tmp_path / "downloads",
+            listen_port=0,
+            settings=ClientSettings(listen_host="127.0.0.1"),
+            data=tmp_path / "data",
+        )
+        async with ann:
+            transfer = await ann.transfers.download("nobody", "x")
+            code, out, error = await soulmesh(tmp_path, server, "pause", str(transfer.id))
+            assert code == 0, error
+            assert "told the soulmesh that runs" in out
+            code, _, error = await soulmesh(tmp_path, server, "download", "eve", path)
+            assert code == 0, error
+            await asyncio.sleep(1.5)
+            found = ann.transfers.find("download", "eve", path)
+            assert found is not None
+            await found.wait()
+            assert transfer.state.value == "paused"
+
+
+@real
+async def test_the_journal_of_a_client_can_be_used_by_one_program_only(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "data" / "transfers.sqlite")
+    await journal.open()
+    code, out, _ = await soulmesh(tmp_path, None, "transfers")
+    assert (code, out) == (0, "")
+    with pytest.raises(JournalInUse):
+        await Journal(tmp_path / "data" / "transfers.sqlite").open()
+    await journal.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["eve", r"a\b.mp3"], Wanted("eve", r"a\b.mp3")),
+        (["eve", "a\\b\\"], Wanted("eve", r"a\b", True)),
+        (["slsk://eve/a/b.mp3"], Wanted("eve", r"a\b.mp3")),
+        (["slsk://e%20v/a/%C3%A9/"], Wanted("e v", r"a\é", True)),
+    ],
+)
+def test_what_can_be_asked_for(arguments: list[str], found: Wanted) -> None:
+    assert wanted(arguments[0], arguments[1:], folder=False) == [found]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["eve"], ["slsk://eve"], ["slsk://eve/"], ["slsk://e/%FF"], ["slsk:///x"]]
+)
+def test_what_cannot_be_asked_for(arguments: list[str]) -> None:
+    with pytest.raises(UsageError):
+        wanted(arguments[0], arguments[1:], folder=False)
