@@ -139,8 +139,10 @@ def search(impl: str, args: argparse.Namespace, work: Path) -> dict[str, Any]:
 
 
 def ask(query: Callable[[str], int], jobs: list[tuple[str, int]], cap: int, seconds: float) -> dict[str, Any]:
+    """Queries a second are counted in CPU time, on one core; how long single ones take, on the clock."""
     times, wrong = [], 0
     end = time.perf_counter() + seconds
+    worked = time.process_time()
     for text, right in jobs:
         began = time.perf_counter()
         got = query(text)
@@ -149,10 +151,12 @@ def ask(query: Callable[[str], int], jobs: list[tuple[str, int]], cap: int, seco
         wrong += got != min(right, cap)
         if now > end:
             break
+    worked = time.process_time() - worked
     times.sort()
     return {
         "asked": len(times),
-        "queries_per_s": len(times) / sum(times),
+        "queries_per_s": len(times) / worked,
+        "queries_per_s_by_the_clock": len(times) / sum(times),
         "median_us": times[len(times) // 2] * 1e6,
         "p99_ms": times[int(len(times) * 0.99)] * 1e3,
         "worst_ms": times[-1] * 1e3,

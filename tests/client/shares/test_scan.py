@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from soulmesh.client.shares.model import Root, Symlinks
 from soulmesh.client.shares.readers import Reading, read_all
 from soulmesh.client.shares.scan import ScanBusy, ScanCancelled, Scanner, ScanOutcome, scan_lock
 from soulmesh.client.shares.store import Store, StoreUnusable
+from soulmesh.client.shares.walk import Rules, walk
 from tests.client.shares.support import NOW, fill, write_wave
 
 
@@ -220,6 +222,29 @@ def test_a_folder_that_cannot_be_read_keeps_its_entries_and_is_listed(
     assert outcome.roots[0].removed == 0
     assert [(p.path, p.reason) for p in store.problems(store.roots()[0])] == [("bad", "Permission denied")]
     assert len(indexed(store)) == 3
+
+
+def test_a_drive_that_lets_us_wait_is_listed_by_several_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {f"{n % 30}/{n % 7}/{n}.txt" for n in range(300)}
+    fill(tmp_path, names)
+    (tmp_path / "29" / "round").symlink_to(tmp_path)
+    rules = Rules(os.fsencode(tmp_path), symlinks=Symlinks.INSIDE)
+    alone = list(walk(rules, problem=pytest.fail))
+    monkeypatch.setattr("soulmesh.client.shares.walk.WAITED_SECONDS", 0.01)
+    real, used = os.scandir, set()
+
+    def slow(path: bytes) -> object:
+        time.sleep(0.001)
+        used.add(threading.current_thread().name)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", slow)
+    together = list(walk(rules, problem=pytest.fail))
+    assert sorted(together) == sorted(alone)
+    assert len(used) > 2
+    assert threading.active_count() == 1
 
 
 def test_a_rescan_of_some_folders_leaves_the_others_alone(store: Store, tmp_path: Path) -> None:

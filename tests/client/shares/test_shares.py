@@ -151,6 +151,11 @@ def test_a_search_that_is_too_dear_is_dropped_and_counted(tmp_path: Path) -> Non
     shares.close()
 
 
+def test_queries_under_three_characters_are_not_answered(circles: Shares) -> None:
+    assert search(circles, "f ") == ([], [])
+    assert search(circles, "mp3")[0] == [OPEN]
+
+
 def test_attributes_and_sizes_are_in_every_answer(shares: Shares, tmp_path: Path) -> None:
     write_wave(tmp_path / "music" / "a" / "tone.wav", 2)
     share(shares, tmp_path / "music")

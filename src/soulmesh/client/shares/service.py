@@ -34,7 +34,7 @@ from soulmesh.client.shares.readers import FILE_SECONDS
 from soulmesh.client.shares.scan import GUARD, Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
 from soulmesh.client.shares.store import Change, Store
 from soulmesh.client.transfers.ports import SharedFile
-from soulmesh.core.query import Query, fold, parse_query
+from soulmesh.core.query import MINIMUM_CHARACTERS, Query, fold, parse_query
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire.structs import Attribute, DirectoryData, FileData
 from soulmesh.wire.text import raw
@@ -84,6 +84,8 @@ class ScanFailed(SoulmeshError):
 class ShareSettings:
     """How shares behave."""
 
+    shortest_query: int = MINIMUM_CHARACTERS
+    """Queries with fewer characters are not answered."""
     effort: int = DEFAULT_EFFORT
     """Steps that one search may take, two to three microseconds each."""
     guard: float = GUARD
@@ -293,6 +295,8 @@ class Shares:
 
     def _find(self, query: Query, username: str, limit: int, excluded: Sequence[str]) -> _Answer:
         self.figures.searches += 1
+        if len(query.text.strip()) < self.settings.shortest_query:
+            return _Answer()
         view = self._view(username)
         phrases = [phrase for phrase in map(fold, excluded) if phrase]
         effort = Effort(self.settings.effort)

@@ -1,11 +1,21 @@
-"""Walks a root on disk and says what is there, by the root's rules."""
+"""Walks a root on disk and says what is there, by the root's rules.
+
+One thread lists a local disk as fast as the interpreter allows; more would only
+fight over it (twice as slow with four). A drive that lets us wait for each
+folder, such as one in the network, is listed by several threads at once: the
+walk notices that it waits more than it works.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import perf_counter, thread_time
+from typing import Final
 
 from soulmesh.client.shares.model import Symlinks, excluder
 
@@ -14,8 +24,14 @@ __all__ = ["Rules", "Seen", "walk"]
 Seen = tuple[bytes, int, int, int]
 """Name, size in bytes, modification time in nanoseconds, inode: of one file."""
 
-INODE_MASK = (1 << 63) - 1
+INODE_MASK: Final = (1 << 63) - 1
 """Some systems use all 64 bits; SQLite's integers have a sign."""
+
+THREADS: Final = 8
+WAITED_SECONDS: Final = 0.2
+"""The walk must have waited this long, and..."""
+WAITED_TIMES: Final = 3
+"""...this many times as long as it worked, before it uses threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +46,44 @@ class Rules:
     """Folders that are roots of their own, and so belong to those."""
 
 
-def walk(
-    rules: Rules, problem: Callable[[bytes, OSError], None], *, only: Collection[bytes] | None = None
-) -> Iterator[tuple[bytes, list[Seen]]]:
-    """Each folder with its files, sorted by name; paths are below the root, b"" is the root.
+@dataclass(slots=True)
+class _Listed:
+    folder: bytes
+    files: list[Seen] = field(default_factory=list)
+    below: list[bytes] = field(default_factory=list)
+    problems: list[tuple[bytes, OSError]] = field(default_factory=list)
+    readable: bool = True
+    identity: tuple[int, int] | None = None
+    """Device and inode, where links could lead here twice."""
 
-    A folder that cannot be read is told to ``problem(path, error)`` and not
-    given out; so is a name that cannot be looked at.
 
-    Args:
-        only: begin at these folders instead of at the root.
-    """
-    excluded = excluder(rules.exclude)
-    root = os.path.realpath(rules.path)
-    inside = root if root.endswith(b"/") else root + b"/"
-    # folders already walked, so that links cannot lead round in circles
-    visited: set[tuple[int, int]] = set()
-    pending = sorted(only, reverse=True) if only is not None else [b""]
+class _Lister:
+    """Lists single folders; safe to use from many threads."""
 
-    def target(path: bytes) -> os.stat_result | None:
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._excluded = excluder(rules.exclude)
+        self._root = os.path.realpath(rules.path)
+        self._inside = self._root if self._root.endswith(b"/") else self._root + b"/"
+
+    def _target(self, path: bytes) -> os.stat_result | None:
         """What a link points to, if the rule lets it be followed."""
-        if rules.symlinks is Symlinks.SKIP:
+        if self._rules.symlinks is Symlinks.SKIP:
             return None
         real = os.path.realpath(path)
-        return os.stat(real) if real == root or real.startswith(inside) else None
+        return os.stat(real) if real == self._root or real.startswith(self._inside) else None
 
-    while pending:
-        relative = pending.pop()
+    def list(self, relative: bytes) -> _Listed:
+        """What is in a folder, given by its path below the root."""
+        rules, excluded = self._rules, self._excluded
+        listed = _Listed(relative)
+        files, below = listed.files, listed.below
         folder = os.path.join(rules.path, relative) if relative else rules.path
         prefix = relative + b"/" if relative else b""
-        files: list[Seen] = []
-        below: list[bytes] = []
         try:
             if rules.symlinks is not Symlinks.SKIP:
                 about = os.stat(folder)
-                if (about.st_dev, about.st_ino) in visited:
-                    continue
-                visited.add((about.st_dev, about.st_ino))
+                listed.identity = (about.st_dev, about.st_ino)
             with os.scandir(folder) as entries:
                 for entry in entries:
                     name = entry.name
@@ -82,7 +99,7 @@ def walk(
                             continue
                         about = entry.stat(follow_symlinks=False)
                         if stat.S_ISLNK(about.st_mode):
-                            followed = target(entry.path)
+                            followed = self._target(entry.path)
                             if followed is None:
                                 continue
                             about = followed
@@ -92,11 +109,57 @@ def walk(
                         if stat.S_ISREG(about.st_mode):
                             files.append((name, about.st_size, about.st_mtime_ns, about.st_ino & INODE_MASK))
                     except OSError as error:
-                        problem(path, error)
+                        listed.problems.append((path, error))
         except OSError as error:
-            problem(relative, error)
-            continue
+            listed.problems.append((relative, error))
+            listed.readable = False
         files.sort()
         below.sort(reverse=True)
-        pending += below
-        yield relative, files
+        return listed
+
+
+def walk(
+    rules: Rules, problem: Callable[[bytes, OSError], None], *, only: Collection[bytes] | None = None
+) -> Iterator[tuple[bytes, list[Seen]]]:
+    """Each folder with its files, sorted by name; paths are below the root, b"" is the root.
+
+    A folder that cannot be read is told to ``problem(path, error)`` and not
+    given out; so is a name that cannot be looked at.
+
+    Args:
+        only: begin at these folders instead of at the root.
+    """
+    lister = _Lister(rules)
+    pending = sorted(only, reverse=True) if only is not None else [b""]
+    # folders already walked, so that links cannot lead round in circles
+    visited: set[tuple[int, int]] = set()
+    waited = worked = 0.0
+    threads: ThreadPoolExecutor | None = None
+    under_way: deque[Future[_Listed]] = deque()
+    try:
+        while pending or under_way:
+            if threads is None:
+                began, cpu = perf_counter(), thread_time()
+                listed = lister.list(pending.pop())
+                cpu = thread_time() - cpu
+                worked += cpu
+                waited += perf_counter() - began - cpu
+                if waited > WAITED_SECONDS and waited > WAITED_TIMES * worked:
+                    threads = ThreadPoolExecutor(THREADS, "soulmesh-walk")
+            else:
+                while pending and len(under_way) < 4 * THREADS:
+                    under_way.append(threads.submit(lister.list, pending.pop()))
+                listed = under_way.popleft().result()
+            for path, error in listed.problems:
+                problem(path, error)
+            if not listed.readable:
+                continue
+            if listed.identity is not None:
+                if listed.identity in visited:
+                    continue
+                visited.add(listed.identity)
+            pending += listed.below
+            yield listed.folder, listed.files
+    finally:
+        if threads is not None:
+            threads.shutdown(cancel_futures=True)
