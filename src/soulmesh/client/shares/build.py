@@ -116,15 +116,17 @@ class BaseBuilder:
         self._folder_first.append(first)
         pieces = [pack_folder_header(remote_path, len(files))]
         position = writer.position + len(pieces[0])
-        tokens, names = _TOKEN.findall, self._names
+        tokens, postings, entry_at = _TOKEN.findall, self._names, self._entry_at
         number = first
         for name, size, attributes in files:
             entry = pack_entry(name, size, attributes)
             pieces.append(entry)
-            self._entry_at.append(position)
+            entry_at.append(position)
             position += len(entry)
-            for token in tokens(fold(searchable(name))):
-                names[token].append(number)
+            # Most names are ASCII, and this loop is most of a build.
+            text = name.decode().lower() if name.isascii() else fold(searchable(name))
+            for token in tokens(text):
+                postings[token].append(number)
             number += 1
         writer.write(b"".join(pieces))
         if files:
