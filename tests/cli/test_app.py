@@ -31,6 +31,7 @@ EXTRAS = (
     "jwt",
     "keyring",
     "async_upnp_client",
+    "watchfiles",
 )
 
 

@@ -160,7 +160,7 @@ async def test_the_migrations_make_the_declared_tables(tmp_path: Path) -> None:
 @real
 async def test_a_disk_that_says_no_is_tried_again_and_nothing_is_told_meanwhile(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "x.sqlite3", asyncio.get_running_loop())
-    other = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'x.sqlite3'}", connect_args={"timeout": 0})
+    other = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'x.sqlite3'}", connect_args={"timeout": 5})
     with other.connect() as connection:
         connection.exec_driver_sql("DROP TABLE settings")
         connection.commit()

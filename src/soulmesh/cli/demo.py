@@ -36,7 +36,7 @@ SHOWN = 12
 SECONDS = 4.0
 """How long the download should take at least: over 127.0.0.1 it would be done before anybody looks."""
 
-WAIT = 10.0
+WAIT = 5.0
 """Seconds to wait for results; the first one usually comes within a few milliseconds."""
 
 STUCK = {State.DELAYED, State.NO_ROOM, State.OFFLINE}
