@@ -30,6 +30,9 @@ SEARCH_BYTES: Final = 256 * 1024
 """How far behind the tags the first audio frame may begin."""
 SAMPLED_BYTES: Final = 1 << 20
 """How much of a stream without a length is looked at before the rest is estimated."""
+SAMPLES: Final = 64
+SAMPLE_BYTES: Final = 8 * 1024
+"""...or, of MP3, at so many places, so much at each."""
 
 
 class UnreadableAudio(SoulmeshError):
@@ -136,32 +139,33 @@ def _mpeg(file: BinaryIO, size: int) -> dict[int, int]:
         if frames:
             seconds = frames * samples / frequency
             return {BITRATE: round(stream * 8 / seconds / 1000), LENGTH: int(seconds), VBR: 1}
-    return _mpeg_without_header(file, size, data, at, frame, audio)
+    return _mpeg_without_header(file, size, frame, audio)
 
 
-def _mpeg_without_header(
-    file: BinaryIO, size: int, data: bytes, at: int, frame: _Frame, audio: int
-) -> dict[int, int]:
-    """A stream that says nothing about itself: constant if its first frames are, else estimated."""
-    rates, spent, count = [], 0, 0
-    next_frame: _Frame | None = frame
-    while next_frame is not None and count < 4096:
-        rates.append(next_frame[0])
-        spent += next_frame[3]
-        count += 1
-        at += next_frame[3]
-        if at + 4 > len(data) and len(data) < SAMPLED_BYTES:
-            more = file.read(SAMPLED_BYTES)
-            data += more
-        next_frame = _mpeg_frame(data, at)
-        if count == 12 and len(set(rates)) == 1:
-            break
-    if size > 128:
-        file.seek(size - 128)
-        if file.read(3) == b"TAG":
-            audio -= 128
-    if len(set(rates)) == 1:
-        return {BITRATE: rates[0], LENGTH: int(audio * 8 / (rates[0] * 1000)), VBR: 0}
+def _mpeg_without_header(file: BinaryIO, size: int, frame: _Frame, audio: int) -> dict[int, int]:
+    """A stream that says nothing about itself: its frames are counted, or looked at here and there."""
+    begin = size - audio
+    file.seek(max(begin, size - 128))
+    if file.read(3) == b"TAG":
+        audio -= 128
+    places = [0.0] if audio <= SAMPLED_BYTES else [(place + 0.5) / SAMPLES for place in range(SAMPLES)]
+    rates = {frame[0]}
+    spent = count = 0
+    for place in places:
+        file.seek(begin + int(audio * place))
+        data = file.read(audio if audio <= SAMPLED_BYTES else SAMPLE_BYTES)
+        at, found = _first_frame(data)
+        while found is not None and at + found[3] <= len(data):
+            rates.add(found[0])
+            spent += found[3]
+            count += 1
+            at += found[3]
+            found = _mpeg_frame(data, at)
+    if not count:
+        raise UnreadableAudio("no MPEG audio found")
+    if len(rates) == 1:
+        (rate,) = rates
+        return {BITRATE: rate, LENGTH: int(audio * 8 / (rate * 1000)), VBR: 0}
     seconds = audio / spent * count * frame[2] / frame[1]
     return {BITRATE: round(audio * 8 / seconds / 1000), LENGTH: int(seconds), VBR: 1}
 
@@ -290,7 +294,26 @@ def _wavpack(file: BinaryIO, size: int) -> dict[int, int]:
 def _ogg(file: BinaryIO, size: int) -> dict[int, int]:
     # With the tags asked for, tinytag goes from them straight to the last page, which
     # takes half the time; the figures are the same.
-    return _tagged(file, size, tags=True)
+    try:
+        return _tagged(file, size, tags=True)
+    except UnreadableAudio:
+        # FLAC in Ogg, written as a stream, has no length in its header; the last page tells it.
+        file.seek(0)
+        start = file.read(256)
+        at = start.find(b"fLaC")
+        if at < 0 or len(start) < at + 8 + 18:
+            raise
+        packed = int.from_bytes(start[at + 18 : at + 26], "big")
+        rate, depth = packed >> 44, (packed >> 36 & 31) + 1
+        file.seek(max(0, size - SEARCH_BYTES))
+        end = file.read()
+        page = end.rfind(b"OggS")
+        if page < 0 or not rate or len(end) < page + 14:
+            raise
+        samples = int.from_bytes(end[page + 6 : page + 14], "little")
+        if not 0 < samples < 1 << 63:
+            raise
+        return {LENGTH: samples // rate, SAMPLE_RATE: rate, BIT_DEPTH: depth}
 
 
 def _tagged(file: BinaryIO, size: int, *, tags: bool = False) -> dict[int, int]:

@@ -42,6 +42,8 @@ MERGE_FILES: Final = 2000
 """The changes since the base may be this many, or this share of it; beyond, a new base is written."""
 COMMIT_EVERY: Final = 2.0
 TELL_EVERY: Final = 0.1
+ESTIMATE_AFTER: Final = 0.5
+"""Seconds after which a rate says something about the time left."""
 CHUNK: Final = 2000
 
 
@@ -344,7 +346,8 @@ class Scanner:
     def _tell(self, phase: str, root: str, done: int, total: int | None) -> None:
         """Progress, the chance to be cancelled, and what was found made durable, each when it is time."""
         now = perf_counter()
-        if now - self._told < TELL_EVERY:
+        # The end of a phase is always told.
+        if now - self._told < TELL_EVERY and done != total:
             return
         self._told = now
         if self._cancelled is not None and self._cancelled():
@@ -354,8 +357,10 @@ class Scanner:
             self._store.execute("COMMIT")
             self._store.execute("BEGIN IMMEDIATE")
         if self._progress is not None:
-            rate = done / max(now - self._phase_began, 1e-6)
-            left = None if not total or not done else max(0, total - done) / max(rate, 1e-6)
+            elapsed = now - self._phase_began
+            rate = done / max(elapsed, 1e-6)
+            known = total and done and (elapsed > ESTIMATE_AFTER or done >= total)
+            left = max(0, (total or 0) - done) / rate if known else None
             self._progress(Progress(phase, root, done, total, rate, left))
 
     def tell_walking(self, root: str, done: int, total: int) -> None:
@@ -415,6 +420,7 @@ class _Walk:
                 self._compare(number, relative, stored, files)
             done += len(files)
             scanner.tell_walking(name, done, self.total)
+        scanner.tell_walking(name, done, done)
         self._recognise_moved()
 
     def _problem(self, path: bytes, error: OSError) -> None:
