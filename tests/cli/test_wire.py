@@ -189,6 +189,20 @@ def test_long_values_are_cut_for_people_unless_they_want_them_whole(soulmesh: Co
     assert "…" not in whole.out
 
 
+def test_lists_are_counted_and_empty_ones_say_so(soulmesh: Command) -> None:
+    frames = [
+        wire.encode(to_client.PrivilegedUsers([f"user {n}" for n in range(11)])),
+        wire.encode(to_client.PrivilegedUsers([])),
+    ]
+    lines = soulmesh("wire", "decode", b"".join(frames).hex(), "--direction", "to_client").out.splitlines()
+    assert lines[1] == "        users  11:"
+    assert lines[2] == "          - user 0"
+    assert lines[10] == "          … and 3 more"
+    assert lines[-1] == "        users  none"
+    empty = soulmesh("wire", "decode", wire.encode(peer.PeerPrivateMessage(b"")).hex(), "--family", "peer")
+    assert empty.out.splitlines()[1] == "        payload  no bytes"
+
+
 def test_numbers_with_a_meaning_say_it(soulmesh: Command) -> None:
     frames = [
         wire.encode(to_client.GetUserStatus("eve", 1, False)),
@@ -232,6 +246,12 @@ def test_a_file_connection_is_a_ticket_and_a_file(soulmesh: Command) -> None:
     out = soulmesh("wire", "decode", both.hex(), "--family", "file", "--direction", "to_uploader").out
     assert "FileTicket" in out
     assert "offset  1000" in out
+
+
+def test_a_file_connection_cut_short_is_an_error(soulmesh: Command) -> None:
+    done = soulmesh("wire", "decode", "010203", "--family", "file", "--direction", "to_downloader")
+    assert done.code == 1
+    assert "! FileTicket: 4 bytes are needed, 3 are there" in done.out
 
 
 @pytest.mark.parametrize("ticket", [1, 2**31])

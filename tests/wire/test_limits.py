@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import tracemalloc
 import zlib
@@ -124,6 +125,26 @@ def test_a_large_length_reserves_nothing() -> None:
     assert reader.buffered == 17
     with pytest.raises(FrameError, match="ended inside a frame"):
         reader.eof()
+
+
+def test_a_frame_that_comes_byte_by_byte_takes_no_more_memory_than_its_bytes() -> None:
+    frame = wire.encode(peer.PeerPrivateMessage(bytes(200_000)))
+    reader = wire.FrameReader("peer", "peer")
+    found: list[wire.Frame] = []
+    with little_memory(4 * len(frame)):
+        for at in range(0, len(frame), 2):
+            found += reader.feed(frame[at : at + 2])
+    assert [f.data for f in found] == [frame]
+
+
+def test_pieces_may_be_any_buffer() -> None:
+    frame = wire.encode(to_client.RoomChatMessage("lobby", "eve", "hi"))
+    reader = wire.FrameReader("server", "to_client")
+    whole = reader.feed(bytearray(frame))
+    whole += reader.feed(memoryview(frame)[:10])
+    whole += reader.feed(memoryview(frame)[10:])
+    assert [type(f.data) for f in whole] == [bytes, bytes]
+    assert [f.data for f in whole] == [frame, frame]
 
 
 def test_a_broken_stream_stays_broken() -> None:
@@ -254,6 +275,24 @@ def test_a_bomb_in_a_search_or_folder_reply_is_refused(code: int) -> None:
     with little_memory(2 * 128 * MIB + 16 * MIB):
         error = refuses(lambda: wire.decode(frame, "peer", "peer"), DecodeError)
     assert "inflates to more than 134217728 bytes" in str(error)
+
+
+def test_reading_much_leaves_the_cycle_collector_as_it_was() -> None:
+    files = [FileData(1, f"a long enough name of file number {n}.mp3", n, "", []) for n in range(3000)]
+    frame = wire.encode(peer.PeerDirectoryContentsReply(1, "x", [DirectoryData("x", files)]))
+    cut = zlib.compress(zlib.decompress(frame[8:])[:-1])
+    broken = wire.frame_header(4, 37, len(cut)) + cut
+    assert gc.isenabled()
+    wire.decode(frame, "peer", "peer")
+    assert gc.isenabled()
+    refuses(lambda: wire.decode(broken, "peer", "peer"), DecodeError)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        wire.decode(frame, "peer", "peer")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_bytes_after_the_compressed_body_are_ignored_and_not_inflated() -> None:

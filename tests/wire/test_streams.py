@@ -199,9 +199,9 @@ def test_more_than_the_limit_is_refused_while_it_comes_in() -> None:
 
 
 def test_one_folder_may_not_take_more_than_its_limit() -> None:
-    message = PeerSharesReply([folder(1, files=5000)])
+    message = PeerSharesReply([folder(1, files=4000)])
     reader = wire.SharesReader(directory_limit=100_000)
-    with pytest.raises(DecodeError, match="100000"):
+    with pytest.raises(DecodeError, match="one directory takes more than 100000 bytes"):
         read_all(reader, body_of(wire.encode(message)), 4096)
 
 

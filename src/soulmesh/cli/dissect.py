@@ -103,10 +103,7 @@ def _candidates(family: str | None, direction: str | None, size: int) -> list[Si
     if family is None and direction is None and size not in _FILE_SIZES:
         # Anything at all can be a ticket and the contents of a file: that is no guess.
         sides = [s for s in sides if s.family.code_width]
-    sides = [s for s in sides if direction in (None, s.direction)]
-    if not sides:
-        raise UsageError(f"no messages travel {direction!r} on {family!r} connections")
-    return sides
+    return [s for s in sides if direction in (None, s.direction)]
 
 
 def _label(side: Side, obfuscated: bool) -> str:

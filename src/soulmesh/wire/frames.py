@@ -358,7 +358,8 @@ class FrameReader:
         self._highest = max(self._unknown_limit, table.side.limit, *self._limits.values())
         self._obfuscated = obfuscated
         self._head_size = table.start + (KEY_SIZE if obfuscated else 0)
-        self._pieces: list[bytes] = []
+        # One buffer, not a list of pieces: who sends byte by byte would fill the list with objects.
+        self._begun = bytearray()
         self._held = 0
         self._needed = 0  # bytes of the frame under way that must be here before there is anything to do
         self._skip = 0  # bytes still to let go
@@ -390,12 +391,12 @@ class FrameReader:
         held = self._held + len(data)
         if self._held:
             if held < self._needed:
-                self._pieces.append(bytes(data))
+                self._begun += data
                 self._held = held
                 return frames
-            self._pieces.append(bytes(data))
-            data = b"".join(self._pieces)
-            self._pieces.clear()
+            self._begun += data
+            data = bytes(self._begun)
+            self._begun = bytearray()
         elif type(data) is not bytes:
             data = bytes(data)
         position = 0
@@ -414,7 +415,7 @@ class FrameReader:
                 data = self._let_go(data[position:], frames)
                 position, held = 0, len(data)
         if position < held:
-            self._pieces.append(data[position:] if position else data)
+            self._begun += data[position:] if position else data
         self._held = held - position
         return frames
 
@@ -424,8 +425,8 @@ class FrameReader:
         After the one initialisation message of a connection they belong to the
         family that it opened.
         """
-        data = b"".join(self._pieces)
-        self._pieces.clear()
+        data = bytes(self._begun)
+        self._begun = bytearray()
         self._held = self._needed = 0
         return data
 
@@ -496,7 +497,7 @@ class FrameReader:
             self._fail(f"its length of {length} is above the limit of {limit} bytes", name)
 
     def _fail(self, reason: str, message: str | None = None) -> NoReturn:
-        self._pieces.clear()
+        self._begun = bytearray()
         self._held = 0
         raise FrameError(reason, message=message)
 
