@@ -134,6 +134,39 @@ class Network(Section):
         le=65535,
         description="The port where other users reach us. 0 lets the system choose one.",
     )
+    local_address: str = Field(
+        default="", description="Call from this address and listen on it alone. Empty for any."
+    )
+    interface: str = Field(
+        default="",
+        description=(
+            "Use this network interface alone (Linux), so that nothing leaves another way\n"
+            "when a VPN is down: tun0. Empty for any."
+        ),
+    )
+    proxy: Annotated[SecretStr | None, Blank] = Field(
+        default=None,
+        description="Outgoing connections go through this SOCKS 5 proxy.",
+        examples=["socks5://name:password@127.0.0.1:1080"],
+    )
+    map_port: Literal["off", "auto", "gateway", "upnp"] = Field(
+        default="off",
+        description=(
+            "Have the home router open the port: gateway by PCP or NAT-PMP, upnp by UPnP\n"
+            "(pip install 'soulmesh[upnp]'), auto by whatever works."
+        ),
+    )
+    router: str = Field(default="", description="The router's address. Empty to find it out (Linux).")
+    forwarded_port_file: Annotated[LocalPath | None, Blank] = Field(
+        default=None,
+        description="A file that holds the port that a VPN forwards; it is looked at now and then.",
+        examples=["/run/vpn/forwarded_port"],
+    )
+    forwarded_port_command: Annotated[str | None, Blank] = Field(
+        default=None,
+        description="A command that prints the port that a VPN forwards; it is run now and then.",
+        examples=["vpn-port --print"],
+    )
 
 
 class Shares(Section):

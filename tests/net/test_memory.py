@@ -12,6 +12,7 @@ from soulmesh.net.errors import (
     ConnectionLost,
     ConnectionRefused,
     HostUnknown,
+    PortImpossible,
     PortInUse,
     TimedOut,
     Unreachable,
@@ -435,3 +436,22 @@ async def test_streams_over_memory_take_megabytes_with_backpressure() -> None:
             got += piece
             assert other.unread_bytes <= 10_000 + 256 * 1024
     assert got == data
+
+
+@virtual
+async def test_a_number_that_is_no_port_is_never_tried() -> None:
+    network = MemoryNetwork().host("10.0.0.1")
+    for port in (0, -1, 65536, 2**32 - 1):
+        with pytest.raises(PortImpossible, match="ports go from 1 to 65535"):
+            await open_stream(network, "127.0.0.1", port)
+    for port in (-1, 65536):
+        with pytest.raises(PortImpossible):
+            await network.listen(asyncio.Protocol, "", port)
+
+
+@virtual
+async def test_a_name_that_no_host_can_have_is_unknown() -> None:
+    network = MemoryNetwork().host("10.0.0.1")
+    for name in ("x" * 70 + ".example", "a\0b", "..", "with space"):
+        with pytest.raises(HostUnknown):
+            await open_stream(network, name, 1, timeout=5)

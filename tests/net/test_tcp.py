@@ -15,6 +15,7 @@ from soulmesh.net.errors import (
     InterfaceMissing,
     NetworkError,
     PortForbidden,
+    PortImpossible,
     PortInUse,
     TimedOut,
     TooManyOpenFiles,
@@ -211,3 +212,22 @@ def test_several_failures_joined_by_asyncio_keep_the_most_telling_one() -> None:
 
 def test_ipv6_addresses_are_written_in_brackets() -> None:
     assert "[::1]:80" in str(ConnectionRefused("::1", 80))
+
+
+@real
+async def test_a_number_that_is_no_port_is_never_tried() -> None:
+    network = TcpNetwork()
+    for port in (0, -1, 65536, 2**32 - 1):
+        with pytest.raises(PortImpossible, match="ports go from 1 to 65535"):
+            await open_stream(network, "127.0.0.1", port)
+    for port in (-1, 65536):
+        with pytest.raises(PortImpossible):
+            await network.listen(asyncio.Protocol, "", port)
+
+
+@real
+async def test_a_name_that_no_host_can_have_is_unknown() -> None:
+    network = TcpNetwork()
+    for name in ("x" * 70 + ".example", "a\0b", "..", "with space"):
+        with pytest.raises(HostUnknown):
+            await open_stream(network, name, 1, timeout=5)

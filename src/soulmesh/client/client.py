@@ -30,6 +30,7 @@ from soulmesh.client.pace import Pace
 from soulmesh.client.plain_shares import PlainShares
 from soulmesh.client.ports import ShareIndex, UploadFigures
 from soulmesh.client.privileges import Privileges
+from soulmesh.client.reach import PortKeeper, Reach
 from soulmesh.client.rooms import Rooms
 from soulmesh.client.searches import Keep, Search, Searches
 from soulmesh.client.server_link import ServerLink
@@ -94,6 +95,8 @@ class Client:
         settings: the numbers to go by.
         transfers: what can be set about transfers; ``downloads`` goes before its folder.
         profile: what we say of ourselves to those who ask.
+        reach: how we leave this machine and how others get in: addresses, proxy, port mapping.
+            ``local_address`` and ``interface`` are for the real network alone.
         data: a folder for what is kept between two runs (friends, history, chat); without it
             nothing is kept.
     """
@@ -112,9 +115,16 @@ class Client:
         transfers: TransferSettings | None = None,
         profile: Profile | None = None,
         data: Path | str | None = None,
+        reach: Reach | None = None,
     ) -> None:
-        self.world = world or World.real()
+        self.reach = reach or Reach()
+        if world is None:
+            self.world = World.real(network=self.reach.network())
+        else:
+            self.world = replace(world, network=self.reach.network(world.network))
         self.settings = settings or ClientSettings()
+        if self.reach.local_address and not self.settings.listen_host:
+            self.settings = replace(self.settings, listen_host=self.reach.local_address)
         self.events = Events()
         self.username = username
         self._password = password
@@ -220,6 +230,9 @@ class Client:
         self.server.on_logged_in(self._log_on)
         events.on(ListenPortChanged, lambda _: self._announce_ports())
         await self.listening.open(self._listen_port)
+        self.port_keeper = PortKeeper(self.world, self.listening, self.server, events, self.reach)
+        stack.push_async_callback(self.port_keeper.close)
+        await self.port_keeper.start()
         await self.transfers.start()
         stack.push_async_callback(self.server.close)
         if log_in:

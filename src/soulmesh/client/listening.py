@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections import Counter
 from dataclasses import dataclass
 
 from soulmesh.client.events import Event, Events
@@ -44,6 +46,7 @@ class Listening:
         self._tasks = Tasks("listening")
         self._clear: Listener | None = None
         self._hidden: Listener | None = None
+        self._strangers: Counter[str] = Counter()
         self._announced: int | None = None
         self._announced_hidden: int | None = None
 
@@ -51,6 +54,11 @@ class Listening:
     def port(self) -> int:
         """The clear port that we listen on; 0 while we do not."""
         return self._clear.port if self._clear is not None else 0
+
+    @property
+    def obfuscated_port(self) -> int:
+        """The obfuscated port that we listen on; 0 if there is none."""
+        return self._hidden.port if self._hidden is not None else 0
 
     @property
     def announced_port(self) -> int:
@@ -96,10 +104,18 @@ class Listening:
         if port == self.port:
             return
         old_clear, old_hidden = self._clear, self._hidden
+        if old_hidden is not None and old_hidden.port == port:
+            # The new port is our own second one.
+            old_hidden.close()
         self._clear = self._hidden = None
         try:
             await self.open(port)
         except NetworkError:
+            if old_hidden is not None and old_hidden.port == port:
+                with contextlib.suppress(NetworkError):
+                    old_hidden = await listen_streams(
+                        self._world.network, self._accept_hidden, self._settings.listen_host, port
+                    )
             self._clear, self._hidden = old_clear, old_hidden
             raise
         for listener in (old_clear, old_hidden):
@@ -133,10 +149,22 @@ class Listening:
         self._accept(stream, obfuscated=True)
 
     def _accept(self, stream: Stream, *, obfuscated: bool) -> None:
-        if len(self._tasks) >= self._settings.most_pending:
+        host = stream.peer_address[0]
+        # The places for those who have not said who they are must not all go to one who never will.
+        # Programs of this machine share one address and mean no harm.
+        most = self._settings.most_pending_per_host
+        crowded = self._strangers[host] >= most and not host.startswith("127.")
+        if crowded or len(self._tasks) >= self._settings.most_pending:
             stream.abort()
             return
-        self._tasks.start(self._welcome(stream, obfuscated), "incoming connection")
+        self._strangers[host] += 1
+        task = self._tasks.start(self._welcome(stream, obfuscated), "incoming connection")
+        task.add_done_callback(lambda _: self._introduced(host))
+
+    def _introduced(self, host: str) -> None:
+        self._strangers[host] -= 1
+        if not self._strangers[host]:
+            del self._strangers[host]
 
     async def _welcome(self, stream: Stream, obfuscated: bool) -> None:
         handed_on = False

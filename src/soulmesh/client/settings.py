@@ -62,6 +62,8 @@ class ClientSettings:
     """So many links are being opened at once; others wait."""
     most_pending: int = 256
     """So many strangers may be connected without having said who they are."""
+    most_pending_per_host: int = 32
+    """So many of them from one address."""
     send_buffer: int = 8 * 1024 * 1024
     """Bytes that may wait for one slow reader before its link is closed."""
 

@@ -5,6 +5,7 @@
     NetworkError
     ├── AddressError              a place that the dialling or listening side named
     │   ├── PortInUse             another program listens there
+    │   ├── PortImpossible        a number that is no port
     │   ├── PortForbidden         the system does not let us listen there
     │   ├── AddressUnavailable    no interface of this machine has that address
     │   ├── HostUnknown           the name has no address
@@ -36,6 +37,7 @@ __all__ = [
     "InterfaceMissing",
     "NetworkError",
     "PortForbidden",
+    "PortImpossible",
     "PortInUse",
     "ProxyRefused",
     "StreamEnded",
@@ -73,6 +75,12 @@ class PortInUse(AddressError):
     sentence = (
         "port {port} is in use on {host}: choose another port, or stop the other program that listens there"
     )
+
+
+class PortImpossible(AddressError):
+    """A number that is no port: the protocol has 32 bits for it, and anything can come in."""
+
+    sentence = "{port} is no port (of {host}): ports go from 1 to 65535"
 
 
 class PortForbidden(AddressError):

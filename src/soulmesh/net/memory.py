@@ -24,6 +24,7 @@ from soulmesh.net.errors import (
     AddressUnavailable,
     ConnectionRefused,
     HostUnknown,
+    PortImpossible,
     PortInUse,
     TimedOut,
     Unreachable,
@@ -101,6 +102,8 @@ class MemoryHost:
         """See :meth:`soulmesh.net.world.Network.connect`."""
         if local_address not in (None, "", self.address, *_OWN):
             raise AddressUnavailable(str(local_address), 0)
+        if not 1 <= port <= 65535:
+            raise PortImpossible(host, port)
         address = self.network.resolve(host, self)
         if address is None:
             await asyncio.sleep(self.network.delay(self, None))
@@ -149,6 +152,8 @@ class MemoryHost:
         if host not in _EVERY and host not in _OWN and host != self.address:
             raise AddressUnavailable(host, port)
         bind_to = "0.0.0.0" if host in _EVERY else host
+        if not 0 <= port <= 65535:
+            raise PortImpossible(bind_to, port)
         if port in self.listeners:
             raise PortInUse(bind_to, port)
         listener = MemoryListener(self, factory, bind_to, port or self.free_port())

@@ -17,6 +17,7 @@ from soulmesh.net.errors import (
     ConnectionLost,
     ConnectionRefused,
     NetworkError,
+    PortImpossible,
     ProxyRefused,
     StreamEnded,
     TimedOut,
@@ -83,6 +84,8 @@ class Socks5Network:
             ProxyRefused: the proxy cannot be reached, wants another login, or says no.
             NetworkError: as the proxy reports it of the target.
         """
+        if not 1 <= port <= 65535:
+            raise PortImpossible(host, port)
         try:
             transport, stream = await self.inside.connect(
                 Stream, self.host, self.port, local_address=local_address

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from soulmesh.net.errors import InterfaceMissing, dial_error, listen_error
+from soulmesh.net.errors import HostUnknown, InterfaceMissing, PortImpossible, dial_error, listen_error
 
 __all__ = ["TcpListener", "TcpNetwork"]
 
@@ -59,6 +59,8 @@ class TcpNetwork:
         """See :meth:`soulmesh.net.world.Network.connect`."""
         loop = asyncio.get_running_loop()
         local = local_address or self.local_address
+        if not 1 <= port <= 65535:
+            raise PortImpossible(host, port)
         try:
             if self.interface is not None:
                 sock = await self._dial_by_interface(loop, host, port, local)
@@ -76,6 +78,9 @@ class TcpNetwork:
                 )
         except OSError as error:
             raise dial_error(error, host, port, local) from error
+        except ValueError as error:
+            # A name that is none: labels too long, zero bytes, letters that no host can have.
+            raise HostUnknown(host, port) from error
         _keep_alive(transport.get_extra_info("socket"))
         return transport, protocol
 
@@ -83,6 +88,8 @@ class TcpNetwork:
         """See :meth:`soulmesh.net.world.Network.listen`."""
         loop = asyncio.get_running_loop()
         bind_to = "0.0.0.0" if host in _EVERY_ADDRESS else host
+        if not 0 <= port <= 65535:
+            raise PortImpossible(bind_to, port)
         try:
             if self.interface is not None:
                 sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
