@@ -318,6 +318,9 @@ def test_the_settings_file_says_it_all() -> None:
     assert isinstance(network, Socks5Network)
     assert isinstance(network.inside, TcpNetwork)
     assert (network.inside.local_address, network.inside.interface) == ("127.0.0.1", "lo")
+    plain = Reach(interface="lo").network(TcpNetwork())
+    assert isinstance(plain, TcpNetwork)
+    assert plain.interface == "lo", "a network that was given is bound too"
     assert Reach.of(NetworkSection()) == Reach()
     with pytest.raises(ConfigError, match=r"network\.proxy"):
         Reach.of(NetworkSection(proxy=SecretStr("http://x")))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from soulmesh.cli.account import credentials
 from soulmesh.client.client import Client
+from soulmesh.client.reach import Reach
 from soulmesh.client.transfers import Layout, Sync, TransferSettings
 from soulmesh.config import Settings
 from soulmesh.core.upload_queue import DEFAULT_GROUPS, Order, QueueRules
@@ -73,6 +74,7 @@ async def open_client(
         shares=list(shares) if shares is not None else list(settings.shares.folders),
         downloads=settings.downloads.folder.expanduser(),
         listen_port=settings.network.listen_port,
+        reach=Reach.of(settings.network),
         transfers=transfer_settings(settings),
         data=data or settings.daemon.data.expanduser(),
     )

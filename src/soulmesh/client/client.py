@@ -96,7 +96,6 @@ class Client:
         transfers: what can be set about transfers; ``downloads`` goes before its folder.
         profile: what we say of ourselves to those who ask.
         reach: how we leave this machine and how others get in: addresses, proxy, port mapping.
-            ``local_address`` and ``interface`` are for the real network alone.
         data: a folder for what is kept between two runs (friends, history, chat); without it
             nothing is kept.
     """
@@ -118,10 +117,8 @@ class Client:
         reach: Reach | None = None,
     ) -> None:
         self.reach = reach or Reach()
-        if world is None:
-            self.world = World.real(network=self.reach.network())
-        else:
-            self.world = replace(world, network=self.reach.network(world.network))
+        world = world or World.real()
+        self.world = replace(world, network=self.reach.network(world.network))
         self.settings = settings or ClientSettings()
         if self.reach.local_address and not self.settings.listen_host:
             self.settings = replace(self.settings, listen_host=self.reach.local_address)

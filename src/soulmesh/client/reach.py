@@ -195,10 +195,13 @@ class Reach:
         )
 
     def network(self, inside: Network | None = None) -> Network:
-        """The network that goes this way."""
-        network = inside or TcpNetwork(
-            local_address=self.local_address or None, interface=self.interface or None
-        )
+        """The network that goes this way, on top of ``inside`` if that is given.
+
+        Address and interface are chosen where the sockets are made: on the real network alone.
+        """
+        network = inside or TcpNetwork()
+        if isinstance(network, TcpNetwork) and (self.local_address or self.interface):
+            network = TcpNetwork(local_address=self.local_address or None, interface=self.interface or None)
         if self.proxy is None:
             return network
         proxy = self.proxy
