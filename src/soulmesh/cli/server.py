@@ -1,8 +1,11 @@
 """``soulmesh server``: run a Soulseek server, and look after it."""
 
+# ruff: noqa: ASYNC230  # one command, and nobody else who waits
+
 from __future__ import annotations
 
 import asyncio
+import json as jsonlib
 import os
 import signal
 import sys
@@ -13,7 +16,8 @@ import typer
 
 from soulmesh import log
 from soulmesh.cli import run
-from soulmesh.errors import SoulmeshError
+from soulmesh.cli.output import clean
+from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 __all__ = ["app"]
 
@@ -105,3 +109,120 @@ async def serve(
         sys.stdout.write(f"listening on {running.host}:{running.port}\n")
         sys.stdout.flush()
         await stop.wait()
+
+
+@app.command()
+@run.command
+def init(
+    file: Annotated[Path, typer.Argument(help="Where to write it; - prints it.")] = Path(
+        "soulmesh-server.toml"
+    ),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+) -> None:
+    """Write the commented settings file."""
+    require_extra()
+    from soulmesh.server.settings import template
+
+    if str(file) == "-":
+        sys.stdout.write(template())
+        return
+    if file.exists() and not force:
+        raise UsageError(f"{file} exists; --force overwrites it")
+    # It may come to hold the token of the administration port.
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(template())
+    sys.stdout.write(f"{file} written; start with: soulmesh server --config {file}\n")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@run.command
+async def admin(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND...", help="`help` lists them.")
+    ] = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    changes: SetOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Administrate: over the control socket if the server runs, on its folder if not."""
+    require_extra()
+    from soulmesh.server.offline import administrate
+    from soulmesh.server.settings import load_settings
+
+    settings = load_settings(config, os.environ, changes or ())
+    answer = await administrate(data_folder(data), settings, words or ["help"])
+    if json:
+        sys.stdout.write(jsonlib.dumps(answer.data, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("".join(f"{clean(line)}\n" for line in answer.lines))
+
+
+@app.command()
+@run.command
+async def backup(
+    file: Annotated[Path, typer.Argument(help="Where the copy goes; it must not exist.")],
+    data: DataOption = None,
+) -> None:
+    """Write a complete copy of the data, while the server runs or not."""
+    require_extra()
+    from soulmesh.server import offline
+
+    await offline.backup(data_folder(data), file)
+    sys.stdout.write(f"{file} written\n")
+
+
+@app.command()
+@run.command
+async def export(
+    file: Annotated[Path, typer.Argument(help="Where to write; - prints.")] = Path("-"),
+    data: DataOption = None,
+) -> None:
+    """Write accounts, rooms and everything else as JSON lines (hashes of passwords included)."""
+    require_extra()
+    from soulmesh.server import offline
+
+    text = "".join(f"{line}\n" for line in await offline.export_data(data_folder(data)))
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+@app.command("import")
+@run.command
+async def import_(
+    file: Annotated[
+        Path, typer.Argument(help="JSON lines, as `export` writes them; - reads standard input.")
+    ],
+    data: DataOption = None,
+    config: ConfigOption = None,
+    changes: SetOption = None,
+) -> None:
+    """Put JSON lines into the data folder of a server that does not run. All or nothing."""
+    require_extra()
+    from soulmesh.server import offline
+    from soulmesh.server.settings import load_settings
+
+    settings = load_settings(config, os.environ, changes or ())
+    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    counts = await offline.import_data(data_folder(data), settings, text.splitlines())
+    sys.stdout.write(
+        ", ".join(f"{count} {table}" for table, count in counts.items()) + "\n" if counts else "nothing\n"
+    )
+
+
+@app.command()
+@run.command
+async def health(data: DataOption = None) -> None:
+    """Ask the running server whether all is well: exit code 0 if it is, 1 if not (for containers)."""
+    require_extra()
+    from soulmesh.server.control import ask
+
+    answer = await ask(data_folder(data), "health", ["health"])
+    if answer is None:
+        raise NotFound(f"no server runs on {data_folder(data)}")
+    if not answer.data["healthy"]:
+        raise SoulmeshError(answer.lines[0])
+    sys.stdout.write("healthy\n")

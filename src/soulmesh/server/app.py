@@ -10,22 +10,28 @@ Without ``data`` everything is kept in memory and forgotten at the end.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections import deque
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from soulmesh import log, wire
 from soulmesh.net.tcp import TcpNetwork
 from soulmesh.net.world import Listener, Network, World
+from soulmesh.server import folder
+from soulmesh.server.abuse import AbuseEngine
 from soulmesh.server.accounts import Passwords
+from soulmesh.server.admin import Admin
 from soulmesh.server.chat import Chat
+from soulmesh.server.control import Control
 from soulmesh.server.frames import show
-from soulmesh.server.gateway import Connection, Handler, Hot
+from soulmesh.server.gateway import RECENT, Connection, Handler, Hot
+from soulmesh.server.http import AdminHttp
 from soulmesh.server.interests import Interests
 from soulmesh.server.logins import Logins
+from soulmesh.server.metrics import Metrics
+from soulmesh.server.moderation import Audit, Moderation
 from soulmesh.server.presence import Presence
 from soulmesh.server.privileges import Privileges
 from soulmesh.server.realm import Realm
@@ -49,9 +55,6 @@ TICK = 1.0
 SLOW_TICK = 0.05
 """The same while a sender is held back."""
 
-DATABASE = "server.sqlite3"
-"""The store's file in the data folder."""
-
 
 class Parts:
     """The managers of one realm, and the few messages that concern more than one of them."""
@@ -70,15 +73,44 @@ class Parts:
         self.chat = Chat(realm, self.hot)
         self.passwords = passwords
         self.logins = Logins(realm, self.presence, passwords, self.entered, self.banned, self.login_failed)
-        self.handlers: dict[int, Handler] = compile_rows(rows(self))
+        self.moderation = Moderation(realm, Audit(realm))
+        self.abuse: AbuseEngine | None = None
+        if realm.settings.abuse.enabled:
+            self.abuse = AbuseEngine(realm, self.moderation, realm.settings.abuse, loop.call_later)
+        self.handlers: dict[int, Handler] = compile_rows(rows(self), self.abuse)
+        muted: dict[int, Handler] = dict.fromkeys((13, 22, 116, 149), self._muted)
+        self.muted_handlers: dict[int, Handler] = self.handlers | muted
+        """The same for a user who may not talk: lines, messages and tickers go nowhere."""
+        self.admin = Admin(self)
         self.logins_total = 0
 
     def entered(self, connection: Connection, user: User) -> None:
         """A user is in."""
         self.logins_total += 1
-        connection.handlers = self.handlers
+        muted = self.moderation.is_muted(user.name)
+        connection.handlers = self.muted_handlers if muted else self.handlers
         connection.limit = self.realm.settings.limits.frame
         self.interests.entered(user)
+        if self.abuse is not None:
+            self.abuse.entered(connection, user)
+
+    def choose_handlers(self, user: User) -> None:
+        """Whether the user is muted has changed."""
+        if isinstance(user.session, Connection):
+            muted = self.moderation.is_muted(user.name)
+            user.session.handlers = self.muted_handlers if muted else self.handlers
+
+    def _muted(self, connection: Connection, data: bytes, pos: int, stop: int) -> None:
+        user = connection.user
+        if user is None:
+            return
+        if self.moderation.is_muted(user.name):
+            self.realm.notice(connection, "You are muted: nobody gets what you write.")
+        else:
+            # It is over: from now on, and for this message too.
+            connection.handlers = self.handlers
+            code = int.from_bytes(data[pos - 4 : pos], "little")
+            self.handlers[code](connection, data, pos, stop)
 
     def left(self, session: Session) -> None:
         """A session ends."""
@@ -92,13 +124,67 @@ class Parts:
 
     def banned(self, name: bytes, host: str) -> bool:
         """Whether account or address is banned."""
-        return False
+        return self.moderation.banned(name, host)
 
     def login_failed(self, connection: Connection, name: bytes) -> None:
         """A wrong password."""
+        if self.abuse is not None:
+            self.abuse.login_failed(connection.host, self._loop.time())
 
     def written_to_server(self, session: Session, user: User, text: bytes) -> None:
         """Somebody writes to the user ``server``."""
+        self.admin.message(session, user, text)
+
+    def delete_account(self, user: User) -> None:
+        """Everything about an account goes: rooms it owns, memberships, tickers, interests, messages."""
+        realm, store = self.realm, self.realm.store
+        name = user.name[4:]
+        session = user.session
+        if session is not None:
+            self.left(session)
+            realm.notice(session, "Your account is deleted.")
+            session.finish()
+        for room in list(user.registered_in or ()):
+            if room.owner is user:
+                self.rooms.dissolve(room)
+            else:
+                self.rooms.forget_member(room, user)
+        for room in realm.rooms.values():
+            self.rooms.forget_ticker(room, user)
+        for items, hated in ((user.likes, 0), (user.hates, 1)):
+            for item in items or ():
+                store.remove("interests", (name, item, hated))
+        for chat_id in user.queue or ():
+            store.messages[chat_id] = None
+        for watcher in user.watchers or ():
+            if watcher.watching is not None:
+                watcher.watching.discard(user)
+        realm.privileged.pop(user, None)
+        realm.privileged_frame = None
+        self.passwords.forget(user)
+        realm.users.pop(user.name, None)
+        store.remove("accounts", (name,))
+        realm.outbox.wake_store()
+
+    def health(self) -> str | None:
+        """What is wrong, or ``None``."""
+        fault = getattr(self.realm.store, "fault", None)
+        return f"cannot write to the store: {fault}" if fault else None
+
+    def figures(self) -> dict[str, object]:
+        """How things stand, for administrators."""
+        realm = self.realm
+        return {
+            "accounts": len(realm.users),
+            "online": len(realm.bus.sessions()),
+            "rooms": len(realm.rooms),
+            "logins": self.logins_total,
+            "bans": len(self.moderation.bans.all()),
+            "private": realm.private,
+            "maximum_users": realm.maximum_users,
+            "uptime_seconds": int(realm.now() - realm.started),
+            **self.tree.describe(),
+        }
 
     def login_again(self, session: Session, user: User, message: to_server.Login) -> None:
         """Login on a connection that is logged in: nothing happens."""
@@ -141,14 +227,18 @@ class Server:
         self.data = data
         self._given_store = store
         self._log = log.get("server")
+        self._lock: IO[str] | None = None
+        self._control: Control | None = None
+        self.http: AdminHttp | None = None
         self.seconds = 0.0
         self.connections: dict[Connection, None] = {}
         self._before_login: deque[tuple[float, Connection]] = deque()
-        self._slowed: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._stopped: asyncio.Event | None = None
         self._listener: Listener | None = None
         self._idle_at = 0.0
+        self._forget_at = 0.0
+        self._was_crowded = False
         self.bad_messages = 0
         self.dropped_readers = 0
 
@@ -182,7 +272,8 @@ class Server:
         )
         self.realm.load()
         self.parts = Parts(self.realm, Passwords(self.settings.accounts, secret), loop)
-        self._before: dict[int, Handler] = {1: self.parts.logins.login}
+        self._before: dict[int, Handler] = {1: self._login}
+        self.metrics = Metrics(self)
         section = self.settings.server
         try:
             self._listener = await self._network.listen(self._connection, section.host, section.port)
@@ -190,9 +281,23 @@ class Server:
             await self.store.close()
             raise
         self.host, self.port = self._listener.host, self._listener.port
+        try:
+            await self._open_doors()
+        except BaseException:
+            await self.stop()
+            raise
         self._idle_at = self.seconds + self.settings.limits.idle_seconds
         self._timer = loop.call_later(TICK, self._tick)
         self._log.info("listening", host=self.host, port=self.port, accounts=len(self.realm.users))
+
+    async def _open_doors(self) -> None:
+        """The ways in for administrators."""
+        if self.data is not None:
+            self._control = Control(self.parts.admin, self.data)
+            await self._control.start()
+        if self.settings.admin.http_port or self.settings.admin.http_token:
+            self.http = AdminHttp(self.parts.admin, self.settings.admin, self.parts.health, self.metrics.text)
+            await self.http.start()
 
     async def _open_store(self, loop: asyncio.AbstractEventLoop) -> Store:
         if self._given_store is not None:
@@ -201,8 +306,12 @@ class Server:
             return MemoryStore()
         from soulmesh.server.store.sqlite import SqliteStore
 
-        self.data.mkdir(parents=True, exist_ok=True)
-        path = self.data / DATABASE
+        for warning in folder.prepare(self.data):
+            self._log.warning(warning)
+        if (limit := folder.raise_file_limit(self.settings.server.maximum_users)) is not None:
+            self._log.warning(limit)
+        self._lock = folder.lock(self.data)
+        path = self.data / folder.DATABASE
         return await asyncio.to_thread(lambda: SqliteStore(path, loop))
 
     async def stopped(self) -> None:
@@ -218,6 +327,9 @@ class Server:
         self._listener = None
         if self._timer is not None:
             self._timer.cancel()
+        for door in (self._control, self.http):
+            if door is not None:
+                await door.stop()
         await self.parts.logins.close()
         for session in self.realm.bus.sessions():
             session.send(wire.encode(to_client.AdminMessage("The server is stopping.")))
@@ -235,6 +347,8 @@ class Server:
         self.parts.passwords.close()
         self.realm.outbox.flush()
         await self.store.close()
+        if self._lock is not None:
+            self._lock.close()
         assert self._stopped is not None
         self._stopped.set()
         self._log.info("stopped")
@@ -247,6 +361,9 @@ class Server:
     def opened(self, connection: Connection) -> bool:
         """See :class:`soulmesh.server.gateway.Gateway`."""
         self.connections[connection] = None
+        abuse = self.parts.abuse
+        if abuse is not None and not abuse.opened(connection.host, self._loop.time()):
+            return False
         self._before_login.append((self._loop.time() + self.settings.limits.login_seconds, connection))
         return not self.parts.banned(b"", connection.host)
 
@@ -254,7 +371,16 @@ class Server:
         """See :class:`soulmesh.server.gateway.Gateway`."""
         if connection in self.connections:
             del self.connections[connection]
+            if self.parts.abuse is not None:
+                self.parts.abuse.closed(connection.host)
             self.parts.left(connection)
+
+    def _login(self, connection: Connection, data: bytes, pos: int, stop: int) -> None:
+        abuse = self.parts.abuse
+        if abuse is not None and not abuse.login(connection.host, self._loop.time()):
+            connection.hang_up()
+            return
+        self.parts.logins.login(connection, data, pos, stop)
 
     def failed(self, connection: Connection, code: int, error: Exception) -> None:
         """See :class:`soulmesh.server.gateway.Gateway`."""
@@ -295,17 +421,31 @@ class Server:
         self._look_at_readers(now)
         if now >= self._idle_at:
             self._look_for_silence(now)
+        if self.parts.abuse is not None and now >= self._forget_at:
+            self._forget_at = now + 60.0
+            self.parts.abuse.tick(now)
         pause = TICK
         deadline = self.parts.tree.deadline
         if deadline is not None:
             pause = min(pause, max(0.01, deadline - now))
-        if self.realm.outbox.crowded:
+        if self.realm.outbox.crowded or self._was_crowded:
             pause = min(pause, SLOW_TICK)
         self._timer = self._loop.call_later(pause, self._tick)
 
     def _look_at_readers(self, now: float) -> None:
         """Drop readers that take nothing; read on from senders that nobody waits for any more."""
         limits = self.settings.limits
+        crowded = self.realm.outbox.crowded
+        if self._was_crowded and not any(
+            isinstance(reader, Connection)
+            and reader.queued > limits.send_queue_soft
+            and now - reader.progress < RECENT
+            for reader in crowded
+        ):
+            for connection in self.connections:
+                if connection.slowed and not connection.busy and connection not in crowded:
+                    connection.speed_up()
+        self._was_crowded = bool(crowded)
         for connection in [c for c in self.connections if c.queue is not None]:
             if connection.stalled(now, limits.stall_seconds):
                 self.dropped(connection, "does not read")
@@ -317,11 +457,3 @@ class Server:
             if connection.user is not None and not connection.active:
                 connection.hang_up()
             connection.active = False
-
-
-def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """A host as an address, IPv4 also if it came mapped into IPv6."""
-    try:
-        return ipaddress.ip_address(host.removeprefix("::ffff:"))
-    except ValueError:
-        return None

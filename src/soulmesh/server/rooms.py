@@ -451,6 +451,20 @@ class Rooms:
         if owner is not None and owner.session is not None:
             self.send_update(owner.session)
 
+    # ---- accounts that are deleted
+
+    def forget_member(self, room: Room, user: User) -> None:
+        """The account goes, and with it its membership."""
+        if user in room.member_users:
+            self._revoke_membership(room, user)
+        if user in room.operators:
+            self._revoke_operator(room, user)
+
+    def forget_ticker(self, room: Room, user: User) -> None:
+        """The account goes, and with it its ticker."""
+        if user.name in room.tickers:
+            self._take_down(room, user.name)
+
     # ---- settings of a user
 
     def toggle_invites(

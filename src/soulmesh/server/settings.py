@@ -141,10 +141,10 @@ class AbuseSection(Section):
 
     enabled: bool = _key(True, "Off: no limit of rate or count at all, connections per address included.")
     dry_run: bool = _key(False, "Write to the log and the audit log what would happen, and do nothing.")
-    connections_per_address: int = _key(50, "Connections open at the same time from one address.", low=1)
-    connects_per_minute: int = _key(120, "New connections per address and minute.", low=1)
-    logins_per_minute: int = _key(60, "Logins per address and minute.", low=1)
-    failed_logins_per_minute: int = _key(10, "Wrong passwords per address and minute.", low=1)
+    connections_per_address: int = _key(100, "Connections open at the same time from one address.", low=1)
+    connects_per_minute: int = _key(300, "New connections per address and minute.", low=1)
+    logins_per_minute: int = _key(200, "Logins per address and minute.", low=1)
+    failed_logins_per_minute: int = _key(20, "Wrong passwords per address and minute.", low=1)
     searches_per_minute: int = _key(60, "Searches of every kind per account and minute.", low=1)
     same_search_per_hour: int = _key(30, "The same search per account and hour.", low=1)
     joins_per_minute: int = _key(120, "Rooms joined per account and minute.", low=1)
@@ -152,9 +152,12 @@ class AbuseSection(Section):
     messages_to_one_per_minute: int = _key(
         120, "Private messages to one receiver per account and minute.", low=1
     )
+    connections_asked_per_minute: int = _key(
+        2000, "Introductions (ConnectToPeer) asked for per account and minute.", low=1
+    )
     requests_per_minute: int = _key(20000, "Messages of every other kind per account and minute.", low=1)
     delay_seconds: float = _key(2.0, "How long a client over its limit is not read.", low=0)
-    ban_after: int = _key(5, "Delays within ten minutes that end in a ban.", low=1)
+    ban_after: int = _key(10, "Delays within ten minutes that end in a ban.", low=1)
     ban_minutes: float = _key(30.0, "How long that ban lasts.", low=0.1)
 
 

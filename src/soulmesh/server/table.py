@@ -19,6 +19,7 @@ from soulmesh.wire import to_server
 from soulmesh.wire.message import Message
 
 if TYPE_CHECKING:
+    from soulmesh.server.abuse import AbuseEngine
     from soulmesh.server.app import Parts
 
 __all__ = ["IGNORED", "Row", "compile_rows", "rows"]
@@ -164,6 +165,11 @@ def _decoded(row: Row) -> Handler:
     return handle
 
 
-def compile_rows(table: list[Row]) -> dict[int, Handler]:
-    """Code -> handler. What is ignored or unknown is absent: nothing happens on it."""
-    return {row.message.LAYOUT.code or 0: row.hot or _decoded(row) for row in table}
+def compile_rows(table: list[Row], abuse: AbuseEngine | None = None) -> dict[int, Handler]:
+    """Code -> handler, with its limits if there is an engine. What is ignored or unknown is absent."""
+    handlers: dict[int, Handler] = {}
+    for row in table:
+        code = row.message.LAYOUT.code or 0
+        handler = row.hot or _decoded(row)
+        handlers[code] = handler if abuse is None else abuse.limited(code, row.kind, handler)
+    return handlers

@@ -11,6 +11,7 @@ last moments along.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,8 @@ class SqliteStore:
         self._queue: SimpleQueue[tuple[int, _Batch] | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._log = log.get("server.store")
+        # Before SQLite makes it: hashes of passwords are nobody else's business.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._engine = _engine(path)
         with self._engine.connect() as connection:
             _migrate(connection)

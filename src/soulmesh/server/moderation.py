@@ -1,0 +1,144 @@
+"""Kicking, banning, muting, and the log of who decided what."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass
+
+from soulmesh import log
+from soulmesh.server.bans import Ban, Bans, address_of
+from soulmesh.server.frames import show, wire_name
+from soulmesh.server.realm import Realm
+from soulmesh.server.state import Session, User
+
+__all__ = ["Audit", "Decision", "Moderation"]
+
+KEPT = 10_000
+"""Decisions kept; older ones go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One entry of the audit log. ``who`` decided; "abuse" is the abuse engine."""
+
+    number: int
+    at: int
+    who: str
+    action: str
+    subject: str
+    detail: str
+
+    def facts(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+class Audit:
+    """The log of decisions, kept in the store."""
+
+    def __init__(self, realm: Realm) -> None:
+        self._realm = realm
+        self._log = log.get("server.audit")
+        self._decisions: deque[Decision] = deque(Decision(*row) for row in realm.store.read("audit"))
+
+    def record(self, who: str, action: str, subject: str = "", detail: str = "") -> None:
+        """Add a decision."""
+        number = self._decisions[-1].number + 1 if self._decisions else 1
+        decision = Decision(number, int(self._realm.now()), who, action, subject, detail)
+        self._decisions.append(decision)
+        self._realm.store.save("audit", (number, decision.at, who, action, subject, detail))
+        while len(self._decisions) > KEPT:
+            self._realm.store.remove("audit", (self._decisions.popleft().number,))
+        self._realm.outbox.wake_store()
+        self._log.info(action, who=who, subject=subject, detail=detail)
+
+    def last(self, count: int) -> list[Decision]:
+        """The newest ``count``, oldest of them first."""
+        return list(self._decisions)[-count:] if count > 0 else []
+
+
+class Moderation:
+    """See the module."""
+
+    def __init__(self, realm: Realm, audit: Audit) -> None:
+        self._realm = realm
+        self.audit = audit
+        self.bans = Bans(realm)
+        self.muted: dict[bytes, float] = {}
+        """Wire name -> wall time until which the user may not talk; 0 is until unmuted."""
+
+    def kick(self, user: User, reason: str) -> bool:
+        """Tell a user why, and close its connection. False if it is not online."""
+        session = user.session
+        if session is None:
+            return False
+        self._turn_away(session, reason)
+        return True
+
+    def _turn_away(self, session: Session, reason: str) -> None:
+        self._realm.notice(session, reason)
+        session.finish()
+
+    def ban(
+        self, subject: str, *, until: int, reason: str, banned_by: str, kind: str | None = None
+    ) -> tuple[Ban, int]:
+        """Ban, and send away whom it strikes; how many those were.
+
+        Raises:
+            UsageError: an address or network that is none.
+        """
+        ban = self.bans.add(subject, until=until, reason=reason, banned_by=banned_by, kind=kind)
+        struck = 0
+        text = f"You are banned: {reason}" if reason else "You are banned."
+        for session in self._realm.bus.sessions():
+            user = session.user
+            if user is None:
+                continue
+            if self.banned(user.name[4:], session.host):
+                self._turn_away(session, text)
+                struck += 1
+        return ban, struck
+
+    def banned(self, name: bytes, host: str) -> bool:
+        """Whether the account or the address is kept out."""
+        if name and self.bans.of_name(name) is not None:
+            return True
+        return self.bans.of_address(host) is not None
+
+    def is_muted(self, name: bytes) -> bool:
+        """Whether the user may not talk now."""
+        until = self.muted.get(name)
+        if until is None:
+            return False
+        if until and until <= self._realm.now():
+            del self.muted[name]
+            return False
+        return True
+
+    def mute(self, user: User, minutes: float) -> None:
+        """Let a user say nothing for so long; 0 is until unmuted (or the server restarts)."""
+        self.muted[user.name] = self._realm.now() + minutes * 60 if minutes else 0.0
+        self._realm.notice_user(user, "You are muted: nobody gets what you write.")
+
+    def unmute(self, user: User) -> bool:
+        """Let it talk again; false if it could."""
+        return self.muted.pop(user.name, None) is not None
+
+    def user(self, name: str) -> User | None:
+        """The account of that name."""
+        return self._realm.users.get(wire_name(name.encode()))
+
+
+def describe(ban: Ban) -> str:
+    """A ban in one line."""
+    return f"{ban.kind} {ban.subject}" + (f": {ban.reason}" if ban.reason else "")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address."""
+    return address_of(text) is not None
+
+
+def user_name(session: Session) -> str:
+    """The name of the user of a session, for logs."""
+    return show(session.user.name) if session.user is not None else ""
