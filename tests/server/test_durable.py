@@ -173,6 +173,7 @@ def test_kill_9_at_any_moment(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @real
 async def test_backup_export_and_import_carry_everything_over(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
@@ -215,6 +216,7 @@ async def test_backup_export_and_import_carry_everything_over(tmp_path: Path) ->
         await server.enter("ann", "ann's")
 
 
+@pytest.mark.slow
 @real
 async def test_administration_works_with_and_without_a_running_server(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path), "--set", "accounts.argon2_memory_kib=64")

@@ -238,7 +238,7 @@ class Server:
         self._listener: Listener | None = None
         self._idle_at = 0.0
         self._forget_at = 0.0
-        self._was_crowded = False
+        self._slowed: dict[Connection, None] = {}
         self.bad_messages = 0
         self.dropped_readers = 0
 
@@ -327,6 +327,7 @@ class Server:
         self._listener = None
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         for door in (self._control, self.http):
             if door is not None:
                 await door.stop()
@@ -407,6 +408,13 @@ class Server:
             "reader dropped", user=name, host=connection.host, reason=reason, waiting=connection.queued
         )
 
+    def slowed(self, connection: Connection) -> None:
+        """See :class:`soulmesh.server.gateway.Gateway`."""
+        self._slowed[connection] = None
+        if self._timer is not None and self._timer.when() - self._loop.time() > SLOW_TICK:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(SLOW_TICK, self._tick)
+
     # ---- time
 
     def _tick(self) -> None:
@@ -428,7 +436,7 @@ class Server:
         deadline = self.parts.tree.deadline
         if deadline is not None:
             pause = min(pause, max(0.01, deadline - now))
-        if self.realm.outbox.crowded or self._was_crowded:
+        if self.realm.outbox.crowded or self._slowed:
             pause = min(pause, SLOW_TICK)
         self._timer = self._loop.call_later(pause, self._tick)
 
@@ -436,16 +444,17 @@ class Server:
         """Drop readers that take nothing; read on from senders that nobody waits for any more."""
         limits = self.settings.limits
         crowded = self.realm.outbox.crowded
-        if self._was_crowded and not any(
+        if self._slowed and not any(
             isinstance(reader, Connection)
             and reader.queued > limits.send_queue_soft
             and now - reader.progress < RECENT
             for reader in crowded
         ):
-            for connection in self.connections:
-                if connection.slowed and not connection.busy and connection not in crowded:
+            for connection in list(self._slowed):
+                if not connection.busy and connection not in crowded:
                     connection.speed_up()
-        self._was_crowded = bool(crowded)
+                if not connection.slowed or connection.closing:
+                    del self._slowed[connection]
         for connection in [c for c in self.connections if c.queue is not None]:
             if connection.stalled(now, limits.stall_seconds):
                 self.dropped(connection, "does not read")

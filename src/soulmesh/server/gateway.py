@@ -74,6 +74,9 @@ class Gateway(Protocol):
     def dropped(self, connection: Connection, reason: str) -> None:
         """A reader that does not read is closed."""
 
+    def slowed(self, connection: Connection) -> None:
+        """A client is not read for the moment: look soon whether it may be again."""
+
 
 class Connection(Session, asyncio.Protocol):
     """One client: cuts its stream into frames, hands them on, writes what the outbox says."""
@@ -262,6 +265,7 @@ class Connection(Session, asyncio.Protocol):
         if not self.slowed and self.transport is not None and not self.closing:
             self.slowed = True
             self.transport.pause_reading()
+            self.gateway.slowed(self)
 
     def speed_up(self) -> None:
         """Read on."""

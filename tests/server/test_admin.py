@@ -1,0 +1,303 @@
+"""Administration: one implementation, by private message, control socket and HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soulmesh.errors import NotFound, SoulmeshError, UsageError
+from soulmesh.server.control import Control, ask
+from soulmesh.wire import to_client, to_server
+from tests.server.support import Town, in_town, kinds, login, notices
+
+
+async def do(town: Town, *words: str) -> Any:
+    return (await town.server.parts.admin.run("console", list(words))).data
+
+
+@in_town()
+async def test_accounts_are_made_shown_and_deleted(town: Town) -> None:
+    await do(town, "user", "add", "ann", "--password", "first")
+    with pytest.raises(UsageError, match="already"):
+        await do(town, "user", "add", "ann", "--password", "x")
+    with pytest.raises(UsageError, match="Nick too long"):
+        await do(town, "user", "add", "n" * 31, "--password", "x")
+    ann = await town.enter("ann", "first")
+    assert (await do(town, "user", "show", "ann"))["status"] == "online"
+    assert [user["name"] for user in await do(town, "user", "list", "an")] == ["ann"]
+    ann.send(to_server.JoinRoom("den", 1), to_server.SetRoomTicker("den", "x"), to_server.AddInterest("jazz"))
+    await ann.told()
+    await do(town, "user", "delete", "ann")
+    assert notices(await ann.end()) == ["Your account is deleted."]
+    with pytest.raises(NotFound):
+        await do(town, "user", "show", "ann")
+    store = town.server.store
+    store.commit()
+    for table in ("accounts", "interests", "tickers", "members"):
+        assert store.read(table) == [], table
+    await town.enter("ann", "another password")
+
+
+@in_town()
+async def test_a_password_is_reset(town: Town) -> None:
+    ann = await town.enter("ann", "old")
+    await do(town, "user", "password", "ann", "new")
+    await ann.leave()
+    await town.enter("ann", "new")
+
+
+@in_town()
+async def test_privileges_are_given_and_everybody_sees_them(town: Town) -> None:
+    ann, bob = await town.enter("ann"), await town.enter("bob")
+    bob.send(to_server.AddUser("ann"))
+    await bob.told()
+    await do(town, "user", "privileges", "ann", "1.5")
+    assert await bob.told() == [to_client.GetUserStatus("ann", 2, True)]
+    ann.send(to_server.CheckPrivileges())
+    assert await ann.told() == [to_client.CheckPrivileges(129600)]
+    with pytest.raises(UsageError):
+        await do(town, "user", "privileges", "ann", "many")
+
+
+@in_town()
+async def test_a_banned_account_is_told_why_and_then_gets_no_answer(town: Town) -> None:
+    ann = await town.enter("ann")
+    data = await do(town, "ban", "ann", "be", "nice", "--for", "2h")
+    assert (data["kind"], data["sent_away"], data["reason"]) == ("name", 1, "be nice")
+    assert notices(await ann.end()) == ["You are banned: be nice"]
+    again = await town.connect("ann")
+    again.send(login("ann"))
+    assert await again.end() == []
+    town.clock.forward(hours=3)
+    await town.enter("ann")
+    assert await do(town, "bans") == []
+
+
+@in_town()
+async def test_a_network_is_banned_and_unbanned(town: Town) -> None:
+    ann = await town.enter("ann")
+    data = await do(town, "ban", "127.0.0.9/8")
+    assert (data["kind"], data["subject"]) == ("network", "127.0.0.0/8")
+    assert notices(await ann.end()) == ["You are banned."]
+    stranger = await town.connect()
+    assert await stranger.end() == []
+    await do(town, "unban", "127.0.0.9/8")
+    await do(town, "ban", "127.0.0.1")
+    assert await (await town.connect()).end() == []
+    await do(town, "unban", "127.0.0.1")
+    await town.enter("ann")
+    with pytest.raises(NotFound):
+        await do(town, "unban", "127.0.0.1")
+    with pytest.raises(UsageError):
+        await do(town, "ban", "10.0.0.0/99")
+
+
+@in_town()
+async def test_kicking_tells_why(town: Town) -> None:
+    ann = await town.enter("ann")
+    await do(town, "kick", "ann", "read", "the", "rules")
+    assert notices(await ann.end()) == ["You are sent away: read the rules"]
+    await town.enter("ann")
+
+
+@in_town()
+async def test_a_muted_user_is_heard_by_nobody_until_it_is_over(town: Town) -> None:
+    ann, bob = await town.enter("ann"), await town.enter("bob")
+    for user in (ann, bob):
+        user.send(to_server.JoinRoom("lobby"))
+        await user.told()
+    await do(town, "mute", "ann", "5")
+    ann.send(to_server.RoomChatMessage("lobby", "hello"), to_server.PrivateChatMessage("bob", "hello"))
+    assert len(notices(await ann.told())) >= 3
+    assert kinds(await bob.told()) == []
+    town.clock.forward(minutes=6)
+    ann.send(to_server.RoomChatMessage("lobby", "again"))
+    await ann.told()
+    assert kinds(await bob.told()) == ["RoomChatMessage"]
+    await do(town, "mute", "ann")
+    await do(town, "unmute", "ann")
+    ann.send(to_server.RoomChatMessage("lobby", "again"))
+    await ann.told()
+    assert kinds(await bob.told()) == ["RoomChatMessage"]
+
+
+@in_town(server__greeting="old")
+async def test_greeting_announcements_and_phrases_reach_everybody(town: Town) -> None:
+    ann = await town.enter("ann")
+    await do(town, "greeting", "be", "kind")
+    await do(town, "announce", "coffee is ready")
+    await do(town, "phrases", "add", "bad words")
+    assert await ann.told() == [
+        to_client.AdminMessage("coffee is ready"),
+        to_client.ExcludedSearchPhrases(["bad words"]),
+    ]
+    bob = await town.connect("bob")
+    bob.send(login("bob"))
+    assert (await bob.next(to_client.Login)).greeting == "be kind"
+    assert (await bob.next(to_client.ExcludedSearchPhrases)).phrases == ["bad words"]
+    await do(town, "phrases", "remove", "bad words")
+    assert await ann.told() == [to_client.ExcludedSearchPhrases([])]
+
+
+@in_town()
+async def test_a_phrase_is_tried_on_recent_searches_first(town: Town) -> None:
+    ann = await town.enter("ann")
+    ann.send(to_server.FileSearch(1, "Some BAD song"), to_server.FileSearch(2, "good song"))
+    await ann.told()
+    data = await do(town, "phrases", "preview", "bad")
+    assert data == {"searches": 2, "hit": 1, "examples": ["Some BAD song"]}
+
+
+@in_town()
+async def test_private_mode_and_maximum_are_switched_while_running(town: Town) -> None:
+    ann = await town.enter("ann")
+    await do(town, "private", "on")
+    await do(town, "user", "add", "bob", "--password", "x")
+    await town.enter("bob", "x")
+    eve = await town.connect("eve")
+    eve.send(login("eve"))
+    assert (await eve.next(to_client.Login)).reason == "SVRPRIVATE"
+    await do(town, "private", "off")
+    await do(town, "maximum-users", "2")
+    eve = await town.connect("eve")
+    eve.send(login("eve"))
+    assert (await eve.next(to_client.Login)).reason == "SVRFULL"
+    assert ann.ended is False
+
+
+@in_town()
+async def test_rooms_are_shown_and_taken_from_their_owners(town: Town) -> None:
+    ann = await town.enter("ann")
+    ann.send(to_server.JoinRoom("den", 1))
+    await ann.told()
+    assert (await do(town, "room", "show", "den"))["owner"] == "ann"
+    await do(town, "room", "dissolve", "den")
+    assert [room["private"] for room in await do(town, "room", "list")] == [False]
+    assert kinds(await ann.told()) == ["RoomList"]
+
+
+@in_town()
+async def test_every_decision_is_in_the_audit_log(town: Town) -> None:
+    await town.enter("ann")
+    await do(town, "ban", "10.0.0.0/8", "noise")
+    await do(town, "user", "admin", "ann", "on")
+    entries = await do(town, "audit", "2")
+    assert [(entry["who"], entry["action"]) for entry in entries] == [
+        ("console", "ban"),
+        ("console", "user admin"),
+    ]
+
+
+# ---- by private message
+
+
+@in_town(admin__admins=["ann"])
+async def test_an_administrator_writes_to_the_server(town: Town) -> None:
+    ann = await town.enter("ann")
+    ann.send(to_server.PrivateChatMessage("server", "help"))
+    lines = []
+    while len(lines) < len(town.server.parts.admin.commands):
+        lines += notices(await ann.told())
+    assert any(line.startswith("ban NAME|ADDRESS|NETWORK") for line in lines)
+    ann.send(to_server.PrivateChatMessage("server", 'greeting "be kind"'))
+    assert (await ann.next(to_client.PrivateChatMessage)).message == "be kind"
+    assert town.server.realm.greeting == "be kind"
+    ann.send(to_server.PrivateChatMessage("server", "kick nobody"))
+    assert (await ann.next(to_client.PrivateChatMessage)).message == "no account named nobody"
+    ann.send(to_server.PrivateChatMessage("server", 'say "what'))
+    assert "quotes" in (await ann.next(to_client.PrivateChatMessage)).message
+
+
+@in_town()
+async def test_everybody_else_exports_or_deletes_its_own_account_and_no_more(town: Town) -> None:
+    ann, bob = await town.enter("ann"), await town.enter("bob")
+    ann.send(to_server.PrivateChatMessage("server", "ban bob"))
+    lines: list[str] = []
+    while len(lines) < 3:
+        lines += notices(await ann.told())
+    assert [line.split(" ")[0] for line in lines] == ["help", "export", "delete"]
+    assert (await bob.told()) == []
+    ann.send(to_server.AddInterest("jazz"), to_server.PrivateChatMessage("server", "export"))
+    exported = json.loads((await ann.next(to_client.PrivateChatMessage)).message)
+    assert (exported["name"], exported["likes"]) == ("ann", ["jazz"])
+    assert "password" not in exported
+    ann.send(to_server.PrivateChatMessage("server", "delete bob"))
+    assert "write: delete ann" in (await ann.next(to_client.PrivateChatMessage)).message
+    ann.send(to_server.PrivateChatMessage("server", "delete ann"))
+    assert notices(await ann.end()) == ["Your account is deleted."]
+    assert b"\3\0\0\0ann" not in town.server.realm.users
+
+
+# ---- control socket
+
+
+@in_town()
+async def test_the_control_socket_answers_its_owner(town: Town) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("data", "d" * 120):
+            data = Path(folder) / name
+            data.mkdir()
+            assert await ask(data, "console", ["status"]) is None
+            control = Control(town.server.parts.admin, data)
+            await control.start()
+            answer = await ask(data, "console", ["private", "on"])
+            assert answer is not None
+            assert answer.data == {"private": True}
+            with pytest.raises(NotFound, match="nobody"):
+                await ask(data, "console", ["user", "show", "nobody"])
+            with pytest.raises(UsageError, match="no such command"):
+                await ask(data, "console", ["dance"])
+            await control.stop()
+            assert await ask(data, "console", ["status"]) is None
+    assert issubclass(NotFound, SoulmeshError)
+
+
+# ---- HTTP
+
+
+async def http(town: Town, request: str, body: str = "", token: str = "t0ken") -> tuple[int, str]:
+    assert town.server.http is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", town.server.http.port)
+    head = f"{request} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write((head + body).encode())
+    reply = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    head, _, page = reply.partition("\r\n\r\n")
+    return int(head.split(" ")[1]), page
+
+
+@in_town(admin__http_token="t0ken")
+async def test_the_http_port_needs_the_token_and_answers_in_json(town: Town) -> None:
+    await town.enter("ann")
+    assert await http(town, "GET /health", token="") == (200, '{"healthy": true}\n')
+    assert (await http(town, "GET /users", token="wrong"))[0] == 401
+    assert (await http(town, "GET /metrics", token=""))[0] == 401
+    status, page = await http(town, "GET /users")
+    assert (status, json.loads(page)["data"][0]["name"]) == (200, "ann")
+    assert json.loads((await http(town, "GET /users/ann"))[1])["data"]["status"] == "online"
+    assert (await http(town, "GET /users/nobody"))[0] == 404
+    assert (await http(town, "GET /nowhere"))[0] == 404
+    assert (await http(town, "DELETE /users"))[0] == 405
+    assert (await http(town, "POST /command", '{"words": ["private", "on"]}'))[0] == 200
+    assert town.server.realm.private is True
+    assert (await http(town, "POST /command", '{"words": 5}'))[0] == 400
+    assert (await http(town, "POST /command", "nonsense"))[0] == 400
+    assert (await http(town, "nonsense"))[0] == 400
+    assert json.loads((await http(town, "GET /audit?count=1"))[1])["data"][0]["who"] == "http"
+
+
+@in_town(admin__http_token="t0ken")
+async def test_metrics_are_there_for_prometheus(town: Town) -> None:
+    await town.enter("ann")
+    status, page = await http(town, "GET /metrics")
+    assert status == 200
+    assert "soulmesh_users_online 1.0" in page
+    assert "soulmesh_logins_total 1.0" in page
+    assert "soulmesh_healthy 1.0" in page
