@@ -481,7 +481,7 @@ class Hot:
             )
             return
         chat_id = realm.chat_id()
-        sent = int(realm.now())
+        sent = realm.second()
         row = (chat_id, receiver.name[4:], sender.name[4:], sent, message[4:])
         queue[chat_id] = row
         realm.store.messages[chat_id] = row

@@ -69,6 +69,8 @@ class Realm:
         self._chat_ids_until = 1
         self.login_numbers: Iterator[int] = itertools.count(1)
         self.started = now()
+        self._turn = -1
+        self._second = 0
 
     # ---- the store
 
@@ -180,6 +182,14 @@ class Realm:
 
     # ---- chat ids and notices
 
+    def second(self) -> int:
+        """Wall time in whole seconds, asked for once per loop turn."""
+        turn = self.outbox.turn
+        if turn != self._turn:
+            self._turn = turn
+            self._second = int(self.now())
+        return self._second
+
     def chat_id(self) -> int:
         """A number that no private message ever had."""
         number = self.next_chat_id
@@ -196,7 +206,7 @@ class Realm:
         """Say something to a user as the server, in a private message that is not kept."""
         data = text.encode() if isinstance(text, str) else text
         message = frames.wire_name(data)
-        sent = int(self.now())
+        sent = self.second()
         session.send(frames.private_chat_message(self.chat_id(), sent, SERVER_NAME, message, b"\1"))
 
     def notice_user(self, user: User, text: str | bytes) -> None:

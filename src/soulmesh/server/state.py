@@ -335,6 +335,7 @@ class Outbox:
         "_store",
         "crowded",
         "queue_limit",
+        "turn",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, store: Store) -> None:
@@ -347,6 +348,8 @@ class Outbox:
         self._sealed: deque[tuple[int, list[tuple[list[Session], bytes]], list[Session]]] = deque()
         self.crowded: set[Session] = set()
         """Sessions that have more waiting than they should; filled by the connections."""
+        self.turn = 0
+        """Number of the flush to come."""
         self.queue_limit = 1 << 24
         """Bytes that may wait for one reader."""
         store.on_commit(self.committed)
@@ -379,6 +382,7 @@ class Outbox:
     def flush(self) -> None:
         """Write everything, or seal it until the store has committed what it may tell of."""
         self._scheduled = False
+        self.turn += 1
         gate = self._store.commit()
         if gate > self._store.committed or self._sealed:
             self._seal(gate)

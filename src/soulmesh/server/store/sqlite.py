@@ -11,6 +11,7 @@ last moments along.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -183,30 +184,50 @@ def _merge(batches: list[_Batch]) -> _Batch:
     return merged
 
 
-def _sql(table: str) -> tuple[str, str]:
-    layout = LAYOUTS[table]
-    marks = ", ".join("?" * len(layout.columns))
-    put = f"INSERT OR REPLACE INTO {table} ({_quoted(layout.columns)}) VALUES ({marks})"
-    where = " AND ".join(f'"{c}" = ?' for c in layout.columns[: layout.key])
-    return put, f"DELETE FROM {table} WHERE {where}"
+AT_ONCE = 150
+"""Rows per statement. The interpreter's lock is given up at every step of a statement, and getting it back
+from a busy loop takes long: fewer, larger statements."""
 
 
 def _quoted(columns: tuple[str, ...]) -> str:
     return ", ".join(f'"{c}"' for c in columns)
 
 
-_SQL = {table: _sql(table) for table in LAYOUTS}
+def _put_sql(table: str, rows: int) -> str:
+    columns = LAYOUTS[table].columns
+    marks = "(" + ", ".join("?" * len(columns)) + ")"
+    return f"INSERT OR REPLACE INTO {table} ({_quoted(columns)}) VALUES {', '.join([marks] * rows)}"
+
+
+def _drop_sql(table: str, rows: int) -> str:
+    layout = LAYOUTS[table]
+    keys = layout.columns[: layout.key]
+    marks = "(" + ", ".join("?" * len(keys)) + ")"
+    return f"DELETE FROM {table} WHERE ({_quoted(keys)}) IN (VALUES {', '.join([marks] * rows)})"
+
+
+_PUT = {table: (_put_sql(table, 1), _put_sql(table, AT_ONCE)) for table in LAYOUTS}
+_DROP = {table: (_drop_sql(table, 1), _drop_sql(table, AT_ONCE)) for table in LAYOUTS}
 
 
 def _write_table(connection: Connection, table: str, rows: dict[Any, Row | None]) -> None:
-    put, drop = _SQL[table]
     kept = [row for row in rows.values() if row is not None]
     if kept:
-        connection.exec_driver_sql(put, kept)
+        _in_groups(connection, _PUT[table], kept)
     if len(kept) < len(rows):
         # Keys of messages are bare numbers, all others tuples.
         gone = [key if isinstance(key, tuple) else (key,) for key, row in rows.items() if row is None]
-        connection.exec_driver_sql(drop, gone)
+        _in_groups(connection, _DROP[table], gone)
+
+
+def _in_groups(connection: Connection, statements: tuple[str, str], rows: list[Row]) -> None:
+    single, many = statements
+    whole = len(rows) - len(rows) % AT_ONCE
+    for start in range(0, whole, AT_ONCE):
+        values = tuple(itertools.chain.from_iterable(rows[start : start + AT_ONCE]))
+        connection.exec_driver_sql(many, values)
+    if whole < len(rows):
+        connection.exec_driver_sql(single, rows[whole:])
 
 
 def _engine(path: Path) -> Engine:
