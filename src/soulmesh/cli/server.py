@@ -91,6 +91,9 @@ async def serve(
     Prints ``listening on HOST:PORT`` once it accepts connections.
     """
     if context.invoked_subcommand is not None:
+        if (host, port, data, config) != (None,) * 4 or changes:
+            name = context.invoked_subcommand
+            raise UsageError(f"options stand after the command: soulmesh server {name} ...")
         return
     require_extra()
     from soulmesh.net.world import World
@@ -100,7 +103,7 @@ async def serve(
     settings = load_settings(config, os.environ, changes or (), {"server.host": host, "server.port": port})
     folder = data_folder(data)
     levels = dict(part.partition("=")[::2] for part in settings.log.levels)
-    log.configure(settings.log.level, levels=levels, form=settings.log.format)
+    log.configure(run.options().log_level or settings.log.level, levels=levels, form=settings.log.format)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

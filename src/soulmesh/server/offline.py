@@ -38,8 +38,8 @@ async def administrate(data: Path, settings: Settings, words: list[str]) -> Answ
     answer = await ask(data, CONSOLE, words)
     if answer is not None:
         return answer
-    for warning in folder.prepare(data):
-        del warning  # told when the server starts; a command has its own matter to speak of
+    # What is wrong with the folder is told when the server starts; a command has its own matter to speak of.
+    folder.prepare(data)
     lock = folder.lock(data)
     loop = asyncio.get_running_loop()
     store = SqliteStore(data / folder.DATABASE, loop)
