@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import struct
+from collections import deque
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from soulmesh import wire
 from soulmesh.server import frames
-from soulmesh.server.gateway import Malformed, name_at, text_end
-from soulmesh.server.state import ip_bytes
-from soulmesh.wire import to_client
+from soulmesh.server.gateway import Handler, Hot, Malformed, name_at, text_end
+from soulmesh.server.realm import Realm
+from soulmesh.server.settings import make_settings
+from soulmesh.server.state import Outbox, Session, ip_bytes
+from soulmesh.server.state import User as StateUser
+from soulmesh.server.store.memory import MemoryStore
+from soulmesh.wire import to_client, to_server
+from soulmesh.wire.message import Message
 from soulmesh.wire.structs import UserStats
 
 U32 = st.integers(0, 0xFFFFFFFF)
@@ -50,9 +61,6 @@ def test_status_figures_and_watching(
 @given(NAME, NAME, TEXT, U32, U32, st.booleans())
 def test_chat(room: str, user: str, text: str, number: int, sent: int, direct: bool) -> None:
     message = frames.wire_name(wire.raw(text))
-    assert frames.room_chat_message(name(room), name(user), message) == wire.encode(
-        to_client.RoomChatMessage(room, user, text)
-    )
     assert frames.public_chat_message(name(room), name(user), message) == wire.encode(
         to_client.PublicChatMessage(room, user, text)
     )
@@ -88,6 +96,97 @@ def test_connect_to_peer(
     assert built == wire.encode(
         to_client.ConnectToPeer(user, "P", ip, port, ticket, privileged, kind, obfuscated)
     )
+
+
+class Office:
+    """The hot handlers with two users who sit in one room, no loop and no socket."""
+
+    def __init__(self) -> None:
+        loop = asyncio.new_event_loop()
+        loop.close()
+        store = MemoryStore()
+        self.outbox = Outbox(loop, store)
+        # Frames are taken from the lists directly; nothing is ever flushed.
+        self.outbox._scheduled = True
+        self.realm = Realm(
+            make_settings({"chat.queue": 1000000}), store, self.outbox, lambda: 1000.0, Random(1)
+        )
+        self.hot = Hot(self.realm, deque(maxlen=5), lambda session, user, text: None)
+        self.ann, self.bob = self.session("ann"), self.session("bob")
+        room = self.realm.make_room(name("lobby"))
+        room.members.update({self.ann: None, self.bob: None})
+        self.realm.roots.members[self.bob] = None
+
+    def session(self, text: str) -> Session:
+        user = self.realm.users[name(text)] = StateUser(name(text))
+        user.session = Session(self.outbox, "127.0.0.1", lambda data: None)
+        user.session.user = user
+        return user.session
+
+    def handle(self, handler: Handler, message: Message) -> list[bytes]:
+        """What bob gets when ann sends ``message``, with rubbish around its frame."""
+        sent = wire.encode(message)
+        self.bob.out.clear()
+        data = b"before" + sent + b"after"
+        handler(self.ann, data, 6 + 8, 6 + len(sent))  # type: ignore[arg-type]
+        for group in (*self.realm.rooms.values(), self.realm.roots):
+            self.bob.out += group.pending
+            group.pending.clear()
+        return self.bob.out
+
+
+OFFICE = Office()
+
+
+@given(TEXT, U32)
+def test_what_handlers_pass_on_by_hand_is_what_the_codec_would_write(text: str, ticket: int) -> None:
+    hot = OFFICE.hot
+    chat_id = OFFICE.realm.next_chat_id
+    cases: list[tuple[Handler, Message, Message]] = [
+        (
+            hot.room_chat_message,
+            to_server.RoomChatMessage("lobby", text),
+            to_client.RoomChatMessage("lobby", "ann", text),
+        ),
+        (
+            hot.private_chat_message,
+            to_server.PrivateChatMessage("bob", text),
+            to_client.PrivateChatMessage(chat_id, 1000, "ann", text, True),
+        ),
+        (
+            hot.user_search,
+            to_server.UserSearch("bob", ticket, text),
+            to_client.FileSearch("ann", ticket, text),
+        ),
+        (
+            hot.file_search,
+            to_server.FileSearch(ticket, text),
+            to_client.ServerSearchRequest(3, 49, "ann", ticket, text),
+        ),
+        (
+            hot.room_search,
+            to_server.RoomSearch("lobby", ticket, text),
+            to_client.FileSearch("ann", ticket, text),
+        ),
+    ]
+    for handler, sent, expected in cases:
+        assert OFFICE.handle(handler, sent) == [wire.encode(expected)], type(sent).__name__
+
+
+@given(st.sampled_from(["room_chat_message", "private_chat_message", "user_search"]), st.integers(0, 30))
+def test_handlers_refuse_a_frame_that_ends_too_early(which: str, cut: int) -> None:
+    handler: Handler = getattr(OFFICE.hot, which)
+    sent = wire.encode(
+        to_server.UserSearch("bob", 1, "song")
+        if which == "user_search"
+        else to_server.PrivateChatMessage("bob" if which.startswith("p") else "lobby", "some text")
+    )
+    stop = min(len(sent) - 1, 8 + cut)
+    OFFICE.bob.out.clear()
+    with contextlib.suppress(Malformed, struct.error):
+        handler(OFFICE.ann, sent, 8, stop)  # type: ignore[arg-type]
+        raise AssertionError("taken")
+    assert OFFICE.bob.out == []
 
 
 @given(st.binary(max_size=300), st.integers(0, 20))

@@ -15,9 +15,9 @@ from typing import Any
 
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.server.admin import Admin, Answer
-from soulmesh.server.folder import control_path
+from soulmesh.server.folder import FolderUnusable, control_path
 
-__all__ = ["Control", "ask", "running"]
+__all__ = ["Control", "ask"]
 
 LONGEST = 1 << 20
 PATIENCE = 60.0
@@ -29,10 +29,16 @@ class Control:
     def __init__(self, admin: Admin, data: Path) -> None:
         self._admin = admin
         self._path = control_path(data)
+        self._elsewhere = self._path.parent != data.absolute()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Listen. The folder is locked by us, so a socket that is there belongs to nobody."""
+        if self._elsewhere:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            found = self._path.parent.stat()
+            if found.st_uid != os.getuid() or found.st_mode & 0o077:
+                raise FolderUnusable(self._path.parent, "it is not ours alone")
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -45,6 +51,8 @@ class Control:
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
+            if self._elsewhere:
+                self._path.parent.rmdir()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -68,11 +76,6 @@ class Control:
         except SoulmeshError as error:
             return {"error": str(error), "kind": type(error).__name__}
         return {"lines": answer.lines, "data": answer.data}
-
-
-def running(data: Path) -> bool:
-    """Whether there is a control socket; somebody may or may not answer it."""
-    return control_path(data).exists()
 
 
 async def ask(data: Path, who: str, words: list[str]) -> Answer | None:

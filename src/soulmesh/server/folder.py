@@ -98,9 +98,7 @@ def control_path(path: Path) -> Path:
     if len(os.fsencode(natural)) <= _LONGEST_SOCKET:
         return natural
     digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
-    place = Path(tempfile.gettempdir()) / f"soulmesh-{os.getuid()}-{digest}"
-    place.mkdir(mode=0o700, exist_ok=True)
-    return place / "control.sock"
+    return Path(tempfile.gettempdir()) / f"soulmesh-{os.getuid()}-{digest}" / "control.sock"
 
 
 def raise_file_limit(users: int) -> str | None:

@@ -22,7 +22,6 @@ __all__ = [
     "name_bytes",
     "private_chat_message",
     "public_chat_message",
-    "room_chat_message",
     "server_search_request",
     "show",
     "stats",
@@ -90,11 +89,6 @@ def get_user_status(name: bytes, status: int, privileged: bool) -> bytes:
 def get_user_stats(name: bytes, figures: bytes) -> bytes:
     """GetUserStats."""
     return frame(36, name + figures)
-
-
-def room_chat_message(room: bytes, username: bytes, message: bytes) -> bytes:
-    """RoomChatMessage; ``message`` with its length."""
-    return _HEAD.pack(4 + len(room) + len(username) + len(message), 13) + room + username + message
 
 
 def public_chat_message(room: bytes, username: bytes, message: bytes) -> bytes:

@@ -17,6 +17,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from struct import Struct
+from struct import error as StructError
 from typing import TYPE_CHECKING, Protocol
 
 from soulmesh.server import frames
@@ -32,6 +33,8 @@ Handler = Callable[["Connection", bytes, int, int], None]
 
 _unpack_head = Struct("<II").unpack_from
 _unpack_u32 = Struct("<I").unpack_from
+_pack_head = Struct("<II").pack
+_pack_chat = Struct("<IIII").pack
 
 HIGH_WATER = 262_144
 """Bytes in the transport at which it asks us to stop writing."""
@@ -193,7 +196,7 @@ class Connection(Session, asyncio.Protocol):
             if handler is not None:
                 try:
                     handler(self, data, pos + 8, stop)
-                except Malformed as error:
+                except (Malformed, StructError) as error:
                     self._bad(code, error)
                 except Exception as error:
                     self.gateway.failed(self, code, error)
@@ -361,7 +364,18 @@ class Hot:
     ``to_server`` gets what is written to the user ``server``.
     """
 
-    __slots__ = ("_feed", "_outbox", "_realm", "_rooms", "_roots", "_searches", "_to_server", "_users")
+    __slots__ = (
+        "_feed",
+        "_outbox",
+        "_queue_limit",
+        "_realm",
+        "_rooms",
+        "_roots",
+        "_searches",
+        "_store",
+        "_to_server",
+        "_users",
+    )
 
     def __init__(
         self, realm: Realm, searches: deque[bytes], to_server: Callable[[Session, User, bytes], None]
@@ -372,6 +386,8 @@ class Hot:
         self._roots = realm.roots
         self._feed = realm.feed
         self._outbox = realm.outbox
+        self._store = realm.store
+        self._queue_limit = realm.settings.chat.queue
         self._searches = searches
         self._to_server = to_server
 
@@ -386,7 +402,10 @@ class Hot:
             if user is None:
                 session.send(frames.get_peer_address(name, b"\0\0\0\0", 0, 0, 0))
                 return
-        session.send(user.r_address or user.address_reply())
+        session.out.append(user.r_address or user.address_reply())
+        if not session.dirty:
+            session.dirty = True
+            self._outbox.wake(session)
 
     def get_user_status(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """GetUserStatus."""
@@ -397,7 +416,10 @@ class Hot:
             if user is None:
                 session.send(frames.get_user_status(name, 0, False))
                 return
-        session.send(user.r_status or user.status_reply())
+        session.out.append(user.r_status or user.status_reply())
+        if not session.dirty:
+            session.dirty = True
+            self._outbox.wake(session)
 
     def get_user_stats(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """GetUserStats."""
@@ -408,7 +430,10 @@ class Hot:
             if user is None:
                 session.send(frames.get_user_stats(name, frames.stats(0, 0, 0, 0)))
                 return
-        session.send(user.r_stats or user.stats_reply())
+        session.out.append(user.r_stats or user.stats_reply())
+        if not session.dirty:
+            session.dirty = True
+            self._outbox.wake(session)
 
     def add_user(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """AddUser: answer, and watch from now on; oneself is answered and not watched."""
@@ -419,7 +444,10 @@ class Hot:
             if user is None:
                 session.send(frames.frame(5, name + b"\0"))
                 return
-        session.send(user.r_add or user.add_reply())
+        session.out.append(user.r_add or user.add_reply())
+        if not session.dirty:
+            session.dirty = True
+            self._outbox.wake(session)
         watching = session.watching
         if watching is None:
             watching = session.watching = set()
@@ -433,41 +461,49 @@ class Hot:
 
     def room_chat_message(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """RoomChatMessage: to all in the room, the sender included; public rooms go to the feed too."""
-        name = name_at(data, pos, stop)
-        pos += len(name)
-        end = text_end(data, pos, stop, MAXIMUM_CHAT)
+        mid = pos + 4 + _unpack_u32(data, pos)[0]
+        end = mid + 4 + _unpack_u32(data, mid)[0]
+        if end > stop:
+            raise Malformed("ends within a text")
+        name = data[pos:mid]
         room = self._rooms.get(name)
-        if room is None or not end or session not in room.members:
-            return
         user = session.user
-        if user is None:
+        if room is None or user is None or session not in room.members:
             return
-        message = data[pos:end]
+        if end - mid > MAXIMUM_CHAT + 4 and not text_end(data, mid, stop, MAXIMUM_CHAT):
+            return
         said = session.said
         if said is not room:
             if said is not None:
                 said.spill()
             session.said = room
-        room.send(frames.room_chat_message(name, user.name, message))
+        author = user.name
+        pending = room.pending
+        if not pending:
+            self._outbox.wake_group(room)
+        pending.append(_pack_head(4 + end - pos + len(author), 13) + name + author + data[mid:end])
         if self._feed.members and room.owner is None:
-            self._feed.send(frames.public_chat_message(name, user.name, message))
+            self._feed.send(frames.public_chat_message(name, author, data[mid:end]))
         if self._outbox.crowded:
             self._wait_for(session, room)
 
     def private_chat_message(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """PrivateChatMessage: kept until acknowledged, and sent at once if the receiver is online."""
-        name = name_at(data, pos, stop)
-        pos += len(name)
-        end = text_end(data, pos, stop, MAXIMUM_CHAT)
+        mid = pos + 4 + _unpack_u32(data, pos)[0]
+        end = mid + 4 + _unpack_u32(data, mid)[0]
+        if end > stop:
+            raise Malformed("ends within a text")
         sender = session.user
-        if not end or sender is None:
+        if sender is None:
             return
+        if end - mid > MAXIMUM_CHAT + 4 and not text_end(data, mid, stop, MAXIMUM_CHAT):
+            return
+        name = data[pos:mid]
         receiver = self._users.get(name)
-        if receiver is None:
-            if name == SERVER:
-                self._to_server(session, sender, data[pos + 4 : end])
-            return
-        self.deliver(session, sender, receiver, data[pos:end])
+        if receiver is not None:
+            self.deliver(session, sender, receiver, data[mid:end])
+        elif name == SERVER:
+            self._to_server(session, sender, data[mid + 4 : end])
 
     def deliver(self, session: Session, sender: User, receiver: User, message: bytes) -> None:
         """Keep a message (with its length) for the receiver, and send it if it is online."""
@@ -475,22 +511,31 @@ class Hot:
         queue = receiver.queue
         if queue is None:
             queue = receiver.queue = {}
-        elif len(queue) >= realm.settings.chat.queue:
+        elif len(queue) >= self._queue_limit:
             realm.notice(
                 session, f"{frames.show(receiver.name)} has too many messages waiting; yours was not kept."
             )
             return
-        chat_id = realm.chat_id()
-        sent = realm.second()
-        row = (chat_id, receiver.name[4:], sender.name[4:], sent, message[4:])
-        queue[chat_id] = row
-        realm.store.messages[chat_id] = row
-        if receiver.session is not None:
-            receiver.session.send(frames.private_chat_message(chat_id, sent, sender.name, message, b"\1"))
-            if self._outbox.crowded and receiver.session in self._outbox.crowded:
-                session.slow_down()
+        chat_id = realm.next_chat_id
+        if chat_id < realm.chat_ids_low:
+            realm.next_chat_id = chat_id + 1
         else:
+            chat_id = realm.chat_id()
+        sent = realm.second()
+        name = sender.name
+        row = (chat_id, receiver.name[4:], name[4:], sent, message[4:])
+        queue[chat_id] = self._store.messages[chat_id] = row
+        online = receiver.session
+        if online is None:
             self._outbox.wake_store()
+            return
+        head = _pack_chat(13 + len(name) + len(message), 22, chat_id, sent)
+        online.out.append(b"".join((head, name, message, b"\1")))
+        if not online.dirty:
+            online.dirty = True
+            self._outbox.wake(online)
+        if self._outbox.crowded and online in self._outbox.crowded:
+            session.slow_down()
 
     def private_chat_message_ack(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """PrivateChatMessageAck: forget it, if it is in the sender's own queue."""
@@ -501,7 +546,7 @@ class Hot:
             return
         chat_id = _unpack_u32(data, pos)[0]
         if user.queue.pop(chat_id, None) is not None:
-            self._realm.store.messages[chat_id] = None
+            self._store.messages[chat_id] = None
             if not session.out:
                 self._outbox.wake_store()
 
@@ -529,17 +574,26 @@ class Hot:
 
     def user_search(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """UserSearch: FileSearch to that user."""
-        name = name_at(data, pos, stop)
-        pos += len(name)
-        end = text_end(data, pos + 4, stop, MAXIMUM_QUERY)
+        mid = pos + 4 + _unpack_u32(data, pos)[0]
+        end = mid + 8 + _unpack_u32(data, mid + 4)[0]
+        if end > stop:
+            raise Malformed("ends within a text")
+        target = self._users.get(data[pos:mid])
         user = session.user
-        if not end or user is None:
+        if target is None or user is None:
             return
-        target = self._users.get(name)
-        if target is not None and target.session is not None:
-            target.session.send(frames.file_search(user.name, data[pos:end]))
-            if self._outbox.crowded and target.session in self._outbox.crowded:
-                session.slow_down()
+        receiver = target.session
+        if receiver is None or (
+            end - mid > MAXIMUM_QUERY + 8 and not text_end(data, mid + 4, stop, MAXIMUM_QUERY)
+        ):
+            return
+        name = user.name
+        receiver.out.append(_pack_head(4 + len(name) + end - mid, 26) + name + data[mid:end])
+        if not receiver.dirty:
+            receiver.dirty = True
+            self._outbox.wake(receiver)
+        if self._outbox.crowded and receiver in self._outbox.crowded:
+            session.slow_down()
 
     def room_search(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """RoomSearch: FileSearch to all in the room, if the searcher is in it."""

@@ -66,7 +66,8 @@ class Realm:
         self.private = settings.server.private
         self.maximum_users = settings.server.maximum_users
         self.next_chat_id = 1
-        self._chat_ids_until = 1
+        self.chat_ids_low = 1
+        """Below this there are ids enough; from here on more are reserved."""
         self.login_numbers: Iterator[int] = itertools.count(1)
         self.started = now()
         self._turn = -1
@@ -123,7 +124,7 @@ class Realm:
                     receiver.queue = {}
                 receiver.queue[row[0]] = row
         values: dict[str, str] = {row[0]: row[1] for row in self.store.read("settings")}
-        self.next_chat_id = self._chat_ids_until = int(values.get("next_chat_id", "1"))
+        self.next_chat_id = int(values.get("next_chat_id", "1"))
         self.greeting = values.get("greeting", self.greeting)
         self.private = values.get("private", "true" if self.private else "false") == "true"
         self.maximum_users = int(values.get("maximum_users", self.maximum_users))
@@ -194,13 +195,13 @@ class Realm:
         """A number that no private message ever had."""
         number = self.next_chat_id
         self.next_chat_id = number + 1
-        if number >= self._chat_ids_until - _ID_BLOCK // 2:
+        if number >= self.chat_ids_low:
             self._reserve_chat_ids()
         return number
 
     def _reserve_chat_ids(self) -> None:
-        self._chat_ids_until = self.next_chat_id + _ID_BLOCK
-        self.keep_value("next_chat_id", str(self._chat_ids_until))
+        self.chat_ids_low = self.next_chat_id + _ID_BLOCK // 2
+        self.keep_value("next_chat_id", str(self.next_chat_id + _ID_BLOCK))
 
     def notice(self, session: Session, text: str | bytes) -> None:
         """Say something to a user as the server, in a private message that is not kept."""
