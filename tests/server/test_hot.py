@@ -58,6 +58,13 @@ def test_status_figures_and_watching(
     )
 
 
+@given(TEXT, IP, st.booleans())
+def test_login(greeting: str, ip: str, supporter: bool) -> None:
+    assert frames.login(wire.raw(greeting), ip_bytes(ip), b"0" * 32, supporter) == wire.encode(
+        to_client.Login(True, greeting, ip, "0" * 32, supporter)
+    )
+
+
 @given(NAME, NAME, TEXT, U32, U32, st.booleans())
 def test_chat(room: str, user: str, text: str, number: int, sent: int, direct: bool) -> None:
     message = frames.wire_name(wire.raw(text))

@@ -19,6 +19,7 @@ __all__ = [
     "get_peer_address",
     "get_user_stats",
     "get_user_status",
+    "login",
     "name_bytes",
     "private_chat_message",
     "public_chat_message",
@@ -67,6 +68,12 @@ def frame(code: int, body: bytes) -> bytes:
 def stats(avg_speed: int, uploads: int, files: int, folders: int) -> bytes:
     """The twenty bytes of UserStats. The counter of uploads is 32 bits in a field of 64."""
     return _STATS.pack(min(avg_speed, 0xFFFFFFFF), uploads & 0xFFFFFFFF, files, folders)
+
+
+def login(greeting: bytes, ip: bytes, digest: bytes, supporter: bool) -> bytes:
+    """Login that succeeded; ``digest`` is the hex MD5 of the password."""
+    flag = b"\1" if supporter else b"\0"
+    return frame(1, b"\1" + wire_name(greeting) + ip + wire_name(digest) + flag)
 
 
 def get_peer_address(name: bytes, ip: bytes, port: int, kind: int, obfuscated_port: int) -> bytes:

@@ -20,6 +20,7 @@ class Presence:
     def __init__(self, realm: Realm, rooms: Rooms) -> None:
         self._realm = realm
         self._rooms = rooms
+        self._login_facts: dict[bool, tuple[tuple[bytes, bytes], bytes]] = {}
 
     # ---- coming and going
 
@@ -46,30 +47,13 @@ class Presence:
         user.status = ONLINE
         user.address_changed()
         user.status_changed()
-        settings = realm.settings
-        digest = hashlib.md5(password, usedforsecurity=False).hexdigest()
-        ip = ".".join(str(part) for part in reversed(session.ip))
-        session.send(
-            wire.encode(
-                to_client.Login(
-                    True, greeting=realm.greeting, ip=ip, md5hash=digest, privileged=user.supporter
-                )
-            )
-        )
+        digest = hashlib.md5(password, usedforsecurity=False).hexdigest().encode()
+        session.send(frames.login(realm.greeting.encode(), session.ip, digest, user.supporter))
         for chat_id, row in (user.queue or {}).items():
             sender, message = frames.wire_name(row[2]), frames.wire_name(row[4])
             session.send(frames.private_chat_message(chat_id, row[3], sender, message, b"\0"))
         self._rooms.send_update(session, at_login=True)
-        interval = (
-            settings.search.wishlist_interval_privileged
-            if user.privileged
-            else settings.search.wishlist_interval
-        )
-        session.send(wire.encode(to_client.ParentMinSpeed(settings.distributed.parent_min_speed)))
-        session.send(wire.encode(to_client.ParentSpeedRatio(settings.distributed.parent_speed_ratio)))
-        session.send(wire.encode(to_client.WishlistInterval(interval)))
-        session.send(self.privileged_users())
-        session.send(self.excluded_phrases())
+        session.send(self._facts(user.privileged))
         if user.watchers:
             reply = user.status_reply()
             for watcher in list(user.watchers):
@@ -79,6 +63,23 @@ class Presence:
         self.cleanup(before, told=False)
         before.send(wire.encode(to_client.Kicked()))
         before.finish()
+
+    def _facts(self, privileged: bool) -> bytes:
+        """What every login ends with, kept until one of the lists in it changes."""
+        lists = (self.privileged_users(), self.excluded_phrases())
+        kept = self._login_facts.get(privileged)
+        if kept is None or kept[0] != lists:
+            settings = self._realm.settings
+            search = settings.search
+            interval = search.wishlist_interval_privileged if privileged else search.wishlist_interval
+            figures = (
+                to_client.ParentMinSpeed(settings.distributed.parent_min_speed),
+                to_client.ParentSpeedRatio(settings.distributed.parent_speed_ratio),
+                to_client.WishlistInterval(interval),
+            )
+            data = b"".join(wire.encode(message) for message in figures) + b"".join(lists)
+            kept = self._login_facts[privileged] = (lists, data)
+        return kept[1]
 
     def privileged_users(self) -> bytes:
         """PrivilegedUsers, kept until the list changes."""
