@@ -95,6 +95,14 @@ def test_a_search_that_is_too_dear_is_broken_off_and_says_so(tmp_path: Path) -> 
     assert index.search(parse_query("a " + many), 10, effort=Effort(500)).too_dear
 
 
+def test_one_result_out_of_very_many_candidates_is_found_without_ado(tmp_path: Path) -> None:
+    paths = [b"Music\\f%d\\b %d.mp3" % (n % 50, n) for n in range(3000)] + [b"Music\\f7\\b,mp3"]
+    index = build(tmp_path, paths)
+    for limit in (1, 2, 300):
+        result = index.search(parse_query("b,mp3"), limit)
+        assert {index.remote_path(number) for number in result.numbers} == {b"Music\\f7\\b,mp3"}
+
+
 def test_what_is_added_and_removed_is_found_and_not_found(tmp_path: Path) -> None:
     index = build(tmp_path, PATHS)
     index.add(ROOT, rb"Music\Honey", b"03 - new song.mp3", 5, b"")

@@ -160,6 +160,22 @@ def test_a_scan_that_would_lose_too_much_asks_first(store: Store, tmp_path: Path
     assert indexed(store) == [rb"Music\left.txt"]
 
 
+def test_what_is_newly_excluded_goes_however_much_it_is(store: Store, tmp_path: Path) -> None:
+    root = tmp_path / "music"
+    fill(root, [f"Private/{n}.txt" for n in range(20)] + ["inner/1.txt", "left.txt", "x.bak"])
+    shared = share(store, root)
+    scan(store)
+    (root / "left.txt").unlink()
+    share(store, root / "inner", b"Inner")
+    store.save_root(Root(shared.id, shared.name, shared.path, exclude=("private", "*.bak")))
+    outcome = scan(store)
+    assert [(found.root, found.removed, found.held_back) for found in outcome.roots] == [
+        ("Inner", 0, 0),
+        ("Music", 23, 0),
+    ]
+    assert indexed(store) == [rb"Inner\1.txt"]
+
+
 def test_a_root_that_is_away_keeps_its_entries(store: Store, tmp_path: Path) -> None:
     root = tmp_path / "music"
     fill(root, ["f/1.txt", "f/2.txt"])

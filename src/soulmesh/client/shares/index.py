@@ -28,6 +28,7 @@ DEFAULT_EFFORT: Final = 4000
 CUT_BELOW: Final = 300
 KEPT_UNIONS: Final = 32
 LISTING_PIECE: Final = 1 << 20
+LEAST_ROUND: Final = 256
 
 
 class TooDear(Exception):
@@ -395,8 +396,9 @@ def _spread(candidates: BitMap, limit: int, text: str) -> Sequence[int]:
 def _walk(candidates: BitMap, limit: int, text: str) -> Iterator[int]:
     """All candidates, each once, first at equal distances and then what lies between."""
     count = len(candidates)
-    step = max(1, count // max(limit, 1))
-    if step == 1:
+    # Each round costs a pass over the bitmap, so it has to bring some numbers.
+    step = count // max(limit, LEAST_ROUND)
+    if step <= 1:
         yield from candidates
         return
     offset = _offset(text, step)

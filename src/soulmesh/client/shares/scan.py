@@ -28,7 +28,7 @@ from soulmesh.client.shares.generation import current_base, write_generation
 from soulmesh.client.shares.model import Root
 from soulmesh.client.shares.readers import FILE_SECONDS, read_all
 from soulmesh.client.shares.store import Store
-from soulmesh.client.shares.walk import Rules, walk
+from soulmesh.client.shares.walk import Rules, left_out, walk
 from soulmesh.errors import SoulmeshError
 
 __all__ = ["Progress", "RootOutcome", "ScanBusy", "ScanCancelled", "ScanOutcome", "Scanner", "scan_lock"]
@@ -281,19 +281,23 @@ class Scanner:
         """Take out what is gone, unless it is too much to go without a question."""
         store, root, outcome = self._store, walked.root, walked.outcome
         gone = walked.gone()
-        lost = len(gone) - outcome.added
-        limit = max(GUARD_FROM - 1, int(walked.total * self._guard))
-        if not self._confirmed and lost > limit:
-            outcome.held_back = len(gone)
-            gone = []
+        if gone and not self._confirmed:
+            # What the rules leave out now was meant to go.
+            meant = left_out(walked.rules)
+            unmeant = [row for row in gone if not meant(row.path)]
+            limit = max(GUARD_FROM - 1, int(walked.total * self._guard))
+            if len(unmeant) - outcome.added > limit:
+                outcome.held_back = len(unmeant)
+                gone = [row for row in gone if meant(row.path)]
         outcome.removed = len(gone)
         if gone:
             self.dirty()
-            store.executemany("DELETE FROM files WHERE folder = ? AND name = ?", [row[:2] for row in gone])
-            for _, name, remote in gone:
-                self.noted(root.id, remote, name)
-        if not outcome.held_back:
-            walked.forget_folders()
+            store.executemany(
+                "DELETE FROM files WHERE folder = ? AND name = ?", [(row.folder, row.name) for row in gone]
+            )
+            for row in gone:
+                self.noted(root.id, row.below.replace(b"/", b"\\"), row.name)
+        walked.forget_folders()
         if walked.only is None:
             store.set(f"held_back:{root.id}", outcome.held_back)
             store.execute("DELETE FROM problems WHERE root = ?", (root.id,))
@@ -370,6 +374,21 @@ class Scanner:
     def wait_for_attributes(self) -> None:
         """A file has been taken in whose attributes are still to be read."""
         self._waiting += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """A stored file that is not on the disk, or not shared any more."""
+
+    folder: int
+    name: bytes
+    below: bytes
+    """The folder's path below the root."""
+
+    @property
+    def path(self) -> bytes:
+        """Its own path below the root."""
+        return self.below + b"/" + self.name if self.below else self.name
 
 
 class _Walk:
@@ -511,14 +530,10 @@ class _Walk:
             ).fetchall():
                 yield number, name, path
 
-    def gone(self) -> list[tuple[int, bytes, bytes]]:
-        """Files to take out: (folder, name, the folder's remote path below the root)."""
-        kept = self._kept
-        return [
-            (folder, name, path.replace(b"/", b"\\"))
-            for folder, name, path in self._absent()
-            if not kept or not _below_any(kept, path + b"/" + name if path else name)
-        ]
+    def gone(self) -> list[_Gone]:
+        """Files to take out."""
+        rows = [_Gone(folder, name, below) for folder, name, below in self._absent()]
+        return [row for row in rows if not _below_any(self._kept, row.path)] if self._kept else rows
 
     def forget_folders(self) -> None:
         """Folders that are gone, with nothing in them any more."""

@@ -359,8 +359,12 @@ class Shares:
 
     async def browse(self, username: str) -> bytes:
         """The whole frame of a PeerSharesReply, ready to be sent."""
-        reply = await self.browse_reply(username)
-        return b"".join(await asyncio.to_thread(list, reply))
+        while True:
+            reply = await self.browse_reply(username)
+            try:
+                return b"".join(await asyncio.to_thread(list, reply))
+            except FileNotFoundError:
+                continue  # a root changed meanwhile, and its old stream is gone
 
     async def browse_reply(self, username: str) -> BrowseReply:
         """A PeerSharesReply in pieces; roots that did not change come from the cache on disk."""
@@ -617,7 +621,10 @@ async def _in_child(task: dict[str, Any], progress: Callable[[Progress], None] |
         process.stdin.write(json.dumps(task).encode() + b"\n")
         await process.stdin.drain()
         async for line in process.stdout:
-            last = json.loads(line)
+            try:
+                last = json.loads(line)
+            except ValueError:
+                break  # half a line: it was killed
             if "progress" in last and progress is not None:
                 progress(Progress(**last["progress"]))
         await process.wait()

@@ -19,7 +19,7 @@ from typing import Final
 
 from soulmesh.client.shares.model import Symlinks, excluder
 
-__all__ = ["Rules", "Seen", "walk"]
+__all__ = ["Rules", "Seen", "left_out", "walk"]
 
 Seen = tuple[bytes, int, int, int]
 """Name, size in bytes, modification time in nanoseconds, inode: of one file."""
@@ -55,6 +55,30 @@ class _Listed:
     readable: bool = True
     identity: tuple[int, int] | None = None
     """Device and inode, where links could lead here twice."""
+
+
+def left_out(rules: Rules) -> Callable[[bytes], bool]:
+    """Whether the rules leave out a path below the root, or a folder that it lies in."""
+    excluded = excluder(rules.exclude)
+    others = {
+        other[len(rules.path.rstrip(b"/")) + 1 :]
+        for other in rules.others
+        if other.startswith(rules.path.rstrip(b"/") + b"/")
+    }
+
+    def check(path: bytes) -> bool:
+        at = 0
+        while at >= 0:
+            if path[at : at + 1] == b"." and not rules.hidden:
+                return True
+            end = path.find(b"/", at)
+            part = path if end < 0 else path[:end]
+            if part in others or excluded.match(part.decode("utf-8", "surrogateescape")):
+                return True
+            at = end + 1 if end >= 0 else -1
+        return False
+
+    return check
 
 
 class _Lister:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from dataclasses import asdict
@@ -88,6 +89,8 @@ def main() -> None:
         ended = perform(task, tell, lambda: stop.is_set() or os.getppid() != parent)
     except SoulmeshError as error:
         ended = {"ended": "failed", "reason": str(error)}
+    except sqlite3.Error as error:
+        ended = {"ended": "failed", "reason": f"{task['directory']}: {error}"}
     except OSError as error:
         ended = {
             "ended": "failed",
