@@ -239,6 +239,7 @@ class Server:
         self._idle_at = 0.0
         self._forget_at = 0.0
         self._slowed: dict[Connection, None] = {}
+        self._hanging_up: deque[tuple[float, Connection]] = deque()
         self.bad_messages = 0
         self.dropped_readers = 0
 
@@ -415,6 +416,10 @@ class Server:
             self._timer.cancel()
             self._timer = self._loop.call_later(SLOW_TICK, self._tick)
 
+    def hanging_up(self, connection: Connection) -> None:
+        """See :class:`soulmesh.server.gateway.Gateway`."""
+        self._hanging_up.append((self._loop.time() + self.settings.limits.stall_seconds, connection))
+
     # ---- time
 
     def _tick(self) -> None:
@@ -424,6 +429,10 @@ class Server:
             _, connection = waiting.popleft()
             if connection.user is None and not connection.closing:
                 connection.hang_up()
+        while self._hanging_up and self._hanging_up[0][0] <= now:
+            _, connection = self._hanging_up.popleft()
+            if connection.transport is not None:
+                connection.abort()
         self.parts.tree.tick(now)
         self.parts.privileges.tick()
         self._look_at_readers(now)
@@ -444,11 +453,15 @@ class Server:
         """Drop readers that take nothing; read on from senders that nobody waits for any more."""
         limits = self.settings.limits
         crowded = self.realm.outbox.crowded
-        if self._slowed and not any(
-            isinstance(reader, Connection)
-            and reader.queued > limits.send_queue_soft
-            and now - reader.progress < RECENT
-            for reader in crowded
+        if (
+            self._slowed
+            and not self.realm.outbox.stuck
+            and not any(
+                isinstance(reader, Connection)
+                and reader.queued > limits.send_queue_soft
+                and now - reader.progress < RECENT
+                for reader in crowded
+            )
         ):
             for connection in list(self._slowed):
                 if not connection.busy and connection not in crowded:

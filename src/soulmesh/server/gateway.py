@@ -80,6 +80,9 @@ class Gateway(Protocol):
     def slowed(self, connection: Connection) -> None:
         """A client is not read for the moment: look soon whether it may be again."""
 
+    def hanging_up(self, connection: Connection) -> None:
+        """Closed as soon as its last bytes are taken, which somebody has to watch."""
+
 
 class Connection(Session, asyncio.Protocol):
     """One client: cuts its stream into frames, hands them on, writes what the outbox says."""
@@ -157,6 +160,8 @@ class Connection(Session, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See :class:`asyncio.Protocol`. Cut the stream and hand each frame on."""
         self.active = True
+        if self.outbox.stuck:
+            self.slow_down()
         buffer = self.buffer
         if buffer:
             if len(buffer) + len(data) < self.need:
@@ -180,7 +185,6 @@ class Connection(Session, asyncio.Protocol):
             else:
                 length, code = _unpack_head(data, pos)
             if length < 4 or length > self.limit:
-                self.closing = True
                 self.gateway.bad_frame(self, length)
                 self.hang_up()
                 return
@@ -251,10 +255,18 @@ class Connection(Session, asyncio.Protocol):
 
     def hang_up(self) -> None:
         """Close after what the transport already has."""
+        if self.closing and self.write == _nowhere:
+            return
         self.closing = True
         self.write = _nowhere
         if self.transport is not None:
             self.transport.close()
+            self.gateway.hanging_up(self)
+
+    def finish(self) -> None:
+        """Close after everything that was sent; what the client still says is not heard."""
+        self.handlers = {}
+        self.outbox.finish(self)
 
     def abort(self) -> None:
         """Close without writing anything more."""

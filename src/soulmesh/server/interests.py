@@ -5,7 +5,8 @@ Only users who are online count. Interests are compared in lower case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 
 from soulmesh import wire
 from soulmesh.server.frames import wire_name
@@ -21,6 +22,14 @@ LISTED_GLOBALLY = 200
 MAXIMUM_INTERESTS = 200
 """Per user and list; a client that adds more is not heard."""
 
+MANY = 2000
+"""Different interests from which on a count of all is kept for :data:`FRESH` seconds."""
+
+FRESH = 10.0
+
+CONSIDERED = 2000
+"""Users with something in common who are looked at for one answer: enough to rank, and a bound on cost."""
+
 Index = dict[str, dict[User, None]]
 
 
@@ -31,6 +40,8 @@ class Interests:
         self._realm = realm
         self._likes: Index = {}
         self._hates: Index = {}
+        self._global: bytes | None = None
+        self._counted = 0.0
 
     # ---- who counts
 
@@ -104,36 +115,43 @@ class Interests:
         session.send(wire.encode(to_client.GetUserInterests(message.username, likes, hates)))
 
     def globally(self, session: Session, user: User, message: to_server.GetGlobalRecommendations) -> None:
-        """What everybody likes and hates."""
+        """What everybody likes and hates; counted anew at most every few seconds once that is work."""
+        now = self._realm.now()
+        if self._global is None or len(self._likes) + len(self._hates) < MANY or now - self._counted > FRESH:
+            self._global = self._count_globally()
+            self._counted = now
+        session.send(self._global)
+
+    def _count_globally(self) -> bytes:
         scores = {item: len(users) for item, users in self._likes.items()}
         for item, users in self._hates.items():
             scores[item] = scores.get(item, 0) - len(users)
         best, worst = _split(scores, LISTED_GLOBALLY)
-        session.send(wire.encode(to_client.GetGlobalRecommendations(best, worst)))
+        return wire.encode(to_client.GetGlobalRecommendations(best, worst))
 
     def for_me(self, session: Session, user: User, message: to_server.GetRecommendations) -> None:
         """What users with interests like the asker's like and hate."""
         likes, hates = user.likes or set(), user.hates or set()
         scores: dict[str, int] = {}
-        for item in likes:
-            for other in self._likes.get(item, ()):
-                if other is not user:
-                    _count(scores, other.likes, 1)
-                    _count(scores, other.hates, -1)
-            for other in self._hates.get(item, ()):
-                if other is not user:
-                    _count(scores, other.likes, -1)
-        for item in hates:
-            for other in self._likes.get(item, ()):
-                if other is not user:
-                    _count(scores, other.likes, -1)
+        for sign, other in itertools.islice(self._related(user, likes, hates), CONSIDERED):
+            _count(scores, other.likes, sign)
+            if sign > 0:
+                _count(scores, other.hates, -1)
         best, worst = _split({i: s for i, s in scores.items() if i not in likes and i not in hates}, LISTED)
         session.send(wire.encode(to_client.GetRecommendations(best, worst)))
+
+    def _related(self, user: User, likes: set[str], hates: set[str]) -> Iterator[tuple[int, User]]:
+        """Other users, once for each interest that they share (+1) or have the other way round (-1)."""
+        for item in likes:
+            yield from ((1, other) for other in self._likes.get(item, ()) if other is not user)
+            yield from ((-1, other) for other in self._hates.get(item, ()) if other is not user)
+        for item in hates:
+            yield from ((-1, other) for other in self._likes.get(item, ()) if other is not user)
 
     def for_item(self, session: Session, user: User, message: to_server.GetItemRecommendations) -> None:
         """What those who like one thing like and hate otherwise."""
         scores: dict[str, int] = {}
-        for other in self._likes.get(str(message.item).lower(), ()):
+        for other in itertools.islice(self._likes.get(str(message.item).lower(), ()), CONSIDERED):
             if other is not user:
                 _count(scores, other.likes, 1)
                 _count(scores, other.hates, -1)

@@ -52,6 +52,8 @@ class Rooms:
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
+        self._occupied: dict[Room, None] = {}
+        """Rooms with somebody in them; the others, of which there may be many more, are in no list."""
         positions = [row[3] for table in ("members", "tickers") for row in realm.store.read(table)]
         self._position = max(positions, default=0)
 
@@ -70,9 +72,9 @@ class Rooms:
     def room_list(self, user: User, *, minimum: int = 1) -> bytes:
         """RoomList as this user sees it; public rooms with at least ``minimum`` users."""
         names, counts, number = [], [], 0
-        for room in self._realm.rooms.values():
+        for room in self._occupied:
             present = len(room.members)
-            if present and present >= minimum and room.owner is None:
+            if present >= minimum and room.owner is None:
                 names.append(room.name)
                 counts.append(_count(present))
                 number += 1
@@ -157,6 +159,7 @@ class Rooms:
         arrival = frames.user_joined_room(room.name, user.name, user.status, user.stats_reply()[-20:])
         room.send_each(arrival)
         room.members[session] = None
+        self._occupied[room] = None
         if user.joined is None:
             user.joined = {}
         user.joined[room] = None
@@ -198,6 +201,8 @@ class Rooms:
     def _remove(self, session: Session, user: User, room: Room) -> None:
         room.spill()
         del room.members[session]
+        if not room.members:
+            del self._occupied[room]
         if user.joined is not None:
             user.joined.pop(room, None)
         room.send_each(frames.user_left_room(room.name, user.name))

@@ -33,6 +33,9 @@ OFFLINE, AWAY, ONLINE = 0, 1, 2
 
 NO_ADDRESS = b"\0\0\0\0"
 
+STUCK = 2000
+"""Flushes waiting for the store at which clients are read no more: a disk that hangs must not fill memory."""
+
 
 class User:
     """An account, online or not, with the replies about it that are asked for all the time."""
@@ -335,6 +338,7 @@ class Outbox:
         "_store",
         "crowded",
         "queue_limit",
+        "stuck",
         "turn",
     )
 
@@ -350,6 +354,8 @@ class Outbox:
         """Sessions that have more waiting than they should; filled by the connections."""
         self.turn = 0
         """Number of the flush to come."""
+        self.stuck = False
+        """The store does not come along: nobody is read until it does."""
         self.queue_limit = 1 << 24
         """Bytes that may wait for one reader."""
         store.on_commit(self.committed)
@@ -436,6 +442,8 @@ class Outbox:
         self._dirty.clear()
         closing, self._closing = self._closing, []
         self._sealed.append((gate, writes, closing))
+        if len(self._sealed) > STUCK:
+            self.stuck = True
 
     def committed(self) -> None:
         """The store has committed more: let go what waited for it."""
@@ -448,6 +456,8 @@ class Outbox:
                     session.write(data)
             for session in closing:
                 session.hang_up()
+        if self.stuck and len(sealed) < STUCK // 2:
+            self.stuck = False
 
 
 def ip_bytes(host: str) -> bytes:
