@@ -20,18 +20,10 @@ from soulmesh.net.memory_disk import MemoryDisk
 from soulmesh.net.stream import Stream
 from soulmesh.net.world import Disk, ReadFile, WriteFile
 from tests.support.loops import real, virtual
-from tests.support.networks import Pair, each_network, tcp_pair
+from tests.support.networks import Pair, each_network, open_descriptors, tcp_pair
 
 SIZE = 3_000_017
 CONTENT = Random(1).randbytes(SIZE)
-
-
-def open_descriptors() -> int:
-    """How many files and sockets this process has open; 0 where the system does not say."""
-    try:
-        return len(os.listdir("/proc/self/fd"))
-    except OSError:
-        return 0
 
 
 async def opened(disk: Disk, source: Path, target: Path) -> tuple[ReadFile, WriteFile]:

@@ -8,12 +8,14 @@ import socket
 
 import pytest
 
+from soulmesh.net import tcp
 from soulmesh.net.errors import (
     AddressUnavailable,
     ConnectionRefused,
     HostUnknown,
     InterfaceMissing,
     NetworkError,
+    NoIPv4,
     PortForbidden,
     PortImpossible,
     PortInUse,
@@ -26,6 +28,7 @@ from soulmesh.net.errors import (
 from soulmesh.net.stream import Stream, listen_streams, open_stream
 from soulmesh.net.tcp import TcpNetwork
 from tests.support.loops import real
+from tests.support.networks import open_descriptors
 
 
 async def free_port() -> int:
@@ -231,3 +234,59 @@ async def test_a_name_that_no_host_can_have_is_unknown() -> None:
     for name in ("x" * 70 + ".example", "a\0b", "..", "with space"):
         with pytest.raises(HostUnknown):
             await open_stream(network, name, 1, timeout=5)
+
+
+def test_a_machine_with_ipv6_alone_is_told_what_that_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    @real
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def no_way(*_: object, **__: object) -> None:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+        monkeypatch.setattr(loop, "create_connection", no_way)
+        monkeypatch.setattr(tcp, "_has_way", lambda family, address: family == socket.AF_INET6)
+        with pytest.raises(NoIPv4, match=r"IPv6 only and cannot reach 192\.0\.2\.1:2242: Soulseek needs"):
+            await open_stream(TcpNetwork(), "192.0.2.1", 2242)
+        with pytest.raises(Unreachable, match="no route"):
+            await open_stream(TcpNetwork(), "2001:db8::2", 2242)
+        monkeypatch.setattr(tcp, "_has_way", lambda family, address: False)
+        with pytest.raises(Unreachable, match="no route"):
+            await open_stream(TcpNetwork(), "192.0.2.1", 2242)
+
+    work()
+
+
+def test_an_interface_that_cannot_be_bound_to_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "SO_BINDTODEVICE", raising=False)
+
+    @real
+    async def work() -> None:
+        with pytest.raises(InterfaceMissing, match="cannot bind to network interface lo: this system cannot"):
+            await open_stream(TcpNetwork(interface="lo"), "127.0.0.1", 9)
+
+    work()
+
+
+@real
+async def test_a_thousand_streams_opened_and_closed_leave_no_task_and_no_descriptor() -> None:
+    network = TcpNetwork()
+    accepted: list[Stream] = []
+    listener = await listen_streams(network, accepted.append, "127.0.0.1", 0)
+    before = open_descriptors()
+    for _ in range(10):
+        opened = await asyncio.gather(*(open_stream(network, "127.0.0.1", listener.port) for _ in range(100)))
+        for stream in opened:
+            stream.write(b"x")
+            stream.close()
+        for stream in opened:
+            await stream.wait_closed()
+    await asyncio.sleep(0.05)
+    for stream in accepted:
+        assert await stream.read() == b"x"
+        stream.close()
+        await stream.wait_closed()
+    assert len(accepted) == 1000
+    assert len(asyncio.all_tasks()) == 1
+    assert open_descriptors() == before
+    listener.close()

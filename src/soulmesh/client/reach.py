@@ -25,7 +25,7 @@ from soulmesh.errors import ConfigError, SoulmeshError
 from soulmesh.net.disk import DiskError
 from soulmesh.net.port_mapping import GatewayMapper, MappingFailed, PortMapper, find_gateway, keep_open
 from soulmesh.net.socks import Socks5Network
-from soulmesh.net.tcp import TcpNetwork
+from soulmesh.net.tcp import TcpNetwork, has_ipv6_alone
 from soulmesh.net.upnp import UpnpMapper
 from soulmesh.net.world import Network, World
 
@@ -42,6 +42,10 @@ log = logging.getLogger(__name__)
 
 Way = Literal["off", "auto", "gateway", "upnp"]
 
+_NO_ROUTER = "no router was found: name its address in the settings"
+_IPV6_ALONE = (
+    "this machine has IPv6 only, and Soulseek uses IPv4: no port can be opened, use a VPN that forwards one"
+)
 _SOCKS_PORT = 1080
 _COMMAND_TIME = 20.0
 _LONGEST_ANSWER = 4096
@@ -315,9 +319,9 @@ class PortKeeper:
 
         def failed(failures: Sequence[MappingFailed]) -> None:
             known.clear()
-            reasons = tuple(str(failure) for failure in failures) or (
-                "no router was found: name its address in the settings",
-            )
+            reasons = tuple(str(failure) for failure in failures) or (_NO_ROUTER,)
+            if has_ipv6_alone():
+                reasons = (_IPV6_ALONE,)
             log.warning("port %d: %s", port, "; ".join(reasons))
             self._events.emit(PortNotMapped(port, reasons))
 
@@ -398,6 +402,8 @@ async def run_command(command: Sequence[str]) -> str:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        # What it printed and nobody read, or a child of it that holds the pipe, would keep the pipe open.
+        process._transport.close()  # type: ignore[attr-defined]
     if status:
         raise ConfigError(f"{command[0]} failed with status {status}")
     return printed.decode("ascii", "replace")

@@ -11,6 +11,7 @@
     │   ├── HostUnknown           the name has no address
     │   ├── ConnectionRefused     the machine is there, nothing listens on the port
     │   ├── Unreachable           no way leads to that machine
+    │   │   └── NoIPv4            this machine has IPv6 alone
     │   └── TimedOut              no answer within the time given
     ├── InterfaceMissing          the network interface we are bound to is gone
     ├── TooManyOpenFiles          the system gives us no further socket
@@ -36,6 +37,7 @@ __all__ = [
     "HostUnknown",
     "InterfaceMissing",
     "NetworkError",
+    "NoIPv4",
     "PortForbidden",
     "PortImpossible",
     "PortInUse",
@@ -115,6 +117,15 @@ class Unreachable(AddressError):
     sentence = "no route to {place}: check the network connection"
 
 
+class NoIPv4(Unreachable):
+    """The other machine has an IPv4 address, and this one has IPv6 alone."""
+
+    sentence = (
+        "this machine has IPv6 only and cannot reach {place}: Soulseek needs IPv4, "
+        "so ask the provider for it, or use a VPN that has it"
+    )
+
+
 class TimedOut(AddressError):
     """No answer within ``seconds`` (``None``: within the system's own time-out)."""
 
@@ -130,13 +141,16 @@ class TimedOut(AddressError):
 
 
 class InterfaceMissing(NetworkError):
-    """The network interface that we are bound to does not exist, or is down."""
+    """The network interface that we are bound to does not exist or is down, or cannot be bound to."""
 
-    def __init__(self, interface: str) -> None:
+    def __init__(self, interface: str, reason: str = "") -> None:
         super().__init__(interface)
         self.interface = interface
+        self.reason = reason
 
     def __str__(self) -> str:
+        if self.reason:
+            return f"cannot bind to network interface {self.interface}: {self.reason}"
         return f"network interface {self.interface} is not there: connect the VPN, or remove the setting"
 
 

@@ -7,9 +7,17 @@ import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from soulmesh.net.errors import HostUnknown, InterfaceMissing, PortImpossible, dial_error, listen_error
+from soulmesh.net.errors import (
+    HostUnknown,
+    InterfaceMissing,
+    NoIPv4,
+    PortImpossible,
+    Unreachable,
+    dial_error,
+    listen_error,
+)
 
-__all__ = ["TcpListener", "TcpNetwork"]
+__all__ = ["TcpListener", "TcpNetwork", "has_ipv6_alone"]
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -77,7 +85,10 @@ class TcpNetwork:
                     factory, host, port, local_addr=local_name, **eyeballs
                 )
         except OSError as error:
-            raise dial_error(error, host, port, local) from error
+            problem = dial_error(error, host, port, local)
+            if isinstance(problem, Unreachable) and ":" not in host and has_ipv6_alone():
+                problem = NoIPv4(host, port)
+            raise problem from error
         except ValueError as error:
             # A name that is none: labels too long, zero bytes, letters that no host can have.
             raise HostUnknown(host, port) from error
@@ -155,11 +166,28 @@ class TcpNetwork:
         assert self.interface is not None
         option = getattr(socket, "SO_BINDTODEVICE", None)
         if option is None:
-            raise InterfaceMissing(self.interface)
+            raise InterfaceMissing(self.interface, "this system cannot do that, give its address instead")
         try:
             sock.setsockopt(socket.SOL_SOCKET, option, self.interface.encode() + b"\0")
+        except PermissionError as error:
+            raise InterfaceMissing(self.interface, "that needs Linux 5.7, or more rights") from error
         except OSError as error:
             raise InterfaceMissing(self.interface) from error
+
+
+def has_ipv6_alone() -> bool:
+    """Whether this machine knows a way into the IPv6 internet and none into that of IPv4."""
+    return _has_way(socket.AF_INET6, "2001:db8::1") and not _has_way(socket.AF_INET, "192.0.2.1")
+
+
+def _has_way(family: socket.AddressFamily, address: str) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            # For UDP this only looks for a route; nothing is sent.
+            sock.connect((address, 9))
+    except OSError:
+        return False
+    return True
 
 
 def _keep_alive(sock: socket.socket | None) -> None:
