@@ -157,10 +157,9 @@ class _Table:
         read = compile_reader(cls)
         layout = cls.LAYOUT
         if layout.compressed:
-            limit, name = layout.inflated_limit, layout.name
 
             def read_compressed(frame: bytes, start: int) -> Message:
-                body = inflate(frame, start, limit, name)
+                body = inflate(frame, start, layout.most_inflated(len(frame)), layout.name)
                 message: Message = (read(body, 0) if len(body) < _MANY else _undisturbed(read, body))[0]
                 return message
 
@@ -223,7 +222,7 @@ def _explained(side: Side, code: int, frame: bytes) -> Exception:
     start = 4 + side.family.code_width
     try:
         if layout.compressed:
-            body = inflate(frame, start, layout.inflated_limit, layout.name)
+            body = inflate(frame, start, layout.most_inflated(len(frame)), layout.name)
         elif layout.code_width > side.family.code_width:
             body = frame[_after_wide_code(frame, start) :]
         else:

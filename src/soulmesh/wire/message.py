@@ -127,6 +127,17 @@ class Layout:
     compressed: bool
     limit: int
     inflated_limit: int
+    inflated_ratio: int = 0
+
+    def most_inflated(self, size: int) -> int:
+        """Most bytes that ``size`` compressed bytes of this message may become.
+
+        Replies that strangers send unasked may grow by ``inflated_ratio`` only (beyond the first MiB).
+        zlib makes 1,000 equal bytes out of one, and a reply of 128 KiB could fill a gigabyte with files.
+        """
+        if not self.inflated_ratio:
+            return self.inflated_limit
+        return min(self.inflated_limit, MIB + self.inflated_ratio * size)
 
     @property
     def family(self) -> str:
@@ -234,6 +245,7 @@ def message(
     code_width: int | None = None,
     limit: int | None = None,
     inflated_limit: int = 0,
+    inflated_ratio: int = 0,
 ) -> Callable[[type[M]], type[M]]:
     """Declare a message: where it travels, its code, and how it differs from its family.
 
@@ -246,6 +258,8 @@ def message(
         code_width: bytes of the code where they differ from the family's.
         limit: most bytes of code and body.
         inflated_limit: most bytes of the body after decompression.
+        inflated_ratio: how many times larger it may become, 0 for any number; see
+            :meth:`Layout.most_inflated`.
     """
 
     def declare(cls: type[M]) -> type[M]:
@@ -258,6 +272,7 @@ def message(
             compressed,
             limit or side.limit,
             inflated_limit,
+            inflated_ratio,
         )
         made = _with_slots(cls, {"LAYOUT": layout})
         if code is None:

@@ -79,7 +79,7 @@ class PeerSearchRequest(Message):
     query: String
 
 
-@message(PEER, 9, compressed=True, limit=16 * MIB, inflated_limit=128 * MIB)
+@message(PEER, 9, compressed=True, limit=16 * MIB, inflated_limit=128 * MIB, inflated_ratio=64)
 class PeerSearchReply(Message):
     """The files of one user that match a search. Compressed.
 
@@ -181,7 +181,7 @@ class PeerDirectoryContentsRequest(Message):
     directory: String
 
 
-@message(PEER, 37, compressed=True, limit=16 * MIB, inflated_limit=128 * MIB)
+@message(PEER, 37, compressed=True, limit=16 * MIB, inflated_limit=128 * MIB, inflated_ratio=64)
 class PeerDirectoryContentsReply(Message):
     """What lies in one folder, as asked with :class:`PeerDirectoryContentsRequest`. Compressed.
 
