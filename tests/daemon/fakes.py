@@ -224,7 +224,7 @@ class FakeEngine:
         return search
 
     def governor(self) -> list[GovernorState]:
-        return [GovernorState("search", 34, 220.0, 3, self.delay)]
+        return [GovernorState("search", 34, 220.0, self.delay)]
 
     async def user_status(self, username: str) -> Status:
         if not self.link.logged_in:
@@ -292,7 +292,7 @@ class FakeEngine:
     async def add_member(self, room: str, username: str) -> None:
         self.sent.append(("member", room, username))
 
-    def share_contents(self, root: str | None = None) -> list[DirectoryData]:
+    async def share_contents(self, root: str | None = None) -> list[DirectoryData]:
         return self.folders.get(("", root or ""), [])
 
     def scan(self) -> bool:

@@ -224,7 +224,6 @@ class GovernorState:
     subject: str
     count: int
     seconds: float
-    used: int
     wait: float
     """Seconds that a person's next request would wait."""
 
@@ -408,7 +407,7 @@ class Engine(Protocol):
     def shares(self) -> ShareState:
         """How the index is doing."""
 
-    def share_contents(self, root: str | None = None) -> list[DirectoryData]:
+    async def share_contents(self, root: str | None = None) -> list[DirectoryData]:
         """What we share, base names in folders."""
 
     def scan(self) -> bool:

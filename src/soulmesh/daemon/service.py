@@ -117,6 +117,7 @@ class Service:
 
     async def start(self) -> None:
         """Begin to follow the client."""
+        await self.conversations.open()
         self._undo = self.engine.on_event(self._notice)
         self.ledger.start()
         self.spawn(self._tidy(), "tidy")

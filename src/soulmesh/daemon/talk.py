@@ -26,25 +26,31 @@ class Conversations:
     def __init__(self, store: Store, wall_clock: Callable[[], datetime]) -> None:
         self._store = store
         self._wall_clock = wall_clock
+        self._last_id = 0
+
+    async def open(self) -> None:
+        """Go on counting where we stopped."""
+        self._last_id = await self._store.run(
+            lambda db: int(db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()[0])
+        )
 
     def received(
-        self, username: str, message: str, *, id: int, at: datetime, replayed: bool
+        self, username: str, message: str, *, id: int = 0, at: datetime, replayed: bool
     ) -> dict[str, Any]:
-        """Somebody wrote to us. A message that we have already is not kept twice."""
+        """Somebody wrote to us. Without an id the message gets one of our own, never one twice."""
         moment = at.timestamp()
+        if id:
+            self._last_id = max(self._last_id, id)
+        else:
+            self._last_id = id = self._last_id + 1
 
         def write(db: sqlite3.Connection) -> None:
             _activate(db, username)
-            known = db.execute(
-                "SELECT 1 FROM messages WHERE username = ? AND id = ? AND incoming = 1 AND message = ?",
-                (username, id, message),
-            ).fetchone()
-            if known is None:
-                db.execute(
-                    "INSERT INTO messages (username, at, id, incoming, message, acknowledged, replayed)"
-                    " VALUES (?, ?, ?, 1, ?, 0, ?)",
-                    (username, moment, id, message, int(replayed)),
-                )
+            db.execute(
+                "INSERT INTO messages (username, at, id, incoming, message, acknowledged, replayed)"
+                " VALUES (?, ?, ?, 1, ?, 0, ?)",
+                (username, moment, id, message, int(replayed)),
+            )
 
         self._store.post(write)
         return _message((0, username, moment, id, 1, message, 0, int(replayed)))

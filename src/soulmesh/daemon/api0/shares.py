@@ -32,12 +32,13 @@ class SharePaths:
 
     async def contents(self, _call: Call) -> Response:
         """``GET /shares/contents``."""
-        return StreamingResponse(folders_as_json(self._engine.share_contents()), media_type=JSON)
+        return StreamingResponse(folders_as_json(await self._engine.share_contents()), media_type=JSON)
 
     async def contents_of(self, call: Call) -> Response:
         """``GET /shares/{id}/contents``."""
         root = self._root(call)
-        return StreamingResponse(folders_as_json(self._engine.share_contents(root.alias)), media_type=JSON)
+        found = await self._engine.share_contents(root.alias)
+        return StreamingResponse(folders_as_json(found), media_type=JSON)
 
     async def scan(self, _call: Call) -> Response:
         """``PUT /shares``: returns at once."""

@@ -1,0 +1,138 @@
+"""The shared folders of the settings, and the scan that keeps their index up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from soulmesh import log
+from soulmesh.client.shares.model import Root, RootRefused
+from soulmesh.client.shares.scan import Progress
+from soulmesh.client.shares.service import Shares
+from soulmesh.daemon.ports import ShareRoot, ShareState
+from soulmesh.errors import SoulmeshError
+
+__all__ = ["Scanning"]
+
+logger = log.get("daemon.shares")
+
+
+class Scanning:
+    """Scans when folders change and when somebody asks, one scan at a time."""
+
+    def __init__(self, shares: Shares) -> None:
+        self._shares = shares
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+        self._progress = 1.0
+        self._faulted = False
+        self._cancelled = False
+        self._scanned = False
+
+    @property
+    def state(self) -> ShareState:
+        """How the index is doing."""
+        counts = self._shares.counts
+        roots = tuple(
+            ShareRoot(
+                alias=root.name.decode("utf-8", "replace"),
+                local_path=root.path,
+                folders=None,
+                files=root.files if root.scanned else None,
+                raw=f"[{root.name.decode('utf-8', 'replace')}]{root.path}",
+            )
+            for root in self._shares.roots
+        )
+        return ShareState(
+            roots,
+            scanning=self.running,
+            pending=self._again,
+            ready=not self.running or counts.files > 0,
+            faulted=self._faulted,
+            cancelled=self._cancelled,
+            progress=round(self._progress, 4),
+            folders=counts.folders,
+            files=counts.files,
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether a scan is under way."""
+        return self._task is not None and not self._task.done()
+
+    def share(self, folders: Iterable[Path], *, instead_of: Iterable[Path] = ()) -> None:
+        """Share these folders, instead of those; folders that were shared by other means stay."""
+        wanted = {Path(folder).expanduser().absolute() for folder in folders}
+        gone = {Path(folder).expanduser().absolute() for folder in instead_of} - wanted
+        names = {root.name for root in self._shares.roots}
+        for root in list(self._shares.roots):
+            if root.path in gone:
+                self._shares.remove_root(root.id)
+            wanted.discard(root.path)
+        for folder in sorted(wanted):
+            name = _free(folder.name or "files", names)
+            try:
+                self._shares.save_root(Root(0, name, folder))
+                names.add(name)
+            except RootRefused as error:
+                logger.error("a folder is not shared", folder=str(folder), reason=str(error))
+        if self._shares.roots:
+            self.start()
+
+    def start(self) -> bool:
+        """Scan; while a scan is under way, once more after it. ``False``: one is under way."""
+        if self.running:
+            self._again = True
+            return False
+        self._task = asyncio.create_task(self._scan(), name="scan")
+        return True
+
+    def cancel(self) -> bool:
+        """Stop scanning; ``False`` if no scan is under way."""
+        if not self.running or self._task is None:
+            return False
+        self._again = False
+        self._task.cancel()
+        self._cancelled = True
+        return True
+
+    async def close(self) -> None:
+        """Stop for good."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _scan(self) -> None:
+        while True:
+            self._again = self._faulted = self._cancelled = False
+            self._progress = 0.0
+            try:
+                outcome = await self._shares.scan(progress=self._step)
+            except SoulmeshError as error:
+                self._faulted = True
+                logger.error("the scan failed", reason=str(error))
+            else:
+                self._progress = 1.0
+                for root in outcome.roots:
+                    logger.info("scanned", root=root.root, files=root.files)
+            if not self._again:
+                return
+
+    def _step(self, progress: Progress) -> None:
+        # Walking is quick beside reading; indexing is the end of it.
+        part = {"walking": 0.0, "reading": 0.2, "indexing": 0.9}.get(progress.phase, 0.0)
+        width = {"walking": 0.2, "reading": 0.7, "indexing": 0.1}.get(progress.phase, 0.0)
+        done = min(1.0, progress.done / progress.total) if progress.total else 0.0
+        self._progress = part + width * done
+
+
+def _free(name: str, taken: set[bytes]) -> bytes:
+    wanted = name.replace("\\", "_").encode("utf-8", "surrogateescape")
+    found, number = wanted, 2
+    while found in taken:
+        found = wanted + b" (%d)" % number
+        number += 1
+    return found
+
+
