@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from soulmesh.cli import (
+    daemon,
     demo,
     server,
     settings,
@@ -40,6 +41,7 @@ def _root(
     """Options of the program itself."""
 
 
+app.command()(daemon.daemon)
 app.command()(demo.demo)
 app.command()(settings.init)
 app.command()(transfers.download)

@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from soulmesh import log, wire
-from soulmesh.client import chat, rooms, server_link
+from soulmesh.client import chat, server_link
+from soulmesh.client import rooms as client_rooms
+from soulmesh.client.browse import Browse
 from soulmesh.client.client import Client
 from soulmesh.client.errors import LoginRefused, NotConnected, UserOffline
-from soulmesh.client.browse import Browse
 from soulmesh.client.events import Event
 from soulmesh.client.results import FoundFile
 from soulmesh.client.searches import Search
@@ -30,8 +31,21 @@ from soulmesh.config import Settings, parse_address
 from soulmesh.core.backoff import Backoff
 from soulmesh.core.retry import RetryPolicy
 from soulmesh.daemon import ports
-from soulmesh.daemon.ports import Answer, Browsed, Figures, File, GovernorState, Info, Link, LinkState
-from soulmesh.daemon.ports import Member, Room, RoomEntry, Status, Tree
+from soulmesh.daemon.ports import (
+    Answer,
+    Browsed,
+    Figures,
+    File,
+    GovernorState,
+    Info,
+    Link,
+    LinkState,
+    Member,
+    Room,
+    RoomEntry,
+    Status,
+    Tree,
+)
 from soulmesh.daemon.scanning import Scanning
 from soulmesh.net.world import World
 from soulmesh.wire import peer, to_client, to_server
@@ -138,7 +152,7 @@ class ClientEngine:
             JournalError: the journal of transfers cannot be used.
         """
         settings = self._settings
-        shares = Shares(self._data / "shares", wall_clock=self._world.wall_clock)
+        shares = Shares(self._data.parent / "shares", wall_clock=self._world.wall_clock)
         self._shares = shares
         self._client = Client(
             self._account.username or "",
@@ -225,9 +239,9 @@ class ClientEngine:
             case chat.PrivateMessage():
                 at = datetime.fromtimestamp(event.sent_at, UTC)
                 told = ports.MessageReceived(event.username, event.text, 0, at, not event.direct)
-            case rooms.RoomMessage():
+            case client_rooms.RoomMessage():
                 told = ports.RoomSaid(event.room, event.username, event.text)
-            case rooms.RoomLeft():
+            case client_rooms.RoomLeft():
                 told = ports.RoomLeft(event.room)
             case _:
                 pass
@@ -332,7 +346,12 @@ class ClientEngine:
         """Our place in the distributed network."""
         found = self._client.tree.figures
         return Tree(
-            found.level, found.root or None, found.parent, found.children, found.most_children, found.per_second
+            found.level,
+            found.root or None,
+            found.parent,
+            found.children,
+            found.most_children,
+            found.per_second,
         )
 
     # -- transfers
@@ -413,7 +432,9 @@ class ClientEngine:
             while page := await browse.page(offset, 500):
                 for folder in page:
                     files = [_listed(file.name, file) for file in await browse.files_of(folder)]
-                    (found.locked if folder.locked else found.folders).append(DirectoryData(folder.name, files))
+                    (found.locked if folder.locked else found.folders).append(
+                        DirectoryData(folder.name, files)
+                    )
                 offset += len(page)
         return found
 
@@ -484,7 +505,7 @@ class ClientEngine:
         """Let somebody into a private room of ours."""
         await self._client.rooms.grant_membership(room, username)
 
-    def _room(self, found: rooms.Room) -> Room:
+    def _room(self, found: client_rooms.Room) -> Room:
         users = self._client.users
         members = []
         for name, status in found.users.items():
@@ -526,7 +547,9 @@ def _figures(user: User) -> Figures:
 
 def _listed(name: str, file: FoundFile) -> FileData:
     """A file as folder lists hold it: its last name alone."""
-    return FileData(1, name, file.size, file.extension, [Attribute(key, value) for key, value in file.attributes])
+    return FileData(
+        1, name, file.size, file.extension, [Attribute(key, value) for key, value in file.attributes]
+    )
 
 
 async def _follow(browse: Browse, progress: Callable[[int, int], None]) -> None:

@@ -134,5 +134,3 @@ def _free(name: str, taken: set[bytes]) -> bytes:
         found = wanted + b" (%d)" % number
         number += 1
     return found
-
-

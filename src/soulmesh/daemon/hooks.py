@@ -1,0 +1,277 @@
+"""Telling the outside: webhooks and scripts, from an outbox on disk.
+
+An event and what has to be delivered of it are written in one transaction, so a
+crash loses neither; what was not confirmed is delivered again after a restart.
+Receivers recognise repetitions by the event's id.
+
+A body is signed when the hook has a secret: ``X-Soulmesh-Signature: t=TIME,v1=HEX``
+is the HMAC-SHA256 of ``TIME.BODY``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from soulmesh import log
+from soulmesh.config import Script, Settings, Webhook
+from soulmesh.daemon.eventlog import EventLog
+from soulmesh.daemon.store import Store
+
+__all__ = ["Hooks", "matches", "pause_after", "sign"]
+
+logger = log.get("daemon.hooks")
+
+AT_ONCE = 8
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 600.0
+LOOK_EVERY = 30.0
+LARGEST_REPLY = 64 * 1024
+
+
+def matches(wanted: list[str], kind: str) -> bool:
+    """Whether a hook wants events of this kind; ``Any`` and ``All`` are every one."""
+    names = {name.lower() for name in wanted}
+    return kind.lower() in names or "any" in names or "all" in names
+
+
+def pause_after(attempts: int) -> float:
+    """Seconds before the next attempt, after so many that failed."""
+    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts - 1, 20)))
+
+
+def sign(secret: str, body: bytes, moment: int) -> str:
+    """The header that says who sent a body, and when."""
+    mac = hmac.new(secret.encode(), b"%d." % moment + body, hashlib.sha256).hexdigest()
+    return f"t={moment},v1={mac}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    number: int
+    event: str
+    kind: str
+    hook: str
+    body: str
+    attempts: int
+
+
+class Hooks:
+    """Delivers events to webhooks and scripts.
+
+    Args:
+        settings: asked anew for each event, so that changed hooks count at once.
+        scripts: the folder in which scripts run.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventLog,
+        settings: Callable[[], Settings],
+        wall_clock: Callable[[], datetime],
+        scripts: Path,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._wall_clock = wall_clock
+        self._scripts = scripts
+        self._transport = transport
+        self._wake = asyncio.Event()
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self.delivered = 0
+        self.failed = 0
+        events.on_event = self._enqueue
+        events.after_event = self._wake.set
+
+    def _enqueue(self, db: sqlite3.Connection, key: str, kind: str, body: str) -> None:
+        """In the transaction that keeps the event."""
+        settings = self._settings()
+        now = self._wall_clock().timestamp()
+        wanted = [f"webhook:{name}" for name, hook in settings.webhooks.items() if matches(hook.on, kind)]
+        wanted += [f"script:{name}" for name, script in settings.scripts.items() if matches(script.on, kind)]
+        db.executemany(
+            "INSERT INTO outbox (event, kind, hook, body, due) VALUES (?, ?, ?, ?, ?)",
+            [(key, kind, hook, body, now) for hook in wanted],
+        )
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        try:
+            while True:
+                pause = await self._start_due()
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def pending(self) -> list[dict[str, object]]:
+        """What is not delivered yet."""
+        rows = await self._store.run(
+            lambda db: db.execute(
+                "SELECT event, kind, hook, attempts, due, problem FROM outbox ORDER BY number LIMIT 1000"
+            ).fetchall()
+        )
+        names = ("event", "kind", "hook", "attempts", "due", "problem")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    async def _start_due(self) -> float:
+        """Begin what is due; returns how long to wait for the next."""
+        free = AT_ONCE - len(self._running)
+        now = self._wall_clock().timestamp()
+        busy = tuple(self._running)
+
+        def read(db: sqlite3.Connection) -> tuple[list[_Delivery], float | None]:
+            marks = ",".join("?" * len(busy))
+            rows = db.execute(
+                "SELECT number, event, kind, hook, body, attempts FROM outbox"
+                f" WHERE due <= ? AND number NOT IN ({marks}) ORDER BY number LIMIT ?",
+                (now, *busy, max(0, free)),
+            ).fetchall()
+            soonest = db.execute("SELECT min(due) FROM outbox WHERE due > ?", (now,)).fetchone()[0]
+            return [_Delivery(*row) for row in rows], soonest
+
+        due, soonest = await self._store.run(read)
+        for delivery in due:
+            task = asyncio.create_task(self._deliver(delivery), name=f"deliver {delivery.hook}")
+            self._running[delivery.number] = task
+            task.add_done_callback(lambda _, number=delivery.number: self._ended(number))  # type: ignore[misc]
+        return LOOK_EVERY if soonest is None else max(0.05, min(LOOK_EVERY, soonest - now))
+
+    def _ended(self, number: int) -> None:
+        self._running.pop(number, None)
+        self._wake.set()
+
+    async def _deliver(self, delivery: _Delivery) -> None:
+        settings = self._settings()
+        what, _, name = delivery.hook.partition(":")
+        hook = settings.webhooks.get(name) if what == "webhook" else None
+        script = settings.scripts.get(name) if what == "script" else None
+        if hook is None and script is None:
+            # It was taken out of the settings meanwhile.
+            await self._forget(delivery)
+            return
+        problem = await self._post(hook, delivery) if hook is not None else None
+        if script is not None:
+            problem = await self._run_script(name, script, delivery)
+        if problem is None:
+            self.delivered += 1
+            await self._forget(delivery)
+            return
+        attempts = delivery.attempts + 1
+        most = (hook or script).attempts  # type: ignore[union-attr]
+        if attempts >= most:
+            self.failed += 1
+            logger.error("given up telling", hook=delivery.hook, delivery=delivery.event, problem=problem)
+            await self._forget(delivery)
+            return
+        logger.warning("could not tell", hook=delivery.hook, problem=problem, attempt=attempts)
+        due = self._wall_clock().timestamp() + pause_after(attempts)
+        await self._store.run(
+            lambda db: db.execute(
+                "UPDATE outbox SET attempts = ?, due = ?, problem = ? WHERE number = ?",
+                (attempts, due, problem[:500], delivery.number),
+            )
+        )
+
+    async def _forget(self, delivery: _Delivery) -> None:
+        await self._store.run(
+            lambda db: db.execute("DELETE FROM outbox WHERE number = ?", (delivery.number,))
+        )
+
+    async def _post(self, hook: Webhook, delivery: _Delivery) -> str | None:
+        """What went wrong, or ``None``."""
+        body = delivery.body.encode()
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "soulmesh",
+            "x-soulmesh-event": delivery.kind,
+            "x-soulmesh-delivery": delivery.event,
+            **hook.headers,
+        }
+        if hook.secret is not None:
+            moment = int(self._wall_clock().timestamp())
+            headers["x-soulmesh-signature"] = sign(hook.secret.get_secret_value(), body, moment)
+        try:
+            # Redirects are not followed: a receiver must not send us elsewhere with our signature.
+            async with (
+                httpx.AsyncClient(
+                    verify=not hook.ignore_certificate_errors, timeout=hook.timeout, transport=self._transport
+                ) as client,
+                asyncio.timeout(hook.timeout),
+                client.stream("POST", hook.url, content=body, headers=headers) as response,
+            ):
+                return None if response.is_success else f"it answered {response.status_code}"
+        except TimeoutError:
+            return "no answer in time"
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            return f"{type(error).__name__}: {error}"
+
+    async def _run_script(self, name: str, script: Script, delivery: _Delivery) -> str | None:
+        """What went wrong, or ``None``.
+
+        Names from strangers are in the environment alone, on no command line.
+        """
+        self._scripts.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("SOULMESH_")},
+            "SLSKD_SCRIPT_DATA": delivery.body,
+            "SOULMESH_EVENT": delivery.kind,
+        }
+        pipe = asyncio.subprocess.PIPE
+        try:
+            if script.command:
+                process = await asyncio.create_subprocess_shell(
+                    script.command,
+                    cwd=self._scripts,
+                    env=environment,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=pipe,
+                    start_new_session=True,
+                )
+            elif script.executable:
+                process = await asyncio.create_subprocess_exec(
+                    script.executable,
+                    *script.args,
+                    cwd=self._scripts,
+                    env=environment,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=pipe,
+                    start_new_session=True,
+                )
+            else:
+                return f"the script {name} has neither command nor executable"
+        except OSError as error:
+            return f"it cannot be run: {error.strerror or error}"
+        try:
+            async with asyncio.timeout(script.timeout):
+                _, said = await process.communicate()
+        except TimeoutError:
+            return f"it ran longer than {script.timeout:g} s"
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            last = said.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
+            return f"it ended with {process.returncode}: {last[0][:200]}"
+        return None

@@ -1,0 +1,221 @@
+"""The daemon, put together: checks, database, client, HTTP, and the settings as they change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from starlette.responses import PlainTextResponse, Response
+
+from soulmesh import log
+from soulmesh.config import Settings
+from soulmesh.daemon import metrics
+from soulmesh.daemon.api0.api import api as api0
+from soulmesh.daemon.checks import check_folder, check_listening, check_shared, is_local
+from soulmesh.daemon.engine import Account, ClientEngine
+from soulmesh.daemon.hooks import Hooks
+from soulmesh.daemon.http.call import Call
+from soulmesh.daemon.http.errors import HttpError
+from soulmesh.daemon.http.replies import empty
+from soulmesh.daemon.http.routing import Access, Route, Router
+from soulmesh.daemon.http.serving import HttpServer
+from soulmesh.daemon.http.shell import Api, Shell, base_path
+from soulmesh.daemon.logbook import Logbook
+from soulmesh.daemon.metrics_auth import may_scrape
+from soulmesh.daemon.service import Service
+from soulmesh.daemon.store import Store
+from soulmesh.errors import ConfigError, SoulmeshError
+from soulmesh.net.world import World
+
+__all__ = ["Daemon"]
+
+logger = log.get("daemon")
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the configuration file."""
+
+Load = Callable[[Mapping[str, Any]], tuple[Settings, Account]]
+"""Reads the settings anew, with some keys over them; raises ConfigError."""
+
+
+class Daemon:
+    """Everything, from start to stop. Use it with ``async with``.
+
+    Args:
+        load: reads the settings.
+        config_file: watched for changes, if there is one.
+    """
+
+    def __init__(self, load: Load, *, config_file: Path | None = None, world: World | None = None) -> None:
+        self._load = load
+        self._overlay: dict[str, Any] = {}
+        self._config_file = config_file
+        self._world = world or World.real()
+        self._stack = contextlib.AsyncExitStack()
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self.again = False
+        """Whether it is to begin anew after it ended."""
+        self.logbook = Logbook()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where HTTP is served."""
+        return self.http.url
+
+    async def stopped(self) -> None:
+        """Wait until somebody ends it over HTTP."""
+        await self._stopping.wait()
+
+    async def _start(self) -> None:
+        settings, account = self._load(self._overlay)
+        self.logbook.install()
+        self._stack.callback(self.logbook.remove)
+        check_listening(settings)
+        data = await asyncio.to_thread(_check_folders, settings)
+        store = Store(data / "daemon.sqlite")
+        await store.open()
+        self._stack.push_async_callback(store.close)
+        self.engine = ClientEngine(self._world, settings, account, data / "client")
+        service = Service(self.engine, store, self._world, settings, logbook=self.logbook)
+        self.service = service
+        service.config_file = self._config_file
+        service.reload = self._reload_soon
+        service.restart = self._end
+        await self.engine.open()
+        self._stack.push_async_callback(self.engine.close)
+        self.hooks = Hooks(
+            store, service.events, lambda: service.settings, self._world.wall_clock, data / "scripts"
+        )
+        await service.start()
+        self._stack.push_async_callback(service.close)
+        service.spawn(self.hooks.run(), "hooks")
+        service.spawn(self._watch(), "watch the configuration file")
+        web = settings.web
+        self.http = HttpServer(
+            self._application(service),
+            web.host,
+            web.port,
+            certificate=str(web.certificate) if web.certificate else None,
+            key=str(web.certificate_key) if web.certificate_key else None,
+        )
+        await self.http.start()
+        self._stack.push_async_callback(self.http.stop)
+
+    def _application(self, service: Service) -> Shell:
+        return Shell(
+            [api0(service), _missing_api(), _plain(service)],
+            lambda: service.authenticator,
+            base=lambda: base_path(service.settings.web.url_base),
+            local_only=lambda: is_local(service.settings.web.host),
+        )
+
+    def _end(self, again: bool) -> None:
+        self.again = again
+        self._stopping.set()
+
+    # -- settings that change
+
+    async def reload(self) -> None:
+        """Read the settings again and go by them.
+
+        Raises:
+            ConfigError: they are wrong; then everything stays as it was.
+        """
+        async with self._reloading:
+            settings, account = self._load(self._overlay)
+            self.logbook.install()
+            check_listening(settings)
+            self.service.apply(settings)
+            await self.engine.apply(settings, account)
+            logger.info("settings read again")
+
+    def _reload_soon(self, overlay: dict[str, Any]) -> Settings:
+        """For the API: check now, go by them in a moment."""
+        wanted = {**self._overlay, **overlay}
+        settings, _ = self._load(wanted)
+        check_listening(settings)
+        self._overlay = wanted
+        self.service.spawn(self._reload_quietly(), "reload")
+        return settings
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self.reload()
+        except (ConfigError, SoulmeshError) as error:
+            logger.error("the settings stay as they were", reason=str(error))
+
+    async def _watch(self) -> None:
+        if self._config_file is None:
+            return
+        seen = await asyncio.to_thread(_state_of, self._config_file)
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            now = await asyncio.to_thread(_state_of, self._config_file)
+            if now != seen:
+                seen = now
+                await self._reload_quietly()
+
+
+def _check_folders(settings: Settings) -> Path:
+    """See that our folders can be used; returns the data folder."""
+    data = Path(settings.daemon.data).expanduser().absolute()
+    check_folder(data, "the data folder")
+    check_folder(Path(settings.downloads.folder).expanduser().absolute(), "the folder of downloads")
+    for folder in settings.shares.folders:
+        problem = check_shared(Path(folder).expanduser().absolute())
+        if problem is not None:
+            logger.warning("a shared folder cannot be used", problem=problem)
+    return data
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _missing_api() -> Api:
+    """Below ``/api`` what does not exist is an empty 404, never a page."""
+    return Api(("api",), Router(), _quiet, lambda _error: None, {}, {})
+
+
+def _quiet(error: HttpError) -> Response:
+    return empty(error.status, error.headers)
+
+
+def _plain(service: Service) -> Api:
+    """``/health`` and ``/metrics``: paths outside of any API."""
+
+    async def health(_call: Call) -> Response:
+        return PlainTextResponse("Healthy")
+
+    async def scrape(call: Call) -> Response:
+        settings = service.settings.metrics
+        if not settings.enabled:
+            raise HttpError(404)
+        if not may_scrape(settings, call.request.headers.get("authorization", "")):
+            raise HttpError(401, headers={"www-authenticate": 'Basic realm="metrics"'})
+        return Response(metrics.as_text(service), media_type=metrics.TEXT)
+
+    router = Router([Route("GET", "/health", health, Access.PUBLIC)])
+    path = service.settings.metrics.path
+    if not path.strip("/").lower().startswith("api/") and path.strip("/") not in ("", "health"):
+        router.add(Route("GET", path, scrape, Access.PUBLIC))
+    return Api((), router, _quiet, lambda _error: None, {}, {})
