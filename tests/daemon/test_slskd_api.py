@@ -17,7 +17,7 @@ from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, Network, ne
 slskd_api = pytest.importorskip("slskd_api")
 requests = pytest.importorskip("requests")
 
-# The package raises out of a hook, before the body of an error is read: its connection is left to the collector.
+# The package raises out of a hook, with the body of an error unread: its connection is left to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 FOLDER = f"music\\Quiet Harbor\\{ALBUM}"
