@@ -199,13 +199,14 @@ class Ledger:
             float(form["averageSpeed"]),
             form.get("exception"),
             transfer.batch,
+            str(transfer.local_path) if transfer.local_path else None,
             body,
         )
         self._store.post(
             lambda db: db.execute(
                 "INSERT OR REPLACE INTO transfers (id, direction, username, directory, filename, state, size,"
-                " done, requested, enqueued, started, ended, speed, exception, batch, body)"
-                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                " done, requested, enqueued, started, ended, speed, exception, batch, local_path, body)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 row,
             )
         )
@@ -326,6 +327,10 @@ class Ledger:
         """A transfer that is not over."""
         live = self._live.get(key)
         return live.transfer if live is not None else None
+
+    def name_of(self, number: int) -> str | None:
+        """The id of a transfer in the API, by the client's number."""
+        return self._by_number.get(number)
 
     def number(self, key: str) -> int | None:
         """The client's number of a transfer that it still knows."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +16,7 @@ from soulmesh import log
 from soulmesh.config import Settings
 from soulmesh.daemon import metrics
 from soulmesh.daemon.api0.api import api as api0
+from soulmesh.daemon.api1.api import api as api1
 from soulmesh.daemon.checks import check_folder, check_listening, check_shared, is_local
 from soulmesh.daemon.engine import Account, ClientEngine
 from soulmesh.daemon.hooks import Hooks
@@ -25,6 +28,7 @@ from soulmesh.daemon.http.serving import HttpServer
 from soulmesh.daemon.http.shell import Api, Shell, base_path
 from soulmesh.daemon.logbook import Logbook
 from soulmesh.daemon.metrics_auth import may_scrape
+from soulmesh.daemon.remote import PLACE_FILE
 from soulmesh.daemon.service import Service
 from soulmesh.daemon.store import Store
 from soulmesh.errors import ConfigError, SoulmeshError
@@ -115,10 +119,21 @@ class Daemon:
         )
         await self.http.start()
         self._stack.push_async_callback(self.http.stop)
+        self._leave_a_trace(data)
+
+    def _leave_a_trace(self, data: Path) -> None:
+        """Tell commands of the same user where we are, and a key that only this machine may use."""
+        place = data / PLACE_FILE
+        url = self.http.url + self.service.settings.web.url_base.rstrip("/")
+        text = json.dumps({"url": url, "key": self.service.local_key})
+        # For its owner alone.
+        with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        self._stack.callback(place.unlink, missing_ok=True)
 
     def _application(self, service: Service) -> Shell:
         return Shell(
-            [api0(service), _missing_api(), _plain(service)],
+            [api0(service), api1(service, self.hooks), _missing_api(), _plain(service)],
             lambda: service.authenticator,
             base=lambda: base_path(service.settings.web.url_base),
             local_only=lambda: is_local(service.settings.web.host),

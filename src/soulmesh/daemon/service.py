@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from soulmesh.daemon.api0.shapes import directory_of
 from soulmesh.daemon.eventlog import EventLog
 from soulmesh.daemon.http.auth import ApiKey, Authenticator, Logins, parse_key
 from soulmesh.daemon.http.identity import Role
+from soulmesh.daemon.hub import Hub
 from soulmesh.daemon.ledger import Ledger
 from soulmesh.daemon.logbook import Logbook
 from soulmesh.daemon.ports import Engine, LoggedIn, LoggedOut, MessageReceived, RoomLeft, RoomSaid
@@ -43,7 +45,9 @@ def full_version() -> str:
     return f"{COMPATIBLE} (soulmesh {soulmesh.__version__})"
 
 
-def authenticator(settings: Settings, wall_clock: Callable[[], datetime], signing: bytes) -> Authenticator:
+def authenticator(
+    settings: Settings, wall_clock: Callable[[], datetime], signing: bytes, local_key: str | None = None
+) -> Authenticator:
     """Who may come in, by the settings.
 
     Raises:
@@ -56,6 +60,8 @@ def authenticator(settings: Settings, wall_clock: Callable[[], datetime], signin
     for name, entry in web.api_keys.items():
         role = Role.named(entry.role) or Role.READ_ONLY
         keys.append(ApiKey(name, entry.key.get_secret_value(), role, entry.cidr))
+    if local_key is not None:
+        keys.append(ApiKey("commands", local_key, Role.ADMINISTRATOR, "127.0.0.0/8,::1/128"))
     logins = None
     if web.username and web.password is not None:
         logins = Logins(
@@ -97,8 +103,14 @@ class Service:
         self.conversations = Conversations(store, world.wall_clock)
         self.room_talk = RoomTalk()
         self.events = EventLog(store, world.wall_clock)
-        self.signing = world.random.randbytes(32)
-        self.authenticator = authenticator(settings, world.wall_clock, self.signing)
+        self.hub = Hub(f"{world.random.getrandbits(48):012x}")
+        self.hub.name_of = self.ledger.name_of
+        self.on_close: list[Callable[[], Awaitable[None]]] = []
+        """What else has to be put away when we close."""
+        self.signing = secrets.token_bytes(32)
+        self.local_key = secrets.token_urlsafe(32)
+        """For commands on this machine, found in the data folder; another one at each start."""
+        self.authenticator = authenticator(settings, world.wall_clock, self.signing, self.local_key)
         self.browses: dict[str, tuple[int, int]] = {}
         """Browses under way: bytes that are here, and in all."""
         self.counted: Counter[tuple[str, str]] = Counter()
@@ -114,6 +126,16 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self.ledger.on_finished = self._finished
         self.searches.on_names = self.ledger.remember
+        self.searches.on_changed = lambda record: self.hub.tell(
+            "search.changed",
+            {
+                "id": record.id,
+                "state": record.state,
+                "responses": record.responses,
+                "files": record.files,
+                "complete": record.complete,
+            },
+        )
 
     async def start(self) -> None:
         """Begin to follow the client."""
@@ -125,6 +147,9 @@ class Service:
     async def close(self) -> None:
         """Stop following it; what was going on is kept."""
         self._undo()
+        self.hub.close()
+        for close in self.on_close:
+            await close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -148,7 +173,7 @@ class Service:
         Raises:
             ConfigError: an API key is wrong; then everything stays as it was.
         """
-        self.authenticator = authenticator(settings, self.world.wall_clock, self.signing)
+        self.authenticator = authenticator(settings, self.world.wall_clock, self.signing, self.local_key)
         old = self.settings
         self.settings = settings
         if (old.web.host, old.web.port, old.web.certificate) != (
@@ -185,6 +210,7 @@ class Service:
 
     def _notice(self, event: Event) -> None:
         self.ledger.notice(event)
+        self.hub.notice(event)
         match event:
             case TransferMoved() if event.new is State.FAILED and event.old is not State.FAILED:
                 self.counted[event.direction, "no"] += 1

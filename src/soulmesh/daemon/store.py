@@ -62,6 +62,7 @@ CREATE TABLE transfers (
     speed REAL NOT NULL,
     exception TEXT,
     batch TEXT,
+    local_path TEXT,
     removed INTEGER NOT NULL DEFAULT 0,
     body BLOB NOT NULL
 );

@@ -1,0 +1,348 @@
+"""What travels over ``/api/v1``. Sizes are bytes, speeds bytes per second, times ISO 8601 in UTC."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from soulmesh.daemon.api1.operations import Body, Page, Query
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+
+
+class Status(BaseModel):
+    """The whole of it at a glance."""
+
+    version: str
+    username: str | None
+    logged_in: bool
+    link: str
+    problem: str | None
+    next_attempt: str | None
+    server: str
+    listen_port: int
+    parent: str | None
+    level: int
+    children: list[str]
+    searches_per_second: float
+    shared_files: int
+    shared_folders: int
+    scanning: bool
+    scan_progress: float
+    running_downloads: int
+    running_uploads: int
+    privileged_seconds: int
+    last_event: str
+
+
+class Pace(BaseModel):
+    """How often something may be asked."""
+
+    subject: str
+    count: int
+    seconds: float
+    wait: float
+    """Seconds that the next request would wait."""
+
+
+class Paces(BaseModel):
+    """The governor."""
+
+    items: list[Pace]
+
+
+class NewSearch(Body):
+    """A search to begin."""
+
+    text: Annotated[str, StringConstraints(min_length=3, max_length=1000)]
+    silence: Annotated[float, Field(ge=0.005, le=86400)] = 15.0
+    """Seconds without an answer after which it ends."""
+    response_limit: Annotated[int, Field(ge=1, le=100_000)] = 250
+    file_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 25_000
+
+
+class Search(BaseModel):
+    """A search."""
+
+    id: str
+    text: str
+    state: str
+    complete: bool
+    responses: int
+    files: int
+    locked_files: int
+    started: str
+    ended: str | None = None
+
+
+class Searches(BaseModel):
+    """Searches, oldest first."""
+
+    items: list[Search]
+    next: str | None = None
+
+
+class Results(BaseModel):
+    """Answers to a search: one per user, in the order in which they came."""
+
+    items: list[Any]
+    total: int
+    next: str | None = None
+
+
+class Wanted(Body):
+    """A file to download."""
+
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    size: Annotated[int, Field(ge=0, lt=1 << 62)] = 0
+
+
+class NewDownload(Body):
+    """Files of one user to download."""
+
+    username: Name
+    files: Annotated[list[Wanted], Field(min_length=1, max_length=50_000)]
+    destination: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    """A folder below the downloads, for all of them."""
+
+
+class Refused(BaseModel):
+    """A file that was not taken."""
+
+    path: str
+    reason: str
+
+
+class Downloads(BaseModel):
+    """What became of the wish."""
+
+    taken: list[str]
+    """Ids of transfers."""
+    refused: list[Refused]
+
+
+class Transfer(BaseModel):
+    """A download or an upload."""
+
+    id: str
+    direction: Literal["download", "upload"]
+    username: str
+    path: str
+    size: int | None
+    done: int
+    state: str
+    reason: str = ""
+    place: int | None = None
+    speed: float = 0.0
+    seconds_left: float | None = None
+    attempts: int = 0
+    added: str
+    started: str | None = None
+    ended: str | None = None
+    batch: str | None = None
+    local_path: str | None = None
+
+
+class Transfers(BaseModel):
+    """Transfers; ``next`` is the cursor of the following page."""
+
+    items: list[Transfer]
+    next: str | None = None
+
+
+class TransferPage(Page):
+    """Which transfers."""
+
+    direction: Literal["download", "upload"] | None = None
+
+
+class Story(BaseModel):
+    """Why a transfer is where it is."""
+
+    now: str
+    past: list[str]
+
+
+class User(BaseModel):
+    """What we know of a user."""
+
+    username: str
+    presence: str
+    privileged: bool
+    friend: bool
+    banned: bool
+    note: str
+    downloaded: int
+    uploaded: int
+
+
+class Note(Body):
+    """A note about a user; empty text takes it away."""
+
+    text: Annotated[str, StringConstraints(max_length=4096)]
+
+
+class Info(BaseModel):
+    """What a user says of itself."""
+
+    description: str
+    picture: str | None
+    """Base64."""
+    free_slot: bool
+    queue: int
+    slots: int
+
+
+class FolderEntry(BaseModel):
+    """One folder of a user."""
+
+    name: str
+    files: int
+    size: int
+    locked: bool
+
+
+class Folders(BaseModel):
+    """Folders of a user, as far as they have come."""
+
+    items: list[FolderEntry]
+    folders: int
+    files: int
+    complete: bool
+    next: str | None = None
+
+
+class FileEntry(BaseModel):
+    """A file of a user."""
+
+    path: str
+    size: int
+    bitrate: int | None = None
+    length: int | None = None
+    sample_rate: int | None = None
+    bit_depth: int | None = None
+
+
+class Files(BaseModel):
+    """Files of a user."""
+
+    items: list[FileEntry]
+
+
+class OneFolder(Query):
+    """Which folder."""
+
+    folder: str
+
+
+class Words(Query):
+    """What to look for."""
+
+    words: str
+    limit: int = 500
+
+
+class Say(Body):
+    """Something to say."""
+
+    text: Line
+
+
+class Room(BaseModel):
+    """A room that we are in."""
+
+    name: str
+    private: bool
+    owner: str | None
+    users: list[str]
+    messages: list[Any]
+
+
+class RoomNames(BaseModel):
+    """Rooms."""
+
+    items: list[Any]
+
+
+class Conversations(BaseModel):
+    """Private conversations."""
+
+    items: list[Any]
+
+
+class Messages(BaseModel):
+    """Messages of a conversation, oldest first."""
+
+    items: list[Any]
+
+
+class NewWish(Body):
+    """Something to be searched for again and again."""
+
+    query: Annotated[str, StringConstraints(min_length=3, max_length=256)]
+    filter: Annotated[str, StringConstraints(max_length=1000)] = ""
+
+
+class WishQuery(Query):
+    """Which wish."""
+
+    query: str
+
+
+class Wish(BaseModel):
+    """A wish."""
+
+    query: str
+    filter: str
+    last_sent: str
+    found: int
+
+
+class Wishes(BaseModel):
+    """All wishes."""
+
+    items: list[Wish]
+
+
+class Diagnosis(BaseModel):
+    """What the doctor found."""
+
+    items: list[Any]
+
+
+class Log(BaseModel):
+    """Lines of the log."""
+
+    items: list[Any]
+    next: str | None = None
+
+
+class Deliveries(BaseModel):
+    """What webhooks and scripts have not been told yet."""
+
+    items: list[Any]
+    delivered: int
+    failed: int
+
+
+class Statistics(BaseModel):
+    """Numbers by name."""
+
+    items: dict[str, float]
+
+
+class Credentials(Body):
+    """A login."""
+
+    username: str
+    password: str
+
+
+class Session(BaseModel):
+    """A token for the header ``Authorization: Bearer``."""
+
+    token: str
+    name: str
+    expires: int

@@ -1,0 +1,350 @@
+"""Transfers over ``/api/v1``: lists by cursor, wishes, why, and previews of files that are not whole yet."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.transfer import State
+from soulmesh.daemon.api0.transfers import destination_below
+from soulmesh.daemon.api1 import models
+from soulmesh.daemon.api1.operations import Operation, cursor, read_cursor
+from soulmesh.daemon.engine import ClientEngine
+from soulmesh.daemon.http.call import Call, guid
+from soulmesh.daemon.http.errors import HttpError
+from soulmesh.daemon.http.replies import instant
+from soulmesh.daemon.http.routing import Access
+from soulmesh.daemon.ledger import Wanted
+from soulmesh.daemon.service import Service
+from soulmesh.wire import text
+
+__all__ = ["operations", "transfer_model"]
+
+PIECE = 256 * 1024
+SHOWN_INSIDE = ("audio/", "video/", "image/png", "image/jpeg", "image/gif", "image/webp")
+"""Kinds of files that a browser may show; everything else is only to be saved."""
+
+
+def transfer_model(transfer: Transfer, place: int | None) -> dict[str, Any]:
+    """A transfer that the client knows."""
+    return {
+        "id": transfer.uuid,
+        "direction": transfer.direction,
+        "username": transfer.username,
+        "path": transfer.remote_path,
+        "size": transfer.size,
+        "done": transfer.done,
+        "state": transfer.state.value,
+        "reason": transfer.reason,
+        "place": place,
+        "speed": round(transfer.speed, 1),
+        "seconds_left": transfer.seconds_left,
+        "attempts": transfer.machine.attempts,
+        "added": instant(transfer.added),
+        "started": instant(transfer.started),
+        "ended": instant(transfer.ended),
+        "batch": transfer.batch,
+        "local_path": str(transfer.local_path) if transfer.local_path else None,
+    }
+
+
+_ENDED = (
+    "SELECT number, id, direction, username, filename, size, done, state, exception, speed, requested,"
+    " started, ended, batch, local_path FROM transfers"
+)
+_ENDS = {"Succeeded": State.FINISHED.value, "Cancelled": State.CANCELLED.value}
+
+
+def _ended_model(row: Any) -> dict[str, Any]:
+    (
+        _,
+        key,
+        direction,
+        username,
+        name,
+        size,
+        done,
+        state,
+        reason,
+        speed,
+        added,
+        started,
+        ended,
+        batch,
+        path,
+    ) = row
+    return {
+        "id": key,
+        "direction": direction,
+        "username": username,
+        "path": text(name),
+        "size": size,
+        "done": done,
+        "state": _ENDS.get(state.partition(", ")[2], State.FAILED.value),
+        "reason": reason or "",
+        "place": None,
+        "speed": speed,
+        "seconds_left": None,
+        "attempts": 0,
+        "added": _moment(added),
+        "started": _moment(started),
+        "ended": _moment(ended),
+        "batch": batch,
+        "local_path": path,
+    }
+
+
+def _moment(at: float | None) -> str | None:
+    return None if at is None else instant(datetime.fromtimestamp(at, UTC))
+
+
+class _Transfers:
+    """The work."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._ledger = service.ledger
+
+    async def running(self, _call: Call, query: models.TransferPage, _body: None) -> dict[str, Any]:
+        place = read_cursor(query.cursor, str, str)
+        found = sorted(
+            self._ledger.running(query.direction),
+            key=lambda transfer: (transfer.added.isoformat(), transfer.uuid),
+        )
+        if place is not None:
+            found = [transfer for transfer in found if (transfer.added.isoformat(), transfer.uuid) > place]
+        page = found[: query.limit]
+        more = cursor(page[-1].added.isoformat(), page[-1].uuid) if len(found) > len(page) else None
+        return {"items": [self._model(transfer) for transfer in page], "next": more}
+
+    async def history(self, _call: Call, query: models.TransferPage, _body: None) -> dict[str, Any]:
+        place = read_cursor(query.cursor, int)
+        before = place[0] if place else (1 << 62)
+
+        def read(db: sqlite3.Connection) -> list[Any]:
+            return db.execute(
+                f"{_ENDED} WHERE number < ? AND removed = 0 AND (? IS NULL OR direction = ?)"
+                " ORDER BY number DESC LIMIT ?",
+                (before, query.direction, query.direction, query.limit),
+            ).fetchall()
+
+        rows = await self._service.store.run(read)
+        more = cursor(rows[-1][0]) if len(rows) == query.limit else None
+        return {"items": [_ended_model(row) for row in rows], "next": more}
+
+    async def one(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
+        key = _id(call)
+        live = self._ledger.find_live(key)
+        return self._model(live) if live is not None else _ended_model(await self._ended(key))
+
+    async def download(self, _call: Call, _query: None, body: models.NewDownload) -> dict[str, Any]:
+        folder = None
+        if body.destination:
+            folder = str(destination_below(self._service.downloads, body.destination))
+        files = [Wanted(file.path, file.size) for file in body.files]
+        if len({file.filename for file in files}) < len(files):
+            raise HttpError(422, "body.files: the same path more than once")
+        for file in files:
+            if ".." in file.filename.replace("/", "\\").split("\\"):
+                raise HttpError(422, "body.files: a path leads out of its folder")
+        try:
+            taken, failed = await self._ledger.enqueue(body.username, files, folder=folder)
+        except HttpError as error:
+            offline = error.message is not None and error.message.endswith("appears to be offline")
+            raise HttpError(404 if offline else 503, error.message) from None
+        return {
+            "taken": [form["id"] for form in taken],
+            "refused": [{"path": failure.filename, "reason": failure.message} for failure in failed],
+        }
+
+    def change(self, name: str) -> Callable[[Call, None, None], Any]:
+        """Pause, resume or retry."""
+
+        async def work(call: Call, _query: None, _body: None) -> dict[str, Any]:
+            number = self._number(_id(call))
+            transfers = _client(self._service).transfers
+            transfer: Transfer = getattr(transfers, name)(number)
+            return self._model(transfer)
+
+        return work
+
+    async def cancel(self, call: Call, _query: None, _body: None) -> None:
+        key = _id(call)
+        if self._ledger.find_live(key) is None:
+            await self._ended(key)
+        await self._ledger.cancel(key, remove=False)
+
+    async def remove(self, call: Call, _query: None, _body: None) -> None:
+        key = _id(call)
+        if self._ledger.find_live(key) is None:
+            await self._ended(key)
+        await self._ledger.cancel(key, remove=True)
+
+    async def why(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
+        story = await _client(self._service).transfers.why(self._number(_id(call)))
+        return {"now": story.now, "past": story.past}
+
+    async def content(self, call: Call, _query: None, _body: None) -> Response:
+        key = _id(call)
+        live = self._ledger.find_live(key)
+        if live is not None:
+            if not live.is_download:
+                raise HttpError(404, "Only downloads can be looked into")
+            path = _client(self._service).transfers.downloads.part_path(live)
+            name, whole = live.name, live.size
+        else:
+            row = await self._ended(key)
+            if row[2] != "download" or not row[14]:
+                raise HttpError(404, "There is no file")
+            path, name, whole = Path(row[14]), Path(row[14]).name, row[5]
+        return await _ranged(call, path, name, whole)
+
+    def _model(self, transfer: Transfer) -> dict[str, Any]:
+        return transfer_model(transfer, self._service.engine.transfers.place(transfer))
+
+    def _number(self, key: str) -> int:
+        number = self._ledger.number(key)
+        if number is None:
+            raise HttpError(404, "There is no such transfer under way")
+        return number
+
+    async def _ended(self, key: str) -> Any:
+        row = await self._service.store.run(
+            lambda db: db.execute(f"{_ENDED} WHERE id = ?", (key,)).fetchone()
+        )
+        if row is None:
+            raise HttpError(404, "There is no such transfer")
+        return row
+
+
+def _id(call: Call) -> str:
+    found = guid(call.path["id"])
+    if found is None:
+        raise HttpError(404, "There is no such transfer")
+    return found
+
+
+def _client(service: Service) -> Any:
+    if not isinstance(service.engine, ClientEngine):
+        raise HttpError(503, "The client is not there")
+    return service.engine.client
+
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+async def _ranged(call: Call, path: Path, name: str, whole: int | None) -> Response:
+    """A part of a file, as far as it is on disk; only single ranges."""
+    try:
+        here = (await asyncio.to_thread(path.stat)).st_size
+    except OSError:
+        raise HttpError(404, "Nothing of it is on disk yet") from None
+    wanted = _RANGE.fullmatch(call.request.headers.get("range", "").strip())
+    first, last, status = 0, here - 1, 200
+    if wanted is not None and any(wanted.groups()):
+        begin, end = wanted.groups()
+        if begin:
+            first, last = int(begin), min(int(end), here - 1) if end else here - 1
+        else:
+            first = max(0, here - int(end))
+        status = 206
+        if first > last:
+            raise HttpError(416, None, {"content-range": f"bytes */{here}"})
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    shown = kind.startswith(SHOWN_INSIDE)
+    safe = re.sub(r"[^A-Za-z0-9._ ()-]", "_", name)
+    headers = {
+        "accept-ranges": "bytes",
+        "content-length": str(max(0, last - first + 1)),
+        "content-disposition": f'{"inline" if shown else "attachment"}; filename="{safe}"',
+        # Whatever strangers put into a file, it is no page of ours.
+        "content-security-policy": "default-src 'none'; sandbox",
+        "x-soulmesh-whole-size": str(whole if whole is not None else here),
+    }
+    if status == 206:
+        headers["content-range"] = f"bytes {first}-{last}/{here}"
+    return StreamingResponse(
+        _pieces(path, first, last - first + 1),
+        status,
+        headers,
+        media_type=kind if shown else "application/octet-stream",
+    )
+
+
+async def _pieces(path: Path, first: int, count: int) -> AsyncIterator[bytes]:
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        await asyncio.to_thread(file.seek, first)
+        while count > 0:
+            data = await asyncio.to_thread(file.read, min(PIECE, count))
+            if not data:
+                return
+            count -= len(data)
+            yield data
+    finally:
+        file.close()
+
+
+def operations(service: Service) -> list[Operation]:
+    """What is served here."""
+    work = _Transfers(service)
+    write, page = Access.WRITE, models.TransferPage
+    one = "/transfers/{id}"
+    return [
+        Operation(
+            "GET", "/transfers", "Transfers that are not over", work.running, models.Transfers, query=page
+        ),
+        Operation(
+            "GET", "/history", "Those that are over, newest first", work.history, models.Transfers, query=page
+        ),
+        Operation(
+            "POST",
+            "/downloads",
+            "Want files of a user",
+            work.download,
+            models.Downloads,
+            write,
+            body=models.NewDownload,
+            status=201,
+            refusals=(503, 504),
+            example={
+                "username": "quiet.harbor",
+                "files": [{"path": "music\\album\\01.flac", "size": 31457280}],
+            },
+        ),
+        Operation("GET", one, "One transfer", work.one, models.Transfer),
+        Operation("GET", f"{one}/why", "Why it is where it is", work.why, models.Story, refusals=(503,)),
+        Operation(
+            "GET",
+            f"{one}/content",
+            "The file, as far as it is here",
+            work.content,
+            Response,
+            refusals=(416, 503),
+        ),
+        *(
+            Operation(
+                "POST",
+                f"{one}/{name}",
+                f"{name.capitalize()} it",
+                work.change(name),
+                models.Transfer,
+                write,
+                refusals=(503,),
+            )
+            for name in ("pause", "resume", "retry")
+        ),
+        Operation("POST", f"{one}/cancel", "Give it up", work.cancel, access=write, status=204),
+        Operation(
+            "DELETE", one, "List it no more, giving it up first", work.remove, access=write, status=204
+        ),
+    ]

@@ -1,0 +1,225 @@
+"""A diagnosis: each finding says what was looked at, how it is, why, and what can be done."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from soulmesh.client.errors import ClientError
+from soulmesh.daemon.checks import check_folder, check_shared
+from soulmesh.daemon.service import Service
+from soulmesh.errors import ConfigError, NetworkError
+from soulmesh.net.stream import open_stream
+
+__all__ = ["Finding", "examine"]
+
+LITTLE_SPACE = 1 << 30
+FEW_FILES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    state: Literal["good", "warning", "bad", "unknown"]
+    found: str
+    """How it is; when it is not good, why."""
+    cure: str = ""
+    """What can be done."""
+
+    def form(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+async def examine(service: Service) -> list[Finding]:
+    """Look at everything; takes some seconds when something does not answer."""
+    checks: list[Callable[[Service], Awaitable[list[Finding]]]] = [
+        _login,
+        _round_trip,
+        _port,
+        _tree,
+        _search,
+        _folders,
+        _space,
+        _shares,
+        _limits,
+    ]
+    found: list[Finding] = []
+    for check in checks:
+        found += await check(service)
+    return found
+
+
+async def _login(service: Service) -> list[Finding]:
+    link = service.engine.link
+    if link.logged_in:
+        return [Finding("login", "good", f"logged in as {link.username}")]
+    if not link.username:
+        return [
+            Finding(
+                "login", "bad", "there is no account", "set account.username and a password (`soulmesh init`)"
+            )
+        ]
+    cure = "check the name and the password, and whether the server can be reached"
+    return [Finding("login", "bad", link.problem or "not logged in yet", cure)]
+
+
+async def _round_trip(service: Service) -> list[Finding]:
+    link = service.engine.link
+    if not link.logged_in or not link.username:
+        return [Finding("server", "unknown", "not logged in")]
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    try:
+        await service.engine.user_status(link.username)
+    except ClientError as error:
+        return [Finding("server", "bad", str(error), "the server is slow or gone; wait, or choose another")]
+    return [Finding("server", "good", f"answers within {1000 * (loop.time() - begun):.0f} ms")]
+
+
+async def _port(service: Service) -> list[Finding]:
+    link = service.engine.link
+    if not link.logged_in or not link.username:
+        return [Finding("listening port", "unknown", "not logged in")]
+    try:
+        # What the server tells everybody who wants to connect to us.
+        host, port = await service.engine.user_address(link.username)
+    except ClientError as error:
+        return [Finding("listening port", "bad", f"the server does not know it: {error}", "log in again")]
+    if port == 0:
+        return [Finding("listening port", "bad", "the server was told of no port", "set network.listen_port")]
+    try:
+        async with asyncio.timeout(5):
+            stream = await open_stream(service.world.network, host, port)
+        stream.abort()
+    except (NetworkError, TimeoutError) as error:
+        reason = str(error) or "no answer"
+        return [
+            Finding(
+                "listening port",
+                "warning",
+                f"{host}:{port} cannot be reached from here: {reason}",
+                f"forward TCP port {port} to this machine; some routers refuse only the way from inside",
+            )
+        ]
+    return [Finding("listening port", "good", f"{host}:{port}, as the server tells others, answers")]
+
+
+async def _tree(service: Service) -> list[Finding]:
+    tree = service.engine.tree
+    if not service.engine.link.logged_in:
+        return [Finding("distributed network", "unknown", "not logged in")]
+    children = f"{len(tree.children)} of at most {tree.most_children} children"
+    if tree.parent is not None:
+        return [
+            Finding("distributed network", "good", f"parent {tree.parent}, level {tree.level}, {children}")
+        ]
+    return [
+        Finding(
+            "distributed network",
+            "warning",
+            f"no parent yet, {children}",
+            "wait a minute; without a parent nobody finds our files by searching",
+        )
+    ]
+
+
+async def _search(service: Service) -> list[Finding]:
+    engine = service.engine
+    if not engine.link.logged_in:
+        return [Finding("searching", "unknown", "not logged in")]
+    delay = engine.search_delay()
+    if delay > 0:
+        found = f"the pace allows the next search in {delay:.0f} s"
+        return [Finding("searching", "warning", found, "wait; governor.enabled decides about the pace")]
+    return [Finding("searching", "good", "the pace allows a search now")]
+
+
+async def _folders(service: Service) -> list[Finding]:
+    def look() -> list[Finding]:
+        found = []
+        data = Path(service.settings.daemon.data).expanduser().absolute()
+        for path, purpose in ((data, "the data folder"), (service.downloads, "the folder of downloads")):
+            try:
+                check_folder(path, purpose)
+                found.append(Finding(purpose, "good", f"{path} can be written"))
+            except ConfigError as error:
+                found.append(Finding(purpose, "bad", str(error), error.hint or ""))
+        return found
+
+    return await asyncio.to_thread(look)
+
+
+async def _space(service: Service) -> list[Finding]:
+    try:
+        free = (await asyncio.to_thread(shutil.disk_usage, service.downloads)).free
+    except OSError as error:
+        return [Finding("disk space", "unknown", str(error))]
+    text = f"{free / (1 << 30):.1f} GiB free for downloads"
+    if free < LITTLE_SPACE:
+        return [Finding("disk space", "warning", text, "make room, or choose another downloads.folder")]
+    return [Finding("disk space", "good", text)]
+
+
+async def _shares(service: Service) -> list[Finding]:
+    def problems() -> list[str]:
+        found = []
+        for folder in service.settings.shares.folders:
+            problem = check_shared(Path(folder).expanduser().absolute())
+            if problem is not None:
+                found.append(problem)
+        return found
+
+    found = [
+        Finding("shares", "bad", problem, "mount it, or correct shares.folders")
+        for problem in (await asyncio.to_thread(problems))
+    ]
+    shares = service.engine.shares
+    if shares.faulted:
+        found.append(Finding("shares", "bad", "the last scan failed", "see the log; scan again"))
+    elif shares.files == 0 and not shares.scanning:
+        found.append(
+            Finding(
+                "shares",
+                "warning",
+                "nothing is shared",
+                "share something: many users refuse who shares nothing",
+            )
+        )
+    else:
+        found.append(Finding("shares", "good", f"{shares.files} files in {shares.folders} folders"))
+    return found
+
+
+async def _limits(service: Service) -> list[Finding]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    now = service.now()
+    found = []
+    if soft < FEW_FILES:
+        found.append(
+            Finding("open files", "warning", f"at most {soft}", f"raise the limit (ulimit -n, up to {hard})")
+        )
+    else:
+        found.append(Finding("open files", "good", f"at most {soft}"))
+    try:
+        # A clock that stands before our own database was written is wrong.
+        written = await asyncio.to_thread(_written, service)
+    except OSError:
+        written = 0.0
+    if now.year < 2025 or now.timestamp() < written - 3600:
+        found.append(Finding("clock", "bad", f"it says {now:%Y-%m-%d %H:%M}", "set it, best by NTP"))
+    else:
+        found.append(Finding("clock", "good", f"{now:%Y-%m-%d %H:%M} UTC"))
+    return found
+
+
+def _written(service: Service) -> float:
+    """When our database was written last."""
+    return (Path(service.settings.daemon.data).expanduser() / "daemon.sqlite").stat().st_mtime
