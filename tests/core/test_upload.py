@@ -249,6 +249,13 @@ def test_asking_again_for_what_is_under_way_changes_nothing() -> None:
     assert machine.state is State.RUNNING
 
 
+def test_asking_again_before_the_first_byte_offers_it_anew() -> None:
+    for machine in (calling(), linking(), starting()):
+        effects = machine.asked_again(4.0)
+        assert moves(effects) == [(Event.REQUEUED, State.QUEUED)]
+        assert rest(effects) == [DropLink()]
+
+
 def test_pause_resume_cancel_retry() -> None:
     machine = running()
     assert rest(machine.pause(4.0)) == [DropLink()]

@@ -226,11 +226,12 @@ class Client:
         stack.push_async_callback(self.wishes.close)
         self.server.on_logged_in(self._log_on)
         events.on(ListenPortChanged, lambda _: self._announce_ports())
+        # Transfers first: a peer may be quick to find our port, and must not meet deaf ears.
+        await self.transfers.start()
         await self.listening.open(self._listen_port)
         self.port_keeper = PortKeeper(self.world, self.listening, self.server, events, self.reach)
         stack.push_async_callback(self.port_keeper.close)
         await self.port_keeper.start()
-        await self.transfers.start()
         stack.push_async_callback(self.server.close)
         if log_in:
             await self.server.start()

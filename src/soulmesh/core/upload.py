@@ -136,7 +136,10 @@ class Upload(Machine):
         if self._stays(Event.REQUEUED):
             return []
         self.attempts = 0
-        return effects(self._move(Event.REQUEUED, now))
+        had_link = self.ticket is not None
+        self.ticket = None
+        moved = self._move(Event.REQUEUED, now)
+        return effects(moved, DropLink()) if had_link else effects(moved)
 
     def closed(self, now: float) -> list[Effect]:
         """The peer closed the F link."""

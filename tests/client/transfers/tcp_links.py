@@ -61,6 +61,7 @@ class TcpLinks:
             [length] = struct.unpack("<I", header)
             init: Any = wire.decode(header + await stream.readexactly(length), "peer_init", "peer")
         except NetworkError:
+            stream.abort()
             return
         if init.connection_type == "F":
             assert self.file_handler is not None

@@ -140,8 +140,8 @@ class Transfers:
         self._started = True
         if self._journal.shared:
             self._ledger.tasks.start(self._follow_orders(), "orders of other programs")
-        if self._server.connected:
-            self._logged_in()
+        self.downloads.pump_soon()
+        self.uploads.pump_soon()
 
     async def close(self) -> None:
         """Stop everything; what was under way goes on at the next start."""
