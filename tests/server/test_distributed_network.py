@@ -96,6 +96,42 @@ async def test_nobody_is_offered_to_one_above_it(town: Town) -> None:
     assert await parents(eve) == ["ann", "bob"]
 
 
+@in_town(accounts__initial_upload_speed=15_360)
+async def test_a_search_reaches_everybody_in_the_tree_once(town: Town) -> None:
+    """Forty users, three children each at most: a tree of some levels grows from the offers alone."""
+    level: dict[str, int] = {}
+    roots: dict[str, str] = {}
+    children: dict[str, list[str]] = {}
+    searcher = await town.enter("searcher")
+    for number in range(40):
+        name = f"user{number:02}"
+        user = await town.enter(name)
+        user.send(to_server.AcceptChildren(True))
+        offers = await parents(user)
+        parent = next((offer for offer in offers if len(children[offer]) < 3), None)
+        assert parent is not None or number == 0, (name, offers)
+        children[name] = []
+        level[name] = level[parent] + 1 if parent else 0
+        roots[name] = roots[parent] if parent else name
+        if parent:
+            children[parent].append(name)
+            user.send(to_server.ToggleParentSearch(False))
+        user.send(to_server.BranchLevel(level[name]), to_server.BranchRoot(roots[name]))
+        await user.told()
+    assert max(level.values()) <= 5
+    searcher.send(to_server.FileSearch(1, "song"))
+    await searcher.told()
+    reached: list[str] = []
+    for user in town.users[1:]:
+        if any(isinstance(message, to_client.ServerSearchRequest) for message in await user.told()):
+            waiting = [user.name]
+            while waiting:
+                one = waiting.pop()
+                reached.append(one)
+                waiting += children[one]
+    assert sorted(reached) == sorted(children)
+
+
 @in_town(accounts__initial_upload_speed=FAST)
 async def test_of_two_that_both_look_only_the_one_here_longer_is_offered(town: Town) -> None:
     ann, bob = await town.enter("ann"), await town.enter("bob")

@@ -287,6 +287,8 @@ class Server:
         except BaseException:
             await self.stop()
             raise
+        if self.settings.accounts.hash == "fast":
+            self._log.warning("accounts.hash is fast: for load tests alone, passwords are as good as plain")
         self._idle_at = self.seconds + self.settings.limits.idle_seconds
         self._timer = loop.call_later(TICK, self._tick)
         self._log.info("listening", host=self.host, port=self.port, accounts=len(self.realm.users))

@@ -115,24 +115,36 @@ class Tree:
     # ---- choosing parents
 
     def _collect(self, now: float) -> list[Session]:
+        """Who takes children and belongs to a level of its branch that has room, best first.
+
+        Clients tell root and level, not their parent. So room is counted by branch and level: the children
+        that all of a level may have, less those who stand one level below.
+        """
         fresh = now - self._collected < _STALE
         if self._changed and not (fresh and len(self._candidates) >= _LARGE):
-            realm = self._realm
-            children: dict[bytes | None, int] = {}
-            sessions = realm.bus.sessions()
-            for session in sessions:
-                if session.branch_level == 1 and not session.seeking_parent:
-                    children[session.branch_root] = children.get(session.branch_root, 0) + 1
-            found = []
+            sessions = self._realm.bus.sessions()
+            room: dict[tuple[bytes | None, int], int] = {}
+            willing: list[tuple[Session, User, tuple[bytes | None, int]]] = []
             for session in sessions:
                 user = session.user
-                if user is None or not session.accepts_children or not session.port:
+                if user is None:
                     continue
-                room = self.capacity(user)
-                if session.branch_level == 0:
-                    room -= children.get(user.name, 0)
-                if room > 0:
-                    found.append((session.branch_level, -user.speed, session.number, session))
+                if session.branch_level > 0 and not session.seeking_parent:
+                    above = (session.branch_root, session.branch_level - 1)
+                    room[above] = room.get(above, 0) - 1
+                capacity = self.capacity(user) if session.accepts_children and session.port else 0
+                if capacity > 0:
+                    root = session.branch_root if session.branch_level else user.name
+                    place = (root, session.branch_level)
+                    room[place] = room.get(place, 0) + capacity
+                    willing.append((session, user, place))
+            found = [
+                # Near a root first, then by the order of magnitude of its speed, and otherwise by lot:
+                # the server does not know which one of a level has its children already.
+                (session.branch_level, -user.speed.bit_length(), self._realm.random.random(), session)
+                for session, user, place in willing
+                if room[place] > 0
+            ]
             found.sort(key=lambda entry: entry[:3])
             self._candidates = [entry[3] for entry in found]
             self._collected = now
