@@ -30,6 +30,7 @@ EXTRAS = (
     "httpx",
     "jwt",
     "keyring",
+    "watchfiles",
     "async_upnp_client",
     "watchfiles",
 )

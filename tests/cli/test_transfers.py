@@ -215,9 +215,7 @@ def test_what_can_be_asked_for(arguments: list[str], found: Wanted) -> None:
     assert wanted(arguments[0], arguments[1:], folder=False) == [found]
 
 
-@pytest.mark.parametrize(
-    "arguments", [["eve"], ["slsk://eve"], ["slsk://eve/"], ["slsk://e/%FF"], ["slsk:///x"]]
-)
+@pytest.mark.parametrize("arguments", [["eve"], ["slsk://eve"], ["slsk://eve/"], ["slsk:///x"]])
 def test_what_cannot_be_asked_for(arguments: list[str]) -> None:
     with pytest.raises(UsageError):
         wanted(arguments[0], arguments[1:], folder=False)

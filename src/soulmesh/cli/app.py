@@ -9,6 +9,8 @@ import typer
 from soulmesh.cli import (
     daemon,
     demo,
+    online,
+    search,
     server,
     settings,
     share,
@@ -43,6 +45,7 @@ def _root(
 
 app.command()(daemon.daemon)
 app.command()(demo.demo)
+app.command()(search.search)
 app.command()(settings.init)
 app.command()(transfers.download)
 app.command()(transfers.transfers)
@@ -55,4 +58,5 @@ app.command()(transfers.cancel)
 app.command()(version.version)
 app.add_typer(server.app)
 app.add_typer(wire.app, name="wire")
+share.app.command()(online.online)
 app.add_typer(share.app)

@@ -227,6 +227,15 @@ class Output:
         return count
 
     @contextmanager
+    def waiting(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show at a terminal that something goes on; what is yielded changes the words."""
+        if self.json or not self.errors.is_terminal:
+            yield lambda text: None
+            return
+        with self.errors.status(Text(text)) as status:
+            yield lambda text: status.update(Text(text))
+
+    @contextmanager
     def transfers(self) -> Iterator[Transfers]:
         """Bars for files on their way, with rate and time left; plain lines where there is no terminal."""
         if self.json:

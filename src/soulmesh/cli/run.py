@@ -35,6 +35,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,7 +222,7 @@ async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
         loop.add_signal_handler(signal.SIGTERM, terminate)
     except (NotImplementedError, ValueError, RuntimeError):
         # Not in the main thread, or not on this system: whoever runs us there has other ways to stop us.
-        return await work
+        pass
     try:
         return await work
     except asyncio.CancelledError:
@@ -229,7 +230,11 @@ async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
             raise _Terminated from None
         raise
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        with suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.remove_signal_handler(signal.SIGTERM)
+        # Connections that were closed in the last moment let go of their sockets in the loop's next turns.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 # -- from an exception to an exit code ------------------------------------------------------------------
@@ -290,8 +295,10 @@ def report(error: BaseException, *, debug: bool = False) -> int:
         print("error: this is a defect of soulmesh, not yours: please report it", file=sys.stderr)  # noqa: T201
         return FAILED
     text, hint = words(told)
-    one_line = " ".join(text.split("\n"))
-    print(f"error: {clean(one_line)}", file=sys.stderr)  # noqa: T201
+    if not isinstance(told, UsageError):
+        # What others said may hold line feeds; an error of the caller's may point at a place in a line.
+        text = " ".join(text.split("\n"))
+    print(f"error: {clean(text, lines=True)}", file=sys.stderr)  # noqa: T201
     if hint:
         print(f"hint: {clean(hint)}", file=sys.stderr)  # noqa: T201
     return exit_code(told)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from soulmesh.cli.account import credentials
+from soulmesh.cli.share import data_directory, opened
 from soulmesh.client.client import Client
+from soulmesh.client.ports import ShareIndex
 from soulmesh.client.reach import Reach
+from soulmesh.client.settings import ClientSettings
 from soulmesh.client.transfers import Layout, Sync, TransferSettings
 from soulmesh.config import Settings
 from soulmesh.core.upload_queue import DEFAULT_GROUPS, Order, QueueRules
@@ -56,27 +59,56 @@ def _bytes(kib: int | None) -> int | None:
 
 @asynccontextmanager
 async def open_client(
-    settings: Settings, *, shares: Sequence[Path] | None = None, data: Path | None = None
+    settings: Settings,
+    *,
+    shares: Sequence[Path] | ShareIndex | None = None,
+    data: Path | None = None,
+    remember: bool = True,
+    stay: bool = True,
 ) -> AsyncIterator[Client]:
     """A client that is logged in, until the block is left.
 
-    ``shares`` are folders to share instead of those of the settings, ``data``
-    another place to keep what must be remembered.
+    Args:
+        shares: folders to share, or an index; otherwise what ``soulmesh share`` has indexed, or the
+            folders of the settings.
+        data: another place to keep what must be remembered.
+        remember: ``False`` keeps nothing, and disturbs no other soulmesh that uses the same place.
+        stay: a lost server is waited for.
 
     Raises:
         LoginRefused, ServerUnreachable, ConfigError, JournalInUse: it cannot be.
     """
     account = credentials(settings)
-    client = Client(
-        account.username,
-        account.password,
-        server=(account.host, account.port),
-        shares=list(shares) if shares is not None else list(settings.shares.folders),
-        downloads=settings.downloads.folder.expanduser(),
-        listen_port=settings.network.listen_port,
-        reach=Reach.of(settings.network),
-        transfers=transfer_settings(settings),
-        data=data or settings.daemon.data.expanduser(),
-    )
-    async with client:
-        yield client
+    place = data or settings.daemon.data.expanduser()
+    made = ClientSettings(reconnect=stay)
+    with _shared(settings, shares) as offered:
+        client = Client(
+            account.username,
+            account.password,
+            server=(account.host, account.port),
+            shares=offered,
+            downloads=settings.downloads.folder.expanduser(),
+            listen_port=settings.network.listen_port,
+            reach=Reach.of(settings.network),
+            settings=made if settings.governor.enabled else replace(made, rates={}),
+            transfers=transfer_settings(settings),
+            data=place if remember else None,
+        )
+        async with client:
+            yield client
+
+
+@contextmanager
+def _shared(
+    settings: Settings, given: Sequence[Path] | ShareIndex | None
+) -> Iterator[Sequence[Path] | ShareIndex]:
+    """What others may find while the command runs: nobody likes those who only take."""
+    if given is not None:
+        yield given
+        return
+    place = settings.daemon.data.expanduser()
+    if not (data_directory(place) / "shares.sqlite").exists():
+        yield list(settings.shares.folders)
+        return
+    with opened(place) as index:
+        yield index if index.roots else list(settings.shares.folders)

@@ -37,7 +37,7 @@ __all__ = [
 PREFIX = "SOULMESH_"
 
 # Variables that are no settings, and those of the programs whose settings have a prefix of their own.
-NOT_SETTINGS = ("SOULMESH_CONFIG", "SOULMESH_DEBUG", "SOULMESH_SERVER_", "SOULMESH_TEST_")
+NOT_SETTINGS = ("SOULMESH_CONFIG", "SOULMESH_DATA", "SOULMESH_DEBUG", "SOULMESH_SERVER_", "SOULMESH_TEST_")
 
 WAYS_TO_A_PASSWORD = (
     "account.password",

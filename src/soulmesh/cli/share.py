@@ -36,7 +36,7 @@ from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire.peer import PeerSharesReply
 
-__all__ = ["app"]
+__all__ = ["app", "data_directory", "opened", "root_name", "scan_bars"]
 
 app = typer.Typer(
     name="share",
@@ -176,7 +176,7 @@ def add(
     with opened(data) as shares:
         root = next((root for root in shares.roots if root.path == path), None)
         if root is None:
-            chosen = hidden_name(path, platform.node()) if anonymous else _root_name(shares, path, name)
+            chosen = hidden_name(path, platform.node()) if anonymous else root_name(shares, path, name)
             root = Root(0, chosen, path)
         elif name is not None and os.fsencode(name) != root.name:
             raise RootRefused(
@@ -205,7 +205,8 @@ def add(
             out.note("soulmesh share scan makes it so")
 
 
-def _root_name(shares: Shares, path: Path, given: str | None) -> bytes:
+def root_name(shares: Shares, path: Path, given: str | None) -> bytes:
+    """What others see as the name of a shared folder: as given, or the folder's own if it is not taken."""
     if given is not None:
         return os.fsencode(given)
     name = os.fsencode(path.name).replace(b"\\", b"_").strip() or b"Shared"
@@ -321,7 +322,7 @@ async def scan(
         roots = None if not folders else [_find(shares, given).id for given in folders]
 
         async def once(confirmed: bool) -> ScanOutcome:
-            with _scan_bars(out) as show:
+            with scan_bars(out) as show:
                 return await shares.scan(
                     roots, confirmed=confirmed, rebuild=rebuild, niceness=0, progress=show
                 )
@@ -365,7 +366,7 @@ PHASES = {"walking": "looking", "reading": "reading audio", "indexing": "writing
 
 
 @contextmanager
-def _scan_bars(out: Output) -> Iterator[Callable[[Progress], None]]:
+def scan_bars(out: Output) -> Iterator[Callable[[Progress], None]]:
     """A bar for each phase of a scan; where there is no terminal, a line every few seconds."""
     if out.json:
         yield lambda progress: None

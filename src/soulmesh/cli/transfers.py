@@ -33,12 +33,14 @@ from soulmesh.core.story import why as explain
 from soulmesh.core.transfer import OWNERS, State
 from soulmesh.errors import NetworkError, NotFound, UsageError
 from soulmesh.net.world import World
-from soulmesh.wire import raw
+from soulmesh.wire import raw, text
 
 __all__ = [
     "Wanted",
     "cancel",
     "download",
+    "follow",
+    "hand_over",
     "pause",
     "resume",
     "retry",
@@ -102,14 +104,13 @@ def _link(link: str, *, folder: bool) -> Wanted:
     if not link.startswith("slsk://"):
         raise UsageError(f"{link!r} is no slsk:// link")
     user, _, path = link.removeprefix("slsk://").partition("/")
-    try:
-        name = urllib.parse.unquote(user, errors="strict")
-        remote = urllib.parse.unquote(path, errors="strict").replace("/", "\\")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{link!r} is not quoted as a link must be") from error
+    # The name's very bytes count, and some are no UTF-8.
+    name = text(urllib.parse.unquote_to_bytes(user))
+    remote = text(urllib.parse.unquote_to_bytes(path).replace(b"/", b"\\"))
     if not name or not remote.strip("\\"):
         raise UsageError(f"{link!r} lacks the user or the path")
-    return Wanted(name, remote.rstrip("\\"), folder or remote.endswith("\\"))
+    is_folder = folder or remote.endswith("\\")
+    return Wanted(name, text(raw(remote).rstrip(b"\\")), is_folder)
 
 
 @run.command
@@ -156,14 +157,14 @@ async def download(
         try:
             client = await stack.enter_async_context(open_client(given))
         except JournalInUse:
-            await _hand_over(out, given, asked)
+            await hand_over(out, given, asked)
             return
         chosen = await _start(client, asked, whole=whole)
         async with asyncio.timeout(timeout):
             await follow(out, client, chosen, wait=wait)
 
 
-async def _hand_over(out: Output, given: settings.Settings, asked: list[Wanted]) -> None:
+async def hand_over(out: Output, given: settings.Settings, asked: list[Wanted]) -> None:
     """Another soulmesh has our data: it is told what we want."""
     now = World.real().wall_clock()
     for item in asked:

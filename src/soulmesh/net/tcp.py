@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -33,6 +34,14 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
 _EYEBALLS = {"happy_eyeballs_delay": 0.25}
 
 _EVERY_ADDRESS = {"", "0.0.0.0"}
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class TcpListener:
@@ -79,8 +88,10 @@ class TcpNetwork:
                     raise
             else:
                 local_name = (local, 0) if local else None
-                # uvloop tries the addresses one after the other and knows no such option.
-                eyeballs: dict[str, Any] = _EYEBALLS if isinstance(loop, asyncio.BaseEventLoop) else {}
+                # uvloop tries the addresses one after the other and knows no such option. An address needs
+                # no race, and one that is cancelled as it is won leaves its socket open (CPython 3.11).
+                races = isinstance(loop, asyncio.BaseEventLoop) and not _is_address(host)
+                eyeballs: dict[str, Any] = _EYEBALLS if races else {}
                 transport, protocol = await loop.create_connection(
                     factory, host, port, local_addr=local_name, **eyeballs
                 )

@@ -1,0 +1,152 @@
+"""``soulmesh share online``: be there, answer searches, send files."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soulmesh.cli import run
+from soulmesh.cli.account import (
+    ListenPortOption,
+    PasswordFileOption,
+    PasswordOption,
+    ServerOption,
+    UsernameOption,
+    account_options,
+)
+from soulmesh.cli.output import JsonOption, Output, clean, size, speed
+from soulmesh.cli.session import open_client
+from soulmesh.cli.settings import load
+from soulmesh.cli.share import DataOption, opened, root_name, scan_bars
+from soulmesh.client.client import Client
+from soulmesh.client.errors import NotConnected
+from soulmesh.client.server_link import LoggedIn, LoggedOut
+from soulmesh.client.shares import Root, RootRefused, Shares
+from soulmesh.client.transfers import TransferMoved, UploadFinished
+from soulmesh.config import Settings
+from soulmesh.core.transfer import State
+from soulmesh.errors import NotFound
+
+__all__ = ["online"]
+
+
+@run.command
+async def online(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Share these folders, this time; without any, what is shared otherwise."),
+    ] = None,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
+    listen_port: ListenPortOption = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Stay online until Ctrl-C: answer searches, and send the files that others ask for.
+
+    What is shared is looked through first; only what changed is read.
+    """
+    out = run.output(json=json)
+    settings = load(
+        account_options(
+            server=server,
+            username=username,
+            password=password,
+            password_file=password_file,
+            listen_port=listen_port,
+        )
+    )
+    async with (
+        _offered(out, settings, folders or (), data) as shares,
+        open_client(settings, shares=shares, data=data) as client,
+    ):
+        gone = _listen(out, client)
+        counts = shares.counts
+        out.line(
+            f"{clean(client.username)} is online at {settings.network.server}, sharing {counts.files} files"
+            f" in {counts.folders} folders; others reach us on port {client.listening.port}"
+        )
+        out.record(
+            {
+                "kind": "online",
+                "username": client.username,
+                "files": counts.files,
+                "folders": counts.folders,
+                "listen_port": client.listening.port,
+            }
+        )
+        await gone
+
+
+@asynccontextmanager
+async def _offered(
+    out: Output, settings: Settings, folders: Sequence[Path], data: Path | None
+) -> AsyncIterator[Shares]:
+    """The index of what is shared, brought up to date.
+
+    Folders named on the command line get an index of their own, which is forgotten at the end.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="soulmesh-shares-") as passing,
+        opened(Path(passing) if folders else data or settings.daemon.data) as shares,
+    ):
+        for folder in folders or settings.shares.folders:
+            path = folder.expanduser().absolute()
+            if not path.is_dir():
+                raise RootRefused(path, "there is no such folder")
+            if all(root.path != path for root in shares.roots):
+                shares.save_root(Root(0, root_name(shares, path, None), path))
+        if not shares.roots:
+            error = NotFound("nothing is shared yet")
+            error.hint = "soulmesh share add FOLDER, or name a folder here"
+            raise error
+        with scan_bars(out) as show:
+            await shares.scan(niceness=0, progress=show)
+        yield shares
+
+
+def _listen(out: Output, client: Client) -> asyncio.Future[None]:
+    """Tell what happens; what is returned fails when the server sends us away for good."""
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def moved(event: TransferMoved) -> None:
+        if event.direction == "upload" and event.new is State.RUNNING and event.old is not State.RUNNING:
+            out.line(f"sending {_name(event.remote_path)} to {clean(event.username)}")
+            out.record({"kind": "sending", "username": event.username, "remote_path": event.remote_path})
+
+    def sent(event: UploadFinished) -> None:
+        rate = speed(event.speed)
+        out.line(f"sent {_name(event.remote_path)} to {clean(event.username)}: {size(event.size)} at {rate}")
+        out.record(
+            {
+                "kind": "sent",
+                "username": event.username,
+                "remote_path": event.remote_path,
+                "size": event.size,
+                "bytes_per_second": round(event.speed),
+            }
+        )
+
+    def left(event: LoggedOut) -> None:
+        if event.final and not gone.done():
+            gone.set_exception(NotConnected(event.reason))
+        elif not event.final:
+            out.note(f"the server is gone: {event.reason}")
+
+    client.events.on(TransferMoved, moved)
+    client.events.on(UploadFinished, sent)
+    client.events.on(LoggedIn, lambda _: out.note("back online"))
+    client.events.on(LoggedOut, left)
+    return gone
+
+
+def _name(remote_path: str) -> str:
+    return clean(remote_path.rpartition("\\")[2])

@@ -1,0 +1,182 @@
+"""``soulmesh search``: ask the whole network, one room or one user."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soulmesh.cli import run
+from soulmesh.cli.account import (
+    ListenPortOption,
+    PasswordFileOption,
+    PasswordOption,
+    ServerOption,
+    UsernameOption,
+    account_options,
+)
+from soulmesh.cli.hits import COLUMNS, row
+from soulmesh.cli.output import JsonOption, Output
+from soulmesh.cli.session import open_client
+from soulmesh.cli.settings import load
+from soulmesh.cli.transfers import Wanted, follow, hand_over
+from soulmesh.client.filters import Filter
+from soulmesh.client.results import Hit
+from soulmesh.client.searches import Search, SearchFigures, SearchWarning
+from soulmesh.client.transfers import JournalInUse
+from soulmesh.errors import NotFound, UsageError
+
+__all__ = ["search"]
+
+TIMEOUT = 10.0
+ROWS = 50
+
+
+class NothingFound(NotFound):
+    """Nobody answered, or nothing of what came was wanted."""
+
+    def __init__(self, query: str, figures: SearchFigures) -> None:
+        self.query = query
+        self.figures = figures
+        if figures.filtered:
+            self.hint = "try a wider --filter"
+        elif figures.unreached:
+            self.hint = "see that others can reach your --listen-port from outside"
+
+    def __str__(self) -> str:
+        held = withheld(self.figures)
+        return f"nothing found for {self.query!r}" + (f" ({held})" if held else "")
+
+
+@run.command
+async def search(
+    query: Annotated[list[str], typer.Argument(help="The words to look for; -word leaves results out.")],
+    timeout: Annotated[
+        float, typer.Option("--timeout", "-t", min=0.1, help="Seconds to wait for answers.")
+    ] = TIMEOUT,
+    only: Annotated[
+        str | None,
+        typer.Option("--filter", "-f", metavar="CONDITIONS", help="For example: flac size>10mb free -live"),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="Stop after so many files.")
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Lines of the table.")] = ROWS,
+    user: Annotated[str | None, typer.Option("--user", metavar="NAME", help="Ask this user alone.")] = None,
+    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="Ask this room alone.")] = None,
+    get: Annotated[bool, typer.Option("--get", help="Download the best result.")] = False,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="DIR", help="Where downloads go, with --get.")
+    ] = None,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
+    listen_port: ListenPortOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Search, and show what was found, best first.
+
+    Others connect to you with their answers: some are lost while your listening port cannot be reached
+    from outside. With --json, results are printed as they come.
+    """
+    out = run.output(json=json)
+    words = " ".join(query)
+    if user is not None and room is not None:
+        raise UsageError("--user and --room exclude each other")
+    if into is not None and not get:
+        raise UsageError("--into goes with --get")
+    keep = Filter.parse(only) if only is not None else None
+    given = account_options(
+        server=server,
+        username=username,
+        password=password,
+        password_file=password_file,
+        listen_port=listen_port,
+    )
+    settings = load({**given, "downloads.folder": into})
+    async with AsyncExitStack() as stack:
+        shared_place = False
+        try:
+            client = await stack.enter_async_context(open_client(settings, remember=get, stay=False))
+        except JournalInUse:
+            # Another soulmesh has our data. It will be told what to download.
+            shared_place = True
+            client = await stack.enter_async_context(open_client(settings, remember=False, stay=False))
+        client.events.on(SearchWarning, lambda event: out.note(f"{event.query}: {event.problem}", "yellow"))
+        asked = client.search(words, timeout=timeout, username=user, room=room, keep=keep, limit=limit)
+        hits = await _collect(out, asked)
+        if not hits:
+            raise NothingFound(words, asked.figures)
+        hits.sort(key=best_first)
+        _show(out, hits, rows, asked.figures)
+        if get:
+            chosen = best(hits)
+            file = chosen.file
+            if shared_place:
+                await hand_over(out, settings, [Wanted(chosen.username, file.remote_path)])
+                return
+            transfer = await client.transfers.download(chosen.username, file.remote_path, file.size)
+            await follow(out, client, [transfer], wait=False)
+
+
+def standing(hit: Hit) -> tuple[bool, bool, int, int]:
+    """Sorts users who could send at once, and quickly, to the front, and what is not for us to the end."""
+    return hit.locked, not hit.free_slot, hit.queue, -hit.speed
+
+
+def best_first(hit: Hit) -> tuple[tuple[bool, bool, int, int], str, str]:
+    """The order of the table: the best user first, the files of a user by name."""
+    return standing(hit), hit.username, hit.file.remote_path
+
+
+def best(hits: list[Hit]) -> Hit:
+    """The one to download: of the users who could send it soonest the largest file.
+
+    Raises:
+        NotFound: all that was found is for others.
+    """
+    free = [hit for hit in hits if not hit.locked]
+    if not free:
+        raise NotFound("everything that was found is locked")
+    return min(free, key=lambda hit: (standing(hit), -hit.file.size))
+
+
+async def _collect(out: Output, asked: Search) -> list[Hit]:
+    hits: list[Hit] = []
+    async with asked:
+        with out.waiting(f"searching for {asked.query!r}") as say:
+            async for hit in asked:
+                hits.append(hit)
+                out.record(row(hit))
+                if len(hits) % 25 == 1:
+                    say(f"searching for {asked.query!r}: {counted(len(hits), asked.figures.users)}")
+    return hits
+
+
+def _show(out: Output, hits: list[Hit], rows: int, figures: SearchFigures) -> None:
+    if not out.json:
+        out.table(COLUMNS, (row(hit) for hit in hits[:rows]))
+    held = withheld(figures)
+    more = f", {rows} shown" if len(hits) > rows else ""
+    out.note(f"{counted(len(hits), figures.users)}{more}{f'; {held}' if held else ''}")
+
+
+def counted(files: int, users: int) -> str:
+    """``1 file of 1 user``, ``12 files of 3 users``."""
+    return f"{files} file{'s'[: files != 1]} of {users} user{'s'[: users != 1]}"
+
+
+def withheld(figures: SearchFigures) -> str:
+    """Where answers went that are not shown, in words; empty if nothing is missing."""
+    told = (
+        (figures.filtered, "files did not pass the filter"),
+        (figures.suspicious, "files only echo the query"),
+        (figures.blocked, "files of banned users"),
+        (figures.cut, "answers were too many at once"),
+        (figures.unreadable, "answers could not be read"),
+        (figures.unreached, "users could not reach you"),
+    )
+    return ", ".join(f"{count} {what}" for count, what in told if count)
