@@ -176,6 +176,22 @@ class Shares(Section):
         default=[],
         description='Folders that are shared, with everything below them: ["~/Music", "/srv/audio"].',
     )
+    watch: bool = Field(
+        default=True,
+        description="Notice changed files at once, where the system can tell (needs the package watchfiles).",
+    )
+    rescan_hours: float = Field(
+        default=12.0, ge=0, description="Look through all folders so often, in hours; 0 is never."
+    )
+    lose_at_most: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description=(
+            "When a larger part of a folder's files is gone, they are kept until a scan is told otherwise\n"
+            "(soulmesh share scan --yes). 1 forgets them without a question."
+        ),
+    )
 
 
 class Downloads(Section):

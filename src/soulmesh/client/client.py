@@ -28,7 +28,7 @@ from soulmesh.client.links import Links
 from soulmesh.client.listening import Listening, ListenPortChanged
 from soulmesh.client.pace import Pace
 from soulmesh.client.plain_shares import PlainShares
-from soulmesh.client.ports import ShareIndex, UploadFigures
+from soulmesh.client.ports import ForFriends, ShareIndex, UploadFigures
 from soulmesh.client.privileges import Privileges
 from soulmesh.client.reach import PortKeeper, Reach
 from soulmesh.client.rooms import Rooms
@@ -312,6 +312,8 @@ class Client:
             index: ShareIndex = await PlainShares.scan(shares)
         else:
             index = shares
+        if isinstance(index, ForFriends):
+            index.know_friends(self.users.friend)
         self._stack.callback(index.on_changed(self._announce_shares))
         return index
 

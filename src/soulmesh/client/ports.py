@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from soulmesh.net.stream import Stream
 from soulmesh.wire.message import Message
@@ -25,6 +25,7 @@ from soulmesh.wire.structs import DirectoryData, FileData
 
 __all__ = [
     "Events",
+    "ForFriends",
     "Found",
     "Links",
     "Presence",
@@ -225,6 +226,14 @@ class ShareIndex(Protocol):
 
     def on_changed(self, handler: Callable[[], None]) -> Undo:
         """Call ``handler`` after :attr:`counts` changed."""
+
+
+@runtime_checkable
+class ForFriends(Protocol):
+    """A share index that offers some files to friends only, and has to be told who they are."""
+
+    def know_friends(self, friend: Callable[[str], bool]) -> None:
+        """``friend(username)`` says from now on who is a friend."""
 
 
 class UploadFigures(Protocol):

@@ -23,7 +23,7 @@ from soulmesh.client.events import Event
 from soulmesh.client.results import FoundFile
 from soulmesh.client.searches import Search
 from soulmesh.client.settings import GENTLE, ClientSettings
-from soulmesh.client.shares.service import Shares
+from soulmesh.client.shares.service import Shares, ShareSettings
 from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.users import User
@@ -152,7 +152,11 @@ class ClientEngine:
             JournalError: the journal of transfers cannot be used.
         """
         settings = self._settings
-        shares = Shares(self._data.parent / "shares", wall_clock=self._world.wall_clock)
+        shares = Shares(
+            self._data.parent / "shares",
+            wall_clock=self._world.wall_clock,
+            settings=ShareSettings(guard=settings.shares.lose_at_most),
+        )
         self._shares = shares
         self._client = Client(
             self._account.username or "",
@@ -175,6 +179,7 @@ class ClientEngine:
             raise
         self._client.events.on(Event, self._take)
         self.scanning.share(settings.shares.folders)
+        self.scanning.keep(watch=settings.shares.watch, rescan_hours=settings.shares.rescan_hours)
         if self._account.username:
             self.connect()
 
@@ -206,6 +211,9 @@ class ClientEngine:
         transfers.settings = _transfer_settings(transfers.settings, settings)
         if self.scanning is not None and old.shares.folders != settings.shares.folders:
             self.scanning.share(settings.shares.folders, instead_of=old.shares.folders)
+        if self.scanning is not None and old.shares != settings.shares:
+            self._shares.settings = replace(self._shares.settings, guard=settings.shares.lose_at_most)
+            self.scanning.keep(watch=settings.shares.watch, rescan_hours=settings.shares.rescan_hours)
         if old.network.listen_port != settings.network.listen_port:
             await self._client.set_listen_port(settings.network.listen_port)
 

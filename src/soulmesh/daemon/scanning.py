@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from soulmesh import log
+from soulmesh.client.shares.keeper import Keeper, KeeperSettings
 from soulmesh.client.shares.model import Root, RootRefused
 from soulmesh.client.shares.scan import Progress
 from soulmesh.client.shares.service import Shares
@@ -24,6 +25,7 @@ class Scanning:
     def __init__(self, shares: Shares) -> None:
         self._shares = shares
         self._task: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._again = False
         self._progress = 1.0
         self._faulted = False
@@ -97,11 +99,21 @@ class Scanning:
         self._cancelled = True
         return True
 
+    def keep(self, *, watch: bool, rescan_hours: float) -> None:
+        """Keep the index up to date from now on: watch folders, look through them now and then."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+        # The scan at the start is the one that `share` begins.
+        settings = KeeperSettings(scan_at_start=False, rescan_every=3600 * rescan_hours, watch=watch)
+        self._keeping = asyncio.create_task(Keeper(self._shares, settings).run(), name="keeping shares")
+
     async def close(self) -> None:
         """Stop for good."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        tasks = {task for task in (self._task, self._keeping) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _scan(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulmesh import wire
+from soulmesh.client.ports import ForFriends
 from soulmesh.client.shares import Audience, NotShared, RootRefused, ScanBusy, Shares, ShareSettings
 from soulmesh.client.shares.browse import combine_adler
 from soulmesh.client.shares.scan import Scanner, scan_lock
@@ -106,6 +107,18 @@ def test_a_changed_audience_counts_at_once(circles: Shares) -> None:
     assert told == [2]
     with pytest.raises(NotShared):
         asyncio.run(circles.resolve(ONE.encode(), "alice"))
+
+
+def test_a_client_tells_who_is_a_friend_unless_a_circle_does(circles: Shares) -> None:
+    circles.know_friends(lambda username: True)
+    assert search(circles, "song", "bob") == ([OPEN], [FRIENDS])
+    alone = open_shares(circles.directory)
+    assert isinstance(alone, ForFriends)
+    assert search(alone, "song", "bob") == ([OPEN], [FRIENDS])
+    alone.know_friends(lambda username: username == "bob")
+    assert search(alone, "song", "bob") == ([FRIENDS, OPEN], [])
+    assert search(alone, "song", "eve") == ([OPEN], [FRIENDS])
+    alone.close()
 
 
 def test_the_packed_reply_says_what_the_slow_one_says(circles: Shares) -> None:

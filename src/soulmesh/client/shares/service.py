@@ -70,6 +70,16 @@ class Nobody:
         return ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Friends:
+    """A circle of friends alone."""
+
+    friend: Callable[[str], bool]
+
+    def groups(self, username: str) -> Collection[str]:
+        return ()
+
+
 class ScanFailed(SoulmeshError):
     """The scanning process could not do its work; ``reason`` says why."""
 
@@ -147,6 +157,8 @@ class Shares:
         self.figures = SearchFigures()
         self._wall_clock = wall_clock
         self._circle: Circle = circle or Nobody()
+        self._circle_given = circle is not None
+        self._scanning = asyncio.Lock()
         self._store = Store(directory / "shares.sqlite")
         self._data_version = self._store.data_version()
         self._handlers: list[Callable[[], None]] = []
@@ -261,6 +273,11 @@ class Shares:
         return ShareCounts(folders, files)
 
     # Who may see what
+
+    def know_friends(self, friend: Callable[[str], bool]) -> None:
+        """``friend(username)`` says who is a friend, unless a circle was given that knows it."""
+        if not self._circle_given:
+            self._circle = _Friends(friend)
 
     def _access(self, username: str) -> tuple[frozenset[int], frozenset[int]]:
         """Roots that a user may have, and those that they may only see."""
@@ -464,14 +481,15 @@ class Shares:
     ) -> ScanOutcome:
         """Bring roots up to date, in a process of its own, then take in what changed.
 
-        Cancelling this ends the process; what it had found is kept, and the next scan goes on there.
+        One scan of these shares goes on at a time; others wait for it. Cancelling this ends
+        the process; what it had found is kept, and the next scan goes on there.
 
         Args:
             only: folders (paths below the root, on disk) by root, instead of whole roots.
             confirmed: lose files however many they are.
 
         Raises:
-            ScanBusy: a scan is under way already.
+            ScanBusy: another process scans.
             ScanFailed: the process could not do its work.
         """
         task = {
@@ -488,7 +506,8 @@ class Shares:
             "file_seconds": self.settings.file_seconds,
             "niceness": niceness,
         }
-        ended = await _in_child(task, progress)
+        async with self._scanning:
+            ended = await _in_child(task, progress)
         match ended.get("ended"):
             case "done":
                 await self.refresh()
