@@ -20,6 +20,7 @@ from soulmesh.client.browse import Browse
 from soulmesh.client.client import Client
 from soulmesh.client.errors import LoginRefused, NotConnected, UserOffline
 from soulmesh.client.events import Event
+from soulmesh.client.reach import Reach
 from soulmesh.client.results import FoundFile
 from soulmesh.client.searches import Search
 from soulmesh.client.settings import GENTLE, ClientSettings
@@ -165,6 +166,7 @@ class ClientEngine:
             shares=shares,
             downloads=settings.downloads.folder,
             listen_port=settings.network.listen_port,
+            reach=Reach.of(settings.network),
             world=self._world,
             settings=ClientSettings(rates=GENTLE if settings.governor.enabled else {}),
             transfers=_transfer_settings(TransferSettings(), settings),
