@@ -13,6 +13,7 @@ from rich.console import Console
 
 from soulmesh import wire
 from soulmesh.cli import run
+from soulmesh.cli.app import app
 from soulmesh.cli.dissect import dissect
 from soulmesh.cli.output import Output
 from soulmesh.wire import distributed, file, peer, peer_init, to_client, to_server
@@ -285,6 +286,54 @@ def test_an_unknown_message_is_shown_as_bytes(soulmesh: Command) -> None:
         "000000  server/to_client  unknown 9999, 10 bytes",
         "        payload  01 02",
     ]
+
+
+def test_an_unknown_message_has_no_name_for_machines(soulmesh: Command) -> None:
+    (record,) = records(
+        soulmesh("wire", "decode", "--json", "060000000f2700000102", "--direction", "to_client").out
+    )
+    assert (record["code"], record["message"]) == (9999, None)
+    assert record["fields"] == {"code": 9999, "payload": "0102"}
+
+
+# -- wire encode --------------------------------------------------------------------
+
+
+def test_a_message_is_written_from_its_fields(soulmesh: Command) -> None:
+    done = soulmesh("wire", "encode", "server", "to_server", "JoinRoom", '{"room": "ambient"}')
+    assert (done.code, done.out) == (0, wire.encode(to_server.JoinRoom("ambient")).hex() + "\n")
+    assert soulmesh("wire", "encode", "server", "to_server", "Ping").out == "0400000020000000\n"
+
+
+def test_what_was_decoded_can_be_encoded(soulmesh: Command) -> None:
+    (record,) = records(soulmesh("wire", "decode", "--json", CHAT.hex(), "--direction", "to_client").out)
+    place = record["family"], record["direction"], record["message"]
+    done = soulmesh("wire", "encode", *place, json.dumps(record["fields"]))
+    assert done.out.strip() == CHAT.hex()
+
+
+def test_bytes_can_be_had_as_they_are(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run.invoke(app, ["wire", "encode", "server", "to_server", "Ping", "--raw"]) == 0
+    assert capfdbinary.readouterr().out == b"\4\0\0\0\x20\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["server", "to_server", "Logout"], "no message 'Logout'"),
+        (["server", "up", "Ping"], "'up'"),
+        (["server", "to_server", "SetStatus", "{"], "the fields are no JSON"),
+        (["server", "to_server", "SetStatus", "[]"], "an object with fields is needed"),
+        (["server", "to_server", "SetStatus", '{"status": -1}'], "SetStatus.status: -1"),
+        (["server", "to_server", "SetStatus"], "SetStatus.status: a value is needed"),
+    ],
+)
+def test_a_message_that_cannot_be_written_says_why(
+    soulmesh: Command, arguments: list[str], words: str
+) -> None:
+    done = soulmesh("wire", "encode", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err.splitlines()[0]
 
 
 # -- what cannot be read ------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 import re
 import sys
 from collections.abc import Iterator
@@ -170,6 +171,37 @@ def decode(
     _complain(found, out)
 
 
+# -- soulmesh wire encode -------------------------------------------------------------------------------
+
+
+@app.command("encode")
+@run.command
+def encode(
+    family: Annotated[str, typer.Argument(metavar="FAMILY", help=f"One of {', '.join(FAMILIES)}.")],
+    direction: Annotated[
+        str,
+        typer.Argument(metavar="DIRECTION", help="to_server, to_client, peer, to_downloader or to_uploader."),
+    ],
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="The message's name, as in the list.")],
+    values: Annotated[
+        str,
+        typer.Argument(metavar="FIELDS", help="Its fields in JSON, as decode --json shows them."),
+    ] = "{}",
+    raw: Annotated[bool, typer.Option("--raw", help="Write the bytes themselves, not their digits.")] = False,
+) -> None:
+    """Write a message as bytes: the frame with length and code, in hexadecimal digits."""
+    try:
+        given = jsonlib.loads(values)
+    except ValueError as error:
+        raise UsageError(f"the fields are no JSON: {error}") from None
+    frame = wire.encode(wire.from_fields(family, direction, message, given))
+    if raw:
+        sys.stdout.buffer.write(frame)
+        sys.stdout.buffer.flush()
+    else:
+        run.output().line(frame.hex())
+
+
 def _bytes(given: list[str]) -> bytes:
     """The bytes that were given: digits, a file of bytes or digits, or standard input."""
     if given == ["-"]:
@@ -219,7 +251,7 @@ def _record(part: Part, found: Dissection) -> dict[str, Any]:
         "direction": part.side.direction,
         "guessed": found.guessed,
         "code": part.code,
-        "message": part.name,
+        "message": None if isinstance(part.message, wire.UnknownMessage) else part.name,
     }
     if part.message is not None:
         record["fields"] = wire.to_fields(part.message)
