@@ -410,3 +410,50 @@ async def test_a_slow_disk_takes_virtual_time() -> None:
     assert asyncio.get_running_loop().time() == 1.0
     assert disk.operations == 2
     assert disk.files() == {"/x": 1}
+
+
+def test_renaming_never_overwrites_on_a_file_system_without_hard_links_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+
+    async def work() -> None:
+        disk = RealDisk()
+        await put(disk, tmp_path / "a", b"a")
+        await put(disk, tmp_path / "b", b"b")
+        with pytest.raises(FileExists):
+            await disk.rename_new(tmp_path / "a", tmp_path / "b")
+        await disk.rename_new(tmp_path / "a", tmp_path / "c")
+        assert await disk.list(tmp_path) == ["b", "c"]
+        disk.close()
+
+    asyncio.run(work())
+
+
+def test_a_system_that_takes_only_pieces_still_gets_and_gives_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pread, pwrite, write = os.pread, os.pwrite, os.write
+    monkeypatch.setattr(os, "pread", lambda fd, count, at: pread(fd, min(count, 3), at))
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, bytes(data)[:3], at))
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data)[:3]))
+
+    async def work() -> None:
+        disk = RealDisk()
+        file = await disk.open_write(tmp_path / "x")
+        await file.write(0, b"0123456789")
+        assert await file.read(0, 100) == b"0123456789"
+        assert await file.read(2, 5) == b"23456"
+        await file.close()
+        journal = await disk.open_append(tmp_path / "x")
+        assert await journal.append(b"abcdefgh") == 18
+        await journal.close()
+        assert await disk.read_bytes(tmp_path / "x") == b"0123456789abcdefgh"
+        disk.close()
+
+    asyncio.run(work())

@@ -455,3 +455,34 @@ async def test_a_name_that_no_host_can_have_is_unknown() -> None:
     for name in ("x" * 70 + ".example", "a\0b", "..", "with space"):
         with pytest.raises(HostUnknown):
             await open_stream(network, name, 1, timeout=5)
+
+
+@virtual
+async def test_writing_to_a_link_that_was_reset_unread_breaks_it() -> None:
+    network = MemoryNetwork(latency=0.1)
+    one, other = await connect_pair(Recorder, Recorder, network=network)
+    other.transport.pause_reading()  # type: ignore[attr-defined]
+    one.transport.write(b"never read")  # type: ignore[attr-defined]
+    await asyncio.sleep(1)
+    one.transport.pause_reading()  # type: ignore[attr-defined]
+    other.transport.close()  # type: ignore[attr-defined]
+    await asyncio.sleep(1)
+    assert one.told == ["made"], "nobody reads, so nobody knows"
+    one.transport.writelines([b"any", b"one?"])  # type: ignore[attr-defined]
+    await asyncio.sleep(1)
+    assert one.told == ["made", "lost BrokenPipeError"]
+
+
+@virtual
+async def test_a_handed_over_connection_tells_its_new_protocol_of_the_end() -> None:
+    one, other = await stream_pair()
+    other.write(b"early")
+    other.close()
+    await asyncio.sleep(1)
+    heir = Recorder()
+    one.hand_over(heir)
+    await asyncio.sleep(1)
+    assert heir.received == 5
+    assert heir.told == ["made", "end", "lost"]
+    with pytest.raises(ConnectionLost):
+        one.hand_over(Recorder())
