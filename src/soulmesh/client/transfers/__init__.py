@@ -13,6 +13,7 @@ from soulmesh.client.transfers.events import (
     TransferRemoved,
     UploadFinished,
 )
+from soulmesh.client.transfers.goals import Candidate, Goal, GoalFailed, GoalFinished, GoalMoved, Goals
 from soulmesh.client.transfers.journal import Journal, JournalError, JournalInUse, Record
 from soulmesh.client.transfers.layout import Layout
 from soulmesh.client.transfers.manager import NotShared, Story, Transfers, UnknownTransfer
@@ -24,8 +25,14 @@ __all__ = [
     "Batch",
     "BatchFinished",
     "Batches",
+    "Candidate",
     "DownloadFinished",
     "FolderNotFound",
+    "Goal",
+    "GoalFailed",
+    "GoalFinished",
+    "GoalMoved",
+    "Goals",
     "Journal",
     "JournalError",
     "JournalInUse",

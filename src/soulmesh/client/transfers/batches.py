@@ -88,7 +88,7 @@ class Batches:
         self._batches: dict[str, Batch] = {}
         self.browse: Browse | None = None
         """How to find a folder's files when the user does not answer for the folder alone."""
-        downloads.on_over = self._over
+        downloads.on_over.append(self._over)
 
     async def start(self) -> None:
         """Load what the journal has; finish what was whole when the program ended."""

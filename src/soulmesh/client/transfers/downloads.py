@@ -85,7 +85,7 @@ class Downloads:
         self._looking_for_room = False
         self._room = 0
         self._room_seen = float("-inf")
-        self.on_over: Callable[[Transfer], None] = lambda transfer: None
+        self.on_over: list[Callable[[Transfer], None]] = []
         """Called when a download is finished, given up or cancelled."""
         ledger.owners["download"] = self
 
@@ -222,7 +222,8 @@ class Downloads:
         elif transfer.machine.final:
             if not self._ledger.of_user("download", transfer.username):
                 self._presence.unwatch(transfer.username, _WATCH)
-            self.on_over(transfer)
+            for tell in self.on_over:
+                tell(transfer)
         elif old in (State.PAUSED, State.FAILED, State.CANCELLED):
             self._presence.watch(transfer.username, _WATCH)
         self.pump_soon()

@@ -60,8 +60,8 @@ CREATE TABLE transfers (
     pushed INTEGER NOT NULL,
     more TEXT NOT NULL
 );
-CREATE INDEX transfers_open ON transfers (direction, state) WHERE state NOT IN ({_FINAL_WORDS});
-CREATE INDEX transfers_ended ON transfers (direction, ended) WHERE state IN ({_FINAL_WORDS});
+CREATE INDEX transfers_open ON transfers (id) WHERE state NOT IN ('finished', 'cancelled');
+CREATE INDEX transfers_ended ON transfers (direction, id) WHERE state IN ({_FINAL_WORDS});
 CREATE INDEX transfers_file ON transfers (username, remote_path);
 CREATE INDEX transfers_batch ON transfers (batch) WHERE batch IS NOT NULL;
 CREATE TABLE chapters (
@@ -175,16 +175,23 @@ class Journal:
         self._loop = asyncio.get_running_loop()
         if self._path is not None and not self._reading:
             self._lock = lock(self._path)
+        try:
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
+        assert self._loop is not None
         if not self._threaded:
             self._inline = _connect(self._path)
             _prepare(self._inline, self._path)
         else:
             opened: asyncio.Future[None] = self._loop.create_future()
-            self._thread = threading.Thread(
-                target=self._run, args=(opened,), name="soulmesh-journal", daemon=True
-            )
-            self._thread.start()
+            thread = threading.Thread(target=self._run, args=(opened,), name="soulmesh-journal", daemon=True)
+            thread.start()
             await opened
+            self._thread = thread
         self._next_id = 1 + await self._ask(
             lambda db: int(db.execute("SELECT coalesce(max(id), 0) FROM transfers").fetchone()[0])
         )

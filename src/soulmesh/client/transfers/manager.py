@@ -21,6 +21,7 @@ from soulmesh.client.ports import Events, Links, Presence, ServerPort, Undo
 from soulmesh.client.transfers.bandwidth import Bandwidth
 from soulmesh.client.transfers.batches import Batches
 from soulmesh.client.transfers.downloads import Downloads
+from soulmesh.client.transfers.goals import Goals
 from soulmesh.client.transfers.journal import Journal, JournalError, Record
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
@@ -110,6 +111,8 @@ class Transfers:
         self.uploads = Uploads(*parts, shares, self._outbox, self._bandwidth, lambda: self._settings)
         self._pushes = Pushes(self._ledger, presence, self.downloads, self._outbox, lambda: self._settings)
         self.batches = Batches(self._ledger, links, self.downloads, lambda: self._settings)
+        self.goals = Goals(self._ledger, self.batches)
+        self.downloads.on_over.append(self.goals.over)
         self._undo: list[Undo] = []
         self._started = False
 
@@ -136,6 +139,7 @@ class Transfers:
         oldest = self._ledger.wall() - KEEP_REQUESTS
         self._journal.forget_requests(oldest.timestamp())
         await self.batches.start()
+        await self.goals.start()
         self._listen()
         self._started = True
         if self._journal.shared:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from soulmesh.core.download import Download
-from soulmesh.core.transfer import Owner, State
+from soulmesh.core.transfer import ACTIVE, Owner, State
 from soulmesh.core.upload import Upload
 from soulmesh.errors import Refused
 from soulmesh.wire import raw
@@ -229,6 +229,11 @@ class Transfer:
         if self.state is not State.FINISHED:
             raise TransferFailed(self.username, self.remote_path, self.state, self.reason)
         return self
+
+    async def settled(self) -> None:
+        """Return when it holds no slot: nothing is on its way for it."""
+        while self.machine.state in ACTIVE:
+            await self._changed.wait()
 
     async def updates(self) -> AsyncIterator[Transfer]:
         """Yield the transfer now and whenever something changed, until it is over.

@@ -1,0 +1,304 @@
+"""What a person wants, whoever has it: a goal goes from one candidate to the next until it is whole.
+
+A candidate is a user with the files of one copy. One candidate is tried at a
+time, never two of them in parallel: the next one takes over when the present
+one fails for good, or has not moved a byte for as long as the goal's patience.
+Files that are already here with the same name and size are not fetched again.
+Goals are journaled and survive restarts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soulmesh.client.events import Event
+from soulmesh.client.transfers.batches import Batches
+from soulmesh.client.transfers.ledger import Ledger
+from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.transfer import State
+from soulmesh.errors import UsageError
+from soulmesh.wire import raw, text
+
+__all__ = ["Candidate", "Goal", "GoalFailed", "GoalFinished", "GoalMoved", "Goals"]
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 6 * 3600.0
+"""Seconds without a byte after which the next candidate has its turn."""
+CHECK_EVERY = 60.0
+GRACE = 3.0
+"""Seconds in which files that the failing candidate does have may still begin."""
+_KIND = "goal"
+_STUCK = frozenset({State.PENDING, State.ASKING, State.QUEUED, State.DELAYED, State.OFFLINE, State.OFFERED})
+
+
+@dataclass(frozen=True, slots=True)
+class GoalMoved(Event):
+    """A goal turned to another candidate; ``reason`` says what was wrong with the one before."""
+
+    goal: str
+    username: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoalFinished(Event):
+    """All files of a goal are here."""
+
+    goal: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoalFailed(Event):
+    """No candidate is left; ``reason`` is what the last one said."""
+
+    goal: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A user, and the files of the copy that it has (remote path, bytes)."""
+
+    username: str
+    files: list[tuple[str, int | None]]
+
+
+@dataclass(slots=True)
+class Goal:
+    """What is wanted, and how far it is."""
+
+    id: str
+    name: str
+    candidates: list[Candidate]
+    destination: str | None = None
+    whole: bool = False
+    may_miss: list[str] = field(default_factory=list)
+    patience: float = PATIENCE
+    turn: int = -1
+    """Which candidate is being tried."""
+    batch: str = ""
+    here: list[tuple[str, int]] = field(default_factory=list)
+    """Names and sizes of files that are here."""
+    story: list[str] = field(default_factory=list)
+    """One line per change."""
+    state: str = "under way"
+    """``under way``, ``finished``, ``failed`` or ``dropped``."""
+
+    @property
+    def candidate(self) -> Candidate:
+        return self.candidates[self.turn]
+
+
+class Goals:
+    """All goals."""
+
+    def __init__(self, ledger: Ledger, batches: Batches) -> None:
+        self._ledger = ledger
+        self._batches = batches
+        self._goals: dict[str, Goal] = {}
+        self._moved_at: dict[str, float] = {}
+        self._done_at: dict[str, int] = {}
+        self._failing: set[str] = set()
+        self._watching = False
+
+    async def start(self) -> None:
+        """Load the goals of earlier runs and go on with them."""
+        for name, body in (await self._ledger.journal.kept(_KIND)).items():
+            with contextlib.suppress(TypeError, KeyError, ValueError):
+                self._goals[name] = _loaded(body)
+        for goal in self:
+            if goal.state == "under way":
+                self._moved_at[goal.id] = self._ledger.now()
+                self._watch()
+                self._look(goal)
+
+    def __iter__(self) -> Iterator[Goal]:
+        return iter(list(self._goals.values()))
+
+    def get(self, goal: str) -> Goal | None:
+        return self._goals.get(goal)
+
+    async def want(
+        self,
+        name: str,
+        candidates: Sequence[Candidate],
+        *,
+        destination: Path | None = None,
+        whole: bool = False,
+        may_miss: Iterable[str] = (),
+        patience: float = PATIENCE,
+    ) -> Goal:
+        """Want one of several copies, best first.
+
+        Raises:
+            UsageError: there is no candidate, or one without files.
+        """
+        if not candidates or not all(candidate.files for candidate in candidates):
+            raise UsageError(f"nothing to choose from for {name!r}")
+        identity = str(uuid.UUID(int=self._ledger.world.random.getrandbits(128), version=4))
+        goal = Goal(
+            identity,
+            name,
+            list(candidates),
+            str(destination) if destination is not None else None,
+            whole,
+            sorted(may_miss),
+            patience,
+        )
+        self._goals[identity] = goal
+        self._watch()
+        await self._next(goal, "")
+        return goal
+
+    async def add(self, goal: Goal, candidate: Candidate) -> None:
+        """Another copy was found: it is tried when those before it have failed."""
+        goal.candidates.append(candidate)
+        if goal.state == "failed":
+            goal.state = "under way"
+            await self._next(goal, "another candidate was found")
+        self._save(goal)
+
+    def drop(self, goal: Goal) -> None:
+        """Want it no longer. Files that are here stay."""
+        goal.state = "dropped"
+        self._stop(goal)
+        self._save(goal)
+
+    def transfers(self, goal: Goal) -> list[Transfer]:
+        """The transfers of the candidate that is being tried."""
+        batch = self._batches.get(goal.batch)
+        return self._batches.transfers(batch) if batch is not None else []
+
+    def over(self, transfer: Transfer) -> None:
+        """A download ended, in whatever way."""
+        for goal in self:
+            if goal.batch and goal.batch == transfer.batch and goal.state == "under way":
+                self._look(goal)
+
+    # Within.
+
+    def _look(self, goal: Goal) -> None:
+        """Is it whole, or has its candidate failed?"""
+        missing = False
+        for transfer in self.transfers(goal):
+            if transfer.state is State.FINISHED:
+                entry = (transfer.name, transfer.size or 0)
+                if entry not in goal.here:
+                    goal.here.append(entry)
+            elif transfer.over and transfer.name.rpartition(".")[2].lower() in goal.may_miss:
+                continue
+            elif transfer.over:
+                missing = True
+                if goal.id not in self._failing:
+                    self._failing.add(goal.id)
+                    reason = f"{transfer.name}: {transfer.reason}"
+                    work = self._after_failure(goal, reason)
+                    self._ledger.tasks.start(work, f"next source of {goal.name}")
+            else:
+                missing = True
+        if missing:
+            return
+        goal.state = "finished"
+        goal.story.append(f"all files of {goal.candidate.username} are here")
+        self._save(goal)
+        batch = self._batches.get(goal.batch)
+        self._ledger.events.emit(GoalFinished(goal.id, batch.destination if batch is not None else ""))
+
+    async def _after_failure(self, goal: Goal, reason: str) -> None:
+        """Turn to the next candidate, but first let come what is already on its way."""
+        batch = goal.batch
+        await asyncio.sleep(GRACE)
+        for transfer in self.transfers(goal):
+            await transfer.settled()
+        self._failing.discard(goal.id)
+        if goal.batch == batch and goal.state == "under way":
+            await self._next(goal, reason)
+
+    async def _next(self, goal: Goal, reason: str) -> None:
+        """Turn to the next candidate."""
+        self._stop(goal)
+        if goal.turn + 1 >= len(goal.candidates):
+            goal.state = "failed"
+            goal.story.append(f"no candidate is left; the last one: {reason}")
+            self._save(goal)
+            self._ledger.events.emit(GoalFailed(goal.id, reason))
+            return
+        goal.turn += 1
+        candidate = goal.candidate
+        goal.story.append(
+            f"{reason}; trying {candidate.username}" if reason else f"trying {candidate.username}"
+        )
+        self._moved_at[goal.id] = self._ledger.now()
+        self._done_at[goal.id] = 0
+        here = set(goal.here)
+        files = [
+            (candidate.username, path, size)
+            for path, size in candidate.files
+            if (path.rpartition("\\")[2], size or 0) not in here
+        ]
+        batch = await self._batches.make(
+            files,
+            name=goal.name,
+            destination=Path(goal.destination) if goal.destination is not None else None,
+            whole=goal.whole,
+            may_miss=goal.may_miss,
+        )
+        goal.batch = batch.id
+        self._save(goal)
+        self._ledger.events.emit(GoalMoved(goal.id, candidate.username, reason))
+        self._look(goal)
+
+    def _stop(self, goal: Goal) -> None:
+        """Ask the present candidate for nothing more."""
+        stopping, goal.batch = self.transfers(goal), ""
+        for transfer in stopping:
+            if not transfer.over and transfer.state is not State.SAVING:
+                self._ledger.apply(transfer, transfer.download.cancel(self._ledger.now()))
+
+    def _watch(self) -> None:
+        if not self._watching:
+            self._watching = True
+            self._ledger.tasks.start(self._lose_patience(), "patience of goals")
+
+    async def _lose_patience(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_EVERY)
+            now = self._ledger.now()
+            for goal in self:
+                if goal.state != "under way":
+                    continue
+                waiting = [transfer for transfer in self.transfers(goal) if not transfer.over]
+                done = sum(transfer.done for transfer in self.transfers(goal))
+                stuck = waiting and all(transfer.state in _STUCK for transfer in waiting)
+                if done != self._done_at.get(goal.id) or not stuck:
+                    self._done_at[goal.id] = done
+                    self._moved_at[goal.id] = now
+                elif now - self._moved_at[goal.id] >= goal.patience and goal.turn + 1 < len(goal.candidates):
+                    hours = goal.patience / 3600
+                    await self._next(goal, f"no byte of {goal.candidate.username} in {hours:g} h")
+
+    def _save(self, goal: Goal) -> None:
+        body = asdict(goal)
+        # Remote names are bytes; JSON has text only.
+        body["candidates"] = [
+            [c.username, [[raw(path).hex(), size] for path, size in c.files]] for c in goal.candidates
+        ]
+        self._ledger.journal.keep(_KIND, goal.id, body)
+
+
+def _loaded(body: dict[str, Any]) -> Goal:
+    candidates = [
+        Candidate(username, [(text(bytes.fromhex(path)), size) for path, size in files])
+        for username, files in body.pop("candidates")
+    ]
+    here = [(name, size) for name, size in body.pop("here")]
+    return Goal(candidates=candidates, here=here, **body)

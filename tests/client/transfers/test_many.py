@@ -1,0 +1,268 @@
+"""Many files: folders, batches, goals, restarts, long histories."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soulmesh import wire
+from soulmesh.client.errors import NoReply, UserOffline
+from soulmesh.client.transfers import (
+    BatchFinished,
+    Candidate,
+    FolderNotFound,
+    GoalFailed,
+    GoalFinished,
+    Journal,
+    JournalError,
+    JournalInUse,
+    Record,
+)
+from soulmesh.core.transfer import State
+from soulmesh.core.upload_queue import QueueRules
+from soulmesh.errors import UsageError
+from soulmesh.wire import peer
+from soulmesh.wire.structs import DirectoryData, FileData
+from tests.client.transfers.street import House, street, until
+from tests.support.loops import real, virtual
+
+SONG = bytes(range(256)) * 1000
+
+
+def listed(house: House, *directories: DirectoryData) -> None:
+    """The answer that this user's links bring to a question for a folder."""
+
+    async def ask(username: str, question: Any, reply: Any, **_: Any) -> Any:
+        if not directories:
+            raise NoReply("folder contents", username, 60.0)
+        return peer.PeerDirectoryContentsReply(question.ticket, question.directory, list(directories))
+
+    house.links.ask = ask  # type: ignore[method-assign]
+
+
+def entry(name: str, size: int = len(SONG)) -> FileData:
+    return FileData(1, name, size, "", [])
+
+
+async def album(eve: House, *names: str) -> None:
+    for name in names:
+        eve.share(rf"Music\Album\{name}", SONG)
+
+
+@virtual
+async def test_a_folder_comes_with_what_lies_below_it(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac", r"CD 2\2.flac")
+        listed(
+            ann,
+            DirectoryData(r"Music\Album", [entry("1.flac")]),
+            DirectoryData(r"Music\Album\CD 2", [entry("2.flac")]),
+            DirectoryData(r"Other\place", [entry("3.flac")]),
+        )
+        batch = await ann.transfers.batches.folder("eve", "Music\\Album\\")
+        for transfer in ann.transfers.batches.transfers(batch):
+            await transfer.wait()
+        assert (ann.downloads / "Album" / "1.flac").read_bytes() == SONG
+        assert (ann.downloads / "Album" / "CD 2" / "2.flac").read_bytes() == SONG
+        assert [e.folder for e in ann.events if isinstance(e, BatchFinished)] == [
+            str(ann.downloads / "Album")
+        ]
+
+
+@virtual
+async def test_a_whole_folder_appears_in_one_move_when_nothing_is_missing(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac", "2.flac")
+        listed(ann, DirectoryData("Album", [entry("1.flac"), entry("2.flac"), entry("cover.jpg")]))
+        (ann.downloads / "Album").mkdir(parents=True)
+        batch = await ann.transfers.batches.folder("eve", r"Music\Album", whole=True, may_miss=["jpg"])
+        first, second, cover = ann.transfers.batches.transfers(batch)
+        await first.wait()
+        assert list((ann.downloads / "Album").iterdir()) == []
+        await second.wait()
+        await until(cover, State.FAILED)
+        await asyncio.sleep(1)
+        target = ann.downloads / "Album (2)"
+        assert sorted(p.name for p in target.iterdir()) == ["1.flac", "2.flac"]
+        assert first.local_path == target / "1.flac"
+        assert batch.finished
+
+
+@virtual
+async def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, _ = await there.move_in("ann"), await there.move_in("eve")
+        listed(ann, DirectoryData("Album", []))
+        with pytest.raises(FolderNotFound, match="eve shares no files in Album"):
+            await ann.transfers.batches.folder("eve", "Album")
+
+
+@virtual
+async def test_a_user_who_does_not_answer_for_a_folder_is_browsed(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac")
+        listed(ann)
+        with pytest.raises(NoReply):
+            await ann.transfers.batches.folder("eve", r"Music\Album")
+
+        async def browse(username: str, folder: str) -> list[tuple[str, int]]:
+            return [(rf"{folder}\1.flac", len(SONG))]
+
+        ann.transfers.batches.browse = browse
+        batch = await ann.transfers.batches.folder("eve", r"Music\Album")
+        [transfer] = ann.transfers.batches.transfers(batch)
+        await transfer.wait()
+
+
+@virtual
+async def test_a_goal_turns_to_the_next_source_when_one_fails_for_good(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann = await there.move_in("ann")
+        bob, eve = await there.move_in("bob"), await there.move_in("eve")
+        bob.share(r"x\1.flac", SONG)
+        await album(eve, "1.flac", "2.flac")
+        size = len(SONG)
+        goal = await ann.transfers.goals.want(
+            "Album",
+            [
+                Candidate("bob", [(r"x\1.flac", size), (r"x\2.flac", size)]),
+                Candidate("eve", [(r"Music\Album\1.flac", size), (r"Music\Album\2.flac", size)]),
+            ],
+        )
+        await asyncio.sleep(60)
+        assert goal.state == "finished"
+        assert [e.goal for e in ann.events if isinstance(e, GoalFinished)] == [goal.id]
+        # The file that bob did have was not fetched again.
+        assert len(eve.said(peer.PeerTransferRequest)) == 1
+        assert sorted(p.name for p in (ann.downloads / "Album").iterdir()) == ["1.flac", "2.flac"]
+
+
+@virtual
+async def test_a_goal_loses_patience_and_never_asks_two_at_once(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        there.stranger("bob")
+        await album(eve, "1.flac")
+        goal = await ann.transfers.goals.want(
+            "song",
+            [Candidate("bob", [("1.flac", None)]), Candidate("eve", [(r"Music\Album\1.flac", None)])],
+            patience=3600,
+        )
+        await asyncio.sleep(3500)
+        assert eve.links.sent == []
+        await asyncio.sleep(300)
+        assert goal.state == "finished"
+        assert any("no byte of bob in 1 h" in line for line in goal.story)
+
+
+@virtual
+async def test_a_goal_without_any_source_left_fails_and_lives_again_with_a_new_one(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        goal = await ann.transfers.goals.want("song", [Candidate("eve", [("no", 1)])])
+        await asyncio.sleep(10)
+        assert goal.state == "failed"
+        assert [e.reason for e in ann.events if isinstance(e, GoalFailed)] == ["no: File not shared."]
+        await album(eve, "1.flac")
+        await ann.transfers.goals.add(goal, Candidate("eve", [(r"Music\Album\1.flac", len(SONG))]))
+        await asyncio.sleep(5)
+        assert goal.state == "finished"
+        with pytest.raises(UsageError):
+            await ann.transfers.goals.want("nothing", [])
+
+
+@virtual
+async def test_everything_goes_on_after_a_restart(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        database = tmp_path / "ann.sqlite"
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        eve = await there.move_in("eve", queue=QueueRules(slots=0))
+        await album(eve, "1.flac", "2.flac")
+        size = len(SONG)
+        latin = eve.share(b"x\\\xe9.mp3", SONG)
+        one = await ann.transfers.download("eve", latin, priority=3)
+        goal = await ann.transfers.goals.want("Album", [Candidate("eve", [(r"Music\Album\1.flac", size)])])
+        paused = await ann.transfers.download("eve", r"Music\Album\2.flac")
+        ann.transfers.pause(paused.id)
+        offline = await ann.transfers.download("nobody", "y")
+        await until(offline, State.OFFLINE)
+        await asyncio.sleep(100)
+        await ann.close()
+        del there.houses["ann"]
+        eve.transfers.settings = type(eve.settings)(downloads=eve.downloads)
+        await asyncio.sleep(1000)
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        again = {transfer.id: transfer for transfer in ann.transfers}
+        assert again[one.id].priority == 3
+        assert again[paused.id].state is State.PAUSED
+        await again[one.id].wait()
+        await asyncio.sleep(300)
+        restored = ann.transfers.goals.get(goal.id)
+        assert restored is not None
+        assert restored.state == "finished"
+        assert again[offline.id].state is State.OFFLINE
+        story = await ann.transfers.why(one.id)
+        assert any("the program was started again" in line for line in story.past)
+
+
+@pytest.mark.slow
+@real
+async def test_a_hundred_thousand_finished_transfers_are_listed_fast(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.sqlite")
+    await journal.open()
+    for number in range(100_000):
+        journal.put(
+            Record(
+                journal.next_id(),
+                f"u{number}",
+                "download",
+                f"user{number % 500}",
+                wire.text(b"Music\\\xe9\\%d.flac" % number),
+                1000,
+                State.FINISHED,
+                "",
+                0,
+                None,
+                1000,
+                "",
+                1.0,
+                1.0,
+                2.0,
+                5.0,
+            )
+        )
+    await journal.committed()
+    assert journal.commits < 10
+    begin = time.perf_counter()
+    page = await journal.ended("download", limit=100)
+    next_page = await journal.ended("download", limit=100, before=page[-1].id)
+    assert await journal.unfinished() == []
+    took = time.perf_counter() - begin
+    assert took < 0.2
+    assert (page[0].id, next_page[0].id) == (100_000, 99_900)
+    assert wire.raw(page[0].remote_path) == b"Music\\\xe9\\99999.flac"
+    found = await journal.find("user499", wire.text(b"Music\\\xe9\\99999.flac"), "download")
+    assert found is not None
+    await journal.close()
+
+
+@real
+async def test_a_journal_that_cannot_be_used_says_why(tmp_path: Path) -> None:
+    (tmp_path / "j.sqlite").write_bytes(b"this is no database, whatever it is called" * 100)
+    with pytest.raises(JournalError, match="cannot be used"):
+        await Journal(tmp_path / "j.sqlite").open()
+    one = Journal(tmp_path / "other.sqlite")
+    await one.open()
+    with pytest.raises(JournalInUse, match="another soulmesh uses it"):
+        await Journal(tmp_path / "other.sqlite").open()
+    await one.close()
+    with pytest.raises(JournalError, match="closed"):
+        await one.committed()
+    assert UserOffline("x")
