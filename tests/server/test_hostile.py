@@ -6,8 +6,11 @@ import asyncio
 from random import Random
 
 from soulmesh import wire
+from soulmesh.server.state import STUCK
+from soulmesh.server.store.memory import MemoryStore
 from soulmesh.wire import to_client, to_server
 from tests.server.support import Town, User, in_town, login
+from tests.server.support import town as town_with
 
 
 def frame(code: int, body: bytes) -> bytes:
@@ -177,3 +180,54 @@ async def test_a_client_that_asks_and_does_not_read_is_not_read_either(town: Tow
     (connection,) = [c for c in town.server.connections if c.user and c.user.name == b"\3\0\0\0ann"]
     assert connection.queued < 5_000_000
     assert connection.slowed
+
+
+@in_town(abuse__enabled=False, limits__stall_seconds=1.0)
+async def test_a_goodbye_that_nobody_reads_does_not_keep_the_connection(town: Town) -> None:
+    sleeper = await town.enter("sleeper")
+    await town.enter("n" * 30)
+    (connection,) = [c for c in town.server.connections if c.user and c.user.name == b"\7\0\0\0sleeper"]
+    # Answers that it does not read fill its socket; then it logs in elsewhere and is told so.
+    async with asyncio.timeout(10):
+        while connection.queue is None:
+            sleeper.send_raw(wire.encode(to_server.GetPeerAddress("n" * 30)) * 2000)
+            await asyncio.sleep(0.002)
+    await town.enter("sleeper")
+    assert connection.user is None
+    async with asyncio.timeout(8):
+        while connection in town.server.connections:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def test_nobody_is_read_while_the_store_does_not_come_along() -> None:
+    async def check() -> None:
+        store = MemoryStore(manual=True)
+        async with asyncio.timeout(20), town_with({"abuse.enabled": False}, store=store) as place:
+            settling = asyncio.ensure_future(settle(store))
+            ann = await place.enter("ann")
+            settling.cancel()
+            # Every status makes a flush of its own behind a change that is not committed.
+            for number in range(20 * STUCK):
+                ann.send(to_server.SharedFoldersFiles(1, number), to_server.GetUserStatus("ann"))
+                await ann.writer.drain()
+                await asyncio.sleep(0)
+                if place.server.realm.outbox.stuck:
+                    break
+            assert place.server.realm.outbox.stuck
+            ann.send(to_server.SharedFoldersFiles(9, 999999))
+            await asyncio.sleep(0.1)
+            (connection,) = place.server.connections
+            assert connection.slowed
+            settling = asyncio.ensure_future(settle(store))
+            await ann.told()
+            assert not place.server.realm.outbox.stuck
+            settling.cancel()
+            store.manual = False
+
+    asyncio.run(check())
+
+
+async def settle(store: MemoryStore) -> None:
+    while True:
+        store.settle()
+        await asyncio.sleep(0.001)
