@@ -12,7 +12,7 @@ import sqlalchemy
 from soulmesh.server.store import LAYOUTS, Store
 from soulmesh.server.store.memory import MemoryStore
 from soulmesh.server.store.schema import metadata
-from soulmesh.server.store.sqlite import SqliteStore
+from soulmesh.server.store.sqlite import SqliteStore, StoreUnusable
 from tests.support.loops import real
 
 Open = Callable[[], Store]
@@ -177,3 +177,20 @@ async def test_a_disk_that_says_no_is_tried_again_and_nothing_is_told_meanwhile(
     assert store.fault is None
     other.dispose()
     await store.close()
+
+
+@real
+async def test_what_is_no_database_or_comes_from_the_future_is_said_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(StoreUnusable, match="not a database"):
+        SqliteStore(path)
+    newer = tmp_path / "newer.sqlite3"
+    store = SqliteStore(newer, asyncio.get_running_loop())
+    await store.close()
+    engine = sqlalchemy.create_engine(f"sqlite:///{newer}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    engine.dispose()
+    with pytest.raises(StoreUnusable, match="9999"):
+        SqliteStore(newer)

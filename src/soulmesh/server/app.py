@@ -280,6 +280,8 @@ class Server:
             self._listener = await self._network.listen(self._connection, section.host, section.port)
         except BaseException:
             await self.store.close()
+            if self._lock is not None:
+                self._lock.close()
             raise
         self.host, self.port = self._listener.host, self._listener.port
         try:
@@ -315,7 +317,11 @@ class Server:
             self._log.warning(limit)
         self._lock = folder.lock(self.data)
         path = self.data / folder.DATABASE
-        return await asyncio.to_thread(lambda: SqliteStore(path, loop))
+        try:
+            return await asyncio.to_thread(lambda: SqliteStore(path, loop))
+        except BaseException:
+            self._lock.close()
+            raise
 
     async def stopped(self) -> None:
         """Wait until somebody calls :meth:`stop`."""

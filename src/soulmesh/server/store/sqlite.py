@@ -21,20 +21,35 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from soulmesh import log
+from soulmesh.errors import SoulmeshError
 from soulmesh.server.store import LAYOUTS, Row
 from soulmesh.server.store.schema import metadata
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "StoreUnusable"]
 
 _Batch = dict[str, dict[Row, Row | None]]
 
 RETRY_AFTER = 1.0
 """Seconds between attempts when the disk says no."""
+
+
+class StoreUnusable(SoulmeshError):
+    """The database ``path`` cannot be used: ``reason``, in the words of SQLite or of the migrations."""
+
+    hint = "if it is damaged, put a backup in its place; if a newer soulmesh wrote it, run that one"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot use the database {self.path}: {self.reason}"
 
 
 class SqliteStore:
@@ -60,8 +75,11 @@ class SqliteStore:
         # Before SQLite makes it: hashes of passwords are nobody else's business.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._engine = _engine(path)
-        with self._engine.connect() as connection:
-            _migrate(connection)
+        try:
+            with self._engine.connect() as connection:
+                _migrate(connection)
+        except (SQLAlchemyError, CommandError) as error:
+            raise StoreUnusable(path, str(getattr(error, "orig", error))) from error
         self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
         self._thread.start()
 
