@@ -404,6 +404,7 @@ async def run_command(command: Sequence[str]) -> str:
             await process.wait()
         # What it printed and nobody read, or a child of it that holds the pipe, would keep the pipe open.
         process._transport.close()  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
     if status:
         raise ConfigError(f"{command[0]} failed with status {status}")
     return printed.decode("ascii", "replace")
