@@ -6,7 +6,7 @@ Each program runs in a process of its own, one after the other, on the same data
 folder of small audio files. `wrong` counts answers whose size is not that number (up to the limit).
 
     python benchmarks/shares.py --files 1000000             everything (the first run makes the data: minutes)
-    python benchmarks/shares.py --files 100000 --part search
+    python benchmarks/shares.py --part search               a tenth of it, and searches only
     python benchmarks/shares.py --only ours --json shares.json
 """
 
@@ -20,6 +20,7 @@ import importlib.util
 import json
 import os
 import random
+import resource
 import shutil
 import struct
 import subprocess
@@ -92,9 +93,10 @@ def build(impl: str, args: argparse.Namespace, work: Path) -> dict[str, Any]:
     paths = library(args.files, args.queries).paths
     index = importlib.import_module(f"{impl}_search").Index(paths, str(work), 100)
     del paths
-    before = peak()
+    before = resident()
     seconds = timed(index.build)
-    return {"build_s": seconds, "build_extra_mb": (peak() - before) / 1e6}
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return {"build_s": seconds, "build_extra_mb": (child - before) / 1e6}
 
 
 def search(impl: str, args: argparse.Namespace, work: Path) -> dict[str, Any]:
@@ -360,7 +362,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--files", type=int, default=1_000_000, help="paths in the library")
+    parser.add_argument("--files", type=int, default=100_000, help="paths in the library (default 100,000)")
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--audio", type=int, default=20_000, help="audio files to scan")
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import defaultdict
 from pathlib import Path
 
@@ -24,7 +25,14 @@ class Index:
         self.disk_bytes = 0
 
     def build(self) -> None:
-        """The index from names, in this process (a client does it in a child)."""
+        """The index from names, in a process that ends, as a client has it built."""
+        child = multiprocessing.get_context("fork").Process(target=self._write)
+        child.start()
+        child.join()
+        self.paths = []
+        self.open()
+
+    def _write(self) -> None:
         folders: defaultdict[str, list[bytes]] = defaultdict(list)
         for path in self.paths:
             folder, _, name = path.rpartition("\\")
@@ -36,8 +44,6 @@ class Index:
             names.sort()
             builder.folder(folder, [(name, 7_654_321, attributes) for name in names])
         builder.finish({})
-        del folders, self.paths
-        self.open()
 
     def open(self) -> None:
         """A stored index, as at the start of a client."""
