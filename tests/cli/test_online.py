@@ -18,6 +18,7 @@ import pytest
 from soulmesh import wire
 from soulmesh.cli.demo_network import DemoNetwork, Traffic
 from soulmesh.cli.hits import link
+from soulmesh.cli.run import run
 from soulmesh.cli.samples import make_library
 from soulmesh.cli.search import best, best_first
 from soulmesh.cli.transfers import Wanted, wanted
@@ -46,10 +47,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     folder = tmp_path_factory.mktemp("network")
     music = folder / "Music"
     make_library(music, length=0.3)
-    ready = threading.Event()
+    ready, over = threading.Event(), threading.Event()
     found: list[tuple[str, int]] = []
-    loop = asyncio.new_event_loop()
-    over = asyncio.Event()
 
     async def live() -> None:
         async with DemoNetwork(folder, Traffic()) as demo:
@@ -57,18 +56,18 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
             await demo.join("alice", shares=[music], upload_limit=None)
             found.append(demo.address)
             ready.set()
-            await over.wait()
+            await asyncio.to_thread(over.wait)
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(live(),))
+    # As a command runs: it lets connections that were just closed let go of their sockets.
+    thread = threading.Thread(target=lambda: run(live()))
     thread.start()
     try:
         assert ready.wait(20)
         host, port = found[0]
         yield Network(f"{host}:{port}", music)
     finally:
-        loop.call_soon_threadsafe(over.set)
+        over.set()
         thread.join(20)
-        loop.close()
 
 
 REMOTE = r"Music\Harbour Lamps\Slow Signals (2021)\01 Night Ferry.flac"

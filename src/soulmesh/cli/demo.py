@@ -17,12 +17,15 @@ import typer
 
 from soulmesh.cli import run
 from soulmesh.cli.demo_network import HOST, PASSWORD, DemoNetwork, Traffic
-from soulmesh.cli.output import Column, JsonOption, Output, clean, duration, size, speed
+from soulmesh.cli.hits import COLUMNS, row
+from soulmesh.cli.output import JsonOption, Output, clean, duration, size
 from soulmesh.cli.samples import make_library
 from soulmesh.cli.server import require_extra
+from soulmesh.cli.share import opened, root_name, scan_bars
 from soulmesh.client.client import Client
 from soulmesh.client.plain_shares import UnreadableShare
 from soulmesh.client.results import Hit
+from soulmesh.client.shares import Root, Shares
 from soulmesh.core.transfer import State
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.tap import Seen
@@ -135,24 +138,26 @@ class _Show:
         query = self.query
         if query is None:
             query = await asyncio.to_thread(likely_query, shared)
-        async with DemoNetwork(self.workplace, self.traffic, port=self.port) as network:
-            self._step(f"A server listens on {HOST}:{network.server.port}.")
-            await network.join(FIRST)
-            alice = await network.join(SHARER, shares=[shared], upload_limit=None)
-            await network.join(BYSTANDER)
-            dave = await network.join(SEARCHER, downloads=self.downloads)
-            counts = alice.shares.counts
-            self._step(
-                f"{FIRST}, {SHARER}, {BYSTANDER} and {SEARCHER} are online;"
-                f" {SHARER} shares {counts.files} files in {counts.folders} folders."
-            )
-            self._tree(network)
-            hits = await self._search(dave, query)
-            chosen = hits[0]
-            await self._download(network, alice, dave, chosen)
-            self._summary(network, asyncio.get_running_loop().time() - began)
-            if keep:
-                await self._stay(network, query)
+        with opened(self.workplace / "data") as index:
+            await self._index(index, shared)
+            async with DemoNetwork(self.workplace, self.traffic, port=self.port) as network:
+                self._step(f"A server listens on {HOST}:{network.server.port}.")
+                await network.join(FIRST)
+                alice = await network.join(SHARER, shares=index, upload_limit=None)
+                await network.join(BYSTANDER)
+                dave = await network.join(SEARCHER, downloads=self.downloads)
+                counts = alice.shares.counts
+                self._step(
+                    f"{FIRST}, {SHARER}, {BYSTANDER} and {SEARCHER} are online;"
+                    f" {SHARER} shares {counts.files} files in {counts.folders} folders."
+                )
+                self._tree(network)
+                hits = await self._search(dave, query)
+                chosen = hits[0]
+                await self._download(network, alice, dave, chosen)
+                self._summary(network, asyncio.get_running_loop().time() - began)
+                if keep:
+                    await self._stay(network, query)
 
     # -- the acts
 
@@ -167,6 +172,12 @@ class _Show:
         formats = sorted({one.path.suffix[1:] for one in made})
         self._step(f"Made a library of {len(made)} playable files ({', '.join(formats)}).")
         return folder
+
+    async def _index(self, index: Shares, folder: Path) -> None:
+        """Look through the folder, as any user's shares are: for names, lengths and qualities."""
+        _share(index, folder)
+        with scan_bars(self.out) as show:
+            await index.scan(niceness=0, progress=show)
 
     def _tree(self, network: DemoNetwork) -> None:
         for username, client in network.users.items():
@@ -192,7 +203,7 @@ class _Show:
         hits.sort(key=lambda hit: (not hit.free_slot, hit.queue, -hit.file.size))
         if not hits:
             raise NotFound(f"nobody shares anything that matches {query!r}")
-        rows = [_row(hit) for hit in hits]
+        rows = [row(hit) for hit in hits]
         self.out.table(COLUMNS, rows if self.out.json else rows[:SHOWN])
         if len(rows) > SHOWN:
             self.out.line(f"  … and {len(rows) - SHOWN} more", style="dim")
@@ -307,42 +318,9 @@ FAMILIES = {
 }
 
 
-def _length(seconds: int) -> str:
-    return duration(seconds)
-
-
-def _quality(hit: Hit) -> str:
-    file = hit.file
-    if file.bitrate:
-        return f"{file.bitrate} kbit/s{' VBR' if file.variable_bitrate else ''}"
-    if file.sample_rate:
-        return f"{file.sample_rate / 1000:g} kHz, {file.bit_depth or 16} bit"
-    return ""
-
-
-def _row(hit: Hit) -> dict[str, object]:
-    return {
-        "kind": "hit",
-        "username": hit.username,
-        "remote_path": hit.file.remote_path,
-        "size": hit.file.size,
-        "length": hit.file.length,
-        "quality": _quality(hit) or None,
-        "free_slot": hit.free_slot,
-        "speed": hit.speed,
-        "queue": hit.queue,
-    }
-
-
-COLUMNS = [
-    Column("username", "User"),
-    Column("remote_path", "File", keep_end=True, wide=True),
-    Column("size", "Size", size, right=True),
-    Column("length", "Length", _length, right=True),
-    Column("quality", "Quality"),
-    Column("free_slot", "Slot", lambda free: "free" if free else "queue"),
-    Column("speed", "Speed", speed, right=True),
-]
+def _share(index: Shares, folder: Path) -> None:
+    path = folder.absolute()
+    index.save_root(Root(0, root_name(index, path, None), path))
 
 
 def _limited(client: Client, limit: int) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from soulmesh.client.client import Client
+from soulmesh.client.ports import ShareIndex
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.transfers import TransferSettings
 from soulmesh.client.tree_links import TreeChanged
@@ -96,6 +97,8 @@ class DemoNetwork:
             {
                 "server.host": HOST,
                 "server.port": self._port,
+                # Room for those who come to look; many more would need more open files than most may have.
+                "server.maximum_users": 200,
                 "server.greeting": "Welcome to the demonstration.",
                 "accounts.initial_upload_speed": SPEED,
             }
@@ -117,7 +120,7 @@ class DemoNetwork:
         self,
         username: str,
         *,
-        shares: list[Path] | None = None,
+        shares: list[Path] | ShareIndex | None = None,
         downloads: Path | None = None,
         upload_limit: int | None = None,
     ) -> Client:
@@ -133,7 +136,7 @@ class DemoNetwork:
             username,
             PASSWORD,
             server=self.address,
-            shares=shares or [],
+            shares=[] if shares is None else shares,
             listen_port=0,
             world=replace(real, network=tap),
             settings=ClientSettings(listen_host=HOST, rates={}),
