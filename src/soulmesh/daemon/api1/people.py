@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from soulmesh.daemon.service import Service
 __all__ = ["operations"]
 
 KEPT_BROWSES = 8
+PATIENCE = 100
+"""Tenths of seconds to wait for folders that have not come yet."""
 
 
 def _file(file: FoundFile) -> dict[str, Any]:
@@ -116,6 +119,14 @@ class _People:
         place = read_cursor(query.cursor, int)
         offset = max(0, place[0]) if place else 0
         page = await browse.page(offset, query.limit)
+        for _ in range(PATIENCE):
+            # They are still coming: whoever asks for the next page is spared to ask in vain.
+            if page or browse.complete or browse.error is not None:
+                break
+            await asyncio.sleep(0.1)
+            page = await browse.page(offset, query.limit)
+        if browse.error is not None and not page:
+            raise browse.error
         for folder in page:
             self._service.ledger.remember(browse.username, [folder.name])
         items = [

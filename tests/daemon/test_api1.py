@@ -1,0 +1,363 @@
+"""Our own API: strict in what it takes, pages by cursor, resumes its event stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from soulmesh.core.transfer import State
+from soulmesh.daemon.api1.api import api, operations
+from soulmesh.daemon.api1.operations import document
+from soulmesh.daemon.http.shell import Shell
+from soulmesh.daemon.hub import MOST_LISTENERS, REMEMBERED, WAITING, Hub, TooManyListeners
+from soulmesh.daemon.ports import Answer, File, LoggedIn, Status
+from soulmesh.daemon.remote import Daemon, DaemonRefused, DaemonUnreachable, NotThere, find
+from tests.daemon.fakes import KEY, Caller, Stage
+from tests.daemon.stagecraft import ALBUM, SHARER, SONGS, network, until
+
+Perform = Callable[..., None]
+
+
+def caller(on: Stage) -> Caller:
+    return Caller(Shell([api(on.service)], lambda: on.service.authenticator), "/api/v1")
+
+
+def test_every_operation_is_described_and_every_path_asks_for_a_credential(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        call = caller(on)
+        found = await call.get("/openapi.json")
+        assert found["openapi"] == "3.1.0"
+        described = {(method.upper(), path) for path, item in found["paths"].items() for method in item}
+        declared = {(one.method, one.path) for one in operations(on.service, None)}
+        assert described == declared
+        assert len(declared) > 50
+        ids = [one["operationId"] for item in found["paths"].values() for one in item.values()]
+        assert len(set(ids)) == len(ids)
+
+        def references(node: Any) -> Any:
+            if isinstance(node, dict):
+                if "$ref" in node:
+                    yield node["$ref"]
+                for inner in node.values():
+                    yield from references(inner)
+            elif isinstance(node, list):
+                for inner in node:
+                    yield from references(inner)
+
+        for reference in references(found):
+            assert reference.rpartition("/")[2] in found["components"]["schemas"], reference
+        nobody = caller(on)
+        nobody.headers = {"Host": "localhost"}
+        for method, path in declared:
+            if (method, path) == ("POST", "/session"):
+                continue
+            reply = await nobody(method, path.replace("{", "").replace("}", ""))
+            assert reply.status == 401, (method, path)
+            assert reply.headers["content-type"] == "application/problem+json"
+
+    perform(play)
+
+
+def test_problems_name_the_field(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        call = caller(on)
+        for method, target, body, word in [
+            ("POST", "/searches", {"text": 1}, "body.text"),
+            ("POST", "/searches", {"text": "abc", "colour": "red"}, "body.colour"),
+            ("POST", "/searches", {"text": "abc", "silence": -1}, "body.silence"),
+            ("POST", "/searches", [], "body"),
+            ("GET", "/searches?limit=0", None, "query.limit"),
+            ("GET", "/searches?limit=many", None, "query.limit"),
+            ("GET", "/searches?page=1", None, "query.page"),
+            ("GET", "/status?x=1", None, "query"),
+            ("POST", "/downloads", {"username": "x", "files": []}, "body.files"),
+            (
+                "POST",
+                "/downloads",
+                {"username": "x", "files": [{"path": "a", "size": -1}]},
+                "body.files.0.size",
+            ),
+        ]:
+            reply = await call(method, target, body, status=422)
+            problem = json.loads(reply.body)
+            assert problem["status"] == 422
+            assert word in problem["detail"], (target, problem)
+        for target in ("/searches?cursor=x", "/history?cursor=WyJhIl0", "/history?cursor=WzFlOTldXQ"):
+            assert (await call("GET", target)).status == 400
+        for target in ("/searches/none", "/transfers/none", "/history/none"):
+            assert (await call("GET", target)).status == 404
+        assert (await call("PATCH", "/searches")).status == 405
+
+    perform(play)
+
+
+def test_an_unchanged_answer_is_304(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        call = caller(on)
+        first = await call("GET", "/governor", status=200)
+        again = await call("GET", "/governor", headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status, again.body) == (304, b"")
+        on.engine.delay = 3.0
+        assert (
+            await call("GET", "/governor", headers={"If-None-Match": first.headers["etag"]})
+        ).status == 200
+
+    perform(play)
+
+
+def test_a_search_beyond_the_pace_says_when(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        on.engine.delay = 7.0
+        reply = await caller(on)("POST", "/searches", {"text": "quiet harbor"}, status=429)
+        assert reply.headers["retry-after"] == "7"
+
+    perform(play)
+
+
+def test_lists_come_in_pages(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        call = caller(on)
+        on.engine.statuses["x"] = Status("Online")
+        body = {"username": "x", "files": [{"path": f"a\\{n}", "size": 1} for n in range(25)]}
+        taken = (await call("POST", "/downloads", body, status=201)).json
+        assert len(taken["taken"]) == 25
+
+        async def everything(path: str) -> list[str]:
+            found: list[str] = []
+            cursor = ""
+            while True:
+                page = await call.get(f"{path}?limit=10{cursor}")
+                assert len(page["items"]) <= 10
+                found += [item["id"] for item in page["items"]]
+                if page["next"] is None:
+                    return found
+                cursor = f"&cursor={page['next']}"
+
+        assert sorted(await everything("/transfers")) == sorted(taken["taken"])
+        for transfer in list(on.engine.transfers):
+            on.engine.transfers.move(transfer, State.FINISHED)
+        assert await everything("/transfers") == []
+        assert sorted(await everything("/history")) == sorted(taken["taken"])
+        [one] = (await call.get("/history?limit=1"))["items"]
+        assert (one["state"], one["done"]) == ("finished", 1)
+        assert (await call.get(f"/transfers/{one['id']}"))["path"] == one["path"]
+        search = (await call("POST", "/searches", {"text": "quiet harbor"}, status=201)).json
+        for number in range(25):
+            on.engine.searches[0][1].answer(Answer(f"user {number}", True, 1, 0, [File("a\\b.flac", 1)]))
+        await asyncio.sleep(0.01)
+        # Results are there while the search runs.
+        page = await call.get(f"/searches/{search['id']}/results?limit=20")
+        assert (len(page["items"]), page["total"]) == (20, 25)
+        page = await call.get(f"/searches/{search['id']}/results?limit=20&cursor={page['next']}")
+        assert (len(page["items"]), page["next"]) == (5, None)
+
+    perform(play)
+
+
+def test_the_document_is_the_same_every_time(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        declared = operations(on.service, None)
+        assert document(declared, "1", "") == document(declared, "1", "")
+
+    perform(play)
+
+
+# -- events
+
+
+def test_a_listener_resumes_where_it_stopped() -> None:
+    async def play() -> None:
+        hub = Hub("run")
+        for number in range(3):
+            hub.tell("link.Something", {"number": number})
+        listener = hub.listen("run-1")
+        assert [told.id for told in await listener.next()] == ["run-2", "run-3"]
+        hub.tell("link.Something", {})
+        assert [told.id for told in await listener.next()] == ["run-4"]
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("after", ["other-1", "run-999", "run-x", "nonsense", "", "run-" + "9" * 30])
+def test_who_comes_with_an_id_that_means_nothing_is_told_that_it_missed_something(after: str) -> None:
+    async def play() -> None:
+        hub = Hub("run")
+        hub.tell("link.Something", {})
+        [told] = await hub.listen(after).next()
+        assert told.kind == "missed"
+
+    asyncio.run(play())
+
+
+def test_what_is_too_long_ago_is_missed() -> None:
+    async def play() -> None:
+        hub = Hub("run")
+        for _ in range(REMEMBERED + 10):
+            hub.tell("a.b", 1)
+        assert (await hub.listen("run-1").next())[0].kind == "missed"
+        assert len(await hub.listen(f"run-{REMEMBERED + 5}").next()) == 5
+
+    asyncio.run(play())
+
+
+def test_a_slow_listener_loses_the_oldest_and_delays_nobody() -> None:
+    async def play() -> None:
+        hub = Hub("run")
+        slow, other = hub.listen(), hub.listen(kinds=frozenset({"room"}))
+        for number in range(WAITING + 50):
+            hub.tell("transfer.x", number)
+        hub.tell("room.y", 0)
+        first, *rest = await slow.next()
+        assert (first.kind, json.loads(first.data)) == ("missed", {"count": 51})
+        assert len(rest) == WAITING
+        assert [told.kind for told in await other.next()] == ["room.y"]
+
+    asyncio.run(play())
+
+
+def test_only_so_many_may_listen() -> None:
+    async def play() -> None:
+        hub = Hub("run")
+        listeners = [hub.listen() for _ in range(MOST_LISTENERS)]
+        with pytest.raises(TooManyListeners):
+            hub.listen()
+        hub.leave(listeners[0])
+        hub.listen()
+
+    asyncio.run(play())
+
+
+# -- with a real daemon
+
+
+def test_the_client_of_the_package_does_it_all(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with network(tmp_path) as net:
+            place = find(tmp_path / "data")
+            assert place is not None
+            assert place.url == net.url
+            assert "key" not in repr(place)
+            assert (tmp_path / "data" / "daemon.json").stat().st_mode & 0o077 == 0
+            async with Daemon(place.url, place.key) as daemon:
+                status = await daemon.status()
+                assert status["logged_in"] is True
+                seen: list[Any] = []
+                listening = asyncio.create_task(collect(daemon, seen))
+                await until(lambda: len(net.daemon.service.hub) == 1, "listening")
+                search = await daemon.search("song tidal", silence=0.4)
+                await until(lambda: any(kind == "search.changed" for kind, _ in seen), "an event")
+                await until(
+                    lambda: any(kind == "search.changed" and data["complete"] for kind, data in seen),
+                    "the end",
+                )
+                [response] = [item async for item in daemon.results(search["id"])]
+                assert response["username"] == SHARER
+                file = sorted(response["files"], key=lambda file: str(file["filename"]))[0]
+                taken = await daemon.download(
+                    SHARER, [(file["filename"], file["size"])], destination="elsewhere"
+                )
+                [key] = taken["taken"]
+                await until(lambda: any(kind == "transfer.DownloadFinished" for kind, _ in seen), "the file")
+                landed = tmp_path / "downloads" / "elsewhere" / "01 - Song 1.flac"
+                assert landed.read_bytes() == SONGS["01 - Song 1.flac"]
+                assert (await daemon.transfer(key))["state"] == "finished"
+                story = await daemon.why(key)
+                assert story["now"] == "finished"
+                assert story["past"]
+
+                # Browsing from disk.
+                await daemon.ask("POST", f"/users/{SHARER}/browse")
+                folders = [item async for item in daemon.pages(f"/users/{SHARER}/browse/folders", limit=1)]
+                [album] = [folder for folder in folders if folder["name"].endswith(ALBUM)]
+                files = (await daemon.ask("GET", f"/users/{SHARER}/browse/files", folder=album["name"]))[
+                    "items"
+                ]
+                assert len(files) == len(SONGS)
+                hits = await daemon.ask("GET", f"/users/{SHARER}/browse/find", words="SONG 02", limit=5)
+                assert [hit["path"].rpartition("\\")[2] for hit in hits["items"]] == ["02 - Song 2.flac"]
+
+                await daemon.ask("PUT", f"/users/{SHARER}/friend")
+                user = await daemon.ask("GET", f"/users/{SHARER}")
+                assert (user["friend"], user["presence"]) == (True, "Online")
+                assert user["downloaded"] == file["size"]
+                await daemon.say(SHARER, "hello")
+                wish = await daemon.ask("POST", "/wishes", {"query": "night ferry"})
+                assert wish["found"] == 0
+                await daemon.ask("DELETE", "/wishes", query="night ferry")
+                await daemon.ask("PUT", "/rooms/joined/tapes")
+                assert (await daemon.ask("GET", "/rooms/joined"))["items"] == ["tapes"]
+                findings = {finding["subject"]: finding for finding in await daemon.diagnosis()}
+                for subject in ("login", "server", "listening port", "the data folder", "shares"):
+                    assert findings[subject]["state"] == "good", findings[subject]
+                with pytest.raises(NotThere):
+                    await daemon.transfer("9a8b7c6d-5e4f-4321-8fed-cba987654321")
+                with pytest.raises(DaemonRefused) as wrong:
+                    await daemon.ask("GET", "/status", x=1)
+                assert wrong.value.status == 422
+                listening.cancel()
+                await preview(net.url, key, SONGS["01 - Song 1.flac"])
+            async with Daemon(place.url, "wrong-wrong-wrong-wrong") as stranger:
+                with pytest.raises(DaemonRefused):
+                    await stranger.status()
+        assert find(tmp_path / "data") is None
+        async with Daemon(place.url, place.key) as gone:
+            with pytest.raises(DaemonUnreachable):
+                await gone.status()
+
+    asyncio.run(play())
+
+
+async def collect(daemon: Daemon, seen: list[Any]) -> None:
+    async for told in daemon.events(kinds=["search", "transfer"]):
+        seen.append((told.kind, told.data))  # noqa: PERF401  # others look at it meanwhile
+
+
+async def preview(url: str, key: str, whole: bytes) -> None:
+    """Parts of a file, as a player asks for them."""
+    async with httpx.AsyncClient(base_url=f"{url}/api/v1", headers={"X-API-Key": KEY}) as http:
+        at = f"/transfers/{key}/content"
+        found = await http.get(at)
+        assert found.content == whole
+        assert found.headers["accept-ranges"] == "bytes"
+        assert "sandbox" in found.headers["content-security-policy"]
+        for text, part in [
+            ("bytes=0-9", whole[:10]),
+            ("bytes=100-", whole[100:]),
+            ("bytes=-7", whole[-7:]),
+            ("bytes=5-999999999", whole[5:]),
+        ]:
+            found = await http.get(at, headers={"Range": text})
+            assert (found.status_code, found.content) == (206, part)
+        assert (await http.get(at, headers={"Range": "bytes=999999999-"})).status_code == 416
+        assert (await http.get(at, headers={"Range": "bytes=0-1,4-5"})).status_code == 200
+
+
+def test_the_websocket_tells_the_same(tmp_path: Path) -> None:
+    websockets = pytest.importorskip("websockets")
+
+    async def play() -> None:
+        async with network(tmp_path) as net:
+            at = net.url.replace("http://", "ws://") + "/api/v1/events/socket"
+            with pytest.raises(websockets.exceptions.InvalidStatus):
+                await websockets.connect(at)
+            with pytest.raises(websockets.exceptions.InvalidStatus):
+                await websockets.connect(f"{at}?access_token={KEY}")
+            async with httpx.AsyncClient(base_url=f"{net.url}/api/v1") as http:
+                login = {"username": "admin", "password": "correct horse"}
+                token = (await http.post("/session", json=login)).json()["token"]
+            # A page in a browser cannot send headers here: a login may stand in the query.
+            async with websockets.connect(f"{at}?access_token={token}&kinds=link") as socket:
+                await until(lambda: len(net.daemon.service.hub) == 1, "listening")
+                net.daemon.service.hub.notice(LoggedIn("lantern_owl"))
+                [event] = json.loads(await asyncio.wait_for(socket.recv(), 10))
+                assert event["kind"] == "link.LoggedIn"
+                assert event["data"] == {"username": "lantern_owl"}
+            await until(lambda: len(net.daemon.service.hub) == 0, "leaving")
+
+    asyncio.run(play())

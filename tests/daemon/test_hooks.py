@@ -1,0 +1,180 @@
+"""Webhooks and scripts: told at least once, signed, tried again, never with names on a command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from soulmesh.daemon.hooks import Hooks, matches, pause_after, sign
+from tests.daemon.fakes import Stage, example, later
+from tests.daemon.stagecraft import until
+
+Perform = Callable[..., None]
+
+
+class Receiver:
+    """Answers as it is told, and keeps what came."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return httpx.Response(self.statuses.pop(0) if self.statuses else 200)
+
+
+@contextlib.asynccontextmanager
+async def hooked(on: Stage, receiver: Receiver, folder: Path) -> AsyncIterator[Hooks]:
+    hooks = Hooks(
+        on.service.store,
+        on.service.events,
+        lambda: on.service.settings,
+        on.clock,
+        folder,
+        transport=httpx.MockTransport(receiver),
+    )
+    running = asyncio.create_task(hooks.run())
+    try:
+        yield hooks
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+WEBHOOK = {
+    "done": {
+        "on": ["downloadfilecomplete"],
+        "url": "http://192.0.2.5/hook",
+        "secret": "sesame",
+        "headers": {"X-Token": "abc"},
+        "attempts": 3,
+    }
+}
+
+
+def test_an_event_is_posted_with_nulls_and_a_signature(perform: Perform, tmp_path: Path) -> None:
+    async def play(on: Stage) -> None:
+        receiver = Receiver()
+        async with hooked(on, receiver, tmp_path / "scripts") as hooks:
+            transfer = json.loads(json.dumps(example("transfer-download-succeeded")))
+            on.service.events.tell(
+                "DownloadFileComplete",
+                localFilename="/srv/x.flac",
+                remoteFilename=transfer["filename"],
+                transfer=transfer,
+            )
+            on.service.events.tell("Noop")
+            await until(lambda: hooks.delivered == 1, "the delivery")
+        [request] = receiver.requests
+        body = json.loads(request.content)
+        wanted = example("event-download-file-complete")
+        assert set(body) == set(wanted)
+        assert {**wanted["transfer"]} == {**body["transfer"]}
+        assert request.headers["x-token"] == "abc"
+        fields = dict(part.split("=") for part in request.headers["x-soulmesh-signature"].split(","))
+        signed = fields["t"].encode() + b"." + request.content
+        assert fields["v1"] == hmac.new(b"sesame", signed, hashlib.sha256).hexdigest()
+        assert await hooks.pending() == []
+
+    perform(play, webhooks=WEBHOOK)
+
+
+def test_a_failure_is_tried_again_and_given_up_in_the_end(perform: Perform, tmp_path: Path) -> None:
+    async def play(on: Stage) -> None:
+        receiver = Receiver(500, 302, 200)
+        async with hooked(on, receiver, tmp_path / "scripts") as hooks:
+            on.service.events.tell("DownloadFileComplete")
+            for count in (1, 2):
+                await until(lambda count=count: len(receiver.requests) == count, "an attempt")  # type: ignore[misc]
+                await until_async(hooks, lambda found, count=count: found[0]["attempts"] == count)  # type: ignore[misc]
+                later(on.clock, 700)
+                hooks._wake.set()
+            await until(lambda: hooks.delivered == 1, "the delivery")
+            ids = {json.loads(request.content)["id"] for request in receiver.requests}
+            assert len(ids) == 1, "a repetition is known by its id"
+            receiver.statuses = [500] * 3
+            on.service.events.tell("DownloadFileComplete")
+            for count in (4, 5, 6):
+                await until(lambda count=count: len(receiver.requests) == count, "an attempt")  # type: ignore[misc]
+                await asyncio.sleep(0.05)
+                later(on.clock, 700)
+                hooks._wake.set()
+            await until(lambda: hooks.failed == 1, "giving up")
+            assert await hooks.pending() == []
+
+    perform(play, webhooks=WEBHOOK)
+
+
+async def until_async(hooks: Hooks, enough: Callable[[Any], bool]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            found = await hooks.pending()
+            if found and enough(found):
+                return
+            await asyncio.sleep(0.01)
+
+
+def test_what_was_not_confirmed_is_told_after_a_restart(perform: Perform, tmp_path: Path) -> None:
+    async def play(on: Stage) -> None:
+        down = Receiver(*[503] * 5)
+        async with hooked(on, down, tmp_path / "scripts") as hooks:
+            on.service.events.tell("DownloadFileComplete")
+            await until_async(hooks, lambda found: found[0]["attempts"] == 1)
+        later(on.clock, 60)
+        up = Receiver()
+        async with hooked(on, up, tmp_path / "scripts") as hooks:
+            await until(lambda: hooks.delivered == 1, "the delivery")
+
+    perform(play, webhooks=WEBHOOK)
+
+
+def test_scripts_get_the_event_in_the_environment_alone(perform: Perform, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    async def play(on: Stage) -> None:
+        async with hooked(on, Receiver(), tmp_path / "scripts") as hooks:
+            name = '$(touch pwned) `touch pwned` "; touch pwned'
+            on.service.events.tell("DownloadDirectoryComplete", localDirectoryName=name)
+            await until(lambda: hooks.delivered == 2, "both scripts")
+            on.service.events.tell("Noop")
+            await until(lambda: hooks.failed == 1, "the failing one")
+        assert json.loads(out.read_text())["localDirectoryName"] == name
+        assert [path.name for path in (tmp_path / "scripts").iterdir()] == ["here"]
+
+    scripts = {
+        "shell": {
+            "on": ["DownloadDirectoryComplete"],
+            "command": f'printf %s "$SLSKD_SCRIPT_DATA" > {out}',
+        },
+        "plain": {"on": ["DownloadDirectoryComplete"], "executable": "/bin/touch", "args": ["here"]},
+        "failing": {"on": ["Noop"], "command": "echo broken >&2; exit 3"},
+    }
+    perform(play, scripts=scripts)
+
+
+def test_a_script_that_hangs_is_ended(perform: Perform, tmp_path: Path) -> None:
+    async def play(on: Stage) -> None:
+        async with hooked(on, Receiver(), tmp_path / "scripts") as hooks:
+            on.service.events.tell("Noop")
+            await until(lambda: hooks.failed == 1, "giving up")
+
+    perform(play, scripts={"slow": {"executable": "/bin/sleep", "args": ["60"], "timeout": 0.2}})
+
+
+def test_kinds_pauses_and_signatures() -> None:
+    assert matches(["Any"], "Noop")
+    assert matches(["all"], "Noop")
+    assert matches(["noop"], "Noop")
+    assert not matches(["DownloadFileComplete"], "Noop")
+    assert not matches([], "Noop")
+    assert [pause_after(n) for n in (1, 2, 3, 50)] == [1.0, 2.0, 4.0, 600.0]
+    assert sign("a", b"x", 1).startswith("t=1,v1=")

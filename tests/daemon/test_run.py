@@ -1,0 +1,247 @@
+"""The daemon as a process: its line, its checks, its settings, its end; and hostile HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from soulmesh.config import Settings
+from soulmesh.daemon.checks import check_folder, check_listening, check_shared, is_local
+from soulmesh.errors import ConfigError
+from tests.daemon.fakes import KEY
+from tests.daemon.stagecraft import network, until
+
+
+@contextmanager
+def daemon(
+    tmp_path: Path, *arguments: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", "soulmesh", "daemon", "--data", str(tmp_path / "data")]
+    command += ["--downloads", str(tmp_path / "downloads"), "--listen-port", "0", "--http", "127.0.0.1:0"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SOULMESH_")}
+    process = subprocess.Popen(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            **clean,
+            "XDG_CONFIG_HOME": str(tmp_path),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            **environment,
+        },
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        yield process, line.removeprefix("ready ").strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def get(url: str, key: str = KEY) -> bytes:
+    request = urllib.request.Request(url, headers={"X-API-Key": key})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        body: bytes = response.read()
+        return body
+
+
+def test_it_starts_without_credentials_and_says_where_it_is(tmp_path: Path) -> None:
+    with daemon(tmp_path, "--api-key", KEY, "--server", "127.0.0.1:1") as (process, url):
+        assert url.startswith("http://127.0.0.1:")
+        assert get(f"{url}/health", "") == b"Healthy"
+        state = json.loads(get(f"{url}/api/v0/application"))
+        assert state["server"]["state"] == "Disconnected"
+        assert json.loads(get(f"{url}/api/v0/transfers/downloads")) == []
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            get(f"{url}/api/v0/application", "")
+        assert refused.value.code == 401
+        refused.value.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+
+
+def test_settings_come_from_file_environment_and_options(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(
+        'instance_name = "from the file"\nremote_configuration = false\n[web]\nurl_base = "/soul"\n'
+    )
+    with daemon(
+        tmp_path,
+        "--config",
+        str(tmp_path / "c.toml"),
+        "--set",
+        "remote_file_management=true",
+        SOULMESH_WEB_API_KEY=KEY,
+        SOULMESH_REMOTE_CONFIGURATION="true",
+    ) as (_, url):
+        options = json.loads(get(f"{url}/soul/api/v0/options"))
+        assert options["instanceName"] == "from the file"
+        assert options["remoteConfiguration"] is True
+        assert options["remoteFileManagement"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--api-key", "short"], "16 to 255"),
+        (["--http", "0.0.0.0:0"], "web.api_key"),
+        (["--set", "web.authentication=false", "--http", "0.0.0.0:0"], "authentication is off"),
+        (["--set", "web.prot=1"], "did you mean"),
+        (["--set", "web.jwt_lifetime=-1"], "web.jwt_lifetime"),
+        (["--data", "/proc/nowhere"], "user id"),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_line(tmp_path: Path, arguments: list[str], word: str) -> None:
+    with daemon(tmp_path, *arguments) as (process, url):
+        assert url == ""
+        _, err = process.communicate(timeout=15)
+        assert process.returncode == 2
+        assert word in err
+        assert "Traceback" not in err
+
+
+def test_folders_without_permission_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    check_folder(folder / "new" / "deep", "the data folder")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match="no folder"):
+        check_folder(tmp_path / "file", "the data folder")
+    with pytest.raises(ConfigError, match=str(tmp_path / "file")):
+        check_folder(tmp_path / "file" / "below", "the data folder")
+    assert "is not there" in str(check_shared(tmp_path / "gone"))
+    assert check_shared(folder) is None
+    if os.geteuid() != 0:
+        folder.chmod(0o500)
+        with pytest.raises(ConfigError, match=r"write \(w\) for user id"):
+            check_folder(folder, "the data folder")
+
+
+def test_where_it_may_listen() -> None:
+    assert is_local("127.0.0.1")
+    assert is_local("::1")
+    assert is_local("localhost")
+    assert not is_local("0.0.0.0")
+    assert not is_local("")
+    key = {"api_key": KEY}
+    for web, fine in [
+        ({}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "0.0.0.0", **key}, True),
+        ({"host": "0.0.0.0", "authentication": False, **key}, False),
+        ({"host": "", "username": "a"}, False),
+        ({"host": "", "username": "a", "password": "b"}, True),
+        ({"authentication": False}, True),
+    ]:
+        settings = Settings.model_validate({"web": web})
+        if fine:
+            check_listening(settings)
+        else:
+            with pytest.raises(ConfigError):
+                check_listening(settings)
+
+
+def test_changed_settings_count_without_a_restart(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with network(tmp_path) as net:
+            running = net.daemon
+            running._overlay = {"transfers.upload_slots": 7, "downloads.folder": str(tmp_path / "other")}
+            await running.reload()
+            transfers = running.engine.client.transfers.settings
+            assert (transfers.queue.slots, transfers.downloads) == (7, tmp_path / "other")
+            before = running.engine.listen_port
+            running._overlay = {"network.listen_port": 0, "transfers.retry": False}
+            await running.reload()
+            assert running.engine.client.transfers.settings.retries.rules == {}
+            assert running.engine.listen_port == before
+            # Another pace means another client; it logs in again by itself.
+            running._overlay = {"governor.enabled": True}
+            await running.reload()
+            await until(lambda: running.engine.link.logged_in, "the login")
+            assert running.engine.client.settings.rates
+
+    asyncio.run(play())
+
+
+async def send(port: int, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    await writer.drain()
+    return reader, writer
+
+
+def test_hostile_requests_cost_nothing_but_themselves(tmp_path: Path) -> None:
+    from soulmesh.daemon.http import call as calls
+    from soulmesh.daemon.http import serving
+
+    async def play() -> None:
+        async with network(tmp_path) as net:
+            port = net.daemon.http.port
+            key = f"Host: localhost\r\nX-API-Key: {KEY}\r\n".encode()
+            post = b"POST /api/v0/searches HTTP/1.1\r\n" + key + b"Content-Type: application/json\r\n"
+            # Gigabytes, announced and not.
+            reader, writer = await send(port, post + b"Content-Length: 9000000000\r\n\r\n")
+            assert b" 413 " in await reader.readline()
+            writer.close()
+            reader, writer = await send(port, post + b"Transfer-Encoding: chunked\r\n\r\n")
+            piece = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+            try:
+                for _ in range(40):
+                    writer.write(piece)
+                    await writer.drain()
+            except ConnectionError:
+                pass
+            writer.close()
+            # No headers, slow headers, a body that never comes.
+            quiet, one = await send(port, b"")
+            slow, two = await send(port, b"GET /health HTTP/1.1\r\nHost: x\r\n")
+            body, three = await send(port, post + b"Content-Length: 10\r\n\r\n{")
+            assert await asyncio.wait_for(quiet.read(), 10) == b""
+            assert await asyncio.wait_for(slow.read(), 10) == b""
+            assert b" 408 " in await asyncio.wait_for(body.readline(), 10)
+            for writer in (one, two, three):
+                writer.close()
+            # What is no HTTP.
+            for garbage in (
+                b"\x00" * 100,
+                b"GET\r\n\r\n",
+                b"GET / HTTP/9.9\r\n\r\n",
+                b"\x16\x03\x01" + os.urandom(50),
+            ):
+                reader, writer = await send(port, garbage + b"\r\n\r\n")
+                assert b" 200 " not in await asyncio.wait_for(reader.read(200), 10)
+                writer.close()
+            for target in (
+                b"/%00",
+                b"/api/v0/%",
+                b"/api/v0/users/%zz/status",
+                b"/api/v0/../../etc/passwd",
+                b"*",
+            ):
+                reader, writer = await send(port, b"GET " + target + b" HTTP/1.1\r\n" + key + b"\r\n")
+                status = (await asyncio.wait_for(reader.readline(), 10)).split(b" ")[1]
+                assert status in (b"200", b"400", b"404", b"500"), (target, status)
+                writer.close()
+            await until(lambda: not net.daemon.http.connections, "the last one's end")
+            reader, writer = await send(port, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).endswith(b"Healthy")
+            writer.close()
+
+    before = serving.HEADERS_WITHIN, calls.SLOWEST_BODY
+    serving.HEADERS_WITHIN, calls.SLOWEST_BODY = 0.5, 0.5
+    try:
+        asyncio.run(play())
+    finally:
+        serving.HEADERS_WITHIN, calls.SLOWEST_BODY = before
