@@ -73,6 +73,7 @@ def test_it_starts_without_credentials_and_says_where_it_is(tmp_path: Path) -> N
         assert process.wait(15) == 0
 
 
+@pytest.mark.slow
 def test_settings_come_from_file_environment_and_options(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(
         'instance_name = "from the file"\nremote_configuration = false\n[web]\nurl_base = "/soul"\n'
@@ -92,6 +93,7 @@ def test_settings_come_from_file_environment_and_options(tmp_path: Path) -> None
         assert options["remoteFileManagement"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -173,6 +175,51 @@ def test_changed_settings_count_without_a_restart(tmp_path: Path) -> None:
             assert running.engine.client.settings.rates
 
     asyncio.run(play())
+
+
+@pytest.mark.slow
+def test_the_doctor_finds_the_daemon_and_says_what_is_wrong(tmp_path: Path) -> None:
+    with daemon(tmp_path, "--api-key", KEY, "--server", "127.0.0.1:1") as (_, url):
+        command = [sys.executable, "-m", "soulmesh", "doctor", "--data", str(tmp_path / "data")]
+        environment = {
+            **os.environ,
+            "XDG_CONFIG_HOME": str(tmp_path),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=30, check=False
+        )
+        assert done.returncode == 1, done.stderr
+        assert "BAD  login: there is no account" in done.stdout
+        assert "ok   the data folder" in done.stdout
+        given = [*command[:4], "--daemon", url, "--api-key", KEY, "--json"]
+        done = subprocess.run(given, capture_output=True, text=True, env=environment, timeout=30, check=False)
+        assert {json.loads(line)["subject"] for line in done.stdout.splitlines()} >= {"login", "disk space"}
+    # It was killed, so its trace is still there.
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30, check=False)
+    assert done.returncode == 5
+    (tmp_path / "data" / "daemon.json").unlink()
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "no daemon runs" in done.stderr
+
+
+@pytest.mark.slow
+def test_metrics_have_a_password_of_their_own(tmp_path: Path) -> None:
+    settings = ["--set", "metrics.enabled=true", "--set", "metrics.password=scraped"]
+    with daemon(tmp_path, "--api-key", KEY, *settings) as (_, url):
+        for authorization, status in [("", 401), ("Basic c291bG1lc2g6d3Jvbmc=", 401), ("Basic !", 401)]:
+            request = urllib.request.Request(f"{url}/metrics", headers={"Authorization": authorization})
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=10)
+            assert refused.value.code == status
+            refused.value.close()
+        request = urllib.request.Request(
+            f"{url}/metrics", headers={"Authorization": "Basic c291bG1lc2g6c2NyYXBlZA=="}
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+            assert b"process_resident_memory_bytes" in response.read()
 
 
 async def send(port: int, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -9,6 +9,7 @@ import typer
 from soulmesh.cli import (
     daemon,
     demo,
+    doctor,
     online,
     search,
     server,
@@ -45,6 +46,7 @@ def _root(
 
 app.command()(daemon.daemon)
 app.command()(demo.demo)
+app.command()(doctor.doctor)
 app.command()(search.search)
 app.command()(settings.init)
 app.command()(transfers.download)

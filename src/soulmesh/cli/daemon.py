@@ -23,7 +23,7 @@ from soulmesh.errors import ConfigError, SoulmeshError
 if TYPE_CHECKING:
     from soulmesh.daemon.engine import Account
 
-__all__ = ["daemon"]
+__all__ = ["daemon", "require_extra"]
 
 EXTRA = ("starlette", "uvicorn", "httptools", "websockets", "httpx", "jwt")
 
@@ -102,7 +102,7 @@ async def daemon(
     Prints ``ready http://HOST:PORT`` as soon as HTTP is served, logged in or not. SIGHUP, or a change of
     the configuration file, has the settings read again.
     """
-    _require_extra()
+    require_extra()
     from soulmesh.daemon.run import Daemon
 
     host, port = _address(http)
@@ -156,7 +156,12 @@ def _address(text: str | None) -> tuple[str | None, int | None]:
         raise ConfigError(f"--http: {error}") from None
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
+    """See to it that the daemon's packages are there.
+
+    Raises:
+        ExtraMissing: one is not.
+    """
     import importlib.util
 
     for package in EXTRA:
