@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "src")]
 
-from tests.daemon.fakes import KEY, stage, strike
+from tests.daemon.fakes import KEY, stage, strike  # noqa: E402
 
 from soulmesh.client.transfers.events import TransferProgressed  # noqa: E402
 from soulmesh.core.transfer import State  # noqa: E402
