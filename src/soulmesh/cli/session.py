@@ -13,9 +13,8 @@ from soulmesh.client.client import Client
 from soulmesh.client.ports import ShareIndex
 from soulmesh.client.reach import Reach
 from soulmesh.client.settings import ClientSettings
-from soulmesh.client.transfers import Layout, Sync, TransferSettings
 from soulmesh.config import Settings
-from soulmesh.core.upload_queue import DEFAULT_GROUPS, Order, QueueRules
+from soulmesh.daemon.choices import transfer_settings
 
 __all__ = ["journal_path", "open_client", "transfer_settings"]
 
@@ -23,38 +22,6 @@ __all__ = ["journal_path", "open_client", "transfer_settings"]
 def journal_path(settings: Settings) -> Path:
     """Where the client keeps its transfers."""
     return settings.daemon.data.expanduser() / "transfers.sqlite"
-
-
-def transfer_settings(settings: Settings) -> TransferSettings:
-    """What the settings say of transfers.
-
-    Raises:
-        ConfigError: the layout or the schedule cannot be read.
-    """
-    down, up = settings.downloads, settings.transfers
-    default = replace(
-        DEFAULT_GROUPS["default"],
-        max_files=up.queue_files or None,
-        max_bytes=up.queue_megabytes * 1_000_000 or None,
-    )
-    rules = QueueRules(up.upload_slots, Order(up.upload_order), {**DEFAULT_GROUPS, "default": default})
-    return TransferSettings(
-        downloads=down.folder.expanduser(),
-        incomplete=down.incomplete,
-        layout=Layout(down.layout),
-        sync=Sync.FINISHED if down.sync else Sync.NEVER,
-        verify=down.verify,
-        accept_pushes=down.accept_pushes,
-        reserve=down.reserve_mib << 20,
-        queue=rules,
-        upload_limit=_bytes(up.upload_limit_kib),
-        download_limit=_bytes(up.download_limit_kib),
-        schedule=tuple(up.schedule),
-    )
-
-
-def _bytes(kib: int | None) -> int | None:
-    return kib * 1024 if kib else None
 
 
 @asynccontextmanager

@@ -25,13 +25,12 @@ from soulmesh.client.results import FoundFile
 from soulmesh.client.searches import Search
 from soulmesh.client.settings import GENTLE, ClientSettings
 from soulmesh.client.shares.service import Shares, ShareSettings
-from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.users import User
 from soulmesh.config import Settings, parse_address
 from soulmesh.core.backoff import Backoff
-from soulmesh.core.retry import RetryPolicy
 from soulmesh.daemon import ports
+from soulmesh.daemon.choices import transfer_settings
 from soulmesh.daemon.ports import (
     Answer,
     Browsed,
@@ -154,7 +153,7 @@ class ClientEngine:
         """
         settings = self._settings
         shares = Shares(
-            self._data.parent / "shares",
+            self._data / "shares",
             wall_clock=self._world.wall_clock,
             settings=ShareSettings(guard=settings.shares.lose_at_most),
         )
@@ -169,7 +168,7 @@ class ClientEngine:
             reach=Reach.of(settings.network),
             world=self._world,
             settings=ClientSettings(rates=GENTLE if settings.governor.enabled else {}),
-            transfers=_transfer_settings(TransferSettings(), settings),
+            transfers=transfer_settings(settings),
             data=self._data,
         )
         self.scanning = Scanning(shares)
@@ -209,8 +208,7 @@ class ClientEngine:
             await self.close()
             await self.open()
             return
-        transfers = self._client.transfers
-        transfers.settings = _transfer_settings(transfers.settings, settings)
+        self._client.transfers.settings = transfer_settings(settings)
         if self.scanning is not None and old.shares.folders != settings.shares.folders:
             self.scanning.share(settings.shares.folders, instead_of=old.shares.folders)
         if self.scanning is not None and old.shares != settings.shares:
@@ -566,15 +564,3 @@ async def _follow(browse: Browse, progress: Callable[[int, int], None]) -> None:
     while True:
         progress(browse.done, browse.total)
         await asyncio.sleep(0.25)
-
-
-def _transfer_settings(old: TransferSettings, settings: Settings) -> TransferSettings:
-    wanted = settings.transfers
-    return replace(
-        old,
-        downloads=Path(settings.downloads.folder).expanduser().absolute(),
-        retries=RetryPolicy() if wanted.retry else RetryPolicy(rules={}),
-        queue=replace(old.queue, slots=wanted.upload_slots),
-        upload_limit=wanted.upload_limit_kib * 1024 if wanted.upload_limit_kib else None,
-        download_limit=wanted.download_limit_kib * 1024 if wanted.download_limit_kib else None,
-    )

@@ -94,7 +94,7 @@ class Daemon:
         store = Store(data / "daemon.sqlite")
         await store.open()
         self._stack.push_async_callback(store.close)
-        self.engine = ClientEngine(self._world, settings, account, data / "client")
+        self.engine = ClientEngine(self._world, settings, account, data)
         service = Service(self.engine, store, self._world, settings, logbook=self.logbook)
         self.service = service
         service.config_file = self._config_file

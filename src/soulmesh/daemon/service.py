@@ -195,7 +195,8 @@ class Service:
     @property
     def incomplete(self) -> Path:
         """Where unfinished files are."""
-        return self.downloads / ".incomplete"
+        chosen = self.settings.downloads.incomplete
+        return Path(chosen).expanduser().absolute() if chosen else self.downloads / ".incomplete"
 
     def seen(self, path: Path | str) -> str:
         """A local path as the programs that ask us see it."""

@@ -50,7 +50,7 @@ def options_form(service: Service, settings: Settings) -> dict[str, Any]:
         },
         "relay": {"enabled": False, "mode": "controller"},
         "directories": {
-            "incomplete": service.seen(downloads / ".incomplete"),
+            "incomplete": service.seen(settings.downloads.incomplete or downloads / ".incomplete"),
             "downloads": service.seen(downloads),
         },
         "shares": {
