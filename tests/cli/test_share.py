@@ -112,6 +112,33 @@ def test_browsing_as_somebody(scanned: Command, music: Path) -> None:
     assert {r["locked"] for r in lines(scanned("browse-as", "bob", "--group", "band", "--json"))} == {False}
 
 
+def test_friends_are_those_on_the_list_of_the_client(scanned: Command, music: Path, tmp_path: Path) -> None:
+    assert scanned("add", str(music), "--for", "friends").code == 0
+    for place in (tmp_path / "data", tmp_path / "data" / "client"):
+        assert lines(scanned("browse-as", "eve", "--json")) == []
+        place.mkdir(exist_ok=True)
+        (place / "people.json").write_text('{"friends": ["eve"]}', encoding="utf-8")
+        assert len(lines(scanned("browse-as", "eve", "--json"))) == 2
+        assert lines(scanned("search", "honey", "--as", "eve", "--json"))
+        (place / "people.json").write_text("[1, 2", encoding="utf-8")
+    assert scanned("search", "honey", "--as", "eve").code == 3
+
+
+def test_settings_say_where_data_is_and_what_may_be_lost(
+    soulmesh: Command, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOULMESH_DAEMON_DATA", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("SOULMESH_SHARES_LOSE_AT_MOST", "1")
+    fill(music, [f"{n}.txt" for n in range(20)])
+    soulmesh("share", "add", str(music))
+    assert soulmesh("share", "scan").code == 0
+    assert (tmp_path / "elsewhere" / "shares" / "shares.sqlite").exists()
+    for n in range(20):
+        (music / f"{n}.txt").unlink()
+    assert soulmesh("share", "scan").code == 0
+    assert '"indexed": 4' in soulmesh("share", "status", "--json").out
+
+
 def test_explaining_why_a_file_is_offered_and_why_not(scanned: Command, music: Path, tmp_path: Path) -> None:
     def reason(path: object, code: int) -> str:
         outcome = scanned("explain", str(path), "--json")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json as json_module
 import os
 import platform
 import sys
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from soulmesh import wire
-from soulmesh.cli import run
+from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, Output, clean, duration, size
 from soulmesh.client.shares import (
     Audience,
@@ -49,9 +50,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        envvar="SOULMESH_DATA",
-        show_envvar=True,
-        help="Where soulmesh keeps its data (default: ~/.local/share/soulmesh).",
+        help="Where soulmesh keeps its data (default: daemon.data of the settings, ~/.local/share/soulmesh).",
     ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -72,11 +71,22 @@ class ScanHeldBack(UsageError):
 
 
 def data_directory(given: Path | None) -> Path:
-    """Where the shares live: below ``--data``, or the usual place for data."""
-    if given is not None:
-        return given.expanduser() / "shares"
-    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser() / "soulmesh" / "shares"
+    """Where the shares live: below ``--data``, or the folder that the settings name."""
+    return _data(given) / "shares"
+
+
+def _data(given: Path | None) -> Path:
+    return (given or settings.load().daemon.data).expanduser()
+
+
+def _friends(data: Path | None) -> frozenset[str]:
+    """Whom a client with this data folder, or a daemon, has on its list of friends."""
+    found: set[str] = set()
+    for place in (_data(data), _data(data) / "client"):
+        with suppress(OSError, ValueError, AttributeError):
+            people = json_module.loads((place / "people.json").read_text(encoding="utf-8"))
+            found.update(str(name) for name in people.get("friends", ()))
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +104,16 @@ class Assumed:
         return self.in_groups if username == self.username else ()
 
 
+def _assumed(username: str, friend: bool, groups: list[str] | None, data: Path | None) -> Assumed:
+    return Assumed(username, friend or username in _friends(data), tuple(groups or ()))
+
+
 @contextmanager
 def opened(
-    data: Path | None, circle: Assumed | None = None, settings: ShareSettings | None = None
+    data: Path | None, circle: Assumed | None = None, how: ShareSettings | None = None
 ) -> Iterator[Shares]:
     """The shares, for the length of one command."""
-    shares = Shares(
-        data_directory(data), wall_clock=World.real().wall_clock, circle=circle, settings=settings
-    )
+    shares = Shares(data_directory(data), wall_clock=World.real().wall_clock, circle=circle, settings=how)
     try:
         yield shares
     finally:
@@ -300,11 +312,14 @@ async def scan(
         typer.Option("--file-timeout", min=0.1, metavar="SECONDS", help="How long one audio file may take."),
     ] = 20.0,
     guard: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--guard", min=0.0, max=1.0, help="Ask before losing more than this part of a folder's files."
+            "--guard",
+            min=0.0,
+            max=1.0,
+            help="Ask before losing more than this part of a folder's files (default: shares.lose_at_most).",
         ),
-    ] = 0.25,
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -313,8 +328,12 @@ async def scan(
     Only what changed is read. Ctrl-C stops; the next scan goes on from there.
     """
     out = run.output(json=json)
-    settings = ShareSettings(guard=guard, readers=readers, file_seconds=file_timeout)
-    with opened(data, settings=settings) as shares:
+    how = ShareSettings(
+        guard=settings.load().shares.lose_at_most if guard is None else guard,
+        readers=readers,
+        file_seconds=file_timeout,
+    )
+    with opened(data, how=how) as shares:
         if not shares.roots:
             error = NotFound("nothing is shared yet")
             error.hint = "soulmesh share add FOLDER"
@@ -492,7 +511,9 @@ def _list_problems(out: Output, shares: Shares) -> None:
 # What others see
 
 AsOption = Annotated[str, typer.Option("--as", metavar="USER", help="As this user would find it.")]
-FriendOption = Annotated[bool, typer.Option("--friend", help="Take the user for a friend.")]
+FriendOption = Annotated[
+    bool, typer.Option("--friend", help="Take the user for a friend, even if they are not on the list.")
+]
 GroupOption = Annotated[
     list[str] | None, typer.Option("--group", metavar="NAME", help="Take the user for one of this group.")
 ]
@@ -517,7 +538,7 @@ async def search(
     Put -- before a query that begins with a dash.
     """
     out = run.output(json=json)
-    with opened(data, Assumed(username, friend, tuple(group or ()))) as shares:
+    with opened(data, _assumed(username, friend, group, data)) as shares:
         began = perf_counter()
         found = await shares.search(" ".join(query), username=username, limit=limit, excluded=excluded or ())
         took = perf_counter() - began
@@ -569,7 +590,7 @@ async def browse_as(
 ) -> None:
     """What a user gets to see when browsing you: the very message, read back."""
     out = run.output(json=json)
-    with opened(data, Assumed(username, friend, tuple(group or ()))) as shares:
+    with opened(data, _assumed(username, friend, group, data)) as shares:
         began = perf_counter()
         frame = await shares.browse(username)
         took = perf_counter() - began
