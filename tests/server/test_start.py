@@ -1,0 +1,87 @@
+"""Starting: ports that are taken, folders that are not ours, and what is said about them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from soulmesh.errors import ConfigError
+from soulmesh.net.errors import PortInUse
+from soulmesh.server import folder
+from soulmesh.server.app import Server
+from soulmesh.server.settings import make_settings
+from tests.support.loops import real
+
+
+@real
+async def test_a_port_in_use_is_said_and_nothing_is_left_open(tmp_path: Path) -> None:
+    quick = {"accounts.hash": "fast"}
+    async with Server(None, make_settings({**quick, "server.port": 0})) as first:
+        taken = Server(None, make_settings({**quick, "server.port": first.port}), data=tmp_path)
+        with pytest.raises(PortInUse):
+            await taken.start()
+    async with Server(None, make_settings({**quick, "server.port": 0}), data=tmp_path) as again:
+        assert again.port
+
+
+@real
+async def test_an_administration_port_without_a_token_is_refused(
+    tmp_path: Path,
+) -> None:
+    options = {"accounts.hash": "fast", "server.port": 0, "admin.http_port": 1}
+    with pytest.raises(ConfigError, match=r"admin\.http_token"):
+        await Server(None, make_settings(options), data=tmp_path).start()
+    async with Server(None, make_settings({"server.port": 0}), data=tmp_path) as again:
+        assert again.port
+
+
+def test_a_new_or_empty_folder_is_closed_to_others(tmp_path: Path) -> None:
+    new, empty = tmp_path / "a" / "b", tmp_path / "empty"
+    empty.mkdir(mode=0o755)
+    for path in (new, empty):
+        assert folder.prepare(path) == []
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_an_existing_folder_that_others_can_read_is_reported_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / folder.DATABASE).touch(0o644)
+    tmp_path.chmod(0o755)
+    (tmp_path / folder.DATABASE).chmod(0o644)
+    warnings = folder.prepare(tmp_path)
+    assert [warning.rpartition(": ")[2] for warning in warnings] == [
+        f"chmod 700 {tmp_path}",
+        f"chmod 600 {tmp_path / folder.DATABASE}",
+    ]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_a_folder_that_cannot_be_is_an_error_of_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(folder.FolderUnusable, match="as data folder"):
+        folder.prepare(tmp_path / "file")
+    with pytest.raises(folder.FolderUnusable):
+        folder.prepare(tmp_path / "file" / "below")
+
+
+def test_a_folder_is_for_one_server(tmp_path: Path) -> None:
+    first = folder.lock(tmp_path)
+    with pytest.raises(folder.FolderInUse, match="another server is running"):
+        folder.lock(tmp_path)
+    first.close()
+    folder.lock(tmp_path).close()
+
+
+def test_the_control_socket_is_in_the_folder_unless_its_name_is_too_long(tmp_path: Path) -> None:
+    assert folder.control_path(Path("/srv/data")) == Path("/srv/data/control.sock")
+    elsewhere = folder.control_path(tmp_path / ("d" * 150))
+    assert len(os.fsencode(elsewhere)) < 100
+    assert elsewhere != folder.control_path(tmp_path / ("e" * 150))
+
+
+def test_too_few_open_files_are_warned_about() -> None:
+    assert folder.raise_file_limit(1) is None
+    warning = folder.raise_file_limit(1 << 40)
+    assert warning is None or "ulimit -n" in warning
