@@ -48,6 +48,16 @@ async def test_who_is_delayed_is_not_read_and_others_are(town: Town) -> None:
     assert connection.busy
 
 
+@in_town(abuse__searches_per_minute=3)
+async def test_anybody_may_ask_what_is_allowed(town: Town) -> None:
+    ann = await town.enter("ann")
+    ann.send(to_server.PrivateChatMessage("server", "limits"))
+    lines: list[str] = []
+    while len(lines) < 7:
+        lines += notices(await ann.told())
+    assert lines[0] == "You may search 3 times per minute."
+
+
 @in_town(abuse__same_search_per_hour=2)
 async def test_the_same_search_again_and_again(town: Town) -> None:
     ann = await town.enter("ann")

@@ -217,9 +217,9 @@ async def test_everybody_else_exports_or_deletes_its_own_account_and_no_more(tow
     ann, bob = await town.enter("ann"), await town.enter("bob")
     ann.send(to_server.PrivateChatMessage("server", "ban bob"))
     lines: list[str] = []
-    while len(lines) < 3:
+    while len(lines) < 4:
         lines += notices(await ann.told())
-    assert [line.split(" ")[0] for line in lines] == ["help", "export", "delete"]
+    assert [line.split(" ")[0] for line in lines] == ["help", "limits", "export", "delete"]
     assert (await bob.told()) == []
     ann.send(to_server.AddInterest("jazz"), to_server.PrivateChatMessage("server", "export"))
     exported = json.loads((await ann.next(to_client.PrivateChatMessage)).message)

@@ -173,3 +173,15 @@ async def test_a_negative_level_is_not_taken(town: Town) -> None:
     await ann.told()
     ann.send(to_server.FileSearch(1, "song"))
     assert [type(m).__name__ for m in await ann.told()] == ["ServerSearchRequest"]
+
+
+@in_town(distributed__potential_parents_interval=0.05)
+async def test_a_client_that_is_pushed_out_is_offered_nothing_and_forgotten(town: Town) -> None:
+    ann = await town.enter("ann")
+    await parents(ann)
+    again = await town.enter("ann")
+    await ann.end()
+    assert await parents(again) == []
+    await again.next(to_client.PotentialParents)
+    await again.next(to_client.PotentialParents)
+    assert len(town.server.parts.tree._turns) == 1

@@ -44,6 +44,10 @@ _WORDS = {
 }
 
 
+def _sentence(kind: str, limit: int) -> str:
+    return f"You may {_WORDS[kind].format(limit=limit)}."
+
+
 class Rates:
     """What one account did lately."""
 
@@ -96,6 +100,16 @@ class AbuseEngine:
             "request": settings.requests_per_minute,
         }
         self.decisions = {"notice": 0, "delay": 0, "ban": 0, "refusal": 0}
+
+    def published(self) -> dict[str, str]:
+        """Every limit of an account, as a sentence."""
+        settings = self._settings
+        limits = {
+            **self._limits,
+            "same search": settings.same_search_per_hour,
+            "one receiver": settings.messages_to_one_per_minute,
+        }
+        return {kind: _sentence(kind, limit) for kind, limit in limits.items()}
 
     # ---- accounts
 
@@ -162,7 +176,7 @@ class AbuseEngine:
         user = session.user
         if user is None:
             return
-        sentence = f"You may {_WORDS[kind].format(limit=limit)}."
+        sentence = _sentence(kind, limit)
         noticed = rates.noticed.get(kind)
         if noticed is None or now - noticed > MEMORY:
             rates.noticed[kind] = now

@@ -89,6 +89,7 @@ class Admin:
             Command(
                 ("user", "export"), "NAME", "all that is kept about an account, as JSON", self._user_export, 1
             ),
+            Command(("limits",), "", "how much of what is allowed", self._limits, own=True),
             Command(("export",), "", "all that is kept about your account", self._own_export, own=True),
             Command(("delete",), "YOUR-NAME", "delete your account for ever", self._own_delete, 1, own=True),
             Command(("kick",), "NAME [WHY]", "close a user's connection", self._kick, 1),
@@ -302,6 +303,11 @@ class Admin:
         self._parts.delete_account(self._user(who))
         self._moderation.audit.record(who, "delete", who)
         return Answer(["Your account is deleted."], {"name": who})
+
+    def _limits(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
+        abuse = self._parts.abuse
+        published = abuse.published() if abuse is not None else {}
+        return Answer(list(published.values()) or ["There are no limits."], published)
 
     # ---- moderation
 

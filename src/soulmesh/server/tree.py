@@ -200,9 +200,14 @@ class Tree:
         waiting = self._waiting
         while waiting and waiting[0][0] <= now:
             _, session, turn = waiting.popleft()
-            if self._turns.get(session) == turn and session.user is not None:
-                self._offer(session, session.user, now)
-                self._wait(session, now)
+            if self._turns.get(session) != turn:
+                continue
+            if session.user is None:
+                # Pushed out by a second login: nobody told us that it left.
+                del self._turns[session]
+                continue
+            self._offer(session, session.user, now)
+            self._wait(session, now)
         if now >= self._next_check:
             self._next_check = now + self._realm.settings.distributed.potential_parents_interval
             self._check_branches()
