@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
+
+import pytest
 
 from soulmesh import wire
 from soulmesh.wire import to_client
 from tests.server.support import User, login
+
+Test = Callable[[Path], Coroutine[Any, Any, None]]
+
+
+def patient(test: Test) -> Test:
+    """Run the test on a real loop; processes take their time to start on a busy machine."""
+
+    @pytest.mark.timeout(120)
+    @functools.wraps(test)
+    def run(tmp_path: Path) -> None:
+        async def bounded() -> None:
+            async with asyncio.timeout(110):
+                await test(tmp_path)
+
+        asyncio.run(bounded())
+
+    return cast(Test, run)
 
 
 class Process:

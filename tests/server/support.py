@@ -24,6 +24,9 @@ from soulmesh.wire.message import Message
 
 M = TypeVar("M", bound=Message)
 
+PATIENCE = 20.0
+"""Seconds; real ones, and other tests may run beside this one."""
+
 _syncs = itertools.count(1)
 
 MD5 = hashlib.md5
@@ -68,7 +71,7 @@ class User:
 
     async def next(self, kind: type[M]) -> M:
         """The next message of that class; those before it are forgotten."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 while self.inbox:
                     message = self.inbox.pop(0)
@@ -83,7 +86,7 @@ class User:
         mark = f"sync {next(_syncs)}"
         self.send(to_server.GetUserStatus(mark))
         seen: list[Message] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 while self.inbox:
                     message = self.inbox.pop(0)
@@ -96,7 +99,7 @@ class User:
 
     async def end(self) -> list[Message]:
         """Everything that comes until the server closes the connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not self.ended:
                 try:
                     await self._read()
@@ -176,7 +179,7 @@ def in_town(**options: Any) -> Callable[[Test], Callable[[], None]]:
         @functools.wraps(test, assigned=("__name__", "__doc__", "__module__", "__qualname__"))
         def run() -> None:
             async def inside() -> None:
-                async with asyncio.timeout(20), town(settings) as place:
+                async with asyncio.timeout(50), town(settings) as place:
                     await test(place)
 
             asyncio.run(inside())

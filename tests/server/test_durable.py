@@ -13,11 +13,10 @@ import pytest
 
 from soulmesh.wire import to_client, to_server
 from soulmesh.wire.structs import RoomTicker
-from tests.server.processes import Process, command, process
-from tests.support.loops import real
+from tests.server.processes import Process, command, patient, process
 
 
-@real
+@patient
 async def test_everything_that_was_told_is_there_after_kill_9(tmp_path: Path) -> None:
     async with process(tmp_path) as server:
         ann, bob, eve = [await server.enter(name) for name in ("ann", "bob", "eve")]
@@ -75,7 +74,7 @@ async def test_everything_that_was_told_is_there_after_kill_9(tmp_path: Path) ->
         assert (await ann.next(to_client.PrivateChatMessage)).chat_id > max(ids)
 
 
-@real
+@patient
 async def test_sigterm_tells_users_and_ends_with_0_within_5_seconds(tmp_path: Path) -> None:
     async with process(tmp_path) as server:
         ann = await server.enter("ann")
@@ -95,7 +94,8 @@ async def test_sigterm_tells_users_and_ends_with_0_within_5_seconds(tmp_path: Pa
         assert (await again.next(to_client.GetUserStats)).user_stats.shared_file_count == 2
 
 
-@real
+@pytest.mark.slow
+@patient
 async def test_the_data_folder_is_closed_to_others_and_used_by_one(tmp_path: Path) -> None:
     data = tmp_path / "new" / "data"
     async with process(data) as server:
@@ -174,7 +174,7 @@ def test_kill_9_at_any_moment(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@real
+@patient
 async def test_backup_export_and_import_carry_everything_over(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     async with process(first) as server:
@@ -217,7 +217,7 @@ async def test_backup_export_and_import_carry_everything_over(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@real
+@patient
 async def test_administration_works_with_and_without_a_running_server(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path), "--set", "accounts.argon2_memory_kib=64")
     await command("admin", *data, "user", "add", "ann", "--password", "first", "--admin")

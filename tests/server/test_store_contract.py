@@ -32,7 +32,7 @@ def account(name: bytes, speed: int = 0) -> tuple[object, ...]:
 
 
 async def committed(store: Store, number: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while store.committed < number:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
@@ -166,7 +166,7 @@ async def test_a_disk_that_says_no_is_tried_again_and_nothing_is_told_meanwhile(
         connection.commit()
         store.save("settings", ("key", "value"))
         number = store.commit()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while store.fault is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert "no such table" in store.fault
