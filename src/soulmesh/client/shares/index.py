@@ -283,7 +283,9 @@ class Index:
     def of_root(self, root: int) -> BitMap:
         """The files of one root."""
         span = self.base.span(root)
-        files = BitMap() if span is None else BitMap(range(span.first_file, span.end_file))
+        files = BitMap()
+        if span is not None:
+            files.add_range(span.first_file, span.end_file)
         files |= self.delta.by_root.get(root, BitMap())
         return files - self.removed
 

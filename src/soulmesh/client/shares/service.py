@@ -44,7 +44,7 @@ __all__ = ["Circle", "Nobody", "ScanFailed", "SearchFigures", "ShareSettings", "
 
 PEER_SEARCH_REPLY: Final = 9
 REPLY_LEVEL: Final = 2
-APPLY_AT_ONCE: Final = 200
+APPLY_AT_ONCE: Final = 100
 _U32: Final = Struct("<I")
 
 
@@ -159,6 +159,7 @@ class Shares:
         self._circle: Circle = circle or Nobody()
         self._circle_given = circle is not None
         self._scanning = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
         self._store = Store(directory / "shares.sqlite")
         self._data_version = self._store.data_version()
         self._handlers: list[Callable[[], None]] = []
@@ -522,6 +523,10 @@ class Shares:
 
     async def refresh(self) -> None:
         """Take in what a scan, of this process or another, has changed."""
+        async with self._refreshing:
+            await self._take_in()
+
+    async def _take_in(self) -> None:
         self._data_version = self._store.data_version()
         base = self._store.get("base")
         if base is not None and base != self._generation:
@@ -536,7 +541,7 @@ class Shares:
                 self._root_version.clear()
                 self.needs_index = False
         self._load_roots()
-        changes = self._store.changes(self._applied)
+        changes = await asyncio.to_thread(self._store.changes, self._applied)
         for start in range(0, len(changes), APPLY_AT_ONCE):
             self._apply(changes[start : start + APPLY_AT_ONCE])
             await asyncio.sleep(0)
