@@ -271,15 +271,15 @@ def test_a_bomb_in_a_search_or_folder_reply_is_refused(code: int) -> None:
     data = bomb(40 * MIB)
     assert len(data) < 50 * KIB
     frame = wire.frame_header(4, code, len(data)) + data
-    with little_memory(10 * MIB):
+    with little_memory(18 * MIB):
         error = refuses(lambda: wire.decode(frame, "peer", "peer"), DecodeError)
-    assert f"inflates to more than {MIB + 64 * len(frame)} bytes" in str(error)
+    assert f"inflates to more than {8 * MIB + 64 * len(frame)} bytes" in str(error)
 
 
 def test_what_strangers_send_unasked_may_grow_in_proportion_only() -> None:
     reply, shares = peer.PeerSearchReply.LAYOUT, peer.PeerSharesReply.LAYOUT
-    assert reply.most_inflated(0) == MIB
-    assert reply.most_inflated(MIB) == 65 * MIB
+    assert reply.most_inflated(0) == 8 * MIB
+    assert reply.most_inflated(MIB) == 72 * MIB
     assert reply.most_inflated(16 * MIB) == 128 * MIB
     # A list of shares is read only if it was asked for, and folder by folder.
     assert shares.most_inflated(0) == 2048 * MIB

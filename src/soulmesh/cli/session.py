@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from soulmesh.cli.account import credentials
 from soulmesh.cli.share import data_directory, opened
@@ -13,15 +15,46 @@ from soulmesh.client.client import Client
 from soulmesh.client.ports import ShareIndex
 from soulmesh.client.reach import Reach
 from soulmesh.client.settings import ClientSettings
-from soulmesh.config import Settings
+from soulmesh.config import Settings, parse_address
 from soulmesh.daemon.choices import transfer_settings
 
-__all__ = ["journal_path", "open_client", "transfer_settings"]
+__all__ = ["home", "journal_path", "open_client", "transfer_settings"]
+
+
+OWNER = "account.json"
+
+
+def home(settings: Settings, *, claim: bool = False) -> Path:
+    """Where the account of the settings keeps what must be remembered.
+
+    The first account to use the data folder has the folder itself, any other one a folder below
+    it: two accounts on one machine share neither downloads nor friends. The index of what is
+    shared belongs to the machine.
+
+    Args:
+        claim: make a folder that nobody has yet the account's own.
+    """
+    base = settings.daemon.data.expanduser()
+    name = settings.account.username
+    if not name:
+        return base
+    host, port = parse_address(settings.network.server)
+    account = {"username": name, "server": f"{host}:{port}"}
+    owner = base / OWNER
+    try:
+        if json.loads(owner.read_text(encoding="utf-8")) == account:
+            return base
+    except (OSError, ValueError):
+        if claim:
+            base.mkdir(parents=True, exist_ok=True, mode=0o700)
+            owner.write_text(json.dumps(account), encoding="utf-8")
+        return base
+    return base / "accounts" / quote(f"{name}@{host}_{port}", safe="@ ")
 
 
 def journal_path(settings: Settings) -> Path:
     """Where the client keeps its transfers."""
-    return settings.daemon.data.expanduser() / "transfers.sqlite"
+    return home(settings) / "transfers.sqlite"
 
 
 @asynccontextmanager
@@ -46,7 +79,7 @@ async def open_client(
         LoginRefused, ServerUnreachable, ConfigError, JournalInUse: it cannot be.
     """
     account = credentials(settings)
-    place = data or settings.daemon.data.expanduser()
+    place = data or home(settings, claim=remember)
     made = ClientSettings(reconnect=stay)
     with _shared(settings, shares) as offered:
         client = Client(

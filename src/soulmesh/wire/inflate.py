@@ -11,7 +11,7 @@ __all__ = ["COMPRESSION_LEVEL", "deflate", "inflate", "inflate_start"]
 COMPRESSION_LEVEL = 2
 """Level of the compressed messages that we write.
 
-On search replies level 2 costs as much as level 1 and half of level 6, for 6 %
+On search replies level 2 costs as much as level 1 and half of level 6, for 6 to 12 %
 more bytes than level 6 (docs/decisions/0002-codec.md). What is compressed once
 and sent often, such as our own shares, deserves a higher level.
 """

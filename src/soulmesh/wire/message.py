@@ -132,12 +132,12 @@ class Layout:
     def most_inflated(self, size: int) -> int:
         """Most bytes that ``size`` compressed bytes of this message may become.
 
-        Replies that strangers send unasked may grow by ``inflated_ratio`` only (beyond the first MiB).
+        Replies that strangers send unasked may grow by ``inflated_ratio`` only (beyond the first 8 MiB).
         zlib makes 1,000 equal bytes out of one, and a reply of 128 KiB could fill a gigabyte with files.
         """
         if not self.inflated_ratio:
             return self.inflated_limit
-        return min(self.inflated_limit, MIB + self.inflated_ratio * size)
+        return min(self.inflated_limit, 8 * MIB + self.inflated_ratio * size)
 
     @property
     def family(self) -> str:
