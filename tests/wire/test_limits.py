@@ -271,7 +271,7 @@ def test_a_bomb_in_a_search_or_folder_reply_is_refused(code: int) -> None:
     data = bomb(40 * MIB)
     assert len(data) < 50 * KIB
     frame = wire.frame_header(4, code, len(data)) + data
-    with little_memory(18 * MIB):
+    with little_memory(28 * MIB):
         error = refuses(lambda: wire.decode(frame, "peer", "peer"), DecodeError)
     assert f"inflates to more than {8 * MIB + 64 * len(frame)} bytes" in str(error)
 
