@@ -34,6 +34,7 @@ async def network(tmp_path: Path, slots: int = 3) -> AsyncIterator[tuple[Server,
     album.mkdir(parents=True)
     for number in (1, 2, 3):
         (album / f"0{number} Song.flac").write_bytes(SONG + bytes([number]))
+    (album / "04 Other.mp3").write_bytes(SONG)
     (album / "Scans").mkdir()
     (album / "Scans" / "front.jpg").write_bytes(b"jpeg")
     (tmp_path / "server").mkdir()
@@ -200,6 +201,31 @@ async def test_the_journal_of_a_client_can_be_used_by_one_program_only(tmp_path:
     with pytest.raises(JournalInUse):
         await Journal(tmp_path / "data" / "transfers.sqlite").open()
     await journal.close()
+
+
+@pytest.mark.slow
+@real
+async def test_get_finds_chooses_and_fetches(tmp_path: Path) -> None:
+    async with network(tmp_path) as (server, _):
+        wish = ("get", "04 other", "--timeout", "1", "--format", "flac,mp3", "--json")
+        code, out, error = await soulmesh(tmp_path, server, *wish)
+        assert code == 0, error
+        got = json.loads(out)
+        assert (got["state"], got["username"]) == ("finished", "eve")
+        code, out, error = await soulmesh(tmp_path, server, *wish[:2])
+        assert "done before" in error
+
+
+@pytest.mark.slow
+@real
+async def test_a_broken_file_is_not_kept_and_what_is_not_there_is_not_found(tmp_path: Path) -> None:
+    async with network(tmp_path) as (server, _):
+        code, _, error = await soulmesh(tmp_path, server, "get", "01 song", "--timeout", "1")
+        assert code == 3
+        assert "does not begin like a FLAC file" in error
+        code, _, error = await soulmesh(tmp_path, server, "get", "no such thing", "--timeout", "1")
+        assert code == 3
+        assert "nothing found" in error
 
 
 @pytest.mark.parametrize(

@@ -332,6 +332,12 @@ def test_bytes_that_differ_start_the_file_anew_at_once() -> None:
     assert machine.received == 0
 
 
+def test_a_file_that_is_no_good_waits_for_a_person() -> None:
+    machine = saving()
+    assert moves(machine.spoiled("cut short", 5.0)) == [(Event.GAVE_UP, State.FAILED)]
+    assert machine.reason == "cut short"
+
+
 def test_pause_and_resume() -> None:
     machine = running()
     assert rest(machine.pause(4.0)) == [DropLink()]

@@ -10,6 +10,7 @@ from soulmesh.cli import (
     daemon,
     demo,
     doctor,
+    get,
     online,
     search,
     server,
@@ -50,6 +51,7 @@ app.command()(doctor.doctor)
 app.command()(search.search)
 app.command()(settings.init)
 app.command()(transfers.download)
+app.command()(get.get)
 app.command()(transfers.transfers)
 app.command()(transfers.uploads)
 app.command()(transfers.why)

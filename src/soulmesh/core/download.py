@@ -213,6 +213,10 @@ class Download(Machine):
         """Our own disk failed."""
         return self._failed(RetryClass.LOCAL, reason, now, jitter)
 
+    def spoiled(self, reason: str, now: float) -> list[Effect]:
+        """All bytes came, and the file is no good: the same source would send the same again."""
+        return self._failed(RetryClass.PERSON, reason, now, 0.0)
+
     def differed(self, reason: str, now: float) -> list[Effect]:
         """What is on disk is not the beginning of this file: it was put aside, start anew at once."""
         self.received = 0

@@ -132,7 +132,7 @@ class Batches:
             ClientError: the user cannot be asked.
         """
         folder = folder.rstrip("\\/")
-        files = await self._files_of(username, folder)
+        files = await self.files_of(username, folder)
         if not files:
             raise FolderNotFound(username, folder)
         root = len(remote_parts(folder))
@@ -187,7 +187,12 @@ class Batches:
 
     # Within.
 
-    async def _files_of(self, username: str, folder: str) -> list[tuple[str, int]]:
+    async def files_of(self, username: str, folder: str) -> list[tuple[str, int]]:
+        """Full remote paths and sizes of the files in a folder and below it; empty if there is none.
+
+        Raises:
+            ClientError: the user cannot be asked.
+        """
         ticket = self._ledger.world.random.getrandbits(31)
         key = raw(folder)
         question = peer.PeerDirectoryContentsRequest(ticket, folder)

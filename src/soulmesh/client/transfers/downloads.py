@@ -518,7 +518,7 @@ class Downloads:
             if settings.verify and (wrong := await broken_audio(ledger.world.disk, part, transfer.name)):
                 await self._saving.quarantine(part)
                 machine.received = 0
-                ledger.apply(transfer, machine.refused(f"the file is broken: {wrong}", ledger.now()))
+                ledger.apply(transfer, machine.spoiled(f"the file is broken: {wrong}", ledger.now()))
                 return
             final = await self._place(transfer, whole)
         except DiskFull:

@@ -1,0 +1,240 @@
+"""`soulmesh get "artist title"`: search, choose by rules, download, check; try the next source if need be."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soulmesh.cli import choose, run, settings
+from soulmesh.cli.account import (
+    ListenPortOption,
+    PasswordFileOption,
+    PasswordOption,
+    ServerOption,
+    UsernameOption,
+    account_options,
+)
+from soulmesh.cli.output import Column, JsonOption, Output, size
+from soulmesh.cli.session import open_client
+from soulmesh.client.client import Client
+from soulmesh.client.errors import ClientError
+from soulmesh.client.events import Event
+from soulmesh.client.results import Hit
+from soulmesh.client.transfers import (
+    Candidate,
+    Goal,
+    GoalFailed,
+    GoalFinished,
+    GoalMoved,
+    TransferMoved,
+    TransferProgressed,
+)
+from soulmesh.core.transfer import State
+from soulmesh.errors import NotFound, UsageError
+
+__all__ = ["get"]
+
+WITH_ALBUMS = choose.AUDIO | {"jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf"}
+MAY_MISS = ("jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf")
+
+COLUMNS = [
+    Column("username", "User"),
+    Column("name", "File or folder", wide=True, keep_end=True),
+    Column("files", "Files", right=True),
+    Column("size", "Size", size, right=True),
+    Column("bitrate", "kbit/s", right=True),
+    Column("free_slot", "Free", lambda free: "yes" if free else ""),
+    Column("queue", "Queue", right=True),
+]
+
+
+class NothingFound(NotFound):
+    """Nobody has what was asked for, or nothing that the rules allow."""
+
+    hint = "try other words, more time with --timeout, or fewer rules"
+
+    def __init__(self, query: str) -> None:
+        super().__init__(query)
+        self.query = query
+
+    def __str__(self) -> str:
+        return f"nothing found for {self.query!r} that the rules allow"
+
+
+class NotGot(NotFound):
+    """Every source failed."""
+
+    def __init__(self, query: str, reason: str) -> None:
+        super().__init__(query, reason)
+        self.query = query
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.query}: no source is left; the last one said: {self.reason}"
+
+
+@run.command
+async def get(
+    query: Annotated[list[str] | None, typer.Argument(metavar="WORDS...", help="Artist and title.")] = None,
+    album: Annotated[bool, typer.Option("--album", help="Get a whole album from one user.")] = False,
+    best: Annotated[bool, typer.Option("--best", help="Quality before speed.")] = False,
+    formats: Annotated[
+        str | None, typer.Option("--format", metavar="KINDS", help="What to take, best first: flac,mp3.")
+    ] = None,
+    min_bitrate: Annotated[
+        int, typer.Option("--min-bitrate", min=0, metavar="KBIT", help="For formats with losses.")
+    ] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken, and stop.")] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FILE", help="A list or CSV of wishes; those done before are skipped."
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to search.")] = 10.0,
+    into: Annotated[Path | None, typer.Option("--into", metavar="DIR", help="Put files below this.")] = None,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
+    listen_port: ListenPortOption = None,
+) -> None:
+    """Find music, choose the best source by rules, download it and check it.
+
+    When a source fails, the next one takes over.
+    """
+    out = run.output(json=json)
+    wishes = ([" ".join(query)] if query else []) + (choose.queries(source) if source is not None else [])
+    if not wishes:
+        raise UsageError('say what you want: soulmesh get "artist title", or --from FILE')
+    kinds = tuple(kind.strip().lower().lstrip(".") for kind in (formats or "").split(",") if kind.strip())
+    rules = choose.Rules(kinds, min_bitrate, best)
+    options = account_options(
+        server=server,
+        username=username,
+        password=password,
+        password_file=password_file,
+        listen_port=listen_port,
+    )
+    given = settings.load({**options, "downloads.folder": into, "downloads.verify": True})
+    async with open_client(given) as client:
+        failed: Exception | None = None
+        for wish in wishes:
+            try:
+                await _get(out, client, wish, rules, album=album, timeout=timeout, dry_run=dry_run)
+            except (NotFound, ClientError) as error:
+                if len(wishes) == 1:
+                    raise
+                failed = error
+                out.note(f"error: {error}", style="red")
+        if failed is not None:
+            raise failed
+
+
+async def _get(
+    out: Output, client: Client, wish: str, rules: choose.Rules, *, album: bool, timeout: float, dry_run: bool
+) -> None:
+    if any(goal.name == wish and goal.state == "finished" for goal in client.transfers.goals):
+        out.note(f"{wish}: done before")
+        return
+    hits = [hit async for hit in client.search(wish, timeout=timeout)]
+    folders = choose.albums(hits, rules) if album else []
+    found = [folder.hits for folder in folders] if album else [(hit,) for hit in choose.songs(hits, rules)]
+    if not found:
+        raise NothingFound(wish)
+    if dry_run:
+        out.table(COLUMNS, [_row(some, album=album) for some in found])
+        return
+    if album:
+        candidates = [await _whole(client, folder) for folder in folders]
+    else:
+        candidates = [Candidate(hit.username, [(hit.file.remote_path, hit.file.size)]) for (hit,) in found]
+    name = folders[0].path.rpartition("\\")[2] if album else wish
+    destination = client.transfers.settings.downloads
+    with client.events.stream(GoalMoved, GoalFinished, GoalFailed, TransferMoved, TransferProgressed) as news:
+        goal = await client.transfers.goals.want(
+            wish,
+            candidates,
+            destination=destination / choose_name(name) if album else destination,
+            whole=album,
+            may_miss=MAY_MISS if album else (),
+        )
+        await _pursue(out, client, goal, news)
+
+
+def choose_name(name: str) -> str:
+    """A safe name for an album's folder."""
+    from soulmesh.client.transfers.layout import safe_name
+
+    return safe_name(name)
+
+
+async def _whole(client: Client, folder: choose.Folder) -> Candidate:
+    """All of the folder that belongs to an album: the search showed only what matched its words."""
+    try:
+        async with asyncio.timeout(20):
+            files = await client.transfers.batches.files_of(folder.username, folder.path)
+    except (ClientError, TimeoutError):
+        return folder.candidate
+    kinds = tuple("." + kind for kind in WITH_ALBUMS)
+    chosen: list[tuple[str, int | None]] = [f for f in files if f[0].lower().endswith(kinds)]
+    return Candidate(folder.username, chosen) if len(chosen) >= len(folder.hits) else folder.candidate
+
+
+def _row(hits: tuple[Hit, ...], *, album: bool) -> dict[str, object]:
+    first = hits[0]
+    return {
+        "username": first.username,
+        "name": first.file.folder if album else first.file.remote_path,
+        "files": len(hits),
+        "size": sum(hit.file.size for hit in hits),
+        "bitrate": first.file.bitrate,
+        "free_slot": first.free_slot,
+        "queue": first.queue,
+    }
+
+
+async def _pursue(out: Output, client: Client, goal: Goal, news: object) -> None:
+    """Show a goal's files until it is whole, or no source is left."""
+    keys: dict[int, int] = {}
+    with out.transfers() as bars:
+        if goal.state == "under way":
+            async for event in news:  # type: ignore[attr-defined]
+                if isinstance(event, TransferProgressed) and event.size and event.direction == "download":
+                    key = keys.get(event.transfer)
+                    if key is None:
+                        name = event.remote_path.rpartition("\\")[2]
+                        key = keys[event.transfer] = bars.add(name, event.size, event.done)
+                    bars.update(key, event.done)
+                elif isinstance(event, TransferMoved):
+                    if event.transfer in keys and event.new is State.FINISHED:
+                        bars.finish(keys[event.transfer])
+                elif _concerns(event, goal):
+                    if isinstance(event, GoalMoved) and event.reason:
+                        out.note(f"{event.reason}; trying {event.username}")
+                    if goal.state != "under way":
+                        break
+    for transfer in client.transfers.goals.transfers(goal):
+        if transfer.finished:
+            out.line(str(transfer.local_path))
+    out.record(
+        {
+            "wish": goal.name,
+            "state": goal.state,
+            "username": goal.candidate.username,
+            "files": [
+                str(t.local_path) for t in client.transfers.goals.transfers(goal) if t.local_path is not None
+            ],
+            "story": goal.story,
+        }
+    )
+    if goal.state != "finished":
+        raise NotGot(goal.name, goal.story[-1].rpartition("the last one: ")[2])
+
+
+def _concerns(event: Event, goal: Goal) -> bool:
+    return isinstance(event, GoalMoved | GoalFinished | GoalFailed) and event.goal == goal.id

@@ -1,0 +1,69 @@
+"""`soulmesh get` chooses by rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from soulmesh.cli.choose import Rules, albums, queries, songs
+from soulmesh.client.results import FoundFile, Hit
+from soulmesh.errors import ConfigError
+
+
+def hit(user: str, path: str, *, bitrate: int | None = None, free: bool = True, soon: float = 10.0) -> Hit:
+    attributes = ((0, bitrate),) if bitrate is not None else ()
+    return Hit(user, FoundFile(path, 1000, attributes), free, 1000, 0, expected=soon)
+
+
+def test_formats_are_taken_in_the_order_given() -> None:
+    hits = [hit("a", "x\\s.mp3", bitrate=320), hit("b", "x\\s.flac", soon=99.0), hit("c", "x\\s.ogg")]
+    assert [h.username for h in songs(hits, Rules(("flac", "mp3")))] == ["b", "a"]
+
+
+def test_without_wishes_the_soonest_with_a_free_slot_is_taken() -> None:
+    hits = [hit("a", "x\\s.flac", free=False, soon=1.0), hit("b", "x\\s.mp3", soon=5.0)]
+    assert songs(hits, Rules())[0].username == "b"
+    assert songs(hits, Rules(best=True))[0].username == "a"
+
+
+def test_a_low_bitrate_is_not_taken_and_one_file_of_each_user_is_enough() -> None:
+    hits = [
+        hit("a", "x\\s.mp3", bitrate=128),
+        hit("b", "x\\s.mp3"),
+        hit("c", "x\\s.mp3", bitrate=320),
+        hit("c", "y\\s.mp3", bitrate=320),
+        hit("d", "x\\s.flac"),
+        hit("e", "x\\cover.jpg"),
+    ]
+    assert sorted(h.username for h in songs(hits, Rules(min_bitrate=256))) == ["c", "d"]
+
+
+def test_locked_files_are_not_for_us() -> None:
+    locked = Hit("a", FoundFile("x\\s.flac", 1000), True, 1, 0, locked=True)
+    assert songs([locked], Rules()) == []
+    assert albums([locked], Rules()) == []
+
+
+def test_the_album_that_most_users_have_comes_first() -> None:
+    hits = [hit("part", f"p\\{n}.flac", soon=1.0) for n in range(2)]
+    hits += [hit("one", f"A\\{n}.flac") for n in range(9)]
+    hits += [hit("two", f"B\\{n}.flac", soon=20.0) for n in range(9)]
+    hits += [hit("lossy", f"C\\{n}.mp3", bitrate=320, soon=1.0) for n in range(9)]
+    found = albums(hits, Rules(("flac", "mp3")))
+    assert [folder.username for folder in found] == ["one", "two", "lossy", "part"]
+    assert len(found[0].candidate.files) == 9
+
+
+def test_wishes_come_from_lists_and_tables(tmp_path: Path) -> None:
+    path = tmp_path / "wishes"
+    path.write_text("# mine\nfirst song\n\nsecond, song\n")
+    assert queries(path) == ["first song", "second, song"]
+    path.write_text("Album,Title,Artist\nPost,Hyper,Björk\n,,\n")
+    assert queries(path) == ["Björk Hyper"]
+    path.write_text("artist,album\nBjörk,Post\n")
+    assert queries(path) == ["Björk Post"]
+    path.write_text("")
+    assert queries(path) == []
+    with pytest.raises(ConfigError, match="cannot read"):
+        queries(tmp_path / "missing")

@@ -1,0 +1,62 @@
+"""Is a finished audio file whole?"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from soulmesh.client.transfers.check import broken_audio
+from soulmesh.core.transfer import State
+from soulmesh.net.disk import RealDisk
+from tests.client.transfers.street import street, until
+from tests.support.loops import virtual
+
+
+def wav(stated: int, real: int) -> bytes:
+    return b"RIFF" + struct.pack("<I", stated) + b"WAVEfmt " + bytes(real)
+
+
+def flac(samples: int, sound: int, *, smallest: int = 100) -> bytes:
+    info = (4096).to_bytes(2, "big") * 2 + smallest.to_bytes(3, "big") + bytes(3)
+    info += ((44100 << 44) | (1 << 41) | (15 << 36) | samples).to_bytes(8, "big") + bytes(16)
+    return b"fLaC" + bytes([0x80]) + len(info).to_bytes(3, "big") + info + b"\xff\xf8" + bytes(sound)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "broken"),
+    [
+        ("a.wav", wav(100, 92), None),
+        ("a.wav", wav(1000, 92), "WAV of 1008 bytes, only 108 are there"),
+        ("a.wav", wav(0xFFFFFFFF, 92), None),
+        ("a.wav", b"no", "it does not begin like a WAV file"),
+        ("a.aiff", b"FORM" + struct.pack(">I", 20) + bytes(20), None),
+        ("a.flac", flac(4096 * 10, 2000), None),
+        ("a.flac", flac(4096 * 100, 500), "FLAC of 409600 samples is cut short"),
+        ("a.flac", flac(4096, 0)[:-2], "no sound follows the FLAC metadata"),
+        ("a.flac", b"ID3" + bytes(6) + b"\x05" + bytes(5) + flac(4096, 500), None),
+        ("a.flac", b"fLaC" + bytes([0]) + b"\xff\xff\xff" + bytes(60), "FLAC metadata reach beyond the end"),
+        ("a.flac", bytes(100), "it does not begin like a FLAC file"),
+        ("a.mp3", b"anything", None),
+    ],
+)
+@virtual
+async def test_files_are_compared_with_what_their_heads_say(
+    tmp_path: Path, name: str, content: bytes, broken: str | None
+) -> None:
+    (tmp_path / "f").write_bytes(content)
+    found = await broken_audio(RealDisk(), tmp_path / "f", name)
+    assert found == broken or (broken is not None and found is not None and broken in found)
+
+
+@virtual
+async def test_a_broken_file_goes_to_quarantine_and_waits_for_a_person(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann", verify=True), await there.move_in("eve")
+        bad = await ann.transfers.download("eve", eve.share(r"a\bad.wav", wav(1000, 92)))
+        await until(bad, State.FAILED)
+        assert bad.reason == "the file is broken: WAV of 1008 bytes, only 108 are there"
+        assert not (ann.downloads / "a").exists()
+        good = await ann.transfers.download("eve", eve.share(r"a\good.wav", wav(100, 92)))
+        await good.wait()
