@@ -6,8 +6,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 
 from soulmesh import log
-from soulmesh.server.bans import Ban, Bans, address_of
-from soulmesh.server.frames import show, wire_name
+from soulmesh.server.bans import Ban, Bans
 from soulmesh.server.realm import Realm
 from soulmesh.server.state import Session, User
 
@@ -123,22 +122,3 @@ class Moderation:
     def unmute(self, user: User) -> bool:
         """Let it talk again; false if it could."""
         return self.muted.pop(user.name, None) is not None
-
-    def user(self, name: str) -> User | None:
-        """The account of that name."""
-        return self._realm.users.get(wire_name(name.encode()))
-
-
-def describe(ban: Ban) -> str:
-    """A ban in one line."""
-    return f"{ban.kind} {ban.subject}" + (f": {ban.reason}" if ban.reason else "")
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an address."""
-    return address_of(text) is not None
-
-
-def user_name(session: Session) -> str:
-    """The name of the user of a session, for logs."""
-    return show(session.user.name) if session.user is not None else ""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 
 from soulmesh import wire
-from soulmesh.server import frames
 from soulmesh.server.frames import wire_name
 from soulmesh.server.realm import Realm
 from soulmesh.server.state import Session, User
@@ -236,8 +235,3 @@ class Tree:
             "accepting": sum(1 for session in sessions if session.accepts_children),
             "deepest": max((session.branch_level for session in sessions), default=0),
         }
-
-
-def show_root(session: Session) -> str:
-    """The branch root of a session as text, for administrators."""
-    return frames.show(session.branch_root) if session.branch_root else ""
