@@ -1,0 +1,63 @@
+"""What a restart brings back, whatever the store."""
+
+from __future__ import annotations
+
+import asyncio
+
+from soulmesh.server.store.memory import MemoryStore
+from soulmesh.wire import to_client, to_server
+from tests.server.support import login, town
+
+
+def test_bans_privileges_and_what_administrators_set_come_back() -> None:
+    async def check() -> None:
+        store = MemoryStore()
+        async with town(store=store) as place:
+            run = place.server.parts.admin.run
+            await place.enter("ann")
+            bob = await place.enter("bob")
+            await bob.leave()
+            ann = place.users[0]
+            for number in range(3):
+                ann.send(to_server.PrivateChatMessage("bob", str(number)))
+            ann.send(to_server.NewPassword("changed"))
+            await ann.next(to_client.NewPassword)
+            for words in (
+                "user privileges ann 3",
+                "user admin ann on",
+                "ban eve --for 2h",
+                "ban 10.0.0.0/8 noise",
+                "greeting hello again",
+                "phrases add bad",
+                "maximum-users 77",
+            ):
+                await run("console", words.split())
+        async with town(store=store) as place:
+            parts = place.server.parts
+            assert [(ban.kind, ban.subject) for ban in parts.moderation.bans.all()] == [
+                ("name", "eve"),
+                ("network", "10.0.0.0/8"),
+            ]
+            eve = await place.connect("eve")
+            eve.send(login("eve"))
+            assert await eve.end() == []
+            ann = await place.enter("ann", "changed")
+            ann.send(to_server.CheckPrivileges(), to_server.GetUserStatus("ann"))
+            assert await ann.told() == [
+                to_client.CheckPrivileges(3 * 86400),
+                to_client.GetUserStatus("ann", 2, True),
+            ]
+            assert parts.admin.is_admin(place.server.realm.users[b"\3\0\0\0ann"])
+            assert place.server.realm.maximum_users == 77
+            bob = await place.connect("bob")
+            bob.send(login("bob"))
+            told = await bob.told()
+            first = told[0]
+            assert isinstance(first, to_client.Login)
+            assert first.greeting == "hello again"
+            waiting = [m.message for m in told if isinstance(m, to_client.PrivateChatMessage)]
+            assert waiting == ["0", "1", "2"]
+            assert told[-1] == to_client.ExcludedSearchPhrases(["bad"])
+            assert len(parts.moderation.audit.last(100)) == 7
+
+    asyncio.run(check())
