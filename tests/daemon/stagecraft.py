@@ -61,7 +61,7 @@ def album(folder: Path) -> Path:
 
 def loader(values: dict[str, Any], account: Account) -> Callable[[Any], tuple[Settings, Account]]:
     def load(overlay: Any) -> tuple[Settings, Account]:
-        merged = {section: dict(inner) for section, inner in values.items()}
+        merged = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
         for key, value in overlay.items():
             section, _, name = key.partition(".")
             merged.setdefault(section, {})[name] = value
@@ -71,7 +71,9 @@ def loader(values: dict[str, Any], account: Account) -> Callable[[Any], tuple[Se
 
 
 @contextlib.asynccontextmanager
-async def network(tmp_path: Path, *, sharer_limit: int | None = None, **web: Any) -> AsyncIterator[Network]:
+async def network(
+    tmp_path: Path, *, sharer_limit: int | None = None, remote: bool = False, **web: Any
+) -> AsyncIterator[Network]:
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(
             Server(
@@ -109,6 +111,7 @@ async def network(tmp_path: Path, *, sharer_limit: int | None = None, **web: Any
             "downloads": {"folder": str(downloads)},
             "shares": {"folders": [str(ours)]},
             "governor": {"enabled": False},
+            "remote_configuration": remote,
             "web": {"port": 0, "api_key": KEY, "username": "admin", "password": "correct horse", **web},
         }
         account = Account(OURSELVES, "password")

@@ -157,7 +157,7 @@ def test_where_it_may_listen() -> None:
 
 def test_changed_settings_count_without_a_restart(tmp_path: Path) -> None:
     async def play() -> None:
-        async with network(tmp_path) as net:
+        async with network(tmp_path, remote=True) as net:
             running = net.daemon
             running._overlay = {"transfers.upload_slots": 7, "downloads.folder": str(tmp_path / "other")}
             await running.reload()
@@ -168,11 +168,31 @@ def test_changed_settings_count_without_a_restart(tmp_path: Path) -> None:
             await running.reload()
             assert running.engine.client.transfers.settings.retries.rules == {}
             assert running.engine.listen_port == before
+            # Another address, as slskd's consumers set it, and back.
+            for address in ("127.0.0.1", "0.0.0.0"):
+                wanted = address if address != "0.0.0.0" else ""
+                body = json.dumps({"soulseek": {"listenIpAddress": address}}).encode()
+                headers = {"X-API-Key": KEY, "Content-Type": "application/json"}
+                request = urllib.request.Request(f"{net.url}/api/v0/options", body, headers, method="PATCH")
+                with await asyncio.to_thread(urllib.request.urlopen, request, timeout=20) as answer:
+                    assert json.loads(answer.read()) == json.loads(body)
+                await until(
+                    lambda wanted=wanted: running.engine.client.reach.local_address == wanted,  # type: ignore[misc]
+                    "another client",
+                )
+                await until(lambda: running.engine.link.logged_in, "the login")
+            transfer = await running.engine.client.transfers.download("nobody at all", "a\\b.flac", 5)
+            await until(lambda: running.service.ledger.find_live(transfer.uuid), "the entry")
             # Another pace means another client; it logs in again by itself.
-            running._overlay = {"governor.enabled": True}
+            running._overlay = {**running._overlay, "governor.enabled": True}
             await running.reload()
             await until(lambda: running.engine.link.logged_in, "the login")
             assert running.engine.client.settings.rates
+            # The transfer is the same, in the hands of the new client.
+            live = running.service.ledger.find_live(transfer.uuid)
+            assert live is not None
+            assert live is not transfer
+            assert live in list(running.engine.client.transfers)
 
     asyncio.run(play())
 

@@ -141,6 +141,8 @@ class ClientEngine:
         self._problem: str | None = None
         self._seen_server = False
         self.scanning: Scanning | None = None
+        self.on_new_client: Callable[[], None] = lambda: None
+        """Called when another client took over; its transfers are the same, the objects are not."""
 
     # -- life
 
@@ -201,12 +203,14 @@ class ClientEngine:
         old, self._settings = self._settings, settings
         if (
             account != self._account
-            or old.network.server != settings.network.server
+            or old.network.model_copy(update={"listen_port": settings.network.listen_port})
+            != settings.network
             or old.governor != settings.governor
         ):
             self._account = account
             await self.close()
             await self.open()
+            self.on_new_client()
             return
         self._client.transfers.settings = transfer_settings(settings)
         if self.scanning is not None and old.shares.folders != settings.shares.folders:

@@ -130,7 +130,10 @@ class Ledger:
     # -- keeping up with the client
 
     def start(self) -> None:
-        """Take in what the client knows already."""
+        """Take in what the client knows already; again, when another client took over."""
+        self._live.clear()
+        self._by_number.clear()
+        self._revision += 1
         for transfer in self._engine.transfers:
             if not transfer.over:
                 self._enter(transfer)

@@ -100,6 +100,7 @@ class Daemon:
         service.config_file = self._config_file
         service.reload = self._reload_soon
         service.restart = self._end
+        self.engine.on_new_client = service.ledger.start
         await self.engine.open()
         self._stack.push_async_callback(self.engine.close)
         self.hooks = Hooks(

@@ -183,6 +183,7 @@ class OptionPaths:
         given = Properties(soulseek)
         port = given.integer("listenPort")
         address = given.text("listenIpAddress")
+        changes: dict[str, Any] = {}
         if port is not None and not 1024 <= port <= 65535:
             raise HttpError(400, "ListenPort has to be between 1024 and 65535")
         if address is not None:
@@ -191,7 +192,13 @@ class OptionPaths:
             except ValueError:
                 raise HttpError(400, f"{address} is no IP address") from None
         if self._service.reload is not None and port is not None:
-            self._reload({"network.listen_port": port})
+            changes["network.listen_port"] = port
+        if self._service.reload is not None and address is not None:
+            # The client's word for all addresses is none.
+            unbound = ipaddress.ip_address(address).is_unspecified
+            changes["network.local_address"] = "" if unbound else address
+        if changes:
+            self._reload(changes)
         return reply({"soulseek": form(listenIpAddress=address, listenPort=port)})
 
     async def debug(self, _call: Call) -> Response:
