@@ -342,10 +342,20 @@ class Client:
         )
         stack.push_async_callback(self.info.close)
         self._browser = Browser(self.links, events, self.pace, data / "browse" if data else None)
+        self.transfers.batches.browse = self._files_below
         self.wishes = Wishes(
             self.world, server, events, lambda: self.searches, data / "wishes.json" if data else None
         )
         self.filters = SavedFilters(self.book)
+
+    async def _files_below(self, username: str, folder: str) -> list[tuple[str, int]]:
+        """The files of a folder and of those below it, out of all that a user shares."""
+        found: list[tuple[str, int]] = []
+        async with await self._browser.browse(username) as shares:
+            async for entry in shares:
+                if not entry.locked and (entry.name == folder or entry.name.startswith(folder + "\\")):
+                    found += [(file.remote_path, file.size) for file in await shares.files_of(entry)]
+        return found
 
     def _shared_files(self) -> SharedFiles:
         shares = self.shares

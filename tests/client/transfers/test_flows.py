@@ -383,3 +383,18 @@ async def test_speed_limits_are_kept(tmp_path: Path) -> None:
         await transfer.wait()
         took = asyncio.get_running_loop().time() - begin
         assert 8 < took < 14
+
+
+@virtual
+async def test_a_slow_upload_loses_its_slot_when_others_wait(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve = await there.move_in("eve", queue=QueueRules(slots=1), min_upload_speed=10_000)
+        slow, ann = await there.move_in("slow", download_limit=4_000), await there.move_in("ann")
+        path = eve.share(r"a\b.mp3", SONG * 10)
+        first = await slow.transfers.download("eve", path)
+        await until(first, State.RUNNING)
+        await asyncio.sleep(100)
+        assert first.state is State.RUNNING
+        second = await ann.transfers.download("eve", path)
+        await second.wait()
+        assert first.state is State.DELAYED

@@ -37,7 +37,7 @@ class TransferSettings:
     ask_per_user: int = 100
     """Files that one user is asked for at a time; conventions.md: others' usual limit is 100 files."""
     download_slots: int = 0
-    """Downloads that may run at a time, 0 for any number."""
+    """Downloads that are asked for or run at a time, 0 for any number."""
     reserve: int = 64 << 20
     """Bytes of the disk that are never used."""
     accept_pushes: str = "friends"

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 OFFSET_WITHIN = 60.0
 _WATCH = "uploads"
+SLOW_FOR = 60.0
+"""Seconds that an upload has to show its speed."""
 _MOST_WAITING_REQUESTS = 10_000
 
 
@@ -369,6 +371,9 @@ class Uploads:
             sent += count
             if machine.ticket == ticket:
                 ledger.progressed(transfer, count, sent)
+                if self._too_slow(transfer):
+                    reason = "slower than we allow while others wait"
+                    ledger.apply(transfer, machine.lost(reason, ledger.now()))
 
         pace = self._bandwidth.pace("upload", self.group_of(transfer.username))
         if machine.size > offset:
@@ -384,6 +389,13 @@ class Uploads:
             pass  # a reset is a rough way of closing, and the bytes were taken
         if machine.ticket == ticket:
             ledger.apply(transfer, machine.closed(ledger.now()))
+
+    def _too_slow(self, transfer: Transfer) -> bool:
+        least = self._settings().min_upload_speed
+        meter, now = transfer.meter, self._ledger.now()
+        if not least or meter is None or now - meter.started < SLOW_FOR:
+            return False
+        return len(self.queue) > 0 and meter.average(now) < least
 
     def _unreachable(self, transfer: Transfer, ticket: int, error: Exception) -> None:
         machine = transfer.upload
