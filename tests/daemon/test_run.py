@@ -13,11 +13,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from soulmesh.config import Settings
 from soulmesh.daemon.checks import check_folder, check_listening, check_shared, is_local
+from soulmesh.daemon.engine import Account
+from soulmesh.daemon.remote import Daemon as Client
 from soulmesh.errors import ConfigError
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import network, until
@@ -240,6 +243,34 @@ def test_metrics_have_a_password_of_their_own(tmp_path: Path) -> None:
         with urllib.request.urlopen(request, timeout=10) as response:
             assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
             assert b"process_resident_memory_bytes" in response.read()
+
+
+def test_an_account_can_be_given_over_http_and_is_kept(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with network(tmp_path) as net:
+            running = net.daemon
+            load = running._load
+
+            def without_account(overlay: Any) -> Any:
+                return load(overlay)[0], Account(None)
+
+            running._load = without_account
+            await running.reload()
+            assert running.engine.link.logged_in is False
+            async with Client(net.url, KEY) as client:
+                assert (await client.status())["username"] is None
+                await client.ask("PUT", "/account", {"username": "night heron", "password": "sesame"})
+                await until(lambda: running.engine.link.logged_in, "the login")
+                assert (await client.status())["username"] == "night heron"
+                shown = json.dumps(await client.ask("GET", "/settings"))
+                for secret in ("sesame", KEY, "correct horse"):
+                    assert secret not in shown
+            kept = tmp_path / "data" / "account.json"
+            assert kept.stat().st_mode & 0o077 == 0
+            await running.reload()
+            assert running.engine.link.username == "night heron"
+
+    asyncio.run(play())
 
 
 async def send(port: int, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

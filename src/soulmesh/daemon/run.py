@@ -38,6 +38,8 @@ __all__ = ["Daemon"]
 
 logger = log.get("daemon")
 
+ACCOUNT_FILE = "account.json"
+"""Who to be on the network, when that was said over HTTP instead of in the settings."""
 LOOK_EVERY = 2.0
 """Seconds between two looks at the configuration file."""
 
@@ -90,7 +92,8 @@ class Daemon:
         self.logbook.install()
         self._stack.callback(self.logbook.remove)
         check_listening(settings)
-        data = await asyncio.to_thread(_check_folders, settings)
+        self._data = data = await asyncio.to_thread(_check_folders, settings)
+        account = await asyncio.to_thread(self._account, settings, account)
         store = Store(data / "daemon.sqlite")
         await store.open()
         self._stack.push_async_callback(store.close)
@@ -100,6 +103,7 @@ class Daemon:
         service.config_file = self._config_file
         service.reload = self._reload_soon
         service.restart = self._end
+        service.set_account = self._set_account
         self.engine.on_new_client = service.ledger.start
         await self.engine.open()
         self._stack.push_async_callback(self.engine.close)
@@ -127,9 +131,7 @@ class Daemon:
         place = data / PLACE_FILE
         url = self.http.url + self.service.settings.web.url_base.rstrip("/")
         text = json.dumps({"url": url, "key": self.service.local_key})
-        # For its owner alone.
-        with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
+        _write_private(place, text)
         self._stack.callback(place.unlink, missing_ok=True)
 
     def _application(self, service: Service) -> Shell:
@@ -156,9 +158,27 @@ class Daemon:
             settings, account = self._load(self._overlay)
             self.logbook.install()
             check_listening(settings)
+            account = await asyncio.to_thread(self._account, settings, account)
             self.service.apply(settings)
             await self.engine.apply(settings, account)
             logger.info("settings read again")
+
+    async def _set_account(self, username: str, password: str) -> None:
+        """Somebody said over HTTP who to be; it is kept in the data folder."""
+        text = json.dumps({"username": username, "password": password})
+        await asyncio.to_thread(_write_private, self._data / ACCOUNT_FILE, text)
+        await self.reload()
+
+    def _account(self, settings: Settings, account: Account) -> Account:
+        """The account of the settings, else the one that was given over HTTP."""
+        if settings.account.username:
+            return account
+        kept = Path(settings.daemon.data).expanduser() / ACCOUNT_FILE
+        try:
+            found = json.loads(kept.read_text(encoding="utf-8"))
+            return Account(str(found["username"]), str(found["password"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return account
 
     def _reload_soon(self, overlay: dict[str, Any]) -> Settings:
         """For the API: check now, go by them in a moment."""
@@ -185,6 +205,14 @@ class Daemon:
             if now != seen:
                 seen = now
                 await self._reload_quietly()
+
+
+def _write_private(place: Path, text: str) -> None:
+    """Write a file for its owner alone, whole or not at all."""
+    beside = place.with_name(f".{place.name}.new")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(beside, place)
 
 
 def _check_folders(settings: Settings) -> Path:

@@ -122,6 +122,8 @@ class Service:
         self.reload: Callable[[dict[str, Any]], Settings] | None = None
         """Reads the settings again, with these over them."""
         self.config_file: Path | None = None
+        self.set_account: Callable[[str, str], Awaitable[None]] | None = None
+        """Remembers who to be on the network, and logs in."""
         self._undo: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
         self.ledger.on_finished = self._finished

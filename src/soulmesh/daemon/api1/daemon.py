@@ -96,6 +96,16 @@ class _Daemon:
         self._attempts.succeeded(host)
         return {"token": found["token"], "name": found["name"], "expires": found["expires"]}
 
+    async def account(self, _call: Call, _query: None, body: models.Account) -> None:
+        if self._service.settings.account.username:
+            raise HttpError(409, "The account is set by the settings: change it there")
+        if self._service.set_account is None:
+            raise HttpError(503, "The account cannot be changed")
+        await self._service.set_account(body.username, body.password)
+
+    async def settings(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
+        return {"items": _masked(self._service.settings.model_dump(mode="json"))}
+
     async def governor(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
         items = [
             {
@@ -185,6 +195,17 @@ class _Daemon:
             raise HttpError(404, "No scan is under way")
 
 
+def _masked(found: Any, name: str = "") -> Any:
+    """Settings without what is nobody's business: keys, passwords, and headers of webhooks."""
+    if name in ("headers", "url", "command", "args") or any(
+        word in name for word in ("password_command", "proxy")
+    ):
+        return "*****" if found else found
+    if isinstance(found, dict):
+        return {key: _masked(value, key) for key, value in found.items()}
+    return found
+
+
 def _id(call: Call) -> str:
     found = guid(call.path["id"])
     if found is None:
@@ -211,6 +232,18 @@ def operations(service: Service, hooks: Hooks | None) -> list[Operation]:
             refusals=(429,),
             example={"username": "admin", "password": "correct horse"},
         ),
+        Operation(
+            "PUT",
+            "/account",
+            "Say who to be on the network, when the settings do not",
+            work.account,
+            access=Access.ADMIN,
+            body=models.Account,
+            status=204,
+            refusals=(409, 503),
+            example={"username": "lantern_owl", "password": "correct horse"},
+        ),
+        Operation("GET", "/settings", "All settings, secrets masked", work.settings, models.Settings),
         Operation("GET", "/governor", "How often the server may be asked", work.governor, models.Paces),
         Operation("GET", "/statistics", "Numbers by name", work.statistics, models.Statistics),
         Operation("GET", "/diagnosis", "What the doctor finds", work.diagnosis, models.Diagnosis),

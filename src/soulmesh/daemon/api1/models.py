@@ -53,6 +53,19 @@ class Paces(BaseModel):
     items: list[Pace]
 
 
+class Account(Body):
+    """Who to be on the network."""
+
+    username: Annotated[str, StringConstraints(min_length=1, max_length=30, pattern=r"^[ -~]+$")]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class Settings(BaseModel):
+    """All settings as they are, secrets masked."""
+
+    items: dict[str, Any]
+
+
 class NewSearch(Body):
     """A search to begin."""
 
