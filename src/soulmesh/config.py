@@ -15,6 +15,7 @@ from soulmesh.settings import Root, Section
 __all__ = [
     "Account",
     "ApiKeySettings",
+    "Behaviour",
     "Daemon",
     "Downloads",
     "Governor",
@@ -134,6 +135,23 @@ class Network(Section):
         le=65535,
         description="The port where other users reach us. 0 lets the system choose one.",
     )
+    listen_host: str = Field(default="", description="The address to listen on; empty: all of this machine.")
+    obfuscated_port: Annotated[int | None, Blank] = Field(
+        default=None,
+        ge=-1,
+        le=65535,
+        description="A second port, for obfuscated messages: empty: the one after listen_port; -1: none.",
+    )
+    obfuscate: bool = Field(
+        default=False, description="Prefer the obfuscated ports of others where they have one."
+    )
+    connect: Literal["both", "direct-first", "direct-only", "callback-only"] = Field(
+        default="both",
+        description=(
+            "How to reach other users: directly and through the server at once (both), or one after the\n"
+            "other (direct-first), or one way only."
+        ),
+    )
     local_address: str = Field(
         default="", description="Call from this address and listen on it alone. Empty for any."
     )
@@ -166,6 +184,23 @@ class Network(Section):
         default=None,
         description="A command that prints the port that a VPN forwards; it is run now and then.",
         examples=["vpn-port --print"],
+    )
+
+
+class Behaviour(Section):
+    """How the client behaves, and what it says of you."""
+
+    description: str = Field(default="", description="What you say of yourself to those who ask.")
+    picture: Annotated[LocalPath | None, Blank] = Field(
+        default=None,
+        description="An image that you show to those who ask; at most 4 MiB.",
+        examples=["~/me.jpg"],
+    )
+    results_per_answer: int = Field(
+        default=300, ge=0, le=5000, description="At most so many files in one answer to a search of others."
+    )
+    accept_children: bool = Field(
+        default=True, description="Pass searches on to others. Whoever shares should."
     )
 
 
@@ -399,6 +434,9 @@ class Settings(Root):
     account: Account = Field(default_factory=Account, description="Who you are on the network.")
     network: Network = Field(
         default_factory=Network, description="Where to connect, and where others reach you."
+    )
+    client: Behaviour = Field(
+        default_factory=Behaviour, description="How the client behaves, and what it says of you."
     )
     shares: Shares = Field(default_factory=Shares, description="What others may find and download.")
     downloads: Downloads = Field(default_factory=Downloads, description="Where files go.")

@@ -97,7 +97,7 @@ async def stage(*, real: bool) -> AsyncIterator[Stage]:
         host = network.host(SERVER)
         server: LittleServer | Server
         if real:
-            options = {"server.host": "0.0.0.0", "accounts.hash": "fast", "limits.enabled": False}
+            options = {"server.host": "0.0.0.0", "accounts.hash": "fast", "abuse.enabled": False}
             world = World(host, RealDisk(), Random(1), lambda: START)
             server = await stack.enter_async_context(
                 Server(world, make_settings({**options, "accounts.initial_upload_speed": 1_000_000}))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from soulmesh.cli import (
+    browse,
     daemon,
     demo,
     doctor,
@@ -16,8 +17,12 @@ from soulmesh.cli import (
     server,
     settings,
     share,
+    talk,
+    tastes,
     transfers,
+    user,
     version,
+    watch,
     wire,
 )
 
@@ -49,6 +54,13 @@ app.command()(daemon.daemon)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(search.search)
+app.command()(browse.browse)
+app.add_typer(user.app, name="user")
+app.add_typer(talk.room_app, name="room")
+app.add_typer(talk.chat_app, name="chat")
+app.add_typer(tastes.wish_app, name="wish")
+app.add_typer(tastes.interests_app, name="interests")
+app.command()(watch.watch)
 app.command()(settings.init)
 app.command()(transfers.download)
 app.command()(get.get)

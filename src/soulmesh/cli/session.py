@@ -12,11 +12,11 @@ from urllib.parse import quote
 from soulmesh.cli.account import credentials
 from soulmesh.cli.share import data_directory, opened
 from soulmesh.client.client import Client
+from soulmesh.client.info import Profile
 from soulmesh.client.ports import ShareIndex
 from soulmesh.client.reach import Reach
-from soulmesh.client.settings import ClientSettings
 from soulmesh.config import Settings, parse_address
-from soulmesh.daemon.choices import transfer_settings
+from soulmesh.daemon.choices import client_settings, transfer_settings
 
 __all__ = ["home", "journal_path", "open_client", "transfer_settings"]
 
@@ -65,6 +65,7 @@ async def open_client(
     data: Path | None = None,
     remember: bool = True,
     stay: bool = True,
+    resume: bool = True,
 ) -> AsyncIterator[Client]:
     """A client that is logged in, until the block is left.
 
@@ -74,13 +75,13 @@ async def open_client(
         data: another place to keep what must be remembered.
         remember: ``False`` keeps nothing, and disturbs no other soulmesh that uses the same place.
         stay: a lost server is waited for.
+        resume: ``False`` leaves the transfers that are kept to whoever runs them.
 
     Raises:
         LoginRefused, ServerUnreachable, ConfigError, JournalInUse: it cannot be.
     """
     account = credentials(settings)
     place = data or home(settings, claim=remember)
-    made = ClientSettings(reconnect=stay)
     with _shared(settings, shares) as offered:
         client = Client(
             account.username,
@@ -90,9 +91,11 @@ async def open_client(
             downloads=settings.downloads.folder.expanduser(),
             listen_port=settings.network.listen_port,
             reach=Reach.of(settings.network),
-            settings=made if settings.governor.enabled else replace(made, rates={}),
+            settings=replace(client_settings(settings), reconnect=stay),
             transfers=transfer_settings(settings),
+            profile=Profile(settings.client.description, settings.client.picture),
             data=place if remember else None,
+            resume=resume,
         )
         async with client:
             yield client

@@ -98,6 +98,7 @@ class Client:
         reach: how we leave this machine and how others get in: addresses, proxy, port mapping.
         data: a folder for what is kept between two runs (friends, history, chat); without it
             nothing is kept.
+        resume: go on with the transfers that are kept in ``data``; only one client at a time can.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Client:
         profile: Profile | None = None,
         data: Path | str | None = None,
         reach: Reach | None = None,
+        resume: bool = True,
     ) -> None:
         self.reach = reach or Reach()
         world = world or World.real()
@@ -129,6 +131,7 @@ class Client:
         self._shares = shares
         self._transfers_wanted = transfers
         self._profile = profile or Profile()
+        self._resume = resume
         self._downloads = Path(downloads).expanduser() if downloads is not None else None
         self._listen_port = listen_port
         self._data = Path(data).expanduser() if data is not None else None
@@ -200,7 +203,7 @@ class Client:
             self._shared_files(),
             events,
             self._transfer_settings(),
-            Journal(self._data / "transfers.sqlite" if self._data else None),
+            Journal(self._data / "transfers.sqlite" if self._data and self._resume else None),
         )
         stack.push_async_callback(self.transfers.close)
         self._remember_transfers()

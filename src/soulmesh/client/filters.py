@@ -62,6 +62,11 @@ class FilterError(UsageError):
     def __str__(self) -> str:
         return f"filter, column {self.position + 1}: {self.reason}\n  {self.text}\n  {' ' * self.position}^"
 
+    @property
+    def pointer(self) -> str:
+        """The filter, and beneath it a mark at the place."""
+        return f"{self.text}\n{' ' * self.position}^"
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:

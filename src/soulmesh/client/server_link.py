@@ -350,9 +350,12 @@ class ServerLink:
 
     async def _ping(self, stream: Stream) -> None:
         settings = self._settings
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
-            await asyncio.sleep(settings.ping_interval)
-            before = asyncio.get_running_loop().time() - settings.ping_interval
+            due += settings.ping_interval
+            await asyncio.sleep(due - loop.time())
+            before = due - settings.ping_interval
             self.send(to_server.Ping())
             if self._heard_at < before:
                 # Pings are not answered, this is: a server that stays silent now is gone.

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from soulmesh.client.settings import GENTLE, ClientSettings
 from soulmesh.client.transfers import Layout, Sync, TransferSettings
 from soulmesh.config import Settings
+from soulmesh.core.rendezvous import Order as LinkOrder
 from soulmesh.core.retry import RetryPolicy
 from soulmesh.core.upload_queue import DEFAULT_GROUPS, Order, QueueRules
 
-__all__ = ["transfer_settings"]
+__all__ = ["client_settings", "transfer_settings"]
+
+
+def client_settings(settings: Settings) -> ClientSettings:
+    """What the settings say of links, searches and the pace."""
+    network, behaviour = settings.network, settings.client
+    return ClientSettings(
+        order=LinkOrder(network.connect),
+        obfuscate=network.obfuscate,
+        obfuscated_port=network.obfuscated_port,
+        listen_host=network.listen_host,
+        results_per_answer=behaviour.results_per_answer,
+        accept_children=behaviour.accept_children,
+        rates=dict(GENTLE) if settings.governor.enabled else {},
+    )
 
 
 def transfer_settings(settings: Settings) -> TransferSettings:

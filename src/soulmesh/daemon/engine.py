@@ -23,14 +23,13 @@ from soulmesh.client.events import Event
 from soulmesh.client.reach import Reach
 from soulmesh.client.results import FoundFile
 from soulmesh.client.searches import Search
-from soulmesh.client.settings import GENTLE, ClientSettings
 from soulmesh.client.shares.service import Shares, ShareSettings
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.users import User
 from soulmesh.config import Settings, parse_address
 from soulmesh.core.backoff import Backoff
 from soulmesh.daemon import ports
-from soulmesh.daemon.choices import transfer_settings
+from soulmesh.daemon.choices import client_settings, transfer_settings
 from soulmesh.daemon.ports import (
     Answer,
     Browsed,
@@ -169,7 +168,7 @@ class ClientEngine:
             listen_port=settings.network.listen_port,
             reach=Reach.of(settings.network),
             world=self._world,
-            settings=ClientSettings(rates=GENTLE if settings.governor.enabled else {}),
+            settings=client_settings(settings),
             transfers=transfer_settings(settings),
             data=self._data,
         )

@@ -1,0 +1,253 @@
+"""``soulmesh room`` and ``soulmesh chat``: talking with many, and with one."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from soulmesh.cli.logged_in import logged_in
+from soulmesh.cli.output import Column, Output, clean
+from soulmesh.client.chat import PrivateMessage
+from soulmesh.client.chat_store import Line
+from soulmesh.client.client import Client
+from soulmesh.client.rooms import RoomMemberJoined, RoomMemberLeft, RoomMessage
+
+__all__ = ["chat_app", "room_app"]
+
+room_app = typer.Typer(help="Chat rooms: list, enter, talk, and run private ones.", no_args_is_help=True)
+chat_app = typer.Typer(help="Private messages.", no_args_is_help=True)
+
+RoomArgument = Annotated[str, typer.Argument(help="The room's name.")]
+UserArgument = Annotated[str, typer.Argument(help="The user's name.")]
+
+_LEAVING = 0.5
+"""Seconds for the last words to leave, and for an answer that says no."""
+
+
+@room_app.command("list")
+@logged_in
+async def list_rooms(client: Client, out: Output) -> None:
+    """List the rooms that the server shows."""
+    rooms = sorted(await client.rooms.list(), key=lambda room: -room.users)
+    out.table(
+        [Column("users", "users", right=True), Column("kind", ""), Column("name", "room", wide=True)],
+        [
+            {
+                "name": room.name,
+                "users": room.users,
+                "private": room.private,
+                "owned": room.owned,
+                "operated": room.operated,
+                "kind": "own" if room.owned else "private" if room.private else "",
+            }
+            for room in rooms
+        ],
+    )
+
+
+@room_app.command("users")
+@logged_in
+async def users(client: Client, out: Output, room: RoomArgument) -> None:
+    """Enter a room and list who is in it."""
+    found = await client.rooms.join(room)
+    out.table(
+        [Column("username", "user"), Column("role", "")],
+        [
+            {
+                "username": name,
+                "status": status,
+                "role": "owner" if name == found.owner else "operator" if name in found.operators else "",
+            }
+            for name, status in sorted(found.users.items())
+        ],
+    )
+
+
+@room_app.command("say")
+@logged_in
+async def say(
+    client: Client,
+    out: Output,
+    room: RoomArgument,
+    text: Annotated[list[str], typer.Argument(help="What to say.")],
+) -> None:
+    """Enter a room, say one thing, and leave."""
+    await client.rooms.join(room)
+    wanted = " ".join(text)
+    with client.events.stream(RoomMessage) as heard:
+        client.rooms.say(room, wanted)
+        async with asyncio.timeout(10):
+            while True:
+                event = await heard.next()
+                if isinstance(event, RoomMessage) and (event.username, event.text) == (
+                    client.username,
+                    wanted,
+                ):
+                    break
+    out.line(f"said in {clean(room)}")
+    out.record({"room": room, "text": wanted})
+
+
+@room_app.command("talk")
+@logged_in
+async def talk(
+    client: Client,
+    out: Output,
+    room: RoomArgument,
+    private: Annotated[bool, typer.Option("--private", help="Create it as a private room.")] = False,
+) -> None:
+    """Enter a room, show what is said, and say what you type, until Ctrl-C or the end of input."""
+    found = await client.rooms.join(room, private=private)
+    out.note(f"{len(found.users)} users in {clean(room)}; Ctrl-C leaves")
+
+    def heard(event: RoomMessage) -> None:
+        if event.room == room:
+            out.line(f"{clean(event.username)}: {clean(event.text)}")
+            out.record({"room": room, "username": event.username, "text": event.text})
+
+    def moved(event: RoomMemberJoined | RoomMemberLeft) -> None:
+        if event.room == room:
+            word = "came" if isinstance(event, RoomMemberJoined) else "left"
+            out.note(f"{clean(event.username)} {word}")
+
+    client.events.on(RoomMessage, heard)
+    client.events.on(RoomMemberJoined, moved)
+    client.events.on(RoomMemberLeft, moved)
+
+    async def send(line: str) -> None:
+        client.rooms.say(room, line)
+
+    await _typed(send)
+
+
+async def _typed(send: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+    """Send what is typed, line by line; when there is no more, wait a moment for answers."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), sys.stdin)
+    while line := (await reader.readline()).decode("utf-8", "replace"):
+        if text := line.strip():
+            await send(text)
+    await asyncio.sleep(_LEAVING)
+
+
+def _rights(name: str, doing: str, done: str) -> None:
+    @room_app.command(name, help=doing)
+    @logged_in
+    async def change(client: Client, out: Output, room: RoomArgument, user: UserArgument) -> None:
+        await getattr(client.rooms, name.replace("-", "_"))(room, user)
+        out.line(f"{clean(user)} {done} {clean(room)}")
+        out.record({"room": room, "username": user, "done": name})
+
+
+_rights("grant-membership", "Make a user a member of a private room.", "is now a member of")
+_rights("revoke-membership", "End a user's membership of a private room.", "is no longer a member of")
+_rights("grant-operator", "Make a member an operator.", "is now an operator of")
+_rights("revoke-operator", "Make an operator a plain member.", "is no longer an operator of")
+
+
+@room_app.command("ticker")
+@logged_in
+async def ticker(
+    client: Client,
+    out: Output,
+    room: RoomArgument,
+    text: Annotated[str, typer.Argument(help="Your line on the wall; nothing takes it away.")] = "",
+) -> None:
+    """Put a line on the wall of a room."""
+    found = await client.rooms.join(room)
+    client.rooms.set_ticker(room, text)
+    await asyncio.sleep(_LEAVING)
+    out.table(
+        [Column("username", "user"), Column("text", "ticker", wide=True)],
+        [{"username": name, "text": line} for name, line in found.tickers.items()],
+    )
+
+
+@chat_app.command("send")
+@logged_in
+async def send(
+    client: Client,
+    out: Output,
+    user: UserArgument,
+    text: Annotated[list[str], typer.Argument(help="What to write.")],
+) -> None:
+    """Write to a user; the server keeps it for one who is offline."""
+    words = " ".join(text)
+    await client.users.look_up(user)
+    await client.chat.send(user, words)
+    # The answer to a later question says that the server has it.
+    await client.privileges.check()
+    out.line(f"sent to {clean(user)}")
+    out.record({"username": user, "text": words})
+
+
+@chat_app.command("with")
+@logged_in
+async def chat_with(client: Client, out: Output, user: UserArgument) -> None:
+    """Talk with one user: show what comes, send what you type."""
+    for line in await client.chat.history(user, limit=20):
+        _show_line(out, user, line)
+    await client.chat.mark_read(user)
+
+    def heard(event: PrivateMessage) -> None:
+        if event.username == user:
+            out.line(f"{clean(user)}: {clean(event.text)}")
+            out.record({"username": user, "text": event.text})
+
+    client.events.on(PrivateMessage, heard)
+    await _typed(lambda line: client.chat.send(user, line))
+
+
+@chat_app.command("list")
+@logged_in
+async def list_chats(client: Client, out: Output) -> None:
+    """List conversations, the newest first, after fetching what waited at the server."""
+    await client.privileges.check()
+    await asyncio.sleep(_LEAVING)
+    out.table(
+        [
+            Column("unread", "unread", right=True),
+            Column("lines", "lines", right=True),
+            Column("place", "with"),
+        ],
+        [
+            {"place": entry.place, "lines": entry.lines, "unread": entry.unread, "last": entry.last}
+            for entry in await client.chat.conversations()
+        ],
+    )
+
+
+@chat_app.command("history")
+@logged_in
+async def history(
+    client: Client,
+    out: Output,
+    user: Annotated[str, typer.Argument(help="A user, or #room.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="So many lines.")] = 50,
+) -> None:
+    """Show what was said with a user (or in a room), and mark it as read."""
+    await client.privileges.check()
+    await asyncio.sleep(_LEAVING)
+    for line in await client.chat.history(user, limit=limit):
+        _show_line(out, user, line)
+    await client.chat.mark_read(user)
+
+
+def _show_line(out: Output, place: str, line: Line) -> None:
+    when = datetime.fromtimestamp(line.at).astimezone()
+    out.line(f"{when:%Y-%m-%d %H:%M}  {clean(line.author)}: {clean(line.text)}")
+    out.record(
+        {
+            "place": place,
+            "at": when.isoformat(),
+            "username": line.author,
+            "text": line.text,
+            "ours": line.ours,
+        }
+    )

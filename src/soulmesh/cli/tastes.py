@@ -1,0 +1,155 @@
+"""``soulmesh wish`` and ``soulmesh interests``: what we look for, and what we like."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from soulmesh.cli.logged_in import local, logged_in
+from soulmesh.cli.output import Column, Output, clean
+from soulmesh.client.book import AddressBook
+from soulmesh.client.client import Client
+from soulmesh.client.wishes import WishFound
+
+__all__ = ["interests_app", "wish_app"]
+
+wish_app = typer.Typer(help="Searches that repeat themselves.", no_args_is_help=True)
+interests_app = typer.Typer(
+    help="What you like and hate, and what the server makes of it.", no_args_is_help=True
+)
+
+QueryArgument = Annotated[str, typer.Argument(help="What to look for.")]
+ItemArgument = Annotated[str, typer.Argument(help="What it is about: a band, a style, anything.")]
+
+_SCORED = [Column("score", "score", right=True), Column("name", "item", wide=True)]
+
+
+@wish_app.command("add")
+@logged_in
+async def add(
+    client: Client,
+    out: Output,
+    query: QueryArgument,
+    filter: Annotated[str, typer.Option("--filter", "-f", help="Which results count.")] = "",
+) -> None:
+    """Wish for something: it is searched for while soulmesh runs."""
+    wish = await client.wishes.add(query, filter=filter)
+    out.line(f"wished for {clean(wish.query)}")
+    out.record({"query": wish.query, "filter": wish.filter})
+
+
+@wish_app.command("remove")
+@logged_in
+async def remove(client: Client, out: Output, query: QueryArgument) -> None:
+    """Wish for it no more."""
+    await client.wishes.remove(query)
+    out.line(f"no wish for {clean(query)} any more")
+
+
+@wish_app.command("list")
+@logged_in
+async def list_wishes(client: Client, out: Output) -> None:
+    """List the wishes."""
+    out.table(
+        [
+            Column("found", "found", right=True),
+            Column("last_sent", "last searched"),
+            Column("filter", "filter"),
+            Column("query", "wish", wide=True),
+        ],
+        [
+            {"query": w.query, "filter": w.filter, "found": w.found, "last_sent": w.last_sent}
+            for w in client.wishes.all
+        ],
+    )
+
+
+@wish_app.command("run")
+@logged_in
+async def run_wishes(client: Client, out: Output) -> None:
+    """Search for the wishes in turn and show what is found, until Ctrl-C."""
+    out.note(f"{len(client.wishes.all)} wishes, one every {client.wishes.interval:.0f} s; Ctrl-C leaves")
+    async for event in client.events.stream(WishFound):
+        if isinstance(event, WishFound):
+            hit = event.hit
+            out.line(f"{clean(event.query)}: {clean(hit.username)} has {clean(hit.file.remote_path)}")
+            out.record(
+                {
+                    "query": event.query,
+                    "username": hit.username,
+                    "remote_path": hit.file.remote_path,
+                    "size": hit.file.size,
+                }
+            )
+
+
+@interests_app.command("list")
+@local
+async def list_interests(book: AddressBook, out: Output) -> None:
+    """List what you like and hate."""
+    rows = [{"kind": "like", "item": item} for item in sorted(book.interests)]
+    rows += [{"kind": "hate", "item": item} for item in sorted(book.hated)]
+    out.table([Column("kind", ""), Column("item", "interest", wide=True)], rows)
+
+
+def _change(name: str, help: str) -> None:
+    @interests_app.command(name, help=help)
+    @logged_in
+    async def change(client: Client, out: Output, item: ItemArgument) -> None:
+        getattr(client.interests, name)(item)
+        await client.privileges.check()
+        out.line(f"{name}: {clean(item)}")
+        out.record({"done": name, "item": item})
+
+
+_change("like", "Like something.")
+_change("unlike", "Like it no more.")
+_change("hate", "Hate something.")
+_change("unhate", "Hate it no more.")
+
+
+@interests_app.command("recommend")
+@logged_in
+async def recommend(
+    client: Client,
+    out: Output,
+    everybody: Annotated[bool, typer.Option("--global", help="By everybody's taste, not by yours.")] = False,
+    item: Annotated[str | None, typer.Option("--item", help="By those who like this.")] = None,
+) -> None:
+    """Show what the server recommends."""
+    if item is not None:
+        scored = await client.interests.related(item)
+    elif everybody:
+        scored = (await client.interests.global_recommendations()).recommended
+    else:
+        scored = (await client.interests.recommendations()).recommended
+    out.table(_SCORED, [{"name": name, "score": score} for name, score in scored])
+
+
+@interests_app.command("similar")
+@logged_in
+async def similar_users(
+    client: Client,
+    out: Output,
+    item: Annotated[str | None, typer.Option("--item", help="Who likes this, instead.")] = None,
+) -> None:
+    """Show users with a taste like yours."""
+    if item is not None:
+        fans = await client.interests.fans(item)
+        out.table([Column("name", "user")], [{"name": name} for name in fans])
+        return
+    similar = await client.interests.similar_users()
+    out.table(_SCORED, [{"name": name, "score": score} for name, score in similar])
+
+
+@interests_app.command("of")
+@logged_in
+async def of(
+    client: Client, out: Output, username: Annotated[str, typer.Argument(help="The user's name.")]
+) -> None:
+    """Show what a user likes and hates."""
+    found = await client.interests.of(username)
+    rows = [{"kind": "like", "item": item} for item in found.liked]
+    rows += [{"kind": "hate", "item": item} for item in found.hated]
+    out.table([Column("kind", ""), Column("item", "interest", wide=True)], rows)

@@ -1,0 +1,164 @@
+"""The one language of filters, and the rules against answers that only echo."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soulmesh.client.filters import Filter, FilterError
+from soulmesh.client.results import FoundFile, Hit, estimate, rank
+from soulmesh.client.suspicion import suspicious
+from soulmesh.wire.peer import PeerSearchReply
+from soulmesh.wire.structs import FileData
+
+
+def hit(
+    path: str = "Music\\Miles Davis\\1959 Kind of Blue\\01 So What.flac",
+    size: int = 40 << 20,
+    *,
+    free: bool = True,
+    speed: int = 1_000_000,
+    queue: int = 0,
+    locked: bool = False,
+    user: str = "eve",
+    **attributes: int,
+) -> Hit:
+    keys = {"bitrate": 0, "length": 1, "vbr": 2, "rate": 4, "depth": 5}
+    found = tuple((keys[name], value) for name, value in attributes.items())
+    return Hit(user, FoundFile(path, size, found), free, speed, queue, locked)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "flac",
+        "so what",
+        '"Kind of Blue"',
+        "-mp3",
+        "size>10mb",
+        "size>=40mb size<=40mb size=40mb size!=41mb",
+        "size>0.03gb",
+        "length<10:00 length>=9:22 length=562",
+        "length<1:00:00",
+        "rate=44.1k depth=16",
+        "speed>500k queue<20",
+        "type:flac",
+        "type:mp3|flac",
+        "type:mp3,flac",
+        "user:eve",
+        "free -locked -vbr lossless",
+        r"path~/\\19[5-6]\d /",
+        "name~/^01 .*what/",
+        "mp3 | flac",
+        "(mp3 | flac) size>1mb",
+        "-(mp3 | ogg)",
+        "wrong | (flac -(size<1mb | locked))",
+    ],
+)
+def test_conditions_that_hold(text: str) -> None:
+    one = hit(length=562, rate=44100, depth=16)
+    assert Filter.parse(text)(one), Filter.parse(text).why_not(one)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("mp3", "mp3"),
+        ("flac size<10mb free", "size<10mb"),
+        ("bitrate>=320", "bitrate>=320"),
+        ("-flac", "-flac"),
+        ("user:mallory", "user:mallory"),
+        ("flac (mp3 | ogg)", "(mp3 | ogg)"),
+        ("vbr", "vbr"),
+        ('"free"', '"free"'),
+    ],
+)
+def test_conditions_that_do_not_hold_and_which_one_it_was(text: str, why: str) -> None:
+    assert Filter.parse(text).why_not(hit()) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "words"),
+    [
+        ("flac size>10xx", 12, "'xx' is no unit"),
+        ("size>", 5, "a number is missing"),
+        ("size:10", 0, "compare it with"),
+        ("colour=red", 0, "nothing is called colour"),
+        ('flac "open', 5, "closing quotation mark"),
+        ("(flac", 0, "never closed"),
+        ("flac )", 5, "closing bracket"),
+        ("flac | ", 5, "missing beside the bar"),
+        ("()", 0, "nothing stands between"),
+        ("- flac", 0, "nothing to leave out"),
+        ("length<1:2:3:4", 7, "write a time as"),
+        ("path~/a(/", 7, "expression"),
+        ("path~/abc", 5, "closing slash"),
+        ("path~abc", 5, "between slashes"),
+        ("path~/(a+)+$/", 5, "repeated groups"),
+        ("type:", 5, "needs a value"),
+        ("x" * 1001, 1000, "at most 1000"),
+        ("(" * 30 + "a" + ")" * 30, 20, "nested more than"),
+    ],
+)
+def test_errors_point_at_the_place(text: str, position: int, words: str) -> None:
+    with pytest.raises(FilterError, match=words) as caught:
+        Filter.parse(text)
+    assert caught.value.position == position
+    assert caught.value.pointer.splitlines()[1] == " " * position + "^"
+
+
+def test_a_filter_can_be_tried_on_results_that_are_there() -> None:
+    small = hit(size=100)
+    trial = Filter.parse("flac size>1mb").try_on([hit(), small])
+    assert trial.kept == [hit()]
+    assert trial.cut == [(small, "size>1mb")]
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_filter_or_an_error_that_points_into_it(text: str) -> None:
+    position = 0
+    try:
+        Filter.parse(text)(hit())
+    except FilterError as error:
+        position = error.position
+    assert 0 <= position <= len(text)
+
+
+def test_results_are_ranked_by_when_they_would_be_finished() -> None:
+    def at(name: str, seconds: float | None, *, locked: bool = False, files: int = 1) -> Hit:
+        return Hit(name, FoundFile("a\\b.mp3", 1), True, 1, 0, locked, seconds, files)
+
+    hits = [at("locked", 1.0, locked=True), at("unknown", None), at("slow", 9.0), at("fast", 2.0)]
+    assert [one.username for one in sorted(hits, key=rank)] == ["fast", "slow", "unknown", "locked"]
+    whole, part = at("whole", 2.0, files=12), at("part", 2.0)
+    assert sorted([part, whole], key=rank) == [whole, part]
+
+
+def test_the_estimate_believes_what_we_measured_more_than_what_the_user_says() -> None:
+    usual = {"free_slot": True, "speed": 1_000_000, "queue": 0, "remembered_speed": None, "failures": 0}
+    assert estimate(10_000_000, **usual) == 10.0  # type: ignore[arg-type]
+    assert estimate(10_000_000, **usual | {"remembered_speed": 100_000.0}) == 100.0  # type: ignore[arg-type]
+    assert estimate(10_000_000, **usual | {"failures": 2}) == 30.0  # type: ignore[arg-type]
+    assert estimate(10_000_000, **usual | {"free_slot": False, "queue": 4}) == 30.0  # type: ignore[arg-type]
+    assert estimate(10_000_000, **usual | {"speed": 0}) is None  # type: ignore[arg-type]
+
+
+def answer(*files: tuple[str, int]) -> PeerSearchReply:
+    return PeerSearchReply("eve", 1, [FileData(1, name, size, "", []) for name, size in files], True, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("files", "rule"),
+    [
+        ([("blue train\\blue train.mp3", 5)], "echo"),
+        ([("x\\a blue train.mp3", 7), ("x\\b blue train.mp3", 7), ("x\\c blue train.mp3", 7)], "same size"),
+        ([("Jazz\\1957 Blue Train\\01 Blue Train.mp3", 5)], None),
+        ([("Blue Train\\01 Blue Train.mp3", 5), ("Blue Train\\02 Moment's Notice.mp3", 6)], None),
+        ([("x\\a.mp3", 0), ("x\\b.mp3", 0), ("x\\c.mp3", 0)], None),
+        ([], None),
+    ],
+)
+def test_answers_that_only_echo_the_query(files: list[tuple[str, int]], rule: str | None) -> None:
+    assert suspicious("blue train", answer(*files)) == rule

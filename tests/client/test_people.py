@@ -1,0 +1,378 @@
+"""flows.rst, "Users" and "Rooms", and private messages: two and three clients on our own server."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from soulmesh.client.chat import PrivateMessage, ServerNotice
+from soulmesh.client.client import Client
+from soulmesh.client.errors import RoomRefused
+from soulmesh.client.info import Profile
+from soulmesh.client.rooms import (
+    PublicMessage,
+    RoomMemberJoined,
+    RoomMemberLeft,
+    RoomMembersChanged,
+    RoomMessage,
+    RoomRightsChanged,
+    RoomTickerChanged,
+)
+from soulmesh.client.users import UserStatusChanged, UserUnknown
+from soulmesh.errors import UsageError
+from tests.client.stage import Stage, play, shares
+
+# -- rooms
+
+
+def test_creating_and_leaving_a_public_room() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        room = await alice.rooms.join("ambient")
+        assert (list(room.users), room.private) == (["alice"], False)
+        assert set((await bob.rooms.join("ambient")).users) == {"alice", "bob"}
+        await asyncio.sleep(1)
+        assert RoomMemberJoined("ambient", "bob") in stage.events("alice", RoomMemberJoined)
+        bob.rooms.say("ambient", "hello")
+        await asyncio.sleep(1)
+        for name in ("alice", "bob"):
+            assert stage.events(name, RoomMessage) == [RoomMessage("ambient", "bob", "hello")]
+        await bob.rooms.leave("ambient")
+        await asyncio.sleep(1)
+        assert RoomMemberLeft("ambient", "bob") in stage.events("alice", RoomMemberLeft)
+        assert bob.rooms.joined == []
+        with pytest.raises(RoomRefused, match="we are not in it"):
+            bob.rooms.say("ambient", "still here?")
+        assert [line.text for line in await alice.chat.room_history("ambient")] == ["hello"]
+
+    play(scene, real=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "Room name empty"),
+        ("x" * 25, "longer than 24"),
+        (" room", "leading or trailing spaces"),
+        ("my   room", "multiple following spaces"),
+        ("ünicode", "invalid characters"),
+    ],
+)
+def test_a_room_with_an_impossible_name_is_refused_in_the_servers_words(name: str, words: str) -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        with pytest.raises(RoomRefused, match=words):
+            await alice.rooms.join(name)
+        assert not stage.events("alice", ServerNotice)
+
+    play(scene, real=True)
+
+
+def test_a_private_room_is_closed_to_strangers() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        room = await alice.rooms.join("den", private=True)
+        assert (room.private, room.owner) == (True, "alice")
+        with pytest.raises(RoomRefused, match="private"):
+            await bob.rooms.join("den")
+        assert bob.rooms.joined == []
+
+    play(scene, real=True)
+
+
+def test_members_and_operators_of_a_private_room_come_and_go() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        await alice.rooms.join("den", private=True)
+        with pytest.raises(RoomRefused, match="hasn't enabled private room add"):
+            await alice.rooms.grant_membership("den", "bob")
+        with pytest.raises(RoomRefused, match="nobody is not logged in"):
+            await alice.rooms.grant_membership("den", "nobody")
+        assert await bob.rooms.accept_invitations(True)
+        await alice.rooms.grant_membership("den", "bob")
+        await asyncio.sleep(1)
+        assert RoomRightsChanged("den", "member", True) in stage.events("bob", RoomRightsChanged)
+        assert (await bob.rooms.join("den")).owner == "alice"
+        with pytest.raises(RoomRefused, match="already a member"):
+            await alice.rooms.grant_membership("den", "bob")
+        await alice.rooms.grant_operator("den", "bob")
+        await asyncio.sleep(1)
+        assert "bob" in alice.rooms.get("den").operators  # type: ignore[union-attr]
+        changes = [e.what for e in stage.events("bob", RoomMembersChanged)]
+        assert changes.count("grant operator") == 1
+        await alice.rooms.revoke_operator("den", "bob")
+        await alice.rooms.revoke_membership("den", "bob")
+        await asyncio.sleep(1)
+        assert bob.rooms.joined == []
+        with pytest.raises(RoomRefused, match="no right to revoke membership"):
+            await alice.rooms.revoke_membership("den", "bob")
+
+    play(scene, real=True)
+
+
+def test_dropping_membership_and_ownership() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        await bob.rooms.accept_invitations(True)
+        await alice.rooms.join("den", private=True)
+        await alice.rooms.grant_membership("den", "bob")
+        await bob.rooms.drop_membership("den")
+        with pytest.raises(RoomRefused, match="not a member"):
+            await bob.rooms.drop_membership("den")
+        await alice.rooms.drop_ownership("den")
+        with pytest.raises(RoomRefused, match="do not own"):
+            await alice.rooms.drop_ownership("den")
+
+    play(scene, real=True)
+
+
+def test_tickers_on_the_wall() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        await alice.rooms.join("ambient")
+        alice.rooms.set_ticker("ambient", "one")
+        await asyncio.sleep(1)
+        await bob.rooms.join("ambient")
+        await asyncio.sleep(1)
+        assert bob.rooms.get("ambient").tickers == {"alice": "one"}  # type: ignore[union-attr]
+        alice.rooms.set_ticker("ambient", "")
+        await asyncio.sleep(1)
+        assert RoomTickerChanged("ambient", "alice", "") in stage.events("bob", RoomTickerChanged)
+        with pytest.raises(UsageError, match="at most 1024"):
+            alice.rooms.set_ticker("ambient", "x" * 1025)
+
+    play(scene, real=True)
+
+
+def test_the_public_feed_and_the_list_of_rooms() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        bob.rooms.public_feed(True)
+        await alice.rooms.join("ambient")
+        await alice.rooms.join("den", private=True)
+        alice.rooms.say("ambient", "to all")
+        await asyncio.sleep(1)
+        assert stage.events("bob", PublicMessage) == [PublicMessage("ambient", "alice", "to all")]
+        listed = {room.name: (room.users, room.private, room.owned) for room in await alice.rooms.list()}
+        assert listed == {"ambient": (1, False, False), "den": (1, True, True)}
+
+    play(scene, real=True)
+
+
+# -- private messages
+
+
+def test_a_message_arrives_is_kept_and_is_acknowledged() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        await alice.chat.send("bob", "hello")
+        await asyncio.sleep(1)
+        (event,) = stage.events("bob", PrivateMessage)
+        assert (event.username, event.text, event.direct) == ("alice", "hello", True)
+        (line,) = await bob.chat.history("alice")
+        assert (line.author, line.text, line.ours) == ("alice", "hello", False)
+        (conversation,) = await bob.chat.conversations()
+        assert (conversation.place, conversation.unread) == ("alice", 1)
+        await bob.chat.mark_read("alice")
+        assert (await bob.chat.conversations())[0].unread == 0
+        assert [line.ours for line in await alice.chat.history("bob")] == [True]
+        with pytest.raises(UsageError, match="at most 2048"):
+            await alice.chat.send("bob", "x" * 2049)
+        with pytest.raises(UsageError, match="nothing to send"):
+            await alice.chat.send("bob", "")
+
+    play(scene, real=True)
+
+
+def test_what_waited_at_the_server_is_told_once_even_if_it_is_sent_again() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        data = stage.folder / "bob-data"
+        bob = stage.client("bob", data=data)
+        await bob.start()
+        await bob.close()
+        await alice.chat.send("bob", "while you were out")
+        again = stage.client("bob", data=data)
+        # The acknowledgement is lost: the server sends the message once more at the next login.
+        await again.start()
+        await asyncio.sleep(1)
+        await again.close()
+        (event,) = stage.events("bob", PrivateMessage)
+        assert not event.direct
+        once_more = stage.client("bob", data=data)
+        async with once_more:
+            await asyncio.sleep(1)
+            assert [line.text for line in await once_more.chat.history("alice")] == ["while you were out"]
+        assert len(stage.events("bob", PrivateMessage)) == 1
+
+    play(scene, real=True)
+
+
+def test_one_message_to_several_reaches_those_who_watch_us() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        await stage.enter("carol")
+        bob.users.watch("alice", "test")
+        await asyncio.sleep(1)
+        await alice.chat.send_to_many(["bob", "carol"], "news")
+        await asyncio.sleep(1)
+        assert [e.text for e in stage.events("bob", PrivateMessage)] == ["news"]
+        assert stage.events("carol", PrivateMessage) == []
+
+    play(scene, real=True)
+
+
+# -- users
+
+
+def test_watched_users_come_and_go() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        came: list[str] = []
+        went: list[str] = []
+        alice.users.on_online(came.append)
+        alice.users.on_offline(went.append)
+        bob = stage.client("bob", shares=shares(a=1))
+        await bob.start()
+        alice.users.befriend("bob")
+        await asyncio.sleep(1)
+        assert (came, alice.users.online("bob")) == (["bob"], True)
+        bob.set_away(True)
+        await asyncio.sleep(1)
+        assert stage.events("alice", UserStatusChanged)[-1].status == 1
+        await bob.close()
+        await asyncio.sleep(1)
+        assert (went, alice.users.online("bob")) == (["bob"], False)
+        user = alice.users.get("bob")
+        assert (user.exists, user.files, user.folders) == (True, 1, 1)
+
+    play(scene, real=True)
+
+
+def test_a_user_that_does_not_exist_is_an_error() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        with pytest.raises(UserUnknown, match="no user named nobody"):
+            await alice.users.look_up("nobody")
+        await stage.enter("bob")
+        assert (await alice.users.look_up("bob")).online
+        assert alice.users.watched == []
+        assert (await alice.users.address("bob")).port == 2234
+
+    play(scene, real=True)
+
+
+def test_user_info_is_asked_and_served_with_its_picture() -> None:
+    async def scene(stage: Stage) -> None:
+        picture = stage.folder / "me.png"
+        picture.write_bytes(b"\x89PNG" + bytes(1000))
+        await stage.enter("bob", profile=Profile("I like ambient.", picture))
+        alice = await stage.enter("alice")
+        about = await alice.info.ask("bob")
+        assert about.description == "I like ambient."
+        assert about.picture == picture.read_bytes()
+        assert (about.upload_slots, about.queue, about.free_slot) == (3, 0, True)
+
+    play(scene, real=True)
+
+
+# -- shares
+
+
+def test_browsing_gives_folders_as_they_come_and_an_index_to_page_and_search() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("bob", shares=shares(blue_train=10, red=20))
+        alice = await stage.enter("alice")
+        async with await alice.browse("bob") as listed:
+            folders = [folder async for folder in listed]
+            assert [(f.name, f.files, f.bytes) for f in folders] == [("Music\\Album", 2, 30)]
+            assert [(f.name, f.size) for f in await listed.files_of(folders[0])] == [
+                ("blue train.flac", 10),
+                ("red.flac", 20),
+            ]
+            assert [f.remote_path for f in await listed.search("TRAIN blue")] == [
+                "Music\\Album\\blue train.flac"
+            ]
+            assert (listed.complete, listed.folders, listed.files, listed.bytes) == (True, 1, 2, 30)
+
+    play(scene, real=True)
+
+
+def test_folder_contents_are_asked_and_served() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("bob", shares=shares(blue_train=10))
+        alice = await stage.enter("alice")
+        found = await alice.info.folder("bob", "Music\\Album")
+        assert [(f.remote_path, f.size) for f in found["Music\\Album"]] == [
+            ("Music\\Album\\blue train.flac", 10)
+        ]
+        assert await alice.info.folder("bob", "Music\\Nowhere") == {}
+
+    play(scene, real=True)
+
+
+# -- interests and privileges
+
+
+def test_interests_lead_to_recommendations_and_similar_users() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        alice.interests.like("Jazz ")
+        bob.interests.like("jazz")
+        bob.interests.like("blues")
+        bob.interests.hate("noise")
+        await asyncio.sleep(1)
+        found = await alice.interests.of("bob")
+        assert (found.liked, found.hated) == (("blues", "jazz"), ("noise",))
+        assert ("blues", 1) in (await alice.interests.recommendations()).recommended
+        assert ("bob", 1) in await alice.interests.similar_users()
+        assert "bob" in await alice.interests.fans("blues")
+        assert ("blues", 1) in await alice.interests.related("jazz")
+        assert (await alice.interests.global_recommendations()).recommended[0] == ("jazz", 2)
+        alice.interests.hate("jazz")
+        assert (alice.interests.liked, alice.interests.hated) == ([], ["jazz"])
+
+    play(scene, real=True)
+
+
+def test_privileges_cannot_be_given_by_those_who_have_none() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        assert await alice.privileges.check() == 0
+        with pytest.raises(UsageError, match="only 0 whole days"):
+            await alice.privileges.give("bob", 1)
+
+    play(scene, real=True)
+
+
+# -- what is kept
+
+
+def test_friends_bans_notes_interests_and_rooms_survive_a_restart(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        def client() -> Client:
+            return stage.client("alice", data=tmp_path)
+
+        async with client() as alice:
+            alice.users.befriend("bob")
+            alice.users.ban("mallory")
+            alice.book.ban_range("192.0.2.0/24")
+            alice.users.note("bob", "kind")
+            alice.interests.like("jazz")
+            alice.rooms.favour("ambient")
+            alice.filters.save("good", "flac size>1mb")
+        async with client() as alice:
+            await asyncio.sleep(1)
+            assert alice.users.friend("bob")
+            assert alice.users.banned("mallory")
+            assert alice.book.bans_address("192.0.2.200")
+            assert alice.book.notes == {"bob": "kind"}
+            assert alice.interests.liked == ["jazz"]
+            assert alice.rooms.joined == ["ambient"]
+            assert alice.filters.get("good").text == "flac size>1mb"
+            assert (await alice.interests.of("alice")).liked == ("jazz",)
+            assert alice.book.import_bans(alice.book.export_bans()) == 2
+
+    play(scene, real=True)

@@ -1,0 +1,201 @@
+"""flows.rst, "Searching": global, room, user and wish searches, the governor, and the accounts kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from soulmesh import wire
+from soulmesh.client.errors import SearchRefused, TooManyRequests
+from soulmesh.client.searches import SearchFinished, SearchWarning
+from soulmesh.client.wishes import WishFound
+from soulmesh.core.pacing import Rate
+from soulmesh.wire import distributed, to_client, to_server
+from tests.client.stage import Stage, play, shares
+
+
+def test_a_user_search_asks_one_user_and_a_room_search_those_in_the_room() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        for name in ("bob", "carol", "dave"):
+            client = await stage.enter(name, shares=shares(blue=1))
+            if name != "dave":
+                await client.rooms.join("jazz")
+        await asyncio.sleep(1)
+        assert {h.username async for h in alice.search("blue", timeout=5, username="bob")} == {"bob"}
+        await alice.rooms.join("jazz")
+        assert {h.username async for h in alice.search("blue", timeout=5, room="jazz")} == {"bob", "carol"}
+
+    play(scene, real=True)
+
+
+def test_a_search_reaches_a_whole_tree_exactly_once_and_never_ourselves() -> None:
+    async def scene(stage: Stage) -> None:
+        names = [f"user{n}" for n in range(12)]
+        clients = [await stage.enter(name, shares=shares(blue=1)) for name in names]
+        await asyncio.sleep(120)
+        assert sum(client.tree.figures.parent is None for client in clients) == 1
+        hits = [hit.username async for hit in clients[5].search("blue", timeout=10)]
+        assert sorted(hits) == sorted(set(names) - {"user5"})
+        for client in clients:
+            assert client.tree.figures.seen == 1
+            assert client.answers.figures.dropped == 0
+
+    play(scene, real=True)
+
+
+def test_when_the_parent_goes_the_branch_finds_another_way() -> None:
+    async def scene(stage: Stage) -> None:
+        root = stage.client("root", shares=shares(blue=1))
+        await root.start()
+        middle = await stage.enter("middle", shares=shares(blue=1))
+        leaf = await stage.enter("leaf", shares=shares(blue=1))
+        await asyncio.sleep(120)
+        await root.close()
+        await asyncio.sleep(180)
+        assert {middle.tree.figures.level, leaf.tree.figures.level} == {0, 1}
+        assert [h.username async for h in leaf.search("blue", timeout=5)] == ["middle"]
+
+    play(scene, real=True)
+
+
+def test_queries_that_nobody_would_answer_are_not_sent() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        with pytest.raises(SearchRefused, match="at least 3 characters"):
+            alice.search("ab")
+        with pytest.raises(SearchRefused, match="only says what to leave out"):
+            alice.search("-mp3 -ogg")
+        stage.server.sessions["alice"].send(to_client.ExcludedSearchPhrases(["secret sauce"]))
+        await asyncio.sleep(1)
+        alice.search("the Secret Sauce live")
+        assert "'secret sauce'" in stage.events("alice", SearchWarning)[0].problem
+
+    play(scene)
+
+
+def test_excluded_phrases_are_honoured_when_answering() -> None:
+    async def scene(stage: Stage) -> None:
+        bob = await stage.enter("bob", shares=shares(blue_train=1, blue_moon=2))
+        stage.server.sessions["bob"].send(to_client.ExcludedSearchPhrases(["BLUE train"]))
+        alice = await stage.enter("alice")
+        await asyncio.sleep(1)
+        hits = [h.file.name async for h in alice.search("blue", timeout=5)]
+        assert hits == ["blue moon.flac"]
+        assert bob.answers.excluded == ["BLUE train"]
+
+    play(scene)
+
+
+def test_nobody_who_is_banned_gets_an_answer_and_short_queries_get_none() -> None:
+    async def scene(stage: Stage) -> None:
+        bob = await stage.enter("bob", shares=shares(blue=1))
+        alice = await stage.enter("alice")
+        bob.users.ban("alice")
+        assert [h async for h in alice.search("blue", timeout=5)] == []
+        stage.server.sessions["bob"].send(to_client.FileSearch("carol", 1, "bl"))
+        await asyncio.sleep(1)
+        assert bob.answers.figures.too_short == 1
+
+    play(scene)
+
+
+def test_an_answer_holds_at_most_so_many_files() -> None:
+    async def scene(stage: Stage) -> None:
+        many = {f"blue_{n}": n + 1 for n in range(50)}
+        await stage.enter("bob", shares=shares(**many), changes={"results_per_answer": 20})
+        alice = await stage.enter("alice")
+        assert len([h async for h in alice.search("blue", timeout=5)]) == 20
+        assert len([h async for h in alice.search("blue", timeout=5, limit=7)]) == 7
+
+    play(scene)
+
+
+def test_filters_count_what_they_hold_back() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("bob", shares=shares(blue_one=10, blue_two=5000))
+        alice = await stage.enter("alice")
+        search = alice.search("blue", timeout=5, keep="size>1k")
+        assert [h.file.size async for h in search] == [5000]
+        assert (search.figures.hits, search.figures.filtered, search.figures.users) == (1, 1, 1)
+        assert stage.events("alice", SearchFinished)[-1].figures is search.figures
+
+    play(scene)
+
+
+def test_searches_go_out_at_the_pace_that_the_server_bears() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice", changes={"rates": {"search": Rate(2, 100.0)}})
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        sent: list[float] = []
+        for number in range(3):
+            search = alice.search(f"query {number}", timeout=1)
+            await search.start()
+            sent.append(loop.time() - begun)
+            search.stop()
+        assert sent == pytest.approx([0, 0, 100], abs=0.1)
+        await alice.search("query 4", timeout=1).start()
+        assert alice.pace.delay("search") == pytest.approx(100, abs=1)
+        with pytest.raises(TooManyRequests, match="try again in"):
+            await alice.pace.turn("search", "x", patience=5.0)
+
+    play(scene)
+
+
+def test_equal_searches_that_wait_are_sent_once_and_share_the_answers() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("bob", shares=shares(blue=1))
+        alice = await stage.enter("alice", changes={"rates": {"search": Rate(1, 50.0)}})
+        await alice.search("something else", timeout=1).start()
+
+        async def ask() -> list[str]:
+            return [h.username async for h in alice.search("blue", timeout=5)]
+
+        assert await asyncio.gather(ask(), ask(), ask()) == [["bob"]] * 3
+        said = stage.server.sessions["alice"].said(to_server.FileSearch)
+        assert [message.query for message in said] == ["something else", "blue"]
+
+    play(scene)
+
+
+def test_wishes_take_turns_at_the_servers_interval_and_tell_each_hit_once() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("bob", shares=shares(blue=10, red=20))
+        data = stage.folder / "alice-data"
+        async with stage.client("alice", data=data) as alice:
+            await asyncio.sleep(5)
+            await alice.wishes.add("blue")
+            await alice.wishes.add("red", filter="size>1k")
+            await asyncio.sleep(3600)
+            said = stage.server.sessions["alice"].said(to_server.WishlistSearch)
+            assert [m.query for m in said] == ["blue", "red", "blue", "red", "blue"] or len(said) in (5, 6)
+            found = [(e.query, e.hit.file.size) for e in stage.events("alice", WishFound)]
+            assert found == [("blue", 10)]
+        async with stage.client("alice", data=data) as alice:
+            assert {w.query: w.found for w in alice.wishes.all} == {"blue": 1, "red": 0}
+            await asyncio.sleep(1000)
+            assert len(stage.events("alice", WishFound)) == 1
+            await alice.wishes.remove("blue")
+            assert [w.query for w in alice.wishes.all] == ["red"]
+
+    play(scene)
+
+
+def test_a_search_of_an_old_client_wrapped_whole_is_unwrapped_and_passed_on() -> None:
+    async def scene(stage: Stage) -> None:
+        dad = await stage.enter("dad", shares=shares(x=1))
+        kid = await stage.enter("kid", shares=shares(blue=1))
+        await asyncio.sleep(5)
+        assert kid.tree.figures.parent == "dad"
+        # dad passes on what old clients passed on: the server's own frame.
+        seeker = await stage.enter("seeker")
+        async with seeker.search("unrelated words", timeout=30) as search:
+            wrapped = distributed.DistributedServerSearchRequest(3, 49, "seeker", search.ticket, "blue")
+            for link in dad.tree._machine.children:
+                link.stream.write(wire.encode(wrapped))  # type: ignore[attr-defined]
+            hits = [h.username async for h in search]
+        assert hits == ["kid"]
+
+    play(scene)

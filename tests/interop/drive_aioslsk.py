@@ -1,0 +1,100 @@
+"""A client of aioslsk that obeys commands from a file and tells in another what happens.
+
+Runs in the interpreter that aioslsk is installed in: FOLDER NAME SERVER-PORT MUSIC PORT.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+
+from aioslsk import commands as ask
+from aioslsk import events
+from aioslsk.client import SoulSeekClient
+from aioslsk.settings import CredentialsSettings, Settings, SharedDirectorySettingEntry, SharesSettings
+
+folder, name, server, music, port = (
+    Path(sys.argv[1]),
+    sys.argv[2],
+    int(sys.argv[3]),
+    sys.argv[4],
+    int(sys.argv[5]),
+)
+
+
+def tell(event, **facts):
+    with open(folder / "events.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({"event": event, **facts}) + "\n")
+
+
+async def obey(client, command):
+    do = command.pop("do")
+    user = command.get("user")
+    if do == "search":
+        await client.searches.search(command["query"])
+    elif do == "browse":
+        listed, _ = await client(ask.PeerGetSharesCommand(user), response=True)
+        for directory in listed:
+            for file in directory.files:
+                tell("shared", user=user, folder=directory.name, name=file.filename, size=file.filesize)
+    elif do == "info":
+        found = await client(ask.PeerGetUserInfoCommand(user), response=True)
+        tell("info", user=user, text=found.description)
+    elif do == "message":
+        await client(ask.PrivateMessageCommand(user, command["text"]))
+    elif do == "join":
+        await client(ask.JoinRoomCommand(command["room"]), response=True)
+        tell("joined", room=command["room"])
+    elif do == "say":
+        await client(ask.RoomMessageCommand(command["room"], command["text"]))
+    elif do == "download":
+        transfer = await client.transfers.download(user, command["path"])
+        while not transfer.is_finalized():  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+        tell("downloaded", user=user, path=command["path"], local=transfer.local_path)
+
+
+async def main():
+    logging.basicConfig(level=logging.INFO)
+    settings = Settings(
+        credentials=CredentialsSettings(username=name, password="secret"),
+        shares=SharesSettings(
+            scan_on_start=True,
+            download=str(folder / "downloads"),
+            directories=[SharedDirectorySettingEntry(path=music)],
+        ),
+    )
+    settings.credentials.info.description = "I am aioslsk."
+    settings.network.server.hostname, settings.network.server.port = "127.0.0.1", server
+    settings.network.listening.port, settings.network.listening.obfuscated_port = port, port + 1
+    settings.network.upnp.enabled = False
+    client = SoulSeekClient(settings)
+
+    async def on_result(event):
+        for file in event.result.shared_items:
+            tell("result", user=event.result.username, path=file.filename, size=file.filesize)
+
+    async def on_message(event):
+        tell("message", user=event.message.user.name, text=event.message.message)
+
+    async def on_room(event):
+        tell("said", room=event.message.room.name, user=event.message.user.name, text=event.message.message)
+
+    client.events.register(events.SearchResultEvent, on_result)
+    client.events.register(events.PrivateMessageEvent, on_message)
+    client.events.register(events.RoomMessageEvent, on_room)
+    (folder / "downloads").mkdir()
+    await client.start()
+    await client.login()
+    tell("login")
+    done, running = 0, []
+    while True:
+        path = folder / "commands.jsonl"
+        lines = path.read_text().split("\n")[:-1] if path.exists() else []
+        running += [asyncio.create_task(obey(client, json.loads(line))) for line in lines[done:]]
+        done = len(lines)
+        await asyncio.sleep(0.1)
+
+
+asyncio.run(main())
