@@ -103,7 +103,7 @@ def logged_in(
         found = settings.load(account.account_options(username=login_name, **given))
         out = run.output(json=json)
         # Transfers that wait in the data folder are not ours to go on with: a daemon may have them.
-        async with open_client(found, data=data and data.expanduser(), resume=False) as client:
+        async with open_client(found, data=data_folder(data) if data else None, resume=False) as client:
             if client.server.greeting:
                 out.note(f"{client.username} is logged in at {client.server.host}:{client.server.port}")
             await function(client, out, *args, **kwargs)
