@@ -62,7 +62,8 @@ class Process:
 
     async def signal(self, number: signal.Signals) -> int:
         assert self.process is not None
-        self.process.send_signal(number)
+        if self.process.returncode is None:
+            self.process.send_signal(number)
         await self.process.communicate()
         for user in self.users:
             await user.leave()
@@ -92,11 +93,13 @@ def environment() -> dict[str, str]:
 @asynccontextmanager
 async def process(data: Path, *changes: str) -> AsyncIterator[Process]:
     one = Process(data, *changes)
-    await one.start()
     try:
+        # A start that is given up half-way leaves no process behind either.
+        await one.start()
         yield one
     finally:
         if one.process is not None and one.process.returncode is None:
+            one.process.kill()
             await one.signal(signal.SIGKILL)
 
 
