@@ -23,9 +23,10 @@ def test_the_first_account_has_the_folder_and_another_one_a_folder_below_it(tmp_
     assert journal_path(second).parent == below
 
 
-def test_one_name_on_two_servers_is_two_accounts(tmp_path: Path) -> None:
+def test_a_name_never_leads_out_of_the_folder(tmp_path: Path) -> None:
     home(given(tmp_path, "eve"), claim=True)
-    assert home(given(tmp_path, "eve", "127.0.0.1:2416")) != tmp_path
+    for name in ("..", ".", "a/b", "/etc", "x\\y"):
+        assert home(given(tmp_path, name)).parent == tmp_path / "accounts"
 
 
 def test_looking_claims_nothing_and_no_name_means_the_folder_itself(tmp_path: Path) -> None:

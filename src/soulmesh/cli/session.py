@@ -15,7 +15,7 @@ from soulmesh.client.client import Client
 from soulmesh.client.info import Profile
 from soulmesh.client.ports import ShareIndex
 from soulmesh.client.reach import Reach
-from soulmesh.config import Settings, parse_address
+from soulmesh.config import Settings
 from soulmesh.daemon.choices import client_settings, transfer_settings
 
 __all__ = ["home", "journal_path", "open_client", "transfer_settings"]
@@ -38,8 +38,7 @@ def home(settings: Settings, *, claim: bool = False) -> Path:
     name = settings.account.username
     if not name:
         return base
-    host, port = parse_address(settings.network.server)
-    account = {"username": name, "server": f"{host}:{port}"}
+    account = {"username": name}
     owner = base / OWNER
     try:
         if json.loads(owner.read_text(encoding="utf-8")) == account:
@@ -49,7 +48,7 @@ def home(settings: Settings, *, claim: bool = False) -> Path:
             base.mkdir(parents=True, exist_ok=True, mode=0o700)
             owner.write_text(json.dumps(account), encoding="utf-8")
         return base
-    return base / "accounts" / quote(f"{name}@{host}_{port}", safe="@ ")
+    return base / "accounts" / quote(name, safe=" ").replace(".", "%2E")
 
 
 def journal_path(settings: Settings) -> Path:
