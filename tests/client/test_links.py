@@ -191,6 +191,23 @@ def test_a_callback_request_is_always_answered_even_if_a_link_is_there() -> None
     play(scene)
 
 
+def test_a_user_who_reached_us_directly_hears_soon_that_we_cannot_call_back() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("alice")
+        bob = await stage.enter("bob")
+        stage.host("bob").firewalled = "refuse"
+        heard: list[float] = []
+        loop = asyncio.get_running_loop()
+        bob.server.on(to_client.CannotConnect, lambda _: heard.append(loop.time()))
+        asked = loop.time()
+        await info(bob, "alice")
+        await asyncio.sleep(5)
+        assert len(heard) == 1
+        assert heard[0] - asked < 1
+
+    play(scene)
+
+
 def test_a_question_that_is_never_answered_ends_in_time() -> None:
     async def scene(stage: Stage) -> None:
         alice = await stage.enter("alice")

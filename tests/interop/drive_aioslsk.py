@@ -1,11 +1,13 @@
 """A client of aioslsk that obeys commands from a file and tells in another what happens.
 
-Runs in the interpreter that aioslsk is installed in: FOLDER NAME SERVER-PORT MUSIC PORT.
+Runs in the interpreter that aioslsk is installed in: FOLDER NAME SERVER-PORT MUSIC PORT
+ANNOUNCED-PORT UPLOAD-LIMIT (0: the right port, no limit; the limit in kB/s).
 """
 
 import asyncio
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -13,14 +15,10 @@ from aioslsk import commands as ask
 from aioslsk import events
 from aioslsk.client import SoulSeekClient
 from aioslsk.settings import CredentialsSettings, Settings, SharedDirectorySettingEntry, SharesSettings
+from aioslsk.transfer.state import TransferState
 
-folder, name, server, music, port = (
-    Path(sys.argv[1]),
-    sys.argv[2],
-    int(sys.argv[3]),
-    sys.argv[4],
-    int(sys.argv[5]),
-)
+folder, name, music = Path(sys.argv[1]), sys.argv[2], sys.argv[4]
+server, port, announced, limit = (int(sys.argv[place]) for place in (3, 5, 6, 7))
 
 
 def tell(event, **facts):
@@ -29,12 +27,20 @@ def tell(event, **facts):
 
 
 async def obey(client, command):
-    do = command.pop("do")
+    try:
+        await do(client, command)
+    except Exception as error:
+        logging.exception("a command failed")
+        tell("failed", reason=repr(error), **command)
+
+
+async def do(client, command):
+    do = command["do"]
     user = command.get("user")
     if do == "search":
         await client.searches.search(command["query"])
     elif do == "browse":
-        listed, _ = await client(ask.PeerGetSharesCommand(user), response=True)
+        listed, _locked = await client(ask.PeerGetSharesCommand(user), response=True)
         for directory in listed:
             for file in directory.files:
                 tell("shared", user=user, folder=directory.name, name=file.filename, size=file.filesize)
@@ -49,10 +55,21 @@ async def obey(client, command):
     elif do == "say":
         await client(ask.RoomMessageCommand(command["room"], command["text"]))
     elif do == "download":
-        transfer = await client.transfers.download(user, command["path"])
-        while not transfer.is_finalized():  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
-        tell("downloaded", user=user, path=command["path"], local=transfer.local_path)
+        await download(client, user, command["path"])
+    elif do == "folder":
+        # aioslsk 1.7.1 has no download of folders: its user asks for the content, then for each file.
+        for directory in await client(
+            ask.PeerGetDirectoryContentCommand(user, command["path"]), response=True
+        ):
+            paths = [directory.name + "\\" + file.filename for file in directory.files]
+            await asyncio.gather(*(download(client, user, path) for path in paths))
+
+
+async def download(client, user, path):
+    transfer = await client.transfers.download(user, path)
+    while transfer.state.VALUE != TransferState.State.COMPLETE:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    tell("downloaded", user=user, path=path, local=transfer.local_path)
 
 
 async def main():
@@ -69,7 +86,13 @@ async def main():
     settings.network.server.hostname, settings.network.server.port = "127.0.0.1", server
     settings.network.listening.port, settings.network.listening.obfuscated_port = port, port + 1
     settings.network.upnp.enabled = False
+    settings.network.limits.upload_speed_kbps = limit
     client = SoulSeekClient(settings)
+    if announced:
+        client.network.get_listening_ports = lambda: (announced, 0)
+
+    async def on_scanned(event):
+        tell("shares")
 
     async def on_result(event):
         for file in event.result.shared_items:
@@ -81,14 +104,17 @@ async def main():
     async def on_room(event):
         tell("said", room=event.message.room.name, user=event.message.user.name, text=event.message.message)
 
+    client.events.register(events.ScanCompleteEvent, on_scanned)
     client.events.register(events.SearchResultEvent, on_result)
     client.events.register(events.PrivateMessageEvent, on_message)
     client.events.register(events.RoomMessageEvent, on_room)
-    (folder / "downloads").mkdir()
+    (folder / "downloads").mkdir(exist_ok=True)
     await client.start()
     await client.login()
     tell("login")
-    done, running = 0, []
+    running = []
+    # What was asked of a former run is not done again.
+    done = int(os.environ.get("COMMANDS_DONE", "0"))
     while True:
         path = folder / "commands.jsonl"
         lines = path.read_text().split("\n")[:-1] if path.exists() else []

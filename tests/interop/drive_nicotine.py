@@ -1,6 +1,6 @@
 """A plugin of Nicotine+ that obeys commands from a file and tells in another what happens.
 
-Runs inside of Nicotine+, in the interpreter that it is installed in; THE_FOLDER is filled in.
+Runs inside of Nicotine+, in the interpreter that it is installed in; THE_FOLDER and ANNOUNCED are filled in.
 """
 
 import json
@@ -9,13 +9,16 @@ import os
 from pynicotine.core import core
 from pynicotine.events import events
 from pynicotine.pluginsystem import BasePlugin
+from pynicotine.slskmessages import SetWaitPort
 
 FOLDER = "THE_FOLDER"
+ANNOUNCED = 0  # A wrong port to tell the server: nobody reaches us. 0: the right one.
 
 
 class Plugin(BasePlugin):
     def init(self):
-        self.done = 0
+        # What was asked of a former run is not done again.
+        self.done = int(os.environ.get("COMMANDS_DONE", "0"))
         for name, handler in (
             ("server-login", self.on_login),
             ("shares-ready", lambda *args: self.tell("shares")),
@@ -61,6 +64,9 @@ class Plugin(BasePlugin):
     def do_say(self, room, text):
         core.chatrooms.send_message(room, text)
 
+    def do_folder(self, user, path):
+        core.downloads.enqueue_folder(user, path)
+
     def do_download(self, user, path, size):
         core.downloads.enqueue_download(user, path, size=size)
 
@@ -69,6 +75,8 @@ class Plugin(BasePlugin):
 
     def on_login(self, msg):
         if msg.success:
+            if ANNOUNCED:
+                core.send_message_to_server(SetWaitPort(ANNOUNCED))
             self.tell("login")
 
     def on_results(self, msg):

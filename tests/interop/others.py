@@ -9,47 +9,79 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import functools
 import itertools
 import json
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-__all__ = ["Other", "other", "python"]
+__all__ = ["Other", "Way", "free_port", "other", "python"]
 
 HERE = Path(__file__).parent
-PACKAGES = (["aioslsk==1.7.1"], ["--no-deps", "nicotine-plus==3.3.11"])
+ROOT = HERE.parent.parent
+FOLDER = ROOT / ".venv-interop"
+# Nicotine+ asks for GTK, which it does not need without a window.
+PACKAGES = (["aioslsk"], ["--no-deps", "nicotine-plus"])
 GIVEN = "SOULMESH_TEST_INTEROP_PYTHON"
 """An interpreter that has both packages already."""
 
 
+@functools.cache
 def python() -> Path:
     """An interpreter with both packages; skips, loudly, where they cannot be installed."""
     given = os.environ.get(GIVEN)
     if given:
         return Path(given)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soulmesh" / "interop"
-    ready = base / "ready"
-    found = base / "bin" / "python"
-    if not ready.exists():
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(base)], check=True, capture_output=True)
-            for packages in PACKAGES:
-                install = [str(found), "-m", "pip", "install", "--quiet", *packages]
-                subprocess.run(install, check=True, capture_output=True, timeout=300)
-        except (OSError, subprocess.SubprocessError) as error:
-            said = getattr(error, "stderr", b"") or str(error).encode()
-            pytest.skip(
-                "INTEROPERABILITY IS NOT TESTED: aioslsk and Nicotine+ could not be installed: "
-                + said.decode(errors="replace").strip().splitlines()[-1]
-            )
-        ready.touch()
+    constraints = ROOT / "constraints.txt"
+    stamp = f"{sys.executable} {sys.version} {PACKAGES} {constraints.read_text()}"
+    found, ready = FOLDER / "bin" / "python", FOLDER / "stamp"
+    try:
+        FOLDER.mkdir(exist_ok=True)
+        with (FOLDER / "lock").open("w") as lock:
+            # Tests may run in several processes; one installs, the others wait.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not ready.exists() or ready.read_text() != stamp:
+                _run([sys.executable, "-m", "venv", "--clear", str(FOLDER)])
+                for packages in PACKAGES:
+                    _run([str(found), *_PIP, "--constraint", str(constraints), *packages])
+                ready.write_text(stamp)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or str(error).encode()
+        pytest.skip(
+            "INTEROPERABILITY IS NOT TESTED: aioslsk and Nicotine+ could not be installed: "
+            + said.decode(errors="replace").strip().splitlines()[-1]
+        )
     return found
+
+
+_PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input")
+
+
+def _run(command: list[str]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(command, check=True, capture_output=True, timeout=300, env=environment)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How another program is set up."""
+
+    program: str
+    server: int
+    music: Path
+    port: int
+    announced: int = 0
+    """A wrong port to tell the server; 0: the right one."""
+    upload_limit: int = 0
+    """kB/s; 0 for none."""
 
 
 class Other:
@@ -59,59 +91,79 @@ class Other:
         self.name = name
         self.folder = folder
         self.process = process
-        self._read = 0
+        self._read = len(_lines(folder / "events.jsonl"))
         self.seen: list[dict[str, Any]] = []
 
     def do(self, command: str, **arguments: Any) -> None:
         """Tell it to do something."""
-        with (self.folder / "commands.jsonl").open("a") as file:
+        with (self.folder / "commands.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"do": command, **arguments}) + "\n")
 
     async def heard(self, what: str, *, timeout: float = 30.0, **wanted: Any) -> dict[str, Any]:
         """Wait until it tells of something; what was waited for once is not found again."""
-        async with asyncio.timeout(timeout):
-            while True:
-                self._look()
-                for place, event in enumerate(self.seen):
-                    if event["event"] == what and all(event.get(k) == v for k, v in wanted.items()):
-                        return self.seen.pop(place)
-                if self.process.returncode is not None:
-                    raise AssertionError(f"{self.name} ended:\n{self.log()}")
-                await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    found = self._find(what, wanted)
+                    if found is not None:
+                        return found
+                    if self.process.returncode is not None:
+                        raise AssertionError(f"{self.name} ended:\n{self.log()}")
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(
+                f"{self.name} did not tell of {what} {wanted}, but of {self.seen}; its log:\n{self.log()}"
+            ) from None
+
+    async def kill(self) -> None:
+        """End it the hard way."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
 
     def log(self) -> str:
         """The last it said to people."""
-        return (self.folder / "log").read_text(errors="replace")[-3000:]
+        return (self.folder / "log").read_text(errors="replace")[-4000:]
 
-    def _look(self) -> None:
-        path = self.folder / "events.jsonl"
-        if path.exists():
-            whole = path.read_text().split("\n")[:-1]
-            self.seen += [json.loads(line) for line in itertools.islice(whole, self._read, None)]
-            self._read = len(whole)
+    def _find(self, what: str, wanted: dict[str, Any]) -> dict[str, Any] | None:
+        new = _lines(self.folder / "events.jsonl")
+        self.seen += [json.loads(line) for line in itertools.islice(new, self._read, None)]
+        self._read = len(new)
+        for place, event in enumerate(self.seen):
+            if event["event"] == what and all(event.get(key) == value for key, value in wanted.items()):
+                return self.seen.pop(place)
+        return None
+
+
+def _lines(path: Path) -> list[str]:
+    """The whole lines of a file that another process may be writing."""
+    return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
 
 
 @contextlib.asynccontextmanager
-async def other(
-    program: str, name: str, folder: Path, server: int, *, music: Path, port: int
-) -> AsyncIterator[Other]:
-    """Start a program as user ``name`` and wait until it is logged in."""
-    start: Callable[..., list[str]] = {"aioslsk": _aioslsk, "nicotine": _nicotine}[program]
-    command = await asyncio.to_thread(lambda: start(python(), name, folder, server, music, port))
-    environment = {**os.environ, "HOME": str(folder), "PYTHONPATH": "", "LANGUAGE": "en"}
-    with (folder / "log").open("wb") as log:
+async def other(way: Way, name: str, folder: Path) -> AsyncIterator[Other]:
+    """Start a program as user ``name``; it is logged in and has looked through its files."""
+    start: Callable[..., list[str]] = {"aioslsk": _aioslsk, "nicotine": _nicotine}[way.program]
+    command = await asyncio.to_thread(lambda: start(python(), name, folder, way))
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHON"))
+    }
+    done = len(_lines(folder / "commands.jsonl"))
+    environment |= {"HOME": str(folder), "LANGUAGE": "en", "COMMANDS_DONE": str(done), "PYTHONUTF8": "1"}
+    with (folder / "log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
         )
-    found = Other(name, folder, process)
     try:
+        found = Other(name, folder, process)
         await found.heard("login", timeout=60)
+        await found.heard("shares", timeout=60)
         yield found
     finally:
         if process.returncode is None:
             process.terminate()
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(5):
                     await process.wait()
             except TimeoutError:
                 process.kill()
@@ -120,25 +172,43 @@ async def other(
         await asyncio.sleep(0.05)
 
 
-def _aioslsk(python: Path, name: str, folder: Path, server: int, music: Path, port: int) -> list[str]:
-    folder.mkdir(parents=True)
-    script = HERE / "drive_aioslsk.py"
-    return [str(python), str(script), str(folder), name, str(server), str(music), str(port)]
+def free_port() -> int:
+    """A port on which nothing listens, at least for now, nor on the next one."""
+    import socket
+
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                two.bind(("127.0.0.1", port + 1))
+                return port
+
+
+def _aioslsk(python: Path, name: str, folder: Path, way: Way) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = (str(way.port), str(way.announced), str(way.upload_limit))
+    return [
+        *(str(python), str(HERE / "drive_aioslsk.py"), str(folder), name, str(way.server)),
+        *(str(way.music), *numbers),
+    ]
 
 
 _CONFIG = """\
 [server]
-server = ('127.0.0.1', {server})
+server = ('127.0.0.1', {way.server})
 login = {name}
 passw = secret
-portrange = ({port}, {port})
+portrange = ({way.port}, {way.port})
 upnp = False
 auto_connect_startup = True
 [transfers]
-shared = [('music', '{music}')]
+shared = [('music', '{way.music}')]
 downloaddir = {folder}/downloads
 incompletedir = {folder}/incomplete
 rescanonstartup = True
+use_upload_speed_limit = {limited}
+uploadlimit = {way.upload_limit}
 [plugins]
 enable = True
 enabled = ['drive']
@@ -146,19 +216,21 @@ enabled = ['drive']
 descr = 'I am Nicotine+.'
 [logging]
 debug = True
+debugmodes = ['download', 'upload', 'transfer', 'connection']
 """
 
 
-def _nicotine(python: Path, name: str, folder: Path, server: int, music: Path, port: int) -> list[str]:
+def _nicotine(python: Path, name: str, folder: Path, way: Way) -> list[str]:
     plugin = folder / "data" / "plugins" / "drive"
-    plugin.mkdir(parents=True)
+    plugin.mkdir(parents=True, exist_ok=True)
     (plugin / "PLUGININFO").write_text("Version = '1'\nName = 'Drive'\nDescription = ''\nAuthors = []\n")
-    source = (HERE / "drive_nicotine.py").read_text()
-    (plugin / "__init__.py").write_text(source.replace("THE_FOLDER", str(folder)))
+    source = (HERE / "drive_nicotine.py").read_text(encoding="utf-8")
+    source = source.replace('"THE_FOLDER"', repr(str(folder)))
+    source = source.replace("ANNOUNCED = 0", f"ANNOUNCED = {way.announced}")
+    (plugin / "__init__.py").write_text(source, encoding="utf-8")
     config = folder / "config"
-    config.write_text(
-        _CONFIG.format(server=server, name=name, port=port, music=music, folder=folder), encoding="utf-8"
-    )
+    limited = "primary" if way.upload_limit else "unlimited"
+    config.write_text(_CONFIG.format(name=name, folder=folder, way=way, limited=limited), encoding="utf-8")
     return [
         *(str(python), "-m", "pynicotine", "--headless", "--isolated"),
         *("--config", str(config), "--user-data", str(folder / "data"), "--bindip", "127.0.0.1"),

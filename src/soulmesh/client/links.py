@@ -127,6 +127,8 @@ class Links:
         self._openings: dict[str, asyncio.Future[PeerLink]] = {}
         self._meetings: dict[int, Meeting] = {}
         self._past: dict[int, tuple[str, str]] = {}
+        self._unanswered: dict[tuple[str, str], list[asyncio.Event]] = {}
+        self._reached: dict[tuple[str, str], float] = {}
         self._tickets = 0
         self._slots = asyncio.Semaphore(settings.most_opening)
         self._handlers: dict[type[Message], list[Callable[[str, Any], None]]] = {}
@@ -369,12 +371,36 @@ class Links:
             stream, obfuscated = await self._dial_back(address)
         except NetworkError as error:
             log.info("cannot call back %s: %s", message.username, error)
-            await asyncio.sleep(max(0.0, asked + settings.cannot_connect_after - loop.time()))
+            await self._reached_or_late(
+                message.username, message.connection_type, asked, asked + settings.cannot_connect_after
+            )
             if self._server.connected:
                 self._server.send(to_server.CannotConnect(message.ticket, message.username))
             return
         stream.write(pack(peer_init.PeerPierceFirewall(message.ticket), obfuscated, self._world.random))
         self.take(message.username, message.connection_type, stream, obfuscated=obfuscated, direct=False)
+
+    async def _reached_or_late(self, username: str, kind: str, asked: float, late: float) -> None:
+        """Return when it does no harm to tell a user that we cannot connect.
+
+        That is late, for then they have given up anyway; or as soon as they have
+        reached us by themselves, for until they hear from us Nicotine+ (3.3.11)
+        ignores our own request for a connection of the same kind.
+        """
+        if self._reached.get((username, kind), asked - _GRACE) > asked - _GRACE:
+            return
+        reached = asyncio.Event()
+        waiting = self._unanswered.setdefault((username, kind), [])
+        waiting.append(reached)
+        try:
+            async with asyncio.timeout_at(late):
+                await reached.wait()
+        except TimeoutError:
+            pass
+        finally:
+            waiting.remove(reached)
+            if not waiting:
+                self._unanswered.pop((username, kind), None)
 
     async def _dial_back(self, address: Address) -> tuple[Stream, bool]:
         ports = [(address.port, False), (address.obfuscated_port, True)]
@@ -409,6 +435,13 @@ class Links:
     def take(self, username: str, kind: str, stream: Stream, *, obfuscated: bool, direct: bool) -> None:
         """A link that somebody else wanted is there, its initialisation message is behind us."""
         self._events.emit(LinkOpened(username, kind, direct, False, obfuscated))
+        if direct:
+            self._reached.pop((username, kind), None)
+            self._reached[username, kind] = asyncio.get_running_loop().time()
+            while len(self._reached) > _PAST:
+                del self._reached[next(iter(self._reached))]
+            for waiting in self._unanswered.get((username, kind), ()):
+                waiting.set()
         if kind == "P":
             # Who asked us to call back may have reached us meanwhile, and close the link that came second.
             spare = not direct and bool(self.links_of(username))
