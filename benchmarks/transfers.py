@@ -87,7 +87,7 @@ def client(name: str, port: int, folder: Path, shares: list[Path]) -> Client:
         shares=shares,
         listen_port=0,
         settings=ClientSettings(listen_host=HOST, rates={}),
-        transfers=TransferSettings(downloads=folder / name, queue=RULES, ask_per_user=10_000, reserve=0),
+        transfers=TransferSettings(downloads=folder / name, queue=RULES, reserve=0),
         data=folder / f"{name}-data",
     )
 

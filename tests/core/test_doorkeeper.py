@@ -55,3 +55,14 @@ def test_refusals_are_forgotten_when_the_rules_change() -> None:
     assert door.ask("a", "x", 1.0).verdict is Verdict.ADMIT
     door.forget()
     assert door.ask("b", "x", 1.0).verdict is Verdict.ADMIT
+
+
+def test_who_takes_what_he_asked_for_may_ask_again() -> None:
+    door = Doorkeeper(Pace(burst=1, per_second=0.0))
+    for number in range(100):
+        assert door.ask("a", str(number), 0.0).verdict is Verdict.ADMIT
+        door.served("a")
+    door.served("a")
+    door.served("nobody")
+    door.ask("a", "x", 0.0)
+    assert door.ask("a", "y", 0.0).verdict is Verdict.REFUSE

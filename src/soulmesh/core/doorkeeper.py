@@ -94,6 +94,12 @@ class Doorkeeper:
         if len(visitor.refused) > self.pace.remember_files:
             visitor.refused.popitem(last=False)
 
+    def served(self, username: str) -> None:
+        """An upload to this user is done and gives its token back: to take what was asked for is no flood."""
+        visitor = self._visitors.get(username)
+        if visitor is not None:
+            visitor.tokens = min(float(self.pace.burst), visitor.tokens + 1.0)
+
     def forget(self, username: str | None = None) -> None:
         """Look again at what was refused: shares, bans or limits have changed."""
         if username is None:

@@ -255,6 +255,7 @@ class Uploads:
             self._presence.watch(transfer.username, _WATCH)
         if new is State.FINISHED:
             self._report_speed(transfer)
+            self.door.served(transfer.username)
         if transfer.machine.final and not self._ledger.of_user("upload", transfer.username):
             self._presence.unwatch(transfer.username, _WATCH)
         self.pump_soon()
