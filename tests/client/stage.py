@@ -76,6 +76,8 @@ class Stage:
         options.setdefault("listen_port", 2234)
         options.setdefault("settings", ClientSettings(rates={}))
         options.setdefault("downloads", self.folder / name)
+        # The journal of transfers has a thread, which virtual time does not wait for.
+        options.setdefault("resume", False)
         options["settings"] = replace(options["settings"], **options.pop("changes", {}))
         client = Client(name, password, server=(SERVER, self._server.port), world=self.world(name), **options)
         seen = self.seen.setdefault(name, [])

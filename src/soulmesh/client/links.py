@@ -31,7 +31,7 @@ from soulmesh.net.world import World
 from soulmesh.wire import peer_init, to_client, to_server
 from soulmesh.wire.message import Message
 
-__all__ = ["LinkClosed", "LinkOpened", "Links", "PeerMisbehaved"]
+__all__ = ["CallbackFailed", "LinkClosed", "LinkOpened", "Links", "PeerMisbehaved"]
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,15 @@ class LinkClosed(Event):
     """A P link ended."""
 
     username: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed(Event):
+    """Somebody could not reach us, asked us to connect instead, and we could not either."""
+
+    username: str
+    kind: str
     reason: str
 
 
@@ -371,6 +380,7 @@ class Links:
             stream, obfuscated = await self._dial_back(address)
         except NetworkError as error:
             log.info("cannot call back %s: %s", message.username, error)
+            self._events.emit(CallbackFailed(message.username, message.connection_type, str(error)))
             await self._reached_or_late(
                 message.username, message.connection_type, asked, asked + settings.cannot_connect_after
             )

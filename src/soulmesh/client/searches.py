@@ -17,7 +17,7 @@ from typing import Self
 from soulmesh import wire
 from soulmesh.client.errors import NotConnected, SearchRefused
 from soulmesh.client.events import Event, Events
-from soulmesh.client.links import Links, PeerMisbehaved
+from soulmesh.client.links import CallbackFailed, Links, PeerMisbehaved
 from soulmesh.client.pace import Pace
 from soulmesh.client.ports import ServerPort
 from soulmesh.client.results import FoundFile, Hit, Memory, estimate, found_file
@@ -293,6 +293,7 @@ class Searches:
         self._ticket = first_ticket
         self._active: dict[int, list[Search]] = {}
         links.on_frame(peer.PeerSearchReply, self._on_reply)
+        events.on(CallbackFailed, self._on_unreached)
         server.on(to_client.ExcludedSearchPhrases, self._on_excluded)
 
     @property
@@ -406,6 +407,12 @@ class Searches:
             return
         for search in searches:
             search.take(username, frame.data)
+
+    def _on_unreached(self, event: CallbackFailed) -> None:
+        # Most strangers who want a P link while we search have an answer for us.
+        if event.kind == "P":
+            for search in self.active:
+                search.figures.unreached += 1
 
     def _on_excluded(self, message: to_client.ExcludedSearchPhrases) -> None:
         self.excluded = list(message.phrases)

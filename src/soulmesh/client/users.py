@@ -24,6 +24,9 @@ from soulmesh.wire.structs import UserStats
 __all__ = ["User", "UserStatsChanged", "UserStatusChanged", "UserUnknown", "Users"]
 
 
+_MOST_ADDRESSES = 20_000
+
+
 class UserUnknown(NotFound):
     """The server has never heard of that user."""
 
@@ -313,6 +316,9 @@ class Users:
         except ValueError:
             return
         self._addresses[username] = address
+        # Names are free to invent for whoever connects to us.
+        while len(self._addresses) > _MOST_ADDRESSES:
+            del self._addresses[next(iter(self._addresses))]
 
     def _logged_out(self) -> None:
         # Nobody tells us what happens meanwhile: everything is unknown until the server says it again.
