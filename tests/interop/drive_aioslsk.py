@@ -58,16 +58,17 @@ async def do(client, command):
         await download(client, user, command["path"])
     elif do == "folder":
         # aioslsk 1.7.1 has no download of folders: its user asks for the content, then for each file.
-        for directory in await client(
-            ask.PeerGetDirectoryContentCommand(user, command["path"]), response=True
-        ):
-            paths = [directory.name + "\\" + file.filename for file in directory.files]
-            await asyncio.gather(*(download(client, user, path) for path in paths))
+        # (It cannot wait for this answer itself: it expects the ticket before it has chosen one.)
+        await client(ask.PeerGetDirectoryContentCommand(user, command["path"]))
 
 
 async def download(client, user, path):
     transfer = await client.transfers.download(user, path)
-    while transfer.state.VALUE != TransferState.State.COMPLETE:  # noqa: ASYNC110
+    while transfer.state.VALUE != TransferState.State.COMPLETE:
+        if transfer.state.VALUE == TransferState.State.FAILED:
+            # aioslsk 1.7.1 takes a connection that ends in good order too early for a refusal,
+            # and goes on only when its user says so.
+            await client.transfers.queue(transfer)
         await asyncio.sleep(0.1)
     tell("downloaded", user=user, path=path, local=transfer.local_path)
 
@@ -104,6 +105,14 @@ async def main():
     async def on_room(event):
         tell("said", room=event.message.room.name, user=event.message.user.name, text=event.message.message)
 
+    fetching = []
+
+    async def on_directory(event):
+        for directory in event.directories:
+            paths = [directory.name + "\\" + file.filename for file in directory.files]
+            fetching.extend(asyncio.create_task(download(client, event.user.name, path)) for path in paths)
+
+    client.events.register(events.UserDirectoryEvent, on_directory)
     client.events.register(events.ScanCompleteEvent, on_scanned)
     client.events.register(events.SearchResultEvent, on_result)
     client.events.register(events.PrivateMessageEvent, on_message)
