@@ -13,6 +13,7 @@ from typing import Any
 
 from soulmesh.client.client import Client
 from soulmesh.client.info import Profile
+from soulmesh.client.links import PeerMisbehaved
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.transfers import Transfer, TransferSettings
 from soulmesh.core.transfer import State
@@ -101,9 +102,14 @@ async def scene(
             await client.server.start()
             if not theirs_first:
                 theirs = await stack.enter_async_context(other(way, "theirs", folder / "other"))
+            misbehaved: list[PeerMisbehaved] = []
+            client.events.on(PeerMisbehaved, misbehaved.append)
             if not all(walled):
                 await until(lambda: _related(client), "they are in one branch")
             yield client, theirs
+            # Whatever they said could be read.
+            assert misbehaved == []
+            assert running.bad_messages == 0
 
 
 def _related(client: Client) -> bool:

@@ -15,8 +15,8 @@ from soulmesh.client.chat import PrivateMessage
 from soulmesh.client.client import Client
 from soulmesh.client.errors import PeerUnreachable
 from soulmesh.client.rooms import RoomMessage
-from tests.interop.others import Other
-from tests.interop.scene import digest, fill, finished, scene
+from tests.interop.others import Other, Way, free_port, other
+from tests.interop.scene import digest, fill, finished, ours, scene, server, until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
@@ -136,5 +136,31 @@ def test_searches_travel_when_the_other_program_is_the_root(program: str, tmp_pa
                 assert [hit.username for hit in hits] == ["theirs"]
             else:
                 await search_both_ways(client, theirs)
+
+    asyncio.run(play())
+
+
+def test_all_three_on_one_server(tmp_path: Path) -> None:
+    """Our client hands on the searches of the other two, who find each other and exchange."""
+    for name in ("mine", "aioslsk", "nicotine"):
+        fill(tmp_path / name / "Album" / f"green {name}.flac", SIZE)
+
+    async def play() -> None:
+        async with server() as running, ours(running, tmp_path) as client:
+            ways = {name: Way(name, running.port, tmp_path / name, free_port()) for name in PROGRAMS}
+            async with (
+                other(ways["aioslsk"], "anna", tmp_path / "anna") as anna,
+                other(ways["nicotine"], "nick", tmp_path / "nick") as nick,
+            ):
+                await until(lambda: set(client.tree.figures.children) == {"anna", "nick"}, "we are the root")
+                hits = [hit async for hit in client.search("green flac", timeout=20, limit=2)]
+                assert {hit.username for hit in hits} == {"anna", "nick"}
+                for seeker, owner, name in ((anna, "nick", "nicotine"), (nick, "anna", "aioslsk")):
+                    seeker.do("search", query=f"green {name}")
+                    found = await seeker.heard("result", user=owner)
+                    seeker.do("download", user=owner, path=found["path"], size=found["size"])
+                    told = await seeker.heard("downloaded", timeout=60)
+                    assert digest(told["local"]) == digest(tmp_path / name / "Album" / f"green {name}.flac")
+            assert running.bad_messages == 0
 
     asyncio.run(play())
