@@ -414,3 +414,17 @@ def test_the_tables_speak_of_known_states_only() -> None:
                 machine: Machine = owners()
                 machine.state = new
                 assert isinstance(machine.owner, Owner)
+
+
+def test_a_peer_that_comes_back_is_asked_again_when_its_link_was_lost_but_not_when_it_refused() -> None:
+    lost = Download(size=10)
+    lost.begin(0.0)
+    lost.lost("the link broke", 1.0)
+    lost.peer_came(2.0)
+    assert lost.state is State.PENDING
+
+    refused = Download(size=10)
+    refused.begin(0.0)
+    refused.refused("Too many files", 1.0)
+    refused.peer_came(2.0)
+    assert refused.state is State.DELAYED

@@ -68,7 +68,11 @@ class Plugin(BasePlugin):
         core.downloads.enqueue_folder(user, path)
 
     def do_download(self, user, path, size):
-        core.downloads.enqueue_download(user, path, size=size)
+        known = core.downloads.transfers.get(user + path)
+        if known is not None:
+            core.downloads.retry_download(known)
+        else:
+            core.downloads.enqueue_download(user, path, size=size)
 
     def download_finished_notification(self, user, virtual_path, real_path):
         self.tell("downloaded", user=user, path=virtual_path, local=real_path)

@@ -81,6 +81,7 @@ class Download(Machine):
     direction = "download"
     __slots__ = (
         "_ask_again_at",
+        "_link_failed",
         "_place_at",
         "place",
         "policy",
@@ -91,6 +92,7 @@ class Download(Machine):
     )
 
     def __init__(self, *, size: int | None = None, policy: RetryPolicy | None = None) -> None:
+        self._link_failed = False
         super().__init__(State.PENDING)
         self.policy = policy or RetryPolicy()
         self.size = size
@@ -248,6 +250,8 @@ class Download(Machine):
         """The server says that the peer is there."""
         if self._stays(Event.PEER_CAME):
             return []
+        if self.state is State.DELAYED and not self._link_failed:
+            return []
         self.attempts = 0
         return effects(self._move(Event.PEER_CAME, now))
 
@@ -324,6 +328,7 @@ class Download(Machine):
             return []
         had_link = self.ticket is not None
         self.attempts += 1
+        self._link_failed = retry_class is RetryClass.LINK
         delay = self.policy.delay(retry_class, self.attempts, jitter)
         if delay is None:
             moved = self._move(Event.GAVE_UP, now, reason=reason)

@@ -204,8 +204,9 @@ def _download_table() -> _Table:
     _rows(table, [S.PENDING, S.DELAYED, *asked, S.OFFERED], E.PEER_LEFT, S.OFFLINE)
     # A running link does not need the server: the bytes go on although the peer logged out.
     _rows(table, [S.OFFLINE, S.NO_ROOM, *linked, S.SAVING, *stopped], E.PEER_LEFT, None)
-    _rows(table, [S.OFFLINE], E.PEER_CAME, S.PENDING)
-    _rows(table, [x for x in every if x != S.OFFLINE], E.PEER_CAME, None)
+    # Delayed by a lost link, that is: who is killed may leave the server before its links break.
+    _rows(table, [S.OFFLINE, S.DELAYED], E.PEER_CAME, S.PENDING)
+    _rows(table, [x for x in every if x not in (S.OFFLINE, S.DELAYED)], E.PEER_CAME, None)
 
     # Ours.
     _rows(table, [S.RUNNING, S.STARTING], E.RESTARTED, S.PENDING)
