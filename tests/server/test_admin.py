@@ -196,6 +196,16 @@ async def test_every_decision_is_in_the_audit_log(town: Town) -> None:
 
 
 @in_town(admin__admins=["ann"])
+async def test_who_is_administrator_by_the_settings_is_one_for_as_long_as_they_say_so(town: Town) -> None:
+    await town.enter("ann")
+    assert (await do(town, "user", "show", "ann"))["admin"] is True
+    answer = await town.server.parts.admin.run("console", ["user", "admin", "ann", "off"])
+    assert answer.lines == ["ann is administrator."]
+    town.server.store.commit()
+    assert [row[2] for row in town.server.store.read("accounts")] == [0]
+
+
+@in_town(admin__admins=["ann"])
 async def test_an_administrator_writes_to_the_server(town: Town) -> None:
     ann = await town.enter("ann")
     ann.send(to_server.PrivateChatMessage("server", "help"))

@@ -213,7 +213,8 @@ class Admin:
         part = arguments[0].lower() if arguments else ""
         users = [user for user in self._realm.users.values() if part in show(user.name).lower()]
         lines = [
-            f"{show(user.name)} ({_STATUS[user.status]}{', admin' if user.admin else ''})" for user in users
+            f"{show(user.name)} ({_STATUS[user.status]}{', admin' if self.is_admin(user) else ''})"
+            for user in users
         ]
         return Answer(lines or ["none"], [self._describe(user) for user in users])
 
@@ -263,7 +264,8 @@ class Admin:
         self._realm.keep_account(user)
         self._moderation.audit.record(who, "user admin", arguments[0], arguments[1])
         return Answer(
-            [f"{arguments[0]} {'is' if user.admin else 'is no'} administrator."], self._describe(user)
+            [f"{arguments[0]} {'is' if self.is_admin(user) else 'is no'} administrator."],
+            self._describe(user),
         )
 
     def _user_delete(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:

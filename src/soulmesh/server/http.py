@@ -1,6 +1,6 @@
 """The HTTP administration port: JSON for programs, /metrics for Prometheus, /health for supervisors.
 
-Off unless ``admin.http_port`` is set. Everything but /health needs the token of
+Off unless ``admin.http_port`` or ``admin.http_token`` is set. Everything but /health needs the token of
 the settings (``Authorization: Bearer TOKEN``). What can be asked is what
 :class:`soulmesh.server.admin.Admin` can do, and nothing else.
 """

@@ -31,7 +31,6 @@ class Presence:
         user.password = password
         user.created = int(realm.now())
         user.speed = realm.settings.accounts.initial_upload_speed
-        user.admin = frames.show(name) in realm.settings.admin.admins
         realm.keep_account(user)
         return user
 

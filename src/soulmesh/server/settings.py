@@ -169,7 +169,11 @@ class AdminSection(Section):
     )
     http_host: str = _key("127.0.0.1", "Address of the HTTP administration port.")
     http_port: int = _key(
-        0, "HTTP administration port; 0 is off. Serves /metrics and /health too.", low=0, high=65535
+        0,
+        "HTTP administration port, /metrics and /health too. 0 is off, unless there is a token: then the"
+        " system chooses one, and the log names it.",
+        low=0,
+        high=65535,
     )
     http_token: str = _key(
         "", "Token that requests must carry (Authorization: Bearer ...). Needed if the port is on."
