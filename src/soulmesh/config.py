@@ -5,6 +5,7 @@ Here they are declared, each once. :mod:`soulmesh.settings` reads them from file
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,7 @@ __all__ = [
     "Transfers",
     "Web",
     "Webhook",
+    "default_data",
     "parse_address",
     "parse_listen",
 ]
@@ -93,6 +95,12 @@ Address = Annotated[str, AfterValidator(_address)]
 LocalPath = Annotated[Path, BeforeValidator(_home)]
 Blank = BeforeValidator(_no_empty_text)
 Level = Literal["debug", "info", "warning", "error"]
+
+
+def default_data() -> Path:
+    """Where data is kept when nobody says otherwise: below ``$XDG_DATA_HOME``, or ``~/.local/share``."""
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base) / "soulmesh"
 
 
 class Account(Section):
@@ -320,7 +328,7 @@ class Daemon(Section):
     """The program that is always on."""
 
     data: LocalPath = Field(
-        default=Path("~/.local/share/soulmesh"),
+        default_factory=default_data,
         description="Where it keeps its databases. A local file system, please.",
         validate_default=True,
     )

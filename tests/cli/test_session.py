@@ -1,11 +1,17 @@
-"""Two accounts on one machine do not share what they remember."""
+"""Where commands keep what must be remembered: one place for all, and each account for itself."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from soulmesh.cli import settings
+from soulmesh.cli.online import counted
+from soulmesh.cli.server import data_folder as server_data
 from soulmesh.cli.session import home, journal_path
+from soulmesh.cli.share import data_directory
+from tests.cli.conftest import Command
 
 
 def given(data: Path, username: str | None, server: str = "127.0.0.1:2242") -> settings.Settings:
@@ -34,3 +40,24 @@ def test_looking_claims_nothing_and_no_name_means_the_folder_itself(tmp_path: Pa
     assert home(given(tmp_path, "bob"), claim=True) == tmp_path
     assert home(given(tmp_path, None)) == tmp_path
     assert home(given(tmp_path, "eve")) != tmp_path
+
+
+def test_all_commands_keep_their_data_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for base, place in ((str(tmp_path), tmp_path), ("", tmp_path / "home" / ".local" / "share")):
+        monkeypatch.setenv("XDG_DATA_HOME", base)
+        assert home(settings.load()) == place / "soulmesh"
+        assert data_directory(None) == place / "soulmesh" / "shares"
+        assert server_data(None) == place / "soulmesh" / "server"
+
+
+def test_a_shared_file_is_called_a_file(soulmesh: Command, tmp_path: Path) -> None:
+    (tmp_path / "song.flac").write_bytes(b"x")
+    for command in (("share", "add"), ("share", "online")):
+        done = soulmesh(*command, str(tmp_path / "song.flac"))
+        assert done.code == 2, done.err
+        assert f"this is a file: share its folder, {tmp_path}" in done.err
+    assert "there is no such folder" in soulmesh("share", "add", str(tmp_path / "none")).err
+
+
+def test_one_is_not_many() -> None:
+    assert (counted(1, "folder"), counted(0, "file")) == ("1 folder", "0 files")

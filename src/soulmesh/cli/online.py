@@ -23,11 +23,11 @@ from soulmesh.cli.account import (
 from soulmesh.cli.output import JsonOption, Output, clean, size, speed
 from soulmesh.cli.session import open_client
 from soulmesh.cli.settings import load
-from soulmesh.cli.share import DataOption, opened, root_name, scan_bars
+from soulmesh.cli.share import DataOption, no_folder, opened, root_name, scan_bars
 from soulmesh.client.client import Client
 from soulmesh.client.errors import NotConnected
 from soulmesh.client.server_link import LoggedIn, LoggedOut
-from soulmesh.client.shares import Root, RootRefused, Shares
+from soulmesh.client.shares import Root, Shares
 from soulmesh.client.transfers import TransferMoved, UploadFinished
 from soulmesh.config import Settings
 from soulmesh.core.transfer import State
@@ -71,8 +71,9 @@ async def online(
         gone = _listen(out, client)
         counts = shares.counts
         out.line(
-            f"{clean(client.username)} is online at {settings.network.server}, sharing {counts.files} files"
-            f" in {counts.folders} folders; others reach us on port {client.listening.port}"
+            f"{clean(client.username)} is online at {settings.network.server}, sharing"
+            f" {counted(counts.files, 'file')} in {counted(counts.folders, 'folder')};"
+            f" others reach us on port {client.listening.port}"
         )
         out.record(
             {
@@ -101,7 +102,7 @@ async def _offered(
         for folder in folders or settings.shares.folders:
             path = folder.expanduser().absolute()
             if not path.is_dir():
-                raise RootRefused(path, "there is no such folder")
+                raise no_folder(path)
             if all(root.path != path for root in shares.roots):
                 shares.save_root(Root(0, root_name(shares, path, None), path))
         if not shares.roots:
@@ -150,3 +151,8 @@ def _listen(out: Output, client: Client) -> asyncio.Future[None]:
 
 def _name(remote_path: str) -> str:
     return clean(remote_path.rpartition("\\")[2])
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 folder``, ``2 folders``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

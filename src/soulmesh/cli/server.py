@@ -17,6 +17,7 @@ import typer
 from soulmesh import log
 from soulmesh.cli import run
 from soulmesh.cli.output import clean
+from soulmesh.config import default_data
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 __all__ = ["app"]
@@ -72,8 +73,7 @@ def data_folder(data: Path | None) -> Path:
     """The data folder: as given, else where the system keeps such things."""
     if data is not None:
         return data
-    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser() / "soulmesh" / "server"
+    return default_data().expanduser() / "server"
 
 
 @app.callback()

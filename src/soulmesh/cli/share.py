@@ -37,7 +37,7 @@ from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire.peer import PeerSharesReply
 
-__all__ = ["app", "data_directory", "opened", "root_name", "scan_bars"]
+__all__ = ["app", "data_directory", "no_folder", "opened", "root_name", "scan_bars"]
 
 app = typer.Typer(
     name="share",
@@ -87,6 +87,13 @@ def _friends(data: Path | None) -> frozenset[str]:
             people = json_module.loads((place / "people.json").read_text(encoding="utf-8"))
             found.update(str(name) for name in people.get("friends", ()))
     return frozenset(found)
+
+
+def no_folder(path: Path) -> RootRefused:
+    """Why ``path`` cannot be shared: it is no folder."""
+    if path.exists():
+        return RootRefused(path, f"this is a file: share its folder, {path.parent}")
+    return RootRefused(path, "there is no such folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +191,7 @@ def add(
     out = run.output(json=json)
     path = Path(os.path.abspath(folder.expanduser()))
     if not path.is_dir():
-        raise RootRefused(path, "there is no such folder")
+        raise no_folder(path)
     with opened(data) as shares:
         root = next((root for root in shares.roots if root.path == path), None)
         if root is None:
