@@ -148,6 +148,8 @@ def test_explaining_why_a_file_is_offered_and_why_not(scanned: Command, music: P
     assert reason(music / "notes.txt", 0) == "offered to everyone"
     assert reason("Music\\Böhm\\cover.jpg", 0) == "offered to everyone"
     assert "2 shared files" in reason(music / "Böhm", 0)
+    assert "2 shared files" in reason("Music\\Böhm", 0)
+    assert reason("Music\\nowhere\\at all", 3) == "not in the index"
     assert reason(tmp_path, 3) == "it lies in no shared folder"
     assert reason("Music\\nothing.mp3", 3) == "not in the index"
     assert reason(music / "gone.mp3", 3) == "there is no such file"

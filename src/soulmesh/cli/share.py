@@ -32,7 +32,7 @@ from soulmesh.client.shares import (
     Symlinks,
 )
 from soulmesh.client.shares.explain import explain as explain_path
-from soulmesh.client.shares.model import hidden_name
+from soulmesh.client.shares.model import folder_name, hidden_name
 from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire.peer import PeerSharesReply
@@ -228,14 +228,7 @@ def root_name(shares: Shares, path: Path, given: str | None) -> bytes:
     """What others see as the name of a shared folder: as given, or the folder's own if it is not taken."""
     if given is not None:
         return os.fsencode(given)
-    name = os.fsencode(path.name).replace(b"\\", b"_").strip() or b"Shared"
-    taken = {root.name for root in shares.roots}
-    number = 2
-    chosen = name
-    while chosen in taken:
-        chosen = b"%b %d" % (name, number)
-        number += 1
-    return chosen
+    return folder_name(path, {root.name for root in shares.roots})
 
 
 @app.command()

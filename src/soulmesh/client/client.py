@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -88,7 +89,8 @@ class Client:
         username: our name; an unused one is registered by the server at the first login.
         password: its password.
         server: host and port.
-        shares: folders that others may search, browse and download from, or a share index.
+        shares: folders that others may search, browse and download from, scanned at the start,
+            or a share index. The index of folders is kept in ``data``, or else while we run.
         downloads: where finished downloads are put.
         listen_port: where other users reach us; 0 lets the system choose.
         world: the outside; the real one if not given.
@@ -165,6 +167,7 @@ class Client:
             ServerUnreachable: there is no server.
             PortInUse: another program listens on our port.
             UnreadableShare: a shared folder is not there.
+            ScanBusy, ScanFailed: the shared folders could not be scanned.
         """
         settings, events = self.settings, self.events
         stack = self._stack
@@ -312,12 +315,25 @@ class Client:
     async def _open_shares(self) -> ShareIndex:
         shares = self._shares
         if isinstance(shares, Sequence):
-            index: ShareIndex = await PlainShares.scan(shares)
+            index: ShareIndex = await self._share_folders(shares) if shares else PlainShares()
         else:
             index = shares
         if isinstance(index, ForFriends):
             index.know_friends(self.users.friend)
         self._stack.callback(index.on_changed(self._announce_shares))
+        return index
+
+    async def _share_folders(self, folders: Sequence[Path | str]) -> ShareIndex:
+        # Here, not above: whoever shares nothing need not load the index.
+        from soulmesh.client.shares.listed import share_folders
+
+        if self._data is not None:
+            directory = self._data / "listed-shares"
+        else:
+            temporary = tempfile.TemporaryDirectory(prefix="soulmesh-", ignore_cleanup_errors=True)
+            directory = Path(self._stack.enter_context(temporary))
+        index = await share_folders(folders, directory, wall_clock=self.world.wall_clock)
+        self._stack.callback(index.close)
         return index
 
     def _start_people(self, uploads: UploadFigures) -> None:

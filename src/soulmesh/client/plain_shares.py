@@ -1,7 +1,7 @@
 """Shared files as a plain list: the simplest thing that answers searches, browsing and uploads.
 
-Good for a demo, for tests, and for a few thousand files; the index of
-:mod:`soulmesh.client.shares` takes its place in earnest.
+Good for tests, and for who shares nothing or makes up a few files; folders on disk are
+what :mod:`soulmesh.client.shares` is for.
 """
 
 from __future__ import annotations

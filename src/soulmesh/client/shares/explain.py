@@ -61,6 +61,14 @@ def explain(shares: Shares, path: str) -> Explanation:
 
 
 def _explain_remote(shares: Shares, remote_path: bytes) -> Explanation:
+    for root in shares.roots:
+        inside = remote_path.startswith(root.name + b"\\")
+        if remote_path == root.name or (inside and shares.index.folder(root.id, remote_path) is not None):
+            relative = remote_path[len(root.name) + 1 :]
+            local = shares.store.local_folder(root.id, relative) or b""
+            path = os.path.join(os.fsencode(root.path), local)
+            found = Explanation(os.fsdecode(path), root=os.fsdecode(root.name), audience=str(root.audience))
+            return _explain_folder(shares, root, relative, found)
     try:
         root, folder, name = shares.find(remote_path)
     except NotShared as error:
@@ -94,7 +102,10 @@ def _kept_out(root: Root, absolute: bytes, relative: bytes) -> str:
                 return f"{shown} is a symbolic link that leads out of the shared folder"
     if not os.path.lexists(absolute):
         return "" if not root.online else "there is no such file"
-    mode = os.stat(absolute).st_mode
+    try:
+        mode = os.stat(absolute).st_mode
+    except OSError as error:
+        return f"it cannot be looked at: {error.strerror}"
     return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "it is neither a file nor a folder"
 
 
@@ -102,13 +113,15 @@ def _explain_folder(shares: Shares, root: Root, relative: bytes, found: Explanat
     remote = remote_folder(root.name, relative)
     entries = shares.index.folder(root.id, remote)
     found.remote_path = os.fsdecode(remote)
-    if entries is None:
+    if entries is None and os.path.islink(found.path):
+        found.reason = "a symbolic link to a folder that is shared where it lies, or was not scanned yet"
+    elif entries is None:
         found.reason = "no files in it are known: scan first"
     elif not root.online:
         found.reason = "its shared folder is offline: entries are kept and not offered"
     else:
         found.offered = True
-        found.reason = f"a folder with {len(entries)} shared files directly in it"
+        found.reason = f"a folder with {len(entries or ())} shared files directly in it"
     return found
 
 

@@ -174,6 +174,16 @@ def remote_folder(root: bytes, relative: bytes) -> bytes:
     return root + b"\\" + relative.replace(b"/", b"\\") if relative else root
 
 
+def folder_name(path: Path, taken: Collection[bytes]) -> bytes:
+    """The folder's own name, with a number behind it if that is ``taken``."""
+    name = os.fsencode(path.name).replace(b"\\", b"_").strip() or b"Shared"
+    chosen, number = name, 2
+    while chosen in taken:
+        chosen = b"%b %d" % (name, number)
+        number += 1
+    return chosen
+
+
 def hidden_name(path: Path, machine: str) -> bytes:
     """A name that says nothing: ``@@`` and five letters, always the same for a folder of a machine."""
     digest = int.from_bytes(

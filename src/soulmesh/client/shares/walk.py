@@ -51,6 +51,8 @@ class _Listed:
     folder: bytes
     files: list[Seen] = field(default_factory=list)
     below: list[bytes] = field(default_factory=list)
+    links: list[bytes] = field(default_factory=list)
+    """Folders that links lead to."""
     problems: list[tuple[bytes, OSError]] = field(default_factory=list)
     readable: bool = True
     identity: tuple[int, int] | None = None
@@ -128,7 +130,7 @@ class _Lister:
                                 continue
                             about = followed
                             if stat.S_ISDIR(about.st_mode):
-                                below.append(path)
+                                listed.links.append(path)
                                 continue
                         if stat.S_ISREG(about.st_mode):
                             files.append((name, about.st_size, about.st_mtime_ns, about.st_ino & INODE_MASK))
@@ -157,11 +159,16 @@ def walk(
     pending = sorted(only, reverse=True) if only is not None else [b""]
     # folders already walked, so that links cannot lead round in circles
     visited: set[tuple[int, int]] = set()
+    links: list[bytes] = []
     waited = worked = 0.0
     threads: ThreadPoolExecutor | None = None
     under_way: deque[Future[_Listed]] = deque()
     try:
-        while pending or under_way:
+        while pending or under_way or links:
+            if not pending and not under_way:
+                # Links come last: a folder is shared where it lies, not where a link leads to it.
+                links.sort(reverse=True)
+                pending.append(links.pop())
             if threads is None:
                 began, cpu = perf_counter(), thread_time()
                 listed = lister.list(pending.pop())
@@ -182,6 +189,7 @@ def walk(
                 if listed.identity in visited:
                     continue
                 visited.add(listed.identity)
+            links += listed.links
             pending += listed.below
             yield listed.folder, listed.files
     finally:
