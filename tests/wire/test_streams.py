@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from soulmesh import wire
 from soulmesh.errors import DecodeError, UsageError
+from soulmesh.wire import peer
 from soulmesh.wire.codec import compile_writer
 from soulmesh.wire.peer import PeerSearchReply, PeerSharesReply
 from soulmesh.wire.structs import Attribute, DirectoryData, FileData
@@ -326,3 +327,34 @@ def test_a_head_cut_short_is_a_decode_error(inside: bytes) -> None:
 def test_a_head_that_is_no_zlib_is_a_decode_error(body: bytes) -> None:
     with pytest.raises(DecodeError, match="PeerSearchReply"):
         wire.search_reply_head(b"\0\0\0\0\x09\0\0\0" + body)
+
+
+def test_what_follows_the_last_list_costs_nothing() -> None:
+    # 300 KB that inflate to 300 MiB of nothing after a complete, empty reply.
+    packer = zlib.compressobj(9)
+    body = packer.compress(bytes(12)) + b"".join(packer.compress(bytes(MIB)) for _ in range(300))
+    body += packer.flush()
+    reader = wire.SharesReader()
+    assert list(reader.feed(body)) == []
+    reader.close()
+    assert reader._inflated < 3 * MIB
+
+
+def test_shared_attributes_cannot_be_changed_for_others() -> None:
+    frame = wire.encode(
+        peer.PeerSearchReply("eve", 1, [FileData(1, "a.mp3", 1, "", [Attribute(0, 320)])], True, 1, 0)
+    )
+    attributes = wire.decode(frame, "peer", "peer").results[0].attributes  # type: ignore[attr-defined]
+    assert list(attributes) == [Attribute(0, 320)]
+    assert not hasattr(attributes, "append")
+
+
+@pytest.mark.parametrize("piece", [1 << 12, 1 << 16, 1 << 22])
+def test_a_large_unknown_message_is_let_go_however_it_is_cut(piece: int) -> None:
+    frame = wire.frame_header(4, 9999, 2 * MIB) + bytes(2 * MIB)
+    reader = wire.FrameReader("peer", "peer")
+    data = frame + wire.encode(peer.PeerUserInfoRequest())
+    frames = [found for at in range(0, len(data), piece) for found in reader.feed(data[at : at + piece])]
+    assert [(one.code, one.skipped, len(one.data)) for one in frames] == [(9999, 2 * MIB, 8), (15, 0, 8)]
+    with pytest.raises(wire.DecodeError, match="let go"):
+        frames[0].decode()

@@ -507,6 +507,9 @@ class Links:
             self._forget(link, reason)
 
     def _take_frame(self, link: PeerLink, frame: wire.Frame) -> None:
+        if frame.skipped:
+            # A large message of a kind that nobody knows: let go, and no offence.
+            return
         raw_handler = self._frame_handlers.get(frame.code)
         if raw_handler is not None:
             self._call(raw_handler, link.username, frame)

@@ -309,9 +309,11 @@ class Frame:
         """The message in this frame.
 
         Raises:
-            DecodeError: the body is not what its code promises.
+            DecodeError: the body is not what its code promises, or was let go.
         """
         table = self._table
+        if self.skipped:
+            raise DecodeError(f"{self.skipped} bytes of an unknown message were let go", message=self.name)
         reader = table.readers.get(self.code)
         if reader is None:
             return UnknownMessage(table.side, self.code, self.data[table.start :])
@@ -460,13 +462,17 @@ class FrameReader:
         self._check(length, code)
         start = position + (KEY_SIZE if self._obfuscated else 0)
         end = start + 4 + length
+        if code not in self._limits and length > _KEPT_UNKNOWN:
+            # Decided by the length alone, so that the cutting of the stream makes no difference.
+            body = start + self._table.start
+            head = xor(data[start:body], stream) if stream else data[start:body]
+            if end <= held:
+                frames.append(Frame(self._table, code, head, end - body))
+                return end
+            self._skip = end - body
+            self._skipping = code, head, self._skip
+            return body
         if end > held:
-            if code not in self._limits and length > _KEPT_UNKNOWN:
-                head = xor(data[start : start + self._table.start], stream) if stream else b""
-                head = head or data[start : start + self._table.start]
-                self._skip = end - start - self._table.start
-                self._skipping = code, head, self._skip
-                return start + self._table.start
             self._needed = end - position
             return None
         frame = data[start:end]

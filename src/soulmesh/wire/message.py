@@ -150,6 +150,14 @@ class Layout:
         return self.side.direction
 
 
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values of one field are equal; a list and a tuple of equal elements are."""
+    if one == other:
+        return True
+    sequences = isinstance(one, list | tuple) and isinstance(other, list | tuple)
+    return sequences and list(one) == list(other)
+
+
 class Struct:
     """Base of everything that is declared: fields in slots, compared by value.
 
@@ -170,7 +178,7 @@ class Struct:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__match_args__)
+        return all(_same(getattr(self, name), getattr(other, name)) for name in self.__match_args__)
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)

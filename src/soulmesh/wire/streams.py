@@ -113,6 +113,7 @@ class SharesReader:
         self._directory_bytes = 0
         self._files_left = 0
         self._expect: str = "directories"
+        self._trailing = 0
         self._left = 0
         self.complete = False
         """Whether everything that the reply must hold has been read."""
@@ -128,7 +129,7 @@ class SharesReader:
         """
         pending: bytes = data
         # What comes after the end of the stream is ignored; zlib would keep it all.
-        while not self._stream.eof:
+        while not self._stream.eof and self._trailing <= MIB:
             try:
                 piece = self._stream.decompress(pending, self._PIECE)
             except zlib.error as error:
@@ -149,7 +150,7 @@ class SharesReader:
         Raises:
             DecodeError: it ended early.
         """
-        if not self._stream.eof:
+        if not self._stream.eof and self._trailing <= MIB:
             raise DecodeError("the compressed body ends early", message=_SHARES)
         if not self.complete:
             raise DecodeError("ends inside a list of directories", message=_SHARES, field=self._expect)
@@ -173,6 +174,9 @@ class SharesReader:
                     self._next_list()
                 continue
             if self._expect == "end":
+                # Bytes after the last known field are ignored, and not kept either.
+                self._trailing += len(self._data) - self._at
+                self._at = len(self._data)
                 return
             number = self._number()
             if number is None:
