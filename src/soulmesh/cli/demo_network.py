@@ -97,7 +97,6 @@ class DemoNetwork:
             {
                 "server.host": HOST,
                 "server.port": self._port,
-                "server.maximum_users": 100,
                 # Room for those who come to look; many more would need more open files than most may have.
                 "server.maximum_users": 200,
                 "server.greeting": "Welcome to the demonstration.",
