@@ -263,6 +263,43 @@ def test_a_thousand_links_opened_and_closed_leave_nothing() -> None:
     play(scene)
 
 
+def test_files_by_the_hundred_do_not_ask_the_server_each_time() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        bob = await stage.enter("bob")
+        await info(alice, "bob")
+        session = stage.server.sessions["alice"]
+        before = len(session.said(to_server.GetPeerAddress)), len(session.said(to_server.ConnectToPeer))
+        for _ in range(300):
+            (await alice.links.open_file_link("bob")).abort()
+        after = len(session.said(to_server.GetPeerAddress)), len(session.said(to_server.ConnectToPeer))
+        assert after == before
+        await asyncio.sleep(1)
+        assert len([event for event in stage.events("bob", LinkOpened) if event.kind == "F"]) == 300
+        assert bob.links.links_of("alice")
+
+    play(scene)
+
+
+def test_a_place_that_does_not_answer_any_more_is_asked_for_again() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        bob = await stage.enter("bob")
+        await info(alice, "bob")
+        session = stage.server.sessions["alice"]
+        await bob.listening.move(5555)
+        asked = len(session.said(to_server.GetPeerAddress))
+        (await alice.links.open_file_link("bob")).abort()  # the old place refuses, so bob calls back
+        (await alice.links.open_file_link("bob")).abort()
+        assert len(session.said(to_server.GetPeerAddress)) == asked + 1
+        asked_back = len(session.said(to_server.ConnectToPeer))
+        await asyncio.sleep(1000)  # all links are closed meanwhile, and what we knew is old
+        (await alice.links.open_file_link("bob")).abort()
+        assert len(session.said(to_server.ConnectToPeer)) == asked_back + 1
+
+    play(scene)
+
+
 def test_a_user_that_is_banned_gets_nothing() -> None:
     async def scene(stage: Stage) -> None:
         alice = await stage.enter("alice")

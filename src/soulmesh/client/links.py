@@ -46,6 +46,9 @@ _GRACE = 10.0
 _CANDIDATE_TIMEOUT = 10.0
 """Seconds for connecting to a possible parent before it is asked to connect to us."""
 
+_PROVEN_FOR = 60.0
+"""Seconds for which the place where a user took our connection is good for the next file, unasked."""
+
 _PAST = 1000
 """So many tickets are remembered after their attempt was over."""
 
@@ -138,6 +141,7 @@ class Links:
         self._past: dict[int, tuple[str, str]] = {}
         self._unanswered: dict[tuple[str, str], list[asyncio.Event]] = {}
         self._reached: dict[tuple[str, str], float] = {}
+        self._proven: dict[str, tuple[Address, float]] = {}
         self._tickets = 0
         self._slots = asyncio.Semaphore(settings.most_opening)
         self._handlers: dict[type[Message], list[Callable[[str, Any], None]]] = {}
@@ -317,6 +321,10 @@ class Links:
     ) -> Opened:
         if self._pace is not None:
             await self._pace()
+        if kind == "F" and address is None:
+            # Thousands of small files are thousands of links: the server need not hear of each.
+            address = self._proven_address(username)
+            one_by_one = one_by_one or address is not None
         async with self._slots:
             self._tickets = self._tickets % 0xFFFFFFFF + 1
             ticket = self._tickets
@@ -332,9 +340,12 @@ class Links:
                 late=lambda opened: self._late(username, kind, opened),
             )
             self._meetings[ticket] = meeting
+            direct: Address | None = None
             try:
                 opened = await meeting.run()
+                direct = meeting.address if opened.direct else None
             finally:
+                self._remember(username, direct)
                 # The other way may still succeed: what comes with this ticket is not a stranger.
                 del self._meetings[ticket]
                 self._past[ticket] = username, kind
@@ -342,6 +353,24 @@ class Links:
                     del self._past[next(iter(self._past))]
         self._events.emit(LinkOpened(username, kind, opened.direct, True, opened.obfuscated))
         return opened
+
+    def _proven_address(self, username: str) -> Address | None:
+        """Where the user took a connection of ours moments ago; ``None`` if we had better ask.
+
+        Only while a P link is open: who has gone away may come back elsewhere.
+        """
+        address, seen = self._proven.get(username, (None, 0.0))
+        if address is None or not self.links_of(username):
+            return None
+        return address if asyncio.get_running_loop().time() - seen < _PROVEN_FOR else None
+
+    def _remember(self, username: str, address: Address | None) -> None:
+        """Where the user was reached just now; ``None``: nowhere, so that the server is asked the next time."""
+        self._proven.pop(username, None)
+        if address is not None:
+            self._proven[username] = address, asyncio.get_running_loop().time()
+        while len(self._proven) > _PAST:
+            del self._proven[next(iter(self._proven))]
 
     def _late(self, username: str, kind: str, opened: Opened) -> None:
         """The link that came second. The other side may have chosen it, and be sending on it.

@@ -82,6 +82,11 @@ class Meeting:
         self._result: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         self._timer = Timer(lambda: self._do(self._machine.tick(self._now())))
 
+    @property
+    def address(self) -> Address | None:
+        """Where the user listens, if that was given or found out."""
+        return self._machine.address
+
     async def run(self) -> Opened:
         """Open the link.
 

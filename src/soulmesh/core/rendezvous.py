@@ -181,6 +181,11 @@ class Rendezvous:
         self._second_port: tuple[int, bool] | None = None
 
     @property
+    def address(self) -> Address | None:
+        """Where the user listens, as far as we know by now."""
+        return self._address
+
+    @property
     def deadline(self) -> float | None:
         """When :meth:`tick` next has something to do."""
         pending = [way.until for way in (self._direct, self._callback) if way.until is not None]
