@@ -365,7 +365,7 @@ class Links:
         return address if asyncio.get_running_loop().time() - seen < _PROVEN_FOR else None
 
     def _remember(self, username: str, address: Address | None) -> None:
-        """Where the user was reached just now; ``None``: nowhere, so that the server is asked the next time."""
+        """Where the user was reached just now; ``None``: nowhere, so the server is asked the next time."""
         self._proven.pop(username, None)
         if address is not None:
             self._proven[username] = address, asyncio.get_running_loop().time()
