@@ -249,8 +249,10 @@ def test_asking_again_for_what_is_under_way_changes_nothing() -> None:
     assert machine.state is State.RUNNING
 
 
-def test_asking_again_before_the_first_byte_offers_it_anew() -> None:
-    for machine in (calling(), linking(), starting()):
+def test_asking_again_before_the_first_byte_or_after_the_last_offers_it_anew() -> None:
+    draining = running()
+    draining.all_sent(3.5)
+    for machine in (calling(), linking(), starting(), draining):
         effects = machine.asked_again(4.0)
         assert moves(effects) == [(Event.REQUEUED, State.QUEUED)]
         assert rest(effects) == [DropLink()]

@@ -293,7 +293,8 @@ class Links:
             opened = await self._open(username, "P", None, timeout)
             link = self.add_peer_stream(username, opened.stream, obfuscated=opened.obfuscated, ours=True)
         except BaseException as error:
-            self._openings.pop(username, None)
+            if self._openings.get(username) is opening:
+                del self._openings[username]
             if not opening.done():
                 if isinstance(error, Exception):
                     opening.set_exception(error)
@@ -304,11 +305,13 @@ class Links:
             if not isinstance(error, Exception):
                 raise
         else:
-            self._openings.pop(username, None)
+            if self._openings.get(username) is opening:
+                del self._openings[username]
             if not opening.done():
                 opening.set_result(link)
         finally:
-            self._opening.pop(username, None)
+            if self._opening.get(username) is asyncio.current_task():
+                del self._opening[username]
 
     async def _open(
         self,
@@ -515,6 +518,10 @@ class Links:
         # The newest comes first: an older one may be dead without knowing it.
         links = self._peers.setdefault(username, [])
         links.insert(len(links) if spare else 0, link)
+        opening = self._openings.pop(username, None)
+        if opening is not None and not opening.done():
+            # They reached us first: whoever waits for our own attempt, perhaps at an old place, need not.
+            opening.set_result(link)
         self._make_room()
         self._tasks.start(self._serve_peer(link), f"P link of {username}")
         return link

@@ -86,10 +86,19 @@ class Doorkeeper:
         visitor.flood += 1
         return Answer(Verdict.REFUSE, TOO_MANY_FILES) if _is_power_of_two(visitor.flood) else _IGNORE
 
-    def refused(self, username: str, remote_path: str, reason: str, now: float) -> None:
-        """Remember a refusal, so that the same question is answered without looking."""
+    def refused(
+        self, username: str, remote_path: str, reason: str, now: float, *, remember: float | None = None
+    ) -> None:
+        """Remember a refusal, so that the same question is answered without looking.
+
+        ``remember``: seconds, if that is less than for others: a file that is gone may be back soon.
+        """
         visitor = self._visitor(username, now)
-        visitor.refused[remote_path] = (reason, now + self.pace.remember, 1)
+        visitor.refused[remote_path] = (
+            reason,
+            now + min(self.pace.remember, remember or self.pace.remember),
+            1,
+        )
         visitor.refused.move_to_end(remote_path)
         if len(visitor.refused) > self.pace.remember_files:
             visitor.refused.popitem(last=False)

@@ -247,9 +247,10 @@ def _upload_table() -> _Table:
     _rows(table, [S.CALLING], E.HAD_ALREADY, S.FINISHED)
     _rows(table, [S.DELAYED, S.OFFLINE, S.FINISHED, S.FAILED, S.CANCELLED], E.REQUEUED, S.QUEUED)
     # Who asks again before the first byte has lost our offer: it was started anew, or its link broke.
-    _rows(table, [S.CALLING, S.LINKING, S.STARTING], E.REQUEUED, S.QUEUED)
+    # Who asks again while we wait for its closing did not get all, or could not keep it.
+    _rows(table, [S.CALLING, S.LINKING, S.STARTING, S.DRAINING], E.REQUEUED, S.QUEUED)
     # Some programs ask again for what they are getting; a link that is dead ends by its own deadline.
-    _rows(table, [S.QUEUED, S.PAUSED, S.RUNNING, S.DRAINING], E.REQUEUED, None)
+    _rows(table, [S.QUEUED, S.PAUSED, S.RUNNING], E.REQUEUED, None)
     _rows(table, [S.QUEUED, S.DELAYED, S.CALLING, S.LINKING], E.PEER_LEFT, S.OFFLINE)
     _rows(table, [S.OFFLINE, *linked, *stopped], E.PEER_LEFT, None)
     _rows(table, [S.OFFLINE, S.DELAYED], E.PEER_CAME, S.QUEUED)

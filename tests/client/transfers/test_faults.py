@@ -498,3 +498,59 @@ async def test_streams_and_tasks_are_all_gone_at_the_end(tmp_path: Path) -> None
         assert len(eve.transfers._ledger.tasks) == 0
         assert all(ours.is_closed and theirs.is_closed for ours, theirs in there.open)
         assert isinstance(there.open[0][0], Stream)
+
+
+@virtual
+async def test_a_file_that_was_gone_and_is_back_is_served_as_soon_as_it_is_asked_for(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        path = ann.share(PATH, SONG)
+        content = ann.shelf.files.pop(PATH.encode())
+        for _ in range(2):
+            await eve.say("ann", peer.PeerTransferQueue(path))
+            refusal = await eve.hears(peer.PeerTransferQueueFailed)
+            assert refusal.reason == "File not shared."
+        ann.shelf.files[PATH.encode()] = content
+        await asyncio.sleep(11)
+        await eve.say("ann", peer.PeerTransferQueue(path))
+        assert (await eve.hears(peer.PeerTransferRequest)).filename == path
+
+
+@virtual
+async def test_who_asks_anew_instead_of_closing_is_offered_the_file_at_once(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        path = ann.share(PATH, b"short")
+        await eve.say("ann", peer.PeerTransferQueue(path))
+        offer = await eve.hears(peer.PeerTransferRequest)
+        await eve.say("ann", peer.PeerTransferReply(offer.ticket, True))
+        stream, _ = await eve.takes()
+        await stream.readexactly(5)
+        transfer = ann.transfers.find("upload", "eve", path)
+        assert transfer is not None
+        await until(transfer, State.DRAINING)
+        begin = asyncio.get_running_loop().time()
+        await eve.say("ann", peer.PeerTransferQueue(path))
+        assert (await eve.hears(peer.PeerTransferRequest)).ticket != offer.ticket
+        assert asyncio.get_running_loop().time() - begin < 1
+
+
+@virtual
+async def test_a_search_for_the_file_that_fails_gives_the_slot_back(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        path, other = ann.share(PATH, SONG), ann.share("Music\\other.flac", SONG)
+        found, looks = ann.shelf.locate, 0
+
+        async def locate(username: str, remote_path: str) -> Any:
+            nonlocal looks
+            looks += remote_path == path
+            if remote_path == path and looks == 2:
+                raise RuntimeError("the index broke")
+            return await found(username, remote_path)
+
+        ann.shelf.locate = locate  # type: ignore[method-assign]
+        await eve.say("ann", peer.PeerTransferQueue(path))
+        await eve.hears(peer.PeerTransferQueueFailed)
+        await eve.say("ann", peer.PeerTransferQueue(other))
+        assert (await eve.hears(peer.PeerTransferRequest)).filename == other

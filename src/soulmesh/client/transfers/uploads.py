@@ -45,6 +45,8 @@ _WATCH = "uploads"
 SLOW_FOR = 60.0
 """Seconds that an upload has to show its speed."""
 _MOST_WAITING_REQUESTS = 10_000
+_GONE_FOR = 10.0
+"""Seconds for which a file that is not there is not looked for again: it may come back."""
 
 
 class Uploads:
@@ -80,6 +82,8 @@ class Uploads:
         self._called: dict[tuple[str, int], Transfer] = {}
         self._next_ticket = ledger.world.random.getrandbits(24)
         self._pump_due = False
+        self._turns: dict[int, int] = {}
+        self._last_turn = 0
         self.groups: Callable[[str], str | None] = lambda username: None
         """Which named group a user belongs to, if any."""
         ledger.owners["upload"] = self
@@ -159,7 +163,7 @@ class Uploads:
             return
         found = await self._shares.locate(username, remote_path)
         if found is None:
-            self._refuse_and_remember(username, remote_path, FILE_NOT_SHARED, ticket)
+            self._refuse_and_remember(username, remote_path, FILE_NOT_SHARED, ticket, _GONE_FOR)
             return
         known = self._ledger.find("upload", username, remote_path)
         if known is None or known.state in (State.FINISHED, State.FAILED, State.CANCELLED, State.OFFLINE):
@@ -244,6 +248,7 @@ class Uploads:
         old, new = moved.old, moved.new
         if new is old:
             return
+        self._turns.pop(transfer.id, None)
         if new not in ACTIVE:
             self.queue.discard(transfer.id)
             self._forget_call(transfer)
@@ -277,9 +282,11 @@ class Uploads:
             if transfer is None or transfer.state is not State.QUEUED:
                 self.queue.ended(key)
                 continue
-            self._ledger.tasks.start(self._begin(transfer), f"offering {transfer.name}")
+            self._last_turn += 1
+            self._turns[transfer.id] = self._last_turn
+            self._ledger.tasks.start(self._begin(transfer, self._last_turn), f"offering {transfer.name}")
 
-    async def _begin(self, transfer: Transfer) -> None:
+    async def _begin(self, transfer: Transfer, turn: int) -> None:
         """Open the file, so that its size is the one of the bytes that we send, and offer it."""
         reason = FILE_NOT_SHARED
         file: ReadFile | None = None
@@ -291,8 +298,11 @@ class Uploads:
                 file = await self._ledger.world.disk.open_read(found.local_path)
         except DiskError as error:
             log.warning("cannot upload: %s", error)
-        if transfer.state is not State.QUEUED or transfer.id in self.queue:
-            # Cancelled or paused meanwhile.
+        except Exception:
+            # A slot that is never given back would keep this user waiting for ever.
+            log.exception("cannot look for %s", transfer.remote_path)
+        if self._turns.get(transfer.id) != turn:
+            # Cancelled, paused or asked for anew meanwhile.
             if file is not None:
                 await file.close()
             return
@@ -432,8 +442,10 @@ class Uploads:
         else:
             self._outbox.send(username, peer.PeerTransferReply(ticket, False, reason=reason))
 
-    def _refuse_and_remember(self, username: str, remote_path: str, reason: str, ticket: int | None) -> None:
-        self.door.refused(username, remote_path, reason, self._ledger.now())
+    def _refuse_and_remember(
+        self, username: str, remote_path: str, reason: str, ticket: int | None, remember: float | None = None
+    ) -> None:
+        self.door.refused(username, remote_path, reason, self._ledger.now(), remember=remember)
         self._refuse(username, remote_path, reason, ticket)
 
 
