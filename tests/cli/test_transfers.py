@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from soulmesh.cli.transfers import Wanted, wanted
+from soulmesh.cli import settings
+from soulmesh.cli.session import open_client, running_server
+from soulmesh.cli.transfers import Wanted, in_latin_1, wanted
 from soulmesh.client.client import Client
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.transfers import Journal, JournalInUse, Record, TransferSettings, UnknownTransfer
@@ -22,6 +26,7 @@ from soulmesh.errors import UsageError
 from soulmesh.net.world import World
 from soulmesh.server.app import Server
 from soulmesh.server.settings import make_settings
+from soulmesh.wire import raw
 from tests.support.loops import real
 
 SONG = bytes(range(256)) * 2000
@@ -190,6 +195,115 @@ async def test_a_running_client_follows_orders_from_other_processes(tmp_path: Pa
             assert found is not None
             await found.wait()
             assert transfer.state.value == "paused"
+
+
+@pytest.mark.slow
+@real
+async def test_what_is_left_to_another_soulmesh_ends_where_it_was_wanted(tmp_path: Path) -> None:
+    async with network(tmp_path) as (server, eve):
+        path = await remote(eve, "01 Song")
+        given = settings.load(
+            {
+                "account.username": "ann",
+                "account.password": "secret",
+                "network.server": f"127.0.0.1:{server.port}",
+                "network.listen_port": 0,
+                "daemon.data": tmp_path / "data",
+                "downloads.folder": tmp_path / "downloads",
+            }
+        )
+        async with open_client(given, shares=[]) as ann:
+            code, _, error = await soulmesh(tmp_path, server, "download", "eve", path, "-s", "127.0.0.1:9")
+            assert code == 2
+            assert f"is logged in at 127.0.0.1:{server.port}, not at 127.0.0.1:9" in error
+            elsewhere = ("--into", str(tmp_path / "else"))
+            code, _, error = await soulmesh(tmp_path, server, "download", "eve", path, *elsewhere)
+            assert code == 0, error
+            assert "another soulmesh of this account runs" in error
+            assert "`soulmesh transfers`" in error
+            await asyncio.sleep(1.5)
+            found = ann.transfers.find("download", "eve", path)
+            assert found is not None
+            await found.wait()
+            assert found.local_path == tmp_path / "else" / "Post" / "01 Song.flac"
+            folder = path.rpartition("\\")[0]
+            code, _, error = await soulmesh(
+                tmp_path, server, "download", "--folder", "eve", folder, *elsewhere
+            )
+            assert code == 0, error
+            await asyncio.sleep(1.5)
+            [batch] = ann.transfers.batches
+            assert batch.destination == str(tmp_path / "else" / "Post")
+        assert running_server(given) is None
+
+
+@real
+async def test_a_name_in_latin_1_is_found_by_what_the_screen_shows(tmp_path: Path) -> None:
+    folder = tmp_path / "Music" / "latin"
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"caf\xe9 noir.txt")).write_bytes(b"coffee")
+    async with network(tmp_path) as (server, _):
+        code, out, error = await soulmesh(
+            tmp_path, server, "download", "eve", "Music\\latin\\caf\u00e9 noir.txt"
+        )
+        assert code == 0, error
+        assert out.strip().endswith("noir.txt")
+        assert [file.read_bytes() for file in (tmp_path / "downloads").rglob("*noir.txt")] == [b"coffee"]
+        elsewhere = ("--into", str(tmp_path / "found"), "--timeout", "2")
+        code, out, error = await soulmesh(tmp_path, server, "search", "noir", "--get", *elsewhere)
+        assert code == 0, error
+        assert [file.read_bytes() for file in (tmp_path / "found").rglob("*noir.txt")] == [b"coffee"]
+
+
+def test_only_names_that_can_be_latin_1_are_asked_for_again() -> None:
+    again = in_latin_1("caf\u00e9")
+    assert again is not None
+    assert raw(again) == b"caf\xe9"
+    for name in ("plain", "\u4e2d", "\u00c3\u00a9", again):
+        assert in_latin_1(name) is None
+
+
+@real
+async def test_a_folder_that_cannot_be_written_is_one_line_and_another_one_does(tmp_path: Path) -> None:
+    async with network(tmp_path) as (server, eve):
+        path = await remote(eve, "01 Song")
+        (tmp_path / "downloads").write_bytes(b"no folder")
+        for extra in ((), ("--wait",)):
+            code, out, error = await soulmesh(tmp_path, server, "download", "eve", path, *extra)
+            assert (code, out) == (1, "")
+            assert error.splitlines()[-1] == (
+                f"error: cannot write to {tmp_path}/downloads: not a directory:"
+                " choose another folder with --into"
+            )
+            assert error.count("not a directory") == 1
+        code, out, error = await soulmesh(
+            tmp_path, server, "download", "eve", path, "--into", str(tmp_path / "new")
+        )
+        assert code == 0, error
+        assert out.strip() == str(tmp_path / "new" / "Post" / "01 Song.flac")
+
+
+@real
+async def test_after_a_full_disk_the_wish_takes_another_place(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "transfers.sqlite"
+    async with network(tmp_path) as (server, eve):
+        name = await remote(eve, "01 Song")
+        journal = Journal(path)
+        await journal.open()
+        stuck = replace(
+            waiting(journal.next_id()),
+            remote_path=name,
+            state=State.NO_ROOM,
+            more={"downloads": str(tmp_path / "full")},
+        )
+        journal.put(stuck)
+        await journal.close()
+        code, out, error = await soulmesh(
+            tmp_path, server, "download", "eve", name, "--into", str(tmp_path / "new")
+        )
+        assert code == 0, error
+        assert out.strip() == str(tmp_path / "new" / "Post" / "01 Song.flac")
+        assert not (tmp_path / "full").exists()
 
 
 @real

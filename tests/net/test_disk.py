@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -279,6 +280,12 @@ def test_the_real_disk_reports_permissions(tmp_path: Path) -> None:
         disk.close()
 
     asyncio.run(work())
+
+
+def test_a_read_only_disk_is_not_called_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with pytest.raises(NotAllowed, match="read-only file system"):
+        asyncio.run(RealDisk().free_space(tmp_path / "not" / "there"))
 
 
 def test_every_number_of_the_system_has_a_sentence() -> None:

@@ -21,7 +21,7 @@ from soulmesh.cli.hits import COLUMNS, row
 from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.session import open_client
 from soulmesh.cli.settings import load
-from soulmesh.cli.transfers import Wanted, follow, hand_over
+from soulmesh.cli.transfers import Wanted, follow, hand_over, placed
 from soulmesh.client.filters import Filter
 from soulmesh.client.results import Hit
 from soulmesh.client.searches import Search, SearchFigures, SearchWarning
@@ -116,9 +116,12 @@ async def search(
             chosen = best(hits)
             file = chosen.file
             if shared_place:
-                await hand_over(out, settings, [Wanted(chosen.username, file.remote_path)])
+                await hand_over(out, settings, [Wanted(chosen.username, file.remote_path)], into=into)
                 return
-            transfer = await client.transfers.download(chosen.username, file.remote_path, file.size)
+            more = placed(into) if into is not None else None
+            transfer = await client.transfers.download(
+                chosen.username, file.remote_path, file.size, more=more
+            )
             await follow(out, client, [transfer], wait=False)
 
 

@@ -18,10 +18,11 @@ from soulmesh.client.reach import Reach
 from soulmesh.config import Settings
 from soulmesh.daemon.choices import client_settings, transfer_settings
 
-__all__ = ["home", "journal_path", "open_client", "transfer_settings"]
+__all__ = ["home", "journal_path", "open_client", "running_server", "transfer_settings"]
 
 
 OWNER = "account.json"
+RUNNING = "running.json"
 
 
 def home(settings: Settings, *, claim: bool = False) -> Path:
@@ -54,6 +55,15 @@ def home(settings: Settings, *, claim: bool = False) -> Path:
 def journal_path(settings: Settings) -> Path:
     """Where the client keeps its transfers."""
     return home(settings) / "transfers.sqlite"
+
+
+def running_server(settings: Settings) -> str | None:
+    """The server of the soulmesh that has the account's data now; ``None`` if it does not tell."""
+    try:
+        found = json.loads((home(settings) / RUNNING).read_text(encoding="utf-8"))
+        return str(found["server"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 @asynccontextmanager
@@ -97,7 +107,14 @@ async def open_client(
             resume=resume,
         )
         async with client:
-            yield client
+            note = place / RUNNING
+            if remember and resume:
+                note.write_text(json.dumps({"server": f"{account.host}:{account.port}"}), encoding="utf-8")
+            try:
+                yield client
+            finally:
+                if remember and resume:
+                    note.unlink(missing_ok=True)
 
 
 @contextmanager

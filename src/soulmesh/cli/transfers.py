@@ -24,14 +24,23 @@ from soulmesh.cli.account import (
     account_options,
 )
 from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, duration, size, speed
-from soulmesh.cli.session import journal_path, open_client
+from soulmesh.cli.session import home, journal_path, open_client, running_server
 from soulmesh.client.client import Client
-from soulmesh.client.transfers import Journal, JournalInUse, Record, Transfer, TransferFailed
+from soulmesh.client.transfers import (
+    Batch,
+    FolderNotFound,
+    Journal,
+    JournalInUse,
+    Record,
+    Transfer,
+    TransferFailed,
+)
 from soulmesh.client.transfers.orders import give_order
+from soulmesh.core.retry import FILE_NOT_SHARED, normal_reason
 from soulmesh.core.story import Chapter, Standing, tell
 from soulmesh.core.story import why as explain
 from soulmesh.core.transfer import OWNERS, State
-from soulmesh.errors import NetworkError, NotFound, UsageError
+from soulmesh.errors import NetworkError, NotFound, SoulmeshError, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import raw, text
 
@@ -42,6 +51,7 @@ __all__ = [
     "follow",
     "hand_over",
     "pause",
+    "placed",
     "resume",
     "retry",
     "transfers",
@@ -84,6 +94,47 @@ class StillWaiting(NetworkError):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.why}"
+
+
+class CannotWrite(SoulmeshError):
+    """The folder for downloads cannot be written."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder = folder
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot write to {self.folder}: {self.reason}: choose another folder with --into"
+
+
+class NoRoom(SoulmeshError):
+    """The disk is full."""
+
+    hint = "make room, or choose another folder with --into; what came so far is kept"
+
+    def __init__(self, name: str, folder: Path) -> None:
+        super().__init__(name, folder)
+        self.name = name
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"{self.name}: the disk of {self.folder} is full"
+
+
+class ElsewhereOnline(UsageError):
+    """The soulmesh that runs is logged in at another server."""
+
+    hint = "leave out --server, or use another data folder: SOULMESH_DAEMON_DATA=DIR soulmesh ..."
+
+    def __init__(self, data: str, there: str, here: str) -> None:
+        super().__init__(data, there, here)
+        self.data = data
+        self.there = there
+        self.here = here
+
+    def __str__(self) -> str:
+        return f"the soulmesh that runs with {self.data} is logged in at {self.there}, not at {self.here}"
 
 
 def wanted(source: str, paths: Sequence[str], *, folder: bool) -> list[Wanted]:
@@ -157,33 +208,85 @@ async def download(
         try:
             client = await stack.enter_async_context(open_client(given))
         except JournalInUse:
-            await hand_over(out, given, asked)
+            await hand_over(out, given, asked, into=into, whole=whole)
             return
-        chosen = await _start(client, asked, whole=whole)
+        chosen = await _start(client, asked, whole=whole, into=into)
         async with asyncio.timeout(timeout):
             await follow(out, client, chosen, wait=wait)
 
 
-async def hand_over(out: Output, given: settings.Settings, asked: list[Wanted]) -> None:
-    """Another soulmesh has our data: it is told what we want."""
+async def hand_over(
+    out: Output,
+    given: settings.Settings,
+    asked: list[Wanted],
+    *,
+    into: Path | None = None,
+    whole: bool = False,
+) -> None:
+    """Another soulmesh has our data: it is told what we want.
+
+    Raises:
+        ElsewhereOnline: it is logged in at another server than the one that is meant.
+    """
+    account = settings.parse_address(given.network.server)
+    here = "{}:{}".format(*account)
+    there = running_server(given) or here
+    if there != here:
+        raise ElsewhereOnline(str(home(given)), there, here)
     now = World.real().wall_clock()
     for item in asked:
         verb = "folder" if item.folder else "download"
-        order = {"verb": verb, "username": item.username, "path": raw(item.path).hex()}
+        order: dict[str, Any] = {"verb": verb, "username": item.username, "path": raw(item.path).hex()}
+        if into is not None:
+            order["into"] = placed(into)["downloads"]
+        if item.folder and whole:
+            order["whole"] = True
         await give_order(journal_path(given), order, now)
-        out.note(f"left to the soulmesh that runs: {item.path} of {item.username}")
+        out.note(
+            f"another soulmesh of this account runs and will download {clean(item.path)} of"
+            f" {clean(item.username)}: `soulmesh transfers` shows how far it is"
+        )
         out.record({"kind": "ordered", "username": item.username, "remote_path": item.path})
 
 
-async def _start(client: Client, asked: list[Wanted], *, whole: bool) -> list[Transfer]:
+def placed(into: Path) -> dict[str, Any]:
+    """What a download must remember to end below ``into``."""
+    return {"downloads": str(into.expanduser().absolute())}
+
+
+async def _start(client: Client, asked: list[Wanted], *, whole: bool, into: Path | None) -> list[Transfer]:
+    more = placed(into) if into is not None else None
     chosen: list[Transfer] = []
     for item in asked:
         if item.folder:
-            batch = await client.transfers.batches.folder(item.username, item.path, whole=whole)
+            batch = await _folder(client, item, whole=whole)
             chosen += client.transfers.batches.transfers(batch)
         else:
-            chosen.append(await client.transfers.download(item.username, item.path))
+            chosen.append(await client.transfers.download(item.username, item.path, more=more))
+    for transfer in chosen:
+        if transfer.state is State.DELAYED:
+            # It waited from an earlier time; who asks again wants it now.
+            client.transfers.retry(transfer.id)
     return chosen
+
+
+async def _folder(client: Client, item: Wanted, *, whole: bool) -> Batch:
+    try:
+        return await client.transfers.batches.folder(item.username, item.path, whole=whole)
+    except FolderNotFound:
+        other = in_latin_1(item.path)
+        if other is None:
+            raise
+        return await client.transfers.batches.folder(item.username, other, whole=whole)
+
+
+def in_latin_1(path: str) -> str | None:
+    """The same name in the bytes of Latin-1, which the screen does not tell; ``None`` if there are none."""
+    try:
+        other = text(path.encode("latin-1"))
+    except UnicodeEncodeError:
+        return None
+    return other if other == path and raw(other) != raw(path) else None
 
 
 async def follow(out: Output, client: Client, chosen: list[Transfer], *, wait: bool) -> None:
@@ -205,23 +308,46 @@ async def _follow(out: Output, bars: Transfers, client: Client, transfer: Transf
     key: int | None = None
     told = ""
     async for now in transfer.updates():
+        _see_the_disk(client, now, wait=wait)
         if now.state is State.RUNNING and now.size:
             if key is None:
                 key = bars.add(now.name, now.size, now.download.started_at_byte)
             bars.update(key, now.done)
             continue
         story = (await client.transfers.why(now.id)).now if not now.over else ""
+        if not wait and now.state in (State.DELAYED, State.OFFLINE):
+            raise StillWaiting(now, story)
         if story != told and now.state in (State.QUEUED, State.DELAYED, State.OFFLINE, State.NO_ROOM):
             told = story
             out.note(f"{clean(now.name)}: {clean(story)}")
-        if not wait and now.state in (State.DELAYED, State.OFFLINE, State.NO_ROOM):
-            raise StillWaiting(now, story)
+    if transfer.state is State.FAILED and normal_reason(transfer.reason) == normal_reason(FILE_NOT_SHARED):
+        other = in_latin_1(transfer.remote_path)
+        if other is not None:
+            more = dict(transfer.more)
+            await client.transfers.remove(transfer.id)
+            again = await client.transfers.download(transfer.username, other, batch=transfer.batch, more=more)
+            await _follow(out, bars, client, again, wait=wait)
+            return
     if key is not None:
         bars.finish(key, failed=None if transfer.finished else transfer.reason)
     out.record(row_of_transfer(transfer))
     if not transfer.finished:
         raise TransferFailed(transfer.username, transfer.remote_path, transfer.state, transfer.reason)
     out.line(str(transfer.local_path))
+
+
+def _see_the_disk(client: Client, transfer: Transfer, *, wait: bool) -> None:
+    """Leave when our own disk is what is in the way.
+
+    Raises:
+        CannotWrite: the folder cannot be written, now or later.
+        NoRoom: the disk is full, and nobody wants to wait for room.
+    """
+    folder = client.transfers.downloads.folder_of(transfer)
+    if transfer.state is State.DELAYED and transfer.disk_error is not None:
+        raise CannotWrite(folder, transfer.disk_error.reason)
+    if transfer.state is State.NO_ROOM and not wait:
+        raise NoRoom(transfer.name, folder)
 
 
 def row_of_transfer(transfer: Transfer) -> dict[str, Any]:

@@ -276,7 +276,11 @@ class RealDisk:
         """See :meth:`soulmesh.net.world.Disk.free_space`."""
 
         def work() -> int:
-            return shutil.disk_usage(existing_parent(path.absolute(), Path.exists)).free
+            where = existing_parent(path.absolute(), Path.exists)
+            if hasattr(os, "statvfs") and os.statvfs(where).f_flag & os.ST_RDONLY:
+                # It would count as full otherwise, and no room that is made there would help.
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            return shutil.disk_usage(where).free
 
         return await self._run(path, work)
 

@@ -11,7 +11,7 @@ import heapq
 import logging
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soulmesh.client.errors import ClientError, NotConnected, UserOffline
@@ -85,6 +85,7 @@ class Downloads:
         self._looking_for_room = False
         self._room = 0
         self._room_seen = float("-inf")
+        self._room_at: Path | None = None
         self.on_over: list[Callable[[Transfer], None]] = []
         """Called when a download is finished, given up or cancelled."""
         ledger.owners["download"] = self
@@ -114,7 +115,9 @@ class Downloads:
         if known is not None and known.state is not State.FINISHED:
             known.priority = max(priority, known.priority)
             known.batch = batch or known.batch
-            if known.state in (State.FAILED, State.CANCELLED, State.PAUSED):
+            if more:
+                self._elsewhere(known, more)
+            if known.state in (State.FAILED, State.CANCELLED, State.PAUSED, State.NO_ROOM):
                 self._ledger.apply(known, known.download.retry(self._ledger.now()))
             return known
         transfer = self._ledger.new(
@@ -127,6 +130,16 @@ class Downloads:
             self._ledger.record(transfer)
         self.entered(transfer)
         return transfer
+
+    def _elsewhere(self, transfer: Transfer, more: dict[str, object]) -> None:
+        """What is wanted already shall end in another place."""
+        if transfer.state in ACTIVE or transfer.state is State.SAVING:
+            # It goes on growing where it grows now.
+            transfer.more["part"] = str(self.part_path(transfer))
+        if transfer.batch is None and "downloads" in more:
+            transfer.more.pop("folder", None)
+        transfer.more.update(more)
+        self._ledger.record(transfer)
 
     def entered(self, transfer: Transfer) -> None:
         """A download is in the ledger, new or from the journal."""
@@ -160,8 +173,16 @@ class Downloads:
         kept = transfer.more.get("part")
         if isinstance(kept, str):
             return Path(kept)
-        root = self._settings().incomplete_root
+        settings = self._settings()
+        root = settings.incomplete_root
+        if settings.incomplete is None and isinstance(transfer.more.get("downloads"), str):
+            root = replace(settings, downloads=self.folder_of(transfer)).incomplete_root
         return self._saving.part_path(root, transfer.username, transfer.remote_path)
+
+    def folder_of(self, transfer: Transfer) -> Path:
+        """The folder below which the finished file is put."""
+        chosen = transfer.more.get("downloads")
+        return Path(chosen) if isinstance(chosen, str) else self._settings().downloads
 
     # What the machines want.
 
@@ -202,6 +223,8 @@ class Downloads:
         old, new = moved.old, moved.new
         if new is old:
             return
+        if new is not State.DELAYED:
+            transfer.disk_error = None
         held = self._held.setdefault(transfer.username, set())
         if new in _HELD:
             held.add(transfer.id)
@@ -398,6 +421,7 @@ class Downloads:
         except DiskError as error:
             stream.abort()
             if transfer.machine.ticket == ticket:
+                transfer.disk_error = error
                 ledger.apply(transfer, machine.broken(str(error), ledger.now(), ledger.jitter()))
             return None
         except (NetworkError, ClientError) as error:
@@ -420,7 +444,7 @@ class Downloads:
     async def _receive_small(self, transfer: Transfer, ticket: int, stream: Stream, data: bytearray) -> bool:
         """A small file is received whole and written in one go: files by the thousand need it."""
         ledger, machine = self._ledger, transfer.download
-        await self._need_room(self._settings().incomplete_root, len(data))
+        await self._need_room(self.part_path(transfer).parent, len(data))
         if machine.ticket != ticket:
             return False
         ledger.apply(transfer, machine.linked(ticket, 0, ledger.now()))
@@ -447,7 +471,7 @@ class Downloads:
         ledger, machine = self._ledger, transfer.download
         size = machine.size or 0
         have = await self._resumable(transfer, part, size)
-        await self._need_room(part, size - have)
+        await self._need_room(part.parent, size - have)
         offset = max(0, have - COMPARED)
         if machine.ticket != ticket:
             return False
@@ -526,6 +550,7 @@ class Downloads:
             return
         except DiskError as error:
             if transfer.state is State.SAVING:
+                transfer.disk_error = error
                 ledger.apply(transfer, machine.broken(str(error), ledger.now(), ledger.jitter()))
             return
         transfer.local_path = final
@@ -574,7 +599,7 @@ class Downloads:
         staged = transfer.more.get("folder")
         if isinstance(staged, str):
             return Path(staged) / settings.layout.place(transfer.username, transfer.remote_path).name
-        return settings.layout.path(settings.downloads, transfer.username, transfer.remote_path)
+        return settings.layout.path(self.folder_of(transfer), transfer.username, transfer.remote_path)
 
     def _drop(self, transfer: Transfer) -> None:
         stream = self._streams.pop(transfer.id, None)
@@ -593,9 +618,10 @@ class Downloads:
         if count <= 0:
             return
         now = self._ledger.now()
-        if now - self._room_seen >= ROOM_KNOWN_FOR or self._room < count + self._settings().reserve:
+        stale = path != self._room_at or now - self._room_seen >= ROOM_KNOWN_FOR
+        if stale or self._room < count + self._settings().reserve:
             self._room = await self._ledger.world.disk.free_space(path)
-            self._room_seen = now
+            self._room_seen, self._room_at = now, path
         if self._room < count + self._settings().reserve:
             raise DiskFull(path)
         self._room -= count

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from soulmesh.client.ports import Events, Links, Presence, ServerPort, Undo
@@ -23,6 +24,7 @@ from soulmesh.client.transfers.batches import Batches
 from soulmesh.client.transfers.downloads import Downloads
 from soulmesh.client.transfers.goals import Goals
 from soulmesh.client.transfers.journal import Journal, JournalError, Record
+from soulmesh.client.transfers.layout import remote_parts, safe_name
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
 from soulmesh.client.transfers.ports import SharedFiles
@@ -313,9 +315,17 @@ class Transfers:
             case {"verb": "priority", "id": int(number), "priority": int(priority)}:
                 self.set_priority(number, priority)
             case {"verb": "download", "username": str(username), "path": str(path)}:
-                await self.download(username, text(bytes.fromhex(path)))
+                into = order.get("into")
+                more = {"downloads": into} if isinstance(into, str) else None
+                await self.download(username, text(bytes.fromhex(path)), more=more)
             case {"verb": "folder", "username": str(username), "path": str(path)}:
-                await self.batches.folder(username, text(bytes.fromhex(path)))
+                into, folder = order.get("into"), text(bytes.fromhex(path))
+                destination = None
+                if isinstance(into, str):
+                    destination = Path(into) / safe_name((remote_parts(folder) or [username])[-1])
+                await self.batches.folder(
+                    username, folder, destination=destination, whole=order.get("whole") is True
+                )
             case _:
                 log.warning("an order that nobody understands: %s", order)
         await self._journal.committed()

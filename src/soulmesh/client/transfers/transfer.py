@@ -13,6 +13,7 @@ from soulmesh.core.download import Download
 from soulmesh.core.transfer import ACTIVE, Owner, State
 from soulmesh.core.upload import Upload
 from soulmesh.errors import Refused
+from soulmesh.net.disk import DiskError
 from soulmesh.wire import raw
 
 __all__ = ["Meter", "Transfer", "TransferFailed"]
@@ -83,6 +84,7 @@ class Transfer:
         "added",
         "average_speed",
         "batch",
+        "disk_error",
         "ended",
         "id",
         "journaled_at",
@@ -118,6 +120,8 @@ class Transfer:
         """When the first byte moved, in the last attempt."""
         self.ended: datetime | None = None
         self.local_path: Path | None = None
+        self.disk_error: DiskError | None = None
+        """What our own disk said, while the download waits for its next try because of that."""
         """Download: where the finished file lies. Upload: the file that is sent."""
         self.priority = 0
         """Higher goes first."""
