@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from soulmesh.core.retry import TOO_MANY_FILES
+from soulmesh.wire.text import raw
 
 __all__ = ["Answer", "Doorkeeper", "Pace", "Verdict"]
 
@@ -59,7 +60,7 @@ class _Visitor:
         self.tokens = tokens
         self.updated = now
         self.flood = 0
-        self.refused: OrderedDict[str, tuple[str, float, int]] = OrderedDict()
+        self.refused: OrderedDict[bytes, tuple[str, float, int]] = OrderedDict()
 
 
 class Doorkeeper:
@@ -72,13 +73,15 @@ class Doorkeeper:
     def ask(self, username: str, remote_path: str, now: float) -> Answer:
         """May this request be looked at? Costs one token of the user's bucket."""
         visitor = self._visitor(username, now)
-        known = visitor.refused.get(remote_path)
+        # The very bytes count: a name in Latin-1 equals its twin in UTF-8 as text, and is another file.
+        key = raw(remote_path)
+        known = visitor.refused.get(key)
         if known is not None:
             reason, until, times = known
             if now < until:
-                visitor.refused[remote_path] = (reason, until, times + 1)
+                visitor.refused[key] = (reason, until, times + 1)
                 return Answer(Verdict.REFUSE, reason) if _is_power_of_two(times) else _IGNORE
-            del visitor.refused[remote_path]
+            del visitor.refused[key]
         if visitor.tokens >= 1.0:
             visitor.tokens -= 1.0
             visitor.flood = 0
@@ -94,12 +97,13 @@ class Doorkeeper:
         ``remember``: seconds, if that is less than for others: a file that is gone may be back soon.
         """
         visitor = self._visitor(username, now)
-        visitor.refused[remote_path] = (
+        key = raw(remote_path)
+        visitor.refused[key] = (
             reason,
             now + min(self.pace.remember, remember or self.pace.remember),
             1,
         )
-        visitor.refused.move_to_end(remote_path)
+        visitor.refused.move_to_end(key)
         if len(visitor.refused) > self.pace.remember_files:
             visitor.refused.popitem(last=False)
 
