@@ -63,10 +63,22 @@ def imported_modules(path: Path) -> list[tuple[int, str]]:
 def test_arrows_point_one_way(path: Path) -> None:
     layer = path.relative_to(ROOT).parts[0].removesuffix(".py")
     for line, name in imported_modules(path):
-        if not name.startswith("soulmesh."):
+        if name == "soulmesh":
+            target = "__init__"
+        elif name.startswith("soulmesh."):
+            target = name.split(".")[1]
+        else:
             continue
-        target = name.split(".")[1]
-        if target in MAY_IMPORT and target != layer:
+        if target == "__version__":
+            continue
+        if target not in MAY_IMPORT:
+            # A name of the package's own, such as `from soulmesh import Client`: the whole client.
+            target = "__init__"
+        if target == "__init__":
+            assert layer in ("cli", "sim", "daemon"), (
+                f"{path}:{line}: {layer} must not import all of soulmesh"
+            )
+        elif target != layer:
             assert target in MAY_IMPORT[layer], f"{path}:{line}: {layer} must not import {target}"
 
 
