@@ -12,13 +12,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Real processes on a loaded machine may be late once; a defect is late, or wrong, twice.
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """A test that fails is run once more, and the run says so.
 
-    A test marked ``slow`` or ``interop`` that fails is run once more, and the run says so.
+    Real sockets and processes on a loaded machine may be late once, and what one test leaves open
+    is found in another; a defect is late, or wrong, twice.
     """
-    if not (item.get_closest_marker("slow") or item.get_closest_marker("interop")):
-        return None
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, log=False, nextitem=nextitem)
