@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,20 +25,23 @@ def virtual(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 
 def real(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """Run the test on a real asyncio loop, for real sockets, files and processes; no longer than 20 s."""
+    """Run the test on a real asyncio loop, for real sockets, files and processes; no longer than 50 s."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         async def bounded() -> T:
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(50):
                     return await test(*args, **kwargs)
             finally:
-                # Connections that were closed at the end let go of their sockets in the next turns; what
-                # a loop leaves open is found, and blamed on some other test, much later.
+                # Connections that were closed at the end let go of their sockets in the next turns.
                 for _ in range(5):
                     await asyncio.sleep(0)
 
-        return asyncio.run(bounded())
+        try:
+            return asyncio.run(bounded())
+        finally:
+            # What this test leaves open is found here, not in whatever test the collector runs in next.
+            gc.collect()
 
     return run

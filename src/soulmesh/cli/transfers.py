@@ -308,13 +308,14 @@ async def _follow(out: Output, bars: Transfers, client: Client, transfer: Transf
     key: int | None = None
     told = ""
     async for now in transfer.updates():
-        _see_the_disk(client, now, wait=wait)
         if now.state is State.RUNNING and now.size:
             if key is None:
                 key = bars.add(now.name, now.size, now.download.started_at_byte)
             bars.update(key, now.done)
             continue
         story = (await client.transfers.why(now.id)).now if not now.over else ""
+        # The transfer may have moved on while its story was read: from here on nothing waits.
+        _see_the_disk(client, now, wait=wait)
         if not wait and now.state in (State.DELAYED, State.OFFLINE):
             raise StillWaiting(now, story)
         if story != told and now.state in (State.QUEUED, State.DELAYED, State.OFFLINE, State.NO_ROOM):
