@@ -14,11 +14,11 @@ import pytest
 from soulmesh.wire import to_client, to_server
 from soulmesh.wire.structs import RoomTicker
 from tests.server.processes import Process, command, patient, process
+from tests.support.databases import POSTGRES, Postgres
 
 
-@patient
-async def test_everything_that_was_told_is_there_after_kill_9(tmp_path: Path) -> None:
-    async with process(tmp_path) as server:
+async def _everything_that_was_told_is_there(data: Path, *changes: str) -> None:
+    async with process(data, *changes) as server:
         ann, bob, eve = [await server.enter(name) for name in ("ann", "bob", "eve")]
         for user in (bob, eve):
             user.send(to_server.TogglePrivateRoomInvites(True))
@@ -75,6 +75,24 @@ async def test_everything_that_was_told_is_there_after_kill_9(tmp_path: Path) ->
 
 
 @patient
+async def test_everything_that_was_told_is_there_after_kill_9(tmp_path: Path) -> None:
+    await _everything_that_was_told_is_there(tmp_path)
+
+
+@POSTGRES
+def test_everything_that_was_told_is_there_after_kill_9_on_postgresql(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    url = postgres.database()
+
+    @patient
+    async def check(data: Path) -> None:
+        await _everything_that_was_told_is_there(data, f"store.url={url}")
+
+    check(tmp_path)
+
+
+@patient
 async def test_sigterm_tells_users_and_ends_with_0_within_5_seconds(tmp_path: Path) -> None:
     async with process(tmp_path) as server:
         ann = await server.enter("ann")
@@ -115,9 +133,7 @@ async def test_the_data_folder_is_closed_to_others_and_used_by_one(tmp_path: Pat
         assert f"chmod 700 {data}" in errors_read.decode()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-def test_kill_9_at_any_moment(tmp_path: Path) -> None:
+def _kill_9_at_any_moment(data: Path, *changes: str) -> None:
     """Users write, join and set tickers as fast as they can while the process is killed again and again."""
     random = Random(20)
 
@@ -125,7 +141,7 @@ def test_kill_9_at_any_moment(tmp_path: Path) -> None:
         told_messages: set[str] = set()
         acknowledged: set[str] = set()
         ticker = ""
-        server = Process(tmp_path)
+        server = Process(data, *changes)
         for life in range(6):
             await server.start()
             ann = await server.connect("ann")
@@ -171,6 +187,57 @@ def test_kill_9_at_any_moment(tmp_path: Path) -> None:
         assert len(told_messages) > 50
 
     asyncio.run(check())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_kill_9_at_any_moment(tmp_path: Path) -> None:
+    _kill_9_at_any_moment(tmp_path)
+
+
+@POSTGRES
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_kill_9_at_any_moment_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    _kill_9_at_any_moment(tmp_path, f"store.url={postgres.database()}")
+
+
+@POSTGRES
+@pytest.mark.slow
+def test_commands_work_on_postgresql_with_and_without_a_running_server(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    """Administration, backup, export, and moving from SQLite by export and import."""
+    url = postgres.database()
+
+    @patient
+    async def check(folder: Path) -> None:
+        old = ("--data", str(folder / "old"), "--set", "accounts.argon2_memory_kib=64")
+        await command("admin", *old, "user", "add", "ann", "--password", "first", "--admin")
+        _, lines, _ = await command("export", *old)
+        new = ("--data", str(folder / "new"), "--set", "accounts.argon2_memory_kib=64")
+        new += ("--set", f"store.url={url}")
+        await command("import", "-", *new, given=lines.encode())
+        await command("admin", *new, "user", "privileges", "ann", "30")
+        async with process(folder / "new", f"store.url={url}") as server:
+            await server.enter("ann", "first")
+            _, out, _ = await command("admin", *new, "--json", "user", "show", "ann")
+            assert '"status": "online"' in out
+            assert '"admin": true' in out
+            _, lines, _ = await command("export", *new)
+            assert '"type": "accounts", "name": "ann"' in lines
+            copy = folder / "copy.jsonl"
+            await command("backup", str(copy), *new)
+            assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+            assert '"type": "accounts", "name": "ann"' in copy.read_text()
+            # From another folder there is no control socket, and the database is taken.
+            code, _, errors = await command(
+                "admin", "--data", str(folder / "x"), "--set", f"store.url={url}", "status", check=False
+            )
+            assert (code, "another server is running" in errors) == (1, True)
+            assert "Traceback" not in errors
+
+    check(tmp_path)
 
 
 @pytest.mark.slow

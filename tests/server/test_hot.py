@@ -127,7 +127,7 @@ class Office:
     def session(self, text: str) -> Session:
         user = self.realm.users[name(text)] = StateUser(name(text))
         user.session = Session(self.outbox, "127.0.0.1", lambda data: None)
-        user.session.user = user
+        user.session.belong_to(user)
         return user.session
 
     def handle(self, handler: Handler, message: Message) -> list[bytes]:

@@ -61,3 +61,24 @@ def test_bans_privileges_and_what_administrators_set_come_back() -> None:
             assert len(parts.moderation.audit.last(100)) == 7
 
     asyncio.run(check())
+
+
+def test_the_limit_of_rooms_per_account_counts_on() -> None:
+    async def check() -> None:
+        store = MemoryStore()
+        options = {"rooms.maximum_made": 2}
+        async with town(options, store=store) as place:
+            ann = await place.enter("ann")
+            ann.send(to_server.JoinRoom("one"), to_server.JoinRoom("two", 1))
+            await ann.told()
+        async with town(options, store=store) as place:
+            ann = await place.enter("ann")
+            ann.send(to_server.JoinRoom("three"))
+            (notice,) = await ann.told()
+            assert isinstance(notice, to_client.PrivateChatMessage)
+            assert "You have made 2 rooms" in notice.message
+            # A deleted account leaves its rooms behind, and its name is in them no more.
+            await place.server.parts.admin.run("console", ["user", "delete", "ann"])
+        assert [row[3] for row in store.read("rooms")] == [None, None]
+
+    asyncio.run(check())

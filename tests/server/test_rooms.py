@@ -291,3 +291,40 @@ async def test_a_room_that_was_public_is_joined_as_public_and_said_so_if_unclaim
     assert kinds(told) == ["PrivateChatMessage", "UserJoinedRoom", "JoinRoom", "RoomTickers"]
     assert notices(told) == ["Room (lobby) is registered as public."]
     assert told[2] == to_client.JoinRoom("lobby", ["bob"], [2], [NOTHING], [0], [""])
+
+
+# ---- how many
+
+
+@in_town(rooms__maximum_owned=2)
+async def test_an_account_owns_so_many_private_rooms_and_no_more(town: Town) -> None:
+    ann = await town.enter("ann")
+    ann.send(*(to_server.JoinRoom(room, 1) for room in ("one", "two", "three")))
+    told = await ann.told()
+    assert notices(told) == ["Could not create room. Reason: You own 2 private rooms; no more are possible."]
+    assert [message.room for message in told if isinstance(message, to_client.JoinRoom)] == ["one", "two"]
+    # Public rooms are something else, and a room given up makes place for another.
+    ann.send(to_server.JoinRoom("lobby"), to_server.PrivateRoomDropOwnership("one"))
+    ann.send(to_server.LeaveRoom("one"), to_server.JoinRoom("three", 1))
+    told = await ann.told()
+    assert notices(told) == []
+    assert [message.room for message in told if isinstance(message, to_client.JoinRoom)] == ["lobby", "three"]
+
+
+@in_town(rooms__maximum_made=2)
+async def test_an_account_makes_so_many_rooms_and_joins_as_many_others_as_it_likes(town: Town) -> None:
+    ann, bob = await town.enter("ann"), await town.enter("bob")
+    bob.send(to_server.JoinRoom("lobby"))
+    await bob.told()
+    ann.send(*(to_server.JoinRoom(room) for room in ("one", "two", "three", "lobby")))
+    told = await ann.told()
+    assert notices(told) == ["Could not create room. Reason: You have made 2 rooms; no more are possible."]
+    assert [message.room for message in told if isinstance(message, to_client.JoinRoom)] == [
+        "one",
+        "two",
+        "lobby",
+    ]
+    # Leaving does not unmake them: they are kept, with what is on their walls.
+    ann.send(to_server.LeaveRoom("one"), to_server.JoinRoom("three"), to_server.JoinRoom("one"))
+    told = await ann.told()
+    assert [message.room for message in told if isinstance(message, to_client.JoinRoom)] == ["one"]

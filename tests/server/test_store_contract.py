@@ -9,18 +9,26 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from soulmesh.errors import ConfigError
 from soulmesh.server.store import LAYOUTS, Store
 from soulmesh.server.store.memory import MemoryStore
 from soulmesh.server.store.schema import metadata
+from soulmesh.server.store.sql import StoreInUse
 from soulmesh.server.store.sqlite import SqliteStore, StoreUnusable
+from tests.support.databases import POSTGRES, Postgres
 from tests.support.loops import real
 
 Open = Callable[[], Store]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=POSTGRES)])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens the same store again and again, as a restart does."""
+    if request.param == "postgres":
+        from soulmesh.server.store.postgres import PostgresStore
+
+        url = request.getfixturevalue("postgres").database()
+        return lambda: PostgresStore(url, asyncio.get_running_loop())
     if request.param == "memory":
         store = MemoryStore()
         return lambda: store
@@ -65,7 +73,7 @@ def test_names_that_are_no_text_and_values_at_their_bounds_survive(open_store: O
         rows = {
             "accounts": account(b"\xff\x00", speed=0xFFFFFFFF),
             "messages": (0xFFFFFFFF, b"\xff", b"", 0xFFFFFFFF, bytes(range(256))),
-            "rooms": (b"\xe9", None, 1),
+            "rooms": (b"\xe9", None, 1, b"\xff"),
             "tickers": (b"\xe9", b"\xff", b"", 9),
             "members": (b"\xe9", b"\xff", 1, 9),
             "bans": ("address", "10.0.0.0/8", 0, "why \u2603", "ann", 1),
@@ -136,6 +144,149 @@ def test_a_backup_is_a_complete_copy_made_while_writing_goes_on(open_store: Open
         await store.close()
 
     check()
+
+
+def test_any_text_survives_and_is_found_again_by_key(open_store: Open) -> None:
+    items = ["nul \0 in it", "back\\slash", "\\0", "\\\\0\0", "\0\\", "snow \u2603", ""]
+
+    @real
+    async def check() -> None:
+        store = open_store()
+        for item in items:
+            store.save("interests", (b"ann", item, 0))
+        await store.close()
+        again = open_store()
+        assert sorted(row[1] for row in again.read("interests")) == sorted(items)
+        for item in items[:-1]:
+            again.remove("interests", (b"ann", item, 0))
+        await again.close()
+        last = open_store()
+        assert last.read("interests") == [(b"ann", "", 0)]
+        await last.close()
+
+    check()
+
+
+def test_thousands_of_rows_in_one_batch(open_store: Open) -> None:
+    @real
+    async def check() -> None:
+        store = open_store()
+        for number in range(5000):
+            store.save("accounts", account(b"user%d" % number))
+            store.messages[number + 1] = (number + 1, b"bob", b"ann", 7, b"text")
+        await committed(store, store.commit())
+        for number in range(4000):
+            store.remove("accounts", (b"user%d" % number,))
+            store.messages[number + 1] = None
+        await store.close()
+        again = open_store()
+        assert len(again.read("accounts")) == len(again.read("messages")) == 1000
+        await again.close()
+
+    check()
+
+
+# ---- PostgreSQL alone
+
+
+@POSTGRES
+def test_the_migrations_make_the_declared_tables_in_postgresql_too(postgres: Postgres) -> None:
+    from soulmesh.server.store.postgres import PostgresStore
+
+    url = postgres.database()
+    name = url.partition("@/")[2].partition("?")[0]
+    asyncio.run(PostgresStore(url).close())
+    for table, layout in LAYOUTS.items():
+        found = postgres.execute(
+            "SELECT column_name FROM information_schema.columns"
+            f" WHERE table_name = '{table}' AND table_schema = 'public' ORDER BY ordinal_position",
+            name,
+        )
+        assert [row[0] for row in found] == list(layout.columns)
+
+
+@POSTGRES
+def test_a_database_is_for_one_server_and_reading_beside_it_is_allowed(postgres: Postgres) -> None:
+    from soulmesh.server.store.postgres import PostgresStore
+
+    url = postgres.database()
+
+    @real
+    async def check() -> None:
+        store = PostgresStore(url, asyncio.get_running_loop())
+        store.save("settings", ("key", "value"))
+        await committed(store, store.commit())
+        with pytest.raises(StoreInUse, match="another server is running"):
+            PostgresStore(url)
+        reader = PostgresStore(url, reads_only=True)
+        assert reader.read("settings") == [("key", "value")]
+        await reader.close()
+        await store.close()
+        await PostgresStore(url).close()
+
+    check()
+
+
+@POSTGRES
+def test_a_connection_that_breaks_is_made_anew_and_nothing_is_lost(postgres: Postgres) -> None:
+    from soulmesh.server.store.postgres import PostgresStore
+
+    url = postgres.database()
+
+    @real
+    async def check() -> None:
+        store = PostgresStore(url, asyncio.get_running_loop())
+        await asyncio.to_thread(postgres.execute, BREAK)
+        store.save("settings", ("key", "value"))
+        await committed(store, store.commit())
+        assert store.fault is None
+        assert store.read("settings") == [("key", "value")]
+        await store.close()
+
+    check()
+
+
+@POSTGRES
+def test_who_loses_the_database_to_another_server_is_told_and_writes_nothing_more(postgres: Postgres) -> None:
+    from soulmesh.server.store.postgres import PostgresStore
+
+    url = postgres.database()
+
+    @real
+    async def check() -> None:
+        first = PostgresStore(url, asyncio.get_running_loop())
+        lost = asyncio.Event()
+        first.on_lost(lost.set)
+        await asyncio.to_thread(postgres.execute, BREAK)
+        second = PostgresStore(url, asyncio.get_running_loop())
+        first.save("settings", ("key", "first"))
+        number = first.commit()
+        await lost.wait()
+        assert first.committed < number
+        assert "another server" in str(first.fault)
+        await first.close()
+        assert second.read("settings") == []
+        await second.close()
+
+    check()
+
+
+BREAK = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
+
+
+@POSTGRES
+def test_addresses_that_are_none_and_databases_that_are_not_there_are_said(postgres: Postgres) -> None:
+    from soulmesh.server.store.postgres import PostgresStore
+
+    with pytest.raises(ConfigError, match=r"store\.url"):
+        PostgresStore("nonsense")
+    with pytest.raises(StoreUnusable) as caught:
+        PostgresStore(f"postgresql://ann:secret@/nowhere?host={postgres.folder}")
+    assert "nowhere" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 # ---- SQLite alone

@@ -111,7 +111,12 @@ async def serve(
     async with Server(World.real(), settings, data=folder) as running:
         sys.stdout.write(f"listening on {running.host}:{running.port}\n")
         sys.stdout.flush()
-        await stop.wait()
+        ends = [asyncio.ensure_future(end) for end in (stop.wait(), running.failed_for_good())]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+    if running.failure is not None:
+        raise running.failure
 
 
 @app.command()
@@ -166,12 +171,16 @@ async def admin(
 async def backup(
     file: Annotated[Path, typer.Argument(help="Where the copy goes; it must not exist.")],
     data: DataOption = None,
+    config: ConfigOption = None,
+    changes: SetOption = None,
 ) -> None:
     """Write a complete copy of the data, while the server runs or not."""
     require_extra()
     from soulmesh.server import offline
+    from soulmesh.server.settings import load_settings
 
-    await offline.backup(data_folder(data), file)
+    settings = load_settings(config, os.environ, changes or ())
+    await offline.backup(data_folder(data), settings, file)
     sys.stdout.write(f"{file} written\n")
 
 
@@ -180,12 +189,16 @@ async def backup(
 async def export(
     file: Annotated[Path, typer.Argument(help="Where to write; - prints.")] = Path("-"),
     data: DataOption = None,
+    config: ConfigOption = None,
+    changes: SetOption = None,
 ) -> None:
     """Write accounts, rooms and everything else as JSON lines (hashes of passwords included)."""
     require_extra()
     from soulmesh.server import offline
+    from soulmesh.server.settings import load_settings
 
-    text = "".join(f"{line}\n" for line in await offline.export_data(data_folder(data)))
+    settings = load_settings(config, os.environ, changes or ())
+    text = "".join(f"{line}\n" for line in await offline.export_data(data_folder(data), settings))
     if str(file) == "-":
         sys.stdout.write(text)
         return

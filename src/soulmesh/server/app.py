@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 from soulmesh import log, wire
+from soulmesh.errors import SoulmeshError
 from soulmesh.net.tcp import TcpNetwork
 from soulmesh.net.world import Listener, Network, World
 from soulmesh.server import folder
@@ -47,13 +48,22 @@ from soulmesh.wire import to_client, to_server
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Parts", "Server"]
+__all__ = ["Parts", "Server", "StoreLost"]
 
 TICK = 1.0
 """Seconds between looks at time-outs."""
 
 SLOW_TICK = 0.05
 """The same while a sender is held back."""
+
+
+class StoreLost(SoulmeshError):
+    """The database belongs to another server now."""
+
+    hint = "one server at a time works on a database: see that only one is started, or that they share a bus"
+
+    def __str__(self) -> str:
+        return "another server has taken over the database"
 
 
 class Parts:
@@ -151,6 +161,9 @@ class Parts:
                 self.rooms.forget_member(room, user)
         for room in realm.rooms.values():
             self.rooms.forget_ticker(room, user)
+            if room.maker is user:
+                room.maker = None
+                realm.keep_room(room)
         for items, hated in ((user.likes, 0), (user.hates, 1)):
             for item in items or ():
                 store.remove("interests", (name, item, hated))
@@ -235,6 +248,9 @@ class Server:
         self._before_login: deque[tuple[float, Connection]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._stopped: asyncio.Event | None = None
+        self._failed: asyncio.Event | None = None
+        self.failure: SoulmeshError | None = None
+        """Why the server cannot go on."""
         self._listener: Listener | None = None
         self._idle_at = 0.0
         self._forget_at = 0.0
@@ -262,9 +278,10 @@ class Server:
         """
         loop = asyncio.get_running_loop()
         self._loop = loop
-        self._stopped = asyncio.Event()
+        self._stopped, self._failed = asyncio.Event(), asyncio.Event()
         self.seconds = loop.time()
         self.store = await self._open_store(loop)
+        self.store.on_lost(self._store_lost)
         outbox = Outbox(loop, self.store)
         outbox.queue_limit = self.settings.limits.send_queue
         secret = self._random.randbytes(32)
@@ -309,7 +326,7 @@ class Server:
             return self._given_store
         if self.data is None:
             return MemoryStore()
-        from soulmesh.server.store.sqlite import SqliteStore
+        from soulmesh.server.store.choose import open_store
 
         for warning in folder.prepare(self.data):
             self._log.warning(warning)
@@ -318,10 +335,22 @@ class Server:
         self._lock = folder.lock(self.data)
         path = self.data / folder.DATABASE
         try:
-            return await asyncio.to_thread(lambda: SqliteStore(path, loop))
+            return await asyncio.to_thread(lambda: open_store(self.settings.store.url, path, loop))
         except BaseException:
             self._lock.close()
             raise
+
+    def _store_lost(self) -> None:
+        """Another server has the store: nothing that we say can be kept any more, so we say nothing more."""
+        self.failure = StoreLost()
+        self._log.error(str(self.failure))
+        assert self._failed is not None
+        self._failed.set()
+
+    async def failed_for_good(self) -> None:
+        """Wait until the server cannot go on; :attr:`failure` says why. Then :meth:`stop` it."""
+        assert self._failed is not None
+        await self._failed.wait()
 
     async def stopped(self) -> None:
         """Wait until somebody calls :meth:`stop`."""

@@ -43,6 +43,8 @@ RECENT = 1.0
 """A slow reader that took something within so many seconds is worth waiting for."""
 
 MAXIMUM_QUERY = 256
+_LENGTHS = [length.to_bytes(4, "little") for length in range(2048)]
+"""Lengths of frames with a query: a name, a ticket and 256 characters of four bytes at most are shorter."""
 MAXIMUM_CHAT = 2048
 LONGEST_NAME = 256
 
@@ -88,15 +90,15 @@ class Connection(Session, asyncio.Protocol):
     """One client: cuts its stream into frames, hands them on, writes what the outbox says."""
 
     __slots__ = (
+        "_busy",
+        "_closing",
+        "_handlers",
         "account_rates",
         "active",
         "bad",
         "buffer",
-        "busy",
-        "closing",
         "gateway",
-        "handlers",
-        "heard",
+        "interrupted",
         "limit",
         "need",
         "progress",
@@ -110,8 +112,9 @@ class Connection(Session, asyncio.Protocol):
     def __init__(self, gateway: Gateway, outbox: Outbox, handlers: dict[int, Handler], limit: int) -> None:
         super().__init__(outbox, "", _nowhere)
         self.gateway = gateway
-        self.handlers = handlers
-        """By code. Replaced when the client has logged in."""
+        self.interrupted = False
+        """Something that the loop over frames must know has changed: it looks again before the next one."""
+        self._handlers = handlers
         self.limit = limit
         """Largest frame."""
         self.transport: asyncio.Transport | None = None
@@ -119,12 +122,10 @@ class Connection(Session, asyncio.Protocol):
         """What came of a frame that is not complete."""
         self.need = 0
         """How many bytes the buffer must have before it is worth looking again."""
-        self.busy = False
-        """A password is being checked: read on later."""
-        self.closing = False
+        self._busy = False
+        self._closing = False
         self.slowed = False
         self.bad = 0
-        self.heard = 0.0
         self.active = False
         """Whether something came since the last look."""
         self.queue: deque[bytes] | None = None
@@ -133,6 +134,38 @@ class Connection(Session, asyncio.Protocol):
         self.progress = 0.0
         self.seen_size = 0
         self.account_rates: object = None
+
+    # ---- what the loop over frames heeds
+
+    @property
+    def handlers(self) -> dict[int, Handler]:
+        """By code. Replaced when the client has logged in."""
+        return self._handlers
+
+    @handlers.setter
+    def handlers(self, handlers: dict[int, Handler]) -> None:
+        self._handlers = handlers
+        self.interrupted = True
+
+    @property
+    def busy(self) -> bool:
+        """A password is being checked, or the client is delayed: read on later."""
+        return self._busy
+
+    @busy.setter
+    def busy(self, busy: bool) -> None:
+        self._busy = busy
+        self.interrupted = True
+
+    @property
+    def closing(self) -> bool:
+        """Nothing more is read or written."""
+        return self._closing
+
+    @closing.setter
+    def closing(self, closing: bool) -> None:
+        self._closing = closing
+        self.interrupted = True
 
     # ---- asyncio
 
@@ -172,52 +205,57 @@ class Connection(Session, asyncio.Protocol):
                 return
             data = bytes(buffer) + data
             self.buffer = b""
-        if self.busy:
+        if self._busy:
             self._hold(data)
             return
-        handlers = self.handlers
+        self.interrupted = False
+        find = self._handlers.get
+        limit = self.limit
         pos = 0
         end = len(data)
-        code = 0
-        while end - pos >= 4:
-            if end - pos < 8:
-                length = _unpack_u32(data, pos)[0]
-            else:
-                length, code = _unpack_head(data, pos)
-            if length < 4 or length > self.limit:
-                self.gateway.bad_frame(self, length)
-                self.hang_up()
-                return
+        last = end - 8
+        while pos <= last:
+            length, code = _unpack_head(data, pos)
             stop = pos + 4 + length
-            if stop > end:
-                self.need = 4 + length
+            if stop > end or not 4 <= length <= limit:
                 break
-            said = self.said
-            if said is not None and code != 13 and code != 26:
-                said.spill()
+            if self.said is not None and code != 13 and code != 26:
+                self.said.spill()
                 self.said = None
-            handler = handlers.get(code)
+            handler = find(code)
             if handler is not None:
                 try:
                     handler(self, data, pos + 8, stop)
-                except (Malformed, StructError) as error:
+                except (Malformed, StructError, IndexError) as error:
                     self._bad(code, error)
                 except Exception as error:
                     self.gateway.failed(self, code, error)
                     self.abort()
-                if self.busy or self.closing:
-                    if self.closing:
+                if self.interrupted:
+                    self.interrupted = False
+                    if self._closing:
                         return
-                    pos = stop
-                    self._hold(data[pos:])
-                    return
-                handlers = self.handlers
+                    if self._busy:
+                        self._hold(data[stop:])
+                        return
+                    find = self._handlers.get
+                    limit = self.limit
             pos = stop
-        else:
-            self.need = 0
         self.said = None
+        self.need = 0
         if pos < end:
-            self.buffer = data[pos:] if pos else data
+            self._keep(data, pos, end)
+
+    def _keep(self, data: bytes, pos: int, end: int) -> None:
+        """A frame that is not complete, from ``pos``, waits for the rest; one that cannot be is the end."""
+        if end - pos >= 4:
+            length = _unpack_u32(data, pos)[0]
+            if not 4 <= length <= self.limit:
+                self.gateway.bad_frame(self, length)
+                self.hang_up()
+                return
+            self.need = 4 + length
+        self.buffer = data[pos:] if pos else data
 
     def pause_writing(self) -> None:
         """The transport has enough: from now on keep the bytes here."""
@@ -473,14 +511,17 @@ class Hot:
 
     def room_chat_message(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """RoomChatMessage: to all in the room, the sender included; public rooms go to the feed too."""
-        mid = pos + 4 + _unpack_u32(data, pos)[0]
+        mid = pos + 4 + data[pos]
+        name = data[pos:mid]
+        room = self._rooms.get(name)
+        if room is None:
+            name_at(data, pos, stop)
+            return
         end = mid + 4 + _unpack_u32(data, mid)[0]
         if end > stop:
             raise Malformed("ends within a text")
-        name = data[pos:mid]
-        room = self._rooms.get(name)
         user = session.user
-        if room is None or user is None or session not in room.members:
+        if user is None or session not in room.members:
             return
         if end - mid > MAXIMUM_CHAT + 4 and not text_end(data, mid, stop, MAXIMUM_CHAT):
             return
@@ -501,7 +542,12 @@ class Hot:
 
     def private_chat_message(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
         """PrivateChatMessage: kept until acknowledged, and sent at once if the receiver is online."""
-        mid = pos + 4 + _unpack_u32(data, pos)[0]
+        mid = pos + 4 + data[pos]
+        name = data[pos:mid]
+        receiver = self._users.get(name)
+        if receiver is None and name != SERVER:
+            name_at(data, pos, stop)
+            return
         end = mid + 4 + _unpack_u32(data, mid)[0]
         if end > stop:
             raise Malformed("ends within a text")
@@ -510,11 +556,9 @@ class Hot:
             return
         if end - mid > MAXIMUM_CHAT + 4 and not text_end(data, mid, stop, MAXIMUM_CHAT):
             return
-        name = data[pos:mid]
-        receiver = self._users.get(name)
         if receiver is not None:
             self.deliver(session, sender, receiver, data[mid:end])
-        elif name == SERVER:
+        else:
             self._to_server(session, sender, data[mid + 4 : end])
 
     def deliver(self, session: Session, sender: User, receiver: User, message: bytes) -> None:
@@ -585,22 +629,25 @@ class Hot:
             self._wait_for(session, roots)
 
     def user_search(self, session: Connection, data: bytes, pos: int, stop: int) -> None:
-        """UserSearch: FileSearch to that user."""
-        mid = pos + 4 + _unpack_u32(data, pos)[0]
+        """UserSearch: FileSearch to that user.
+
+        A name is found by the first byte of its length: the key has all four, so no other fits.
+        """
+        mid = pos + 4 + data[pos]
+        target = self._users.get(data[pos:mid])
+        if target is None:
+            name_at(data, pos, stop)
+            return
         end = mid + 8 + _unpack_u32(data, mid + 4)[0]
         if end > stop:
             raise Malformed("ends within a text")
-        target = self._users.get(data[pos:mid])
-        user = session.user
-        if target is None or user is None:
-            return
         receiver = target.session
         if receiver is None or (
             end - mid > MAXIMUM_QUERY + 8 and not text_end(data, mid + 4, stop, MAXIMUM_QUERY)
         ):
             return
-        name = user.name
-        receiver.out.append(_pack_head(4 + len(name) + end - mid, 26) + name + data[mid:end])
+        head = session.search_head
+        receiver.out.append(_LENGTHS[len(head) + end - mid] + head + data[mid:end])
         if not receiver.dirty:
             receiver.dirty = True
             self._outbox.wake(receiver)

@@ -19,7 +19,8 @@ from soulmesh.server.control import ask
 from soulmesh.server.realm import Realm
 from soulmesh.server.settings import Settings
 from soulmesh.server.state import Outbox
-from soulmesh.server.store.sqlite import SqliteStore
+from soulmesh.server.store import Store
+from soulmesh.server.store.choose import open_store
 from soulmesh.server.transfer import export_lines, import_lines
 
 __all__ = ["administrate", "backup", "export_data", "import_data"]
@@ -42,7 +43,11 @@ async def administrate(data: Path, settings: Settings, words: list[str]) -> Answ
     folder.prepare(data)
     lock = folder.lock(data)
     loop = asyncio.get_running_loop()
-    store = SqliteStore(data / folder.DATABASE, loop)
+    try:
+        store = _open(data, settings)
+    except BaseException:
+        lock.close()
+        raise
     try:
         world = World.real()
         secret = world.random.randbytes(32)
@@ -58,15 +63,20 @@ async def administrate(data: Path, settings: Settings, words: list[str]) -> Answ
         lock.close()
 
 
-def _existing(data: Path) -> Path:
+def _open(data: Path, settings: Settings) -> Store:
+    return open_store(settings.store.url, data / folder.DATABASE, asyncio.get_running_loop())
+
+
+def _read(data: Path, settings: Settings) -> Store:
+    """The store for reading, a server may run on it meanwhile."""
     path = data / folder.DATABASE
-    if not path.exists():
+    if not settings.store.url and not path.exists():
         raise NotFound(f"no server has kept anything in {data} yet")
-    return path
+    return open_store(settings.store.url, path, asyncio.get_running_loop(), reads_only=True)
 
 
-async def backup(data: Path, target: Path) -> None:
-    """A complete copy of the database, whether a server runs or not.
+async def backup(data: Path, settings: Settings, target: Path) -> None:
+    """A complete copy of the database, whether a server runs or not: see :meth:`Store.backup`.
 
     Raises:
         NotFound: there is nothing to copy.
@@ -78,7 +88,7 @@ async def backup(data: Path, target: Path) -> None:
     if answer is not None:
         target.chmod(0o600)
         return
-    store = SqliteStore(_existing(data), asyncio.get_running_loop())
+    store = _read(data, settings)
     try:
         await store.backup(str(target))
         target.chmod(0o600)
@@ -88,13 +98,13 @@ async def backup(data: Path, target: Path) -> None:
         await store.close()
 
 
-async def export_data(data: Path) -> list[str]:
+async def export_data(data: Path, settings: Settings) -> list[str]:
     """Everything that is committed, as JSON lines.
 
     Raises:
         NotFound: there is nothing.
     """
-    store = SqliteStore(_existing(data), asyncio.get_running_loop())
+    store = _read(data, settings)
     try:
         return list(export_lines(store))
     finally:
@@ -110,7 +120,11 @@ async def import_data(data: Path, settings: Settings, lines: Iterable[str]) -> d
     """
     folder.prepare(data)
     lock = folder.lock(data)
-    store = SqliteStore(data / folder.DATABASE, asyncio.get_running_loop())
+    try:
+        store = _open(data, settings)
+    except BaseException:
+        lock.close()
+        raise
     try:
         return import_lines(store, lines, Passwords(settings.accounts, b"import").make_now)
     finally:

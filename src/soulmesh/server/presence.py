@@ -37,7 +37,7 @@ class Presence:
     def enter(self, session: Session, user: User, password: bytes) -> None:
         """The password was right: greet, send what waits, tell those who watch."""
         realm = self._realm
-        session.user = user
+        session.belong_to(user)
         session.number = next(realm.login_numbers)
         before = realm.bus.opened(user.name, session)
         if before is not None:

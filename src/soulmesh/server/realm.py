@@ -81,9 +81,10 @@ class Realm:
         self.outbox.wake_store()
 
     def keep_room(self, room: Room) -> None:
-        """Save owner and past of a room."""
+        """Save owner, past and maker of a room."""
         owner = room.owner.name[4:] if room.owner else None
-        self.store.save("rooms", (room.name[4:], owner, int(room.was_public)))
+        maker = room.maker.name[4:] if room.maker else None
+        self.store.save("rooms", (room.name[4:], owner, int(room.was_public), maker))
         self.outbox.wake_store()
 
     def keep_value(self, key: str, value: str) -> None:
@@ -133,12 +134,15 @@ class Realm:
         self._reserve_chat_ids()
 
     def _load_rooms(self) -> None:
-        for name, owner, was_public in self.store.read("rooms"):
+        for name, owner, was_public, maker in self.store.read("rooms"):
             room = self.make_room(frames.wire_name(name))
             room.was_public = bool(was_public)
             if owner is not None and (user := self.users.get(frames.wire_name(owner))) is not None:
                 room.owner = user
                 self.register(user, room)
+            if maker is not None and (user := self.users.get(frames.wire_name(maker))) is not None:
+                room.maker = user
+                user.made += 1
         for row in sorted(self.store.read("members"), key=lambda row: row[3]):
             found = self.rooms.get(frames.wire_name(row[0]))
             user = self.users.get(frames.wire_name(row[1]))

@@ -138,11 +138,15 @@ class Rooms:
         if room is not None and not room.unclaimed:
             self._join(session, user, room)
             return
+        claims = private and not (room is not None and room.was_public)
+        why_not = self._limit(user, makes=room is None, claims=claims)
+        if why_not is not None:
+            realm.notice(session, "Could not create room. Reason: " + why_not)
+            return
         if room is None:
-            if len(realm.rooms) >= realm.settings.rooms.maximum_rooms:
-                realm.notice(session, b"Could not create room. Reason: There are too many rooms.")
-                return
             room = realm.make_room(name)
+            room.maker = user
+            user.made += 1
         if private and room.was_public:
             realm.notice(session, b"Room (" + raw + b") is registered as public.")
         elif private:
@@ -154,6 +158,19 @@ class Rooms:
             room.was_public = True
             realm.keep_room(room)
         self._join(session, user, room)
+
+    def _limit(self, user: User, *, makes: bool, claims: bool) -> str | None:
+        """Why the user may not make a room, or not claim it as private; ``None`` if it may."""
+        settings = self._realm.settings.rooms
+        if makes and len(self._realm.rooms) >= settings.maximum_rooms:
+            return "There are too many rooms."
+        if makes and user.made >= settings.maximum_made:
+            return f"You have made {user.made} rooms; no more are possible."
+        if claims:
+            owned = sum(1 for room in user.registered_in or () if room.owner is user)
+            if owned >= settings.maximum_owned:
+                return f"You own {owned} private rooms; no more are possible."
+        return None
 
     def _join(self, session: Session, user: User, room: Room) -> None:
         arrival = frames.user_joined_room(room.name, user.name, user.status, user.stats_reply()[-20:])

@@ -73,6 +73,16 @@ class AccountsSection(Section):
     )
 
 
+class StoreSection(Section):
+    """Where everything is kept that outlives a restart."""
+
+    url: str = _key(
+        "",
+        "Empty: a SQLite file in the data folder. Otherwise a PostgreSQL database, such as"
+        " postgresql://user:password@host:5432/soulmesh (needs the extra `postgres`).",
+    )
+
+
 class LimitsSection(Section):
     """Bounds of what one connection may cost. They hold even when the abuse engine is off."""
 
@@ -103,6 +113,10 @@ class RoomsSection(Section):
     maximum_tickers: int = _key(200, "Tickers per room; the oldest goes first.", low=1)
     maximum_joined: int = _key(500, "Rooms one user may be in at the same time.", low=1)
     maximum_rooms: int = _key(100000, "Rooms that exist at the same time.", low=1)
+    maximum_made: int = _key(
+        500, "Rooms, public and private, that one account may have made and that still exist.", low=0
+    )
+    maximum_owned: int = _key(50, "Private rooms that one account may own at the same time.", low=0)
 
 
 class ChatSection(Section):
@@ -197,6 +211,9 @@ class Settings(Root):
         default_factory=ServerSection, description="Where the server listens and what it says to newcomers."
     )
     accounts: AccountsSection = Field(default_factory=AccountsSection, description="Names and passwords.")
+    store: StoreSection = Field(
+        default_factory=StoreSection, description="Where everything is kept that outlives a restart."
+    )
     limits: LimitsSection = Field(
         default_factory=LimitsSection,
         description="Bounds of what one connection may cost. They hold even when the abuse engine is off.",

@@ -31,6 +31,9 @@ __all__ = ["AWAY", "OFFLINE", "ONLINE", "Group", "Outbox", "Room", "Session", "U
 
 OFFLINE, AWAY, ONLINE = 0, 1, 2
 
+FILE_SEARCH = b"\x1a\0\0\0"
+"""The code of FileSearch on the wire."""
+
 NO_ADDRESS = b"\0\0\0\0"
 
 STUCK = 2000
@@ -49,6 +52,7 @@ class User:
         "invites",
         "joined",
         "likes",
+        "made",
         "name",
         "password",
         "privileged",
@@ -95,6 +99,8 @@ class User:
         """Rooms the user is in now."""
         self.registered_in: dict[Room, None] | None = None
         """Private rooms owned or belonged to."""
+        self.made = 0
+        """Rooms that this account made and that are still there."""
         self.queue: dict[int, tuple[Any, ...]] | None = None
         """Private messages not acknowledged: chat id -> row of the store's table."""
         self.verified: bytes | None = None
@@ -200,6 +206,7 @@ class Session:
         "outbox",
         "port",
         "said",
+        "search_head",
         "seeking_parent",
         "user",
         "version",
@@ -227,6 +234,8 @@ class Session:
         self.feed = False
         self.said: Group | None = None
         """The group this session has just spoken to, see :meth:`Group.spill`."""
+        self.search_head = b""
+        """What every search of this user begins with after its length: code and name."""
         self.branch_level = 0
         self.branch_root: bytes | None = None
         """Wire name, once told."""
@@ -235,6 +244,11 @@ class Session:
         self.child_depth = 0
         self.seeking_parent = False
         self.accepts_children = False
+
+    def belong_to(self, user: User) -> None:
+        """This is the user's connection from now on."""
+        self.user = user
+        self.search_head = FILE_SEARCH + user.name
 
     def send(self, frame: bytes) -> None:
         """Append ``frame`` to what this session gets at the end of the loop turn."""
@@ -294,7 +308,7 @@ class Group:
 class Room(Group):
     """A room that has somebody in it, or an owner, or tickers to keep."""
 
-    __slots__ = ("member_users", "name", "operators", "owner", "tickers", "was_public")
+    __slots__ = ("maker", "member_users", "name", "operators", "owner", "tickers", "was_public")
 
     def __init__(self, outbox: Outbox, name: bytes) -> None:
         super().__init__(outbox)
@@ -307,6 +321,8 @@ class Room(Group):
         self.tickers: dict[bytes, bytes] = {}
         """Wire name of the user -> text with its length, oldest first."""
         self.was_public = False
+        self.maker: User | None = None
+        """Whose account made it, for the limit of rooms per account."""
 
     def __repr__(self) -> str:
         return f"<Room {frames.show(self.name)}>"

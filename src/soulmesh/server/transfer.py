@@ -17,7 +17,7 @@ from typing import Any
 from soulmesh.errors import SoulmeshError
 from soulmesh.server.store import LAYOUTS, Row, Store
 
-__all__ = ["BadLine", "export_lines", "import_lines"]
+__all__ = ["BadLine", "export_lines", "import_lines", "line_of"]
 
 _USUAL: dict[str, dict[str, Any]] = {
     "accounts": {
@@ -33,7 +33,7 @@ _USUAL: dict[str, dict[str, Any]] = {
         "invites": 0,
     },
     "interests": {"hated": 0},
-    "rooms": {"owner": None, "was_public": 0},
+    "rooms": {"owner": None, "was_public": 0, "maker": None},
     "members": {"operator": 0, "position": 0},
     "tickers": {"position": 0},
     "bans": {"until": 0, "reason": "", "banned_by": "", "created": 0},
@@ -50,6 +50,7 @@ _BYTES = {
     ("messages", "message"),
     ("rooms", "name"),
     ("rooms", "owner"),
+    ("rooms", "maker"),
     ("members", "room"),
     ("members", "name"),
     ("tickers", "room"),
@@ -90,11 +91,16 @@ class BadLine(SoulmeshError):
 
 def export_lines(store: Store) -> Iterator[str]:
     """Everything, as lines without their ends."""
-    for table, layout in LAYOUTS.items():
+    for table in LAYOUTS:
         for row in store.read(table):
-            fields: dict[str, Any] = {"type": table}
-            fields.update(zip(layout.columns, (_out(value) for value in row), strict=True))
-            yield json.dumps(fields, ensure_ascii=False)
+            yield line_of(table, row)
+
+
+def line_of(table: str, row: Row) -> str:
+    """One row as a line without its end."""
+    fields: dict[str, Any] = {"type": table}
+    fields.update(zip(LAYOUTS[table].columns, (_out(value) for value in row), strict=True))
+    return json.dumps(fields, ensure_ascii=False)
 
 
 def import_lines(store: Store, lines: Iterable[str], hash_password: Callable[[bytes], str]) -> dict[str, int]:
@@ -151,18 +157,25 @@ def _out(value: Any) -> Any:
 
 
 def _in(number: int, table: str, column: str, value: Any) -> Any:
-    if value is None and (table, column) == ("rooms", "owner"):
+    if value is None and (table, column) in (("rooms", "owner"), ("rooms", "maker")):
         return None
     if (table, column) in _BYTES:
         if isinstance(value, dict) and isinstance(value.get("latin-1"), str):
             return value["latin-1"].encode("latin-1", "replace")
         if not isinstance(value, str):
             raise BadLine(number, f"{column} must be a text")
-        return value.encode()
+        try:
+            return value.encode()
+        except UnicodeEncodeError as error:
+            raise BadLine(number, f"{column} has half of a character") from error
     if column in _NUMBERS:
         if not isinstance(value, int) or not 0 <= value < 1 << 63:
             raise BadLine(number, f"{column} must be a number from 0")
         return int(value)
     if not isinstance(value, str):
         raise BadLine(number, f"{column} must be a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadLine(number, f"{column} has half of a character") from error
     return value

@@ -11,7 +11,8 @@ The first ``key`` columns say which row is meant. Within a batch the last word
 about a row wins, so a message that was acknowledged before it was written costs
 nothing.
 
-Adapters: :mod:`soulmesh.server.store.sqlite`, :mod:`soulmesh.server.store.memory`.
+Adapters: :mod:`soulmesh.server.store.sqlite`, :mod:`soulmesh.server.store.postgres` (what both share
+is in :mod:`soulmesh.server.store.sql`), :mod:`soulmesh.server.store.memory`.
 One suite, ``tests/server/test_store_contract.py``, runs against all of them.
 """
 
@@ -53,7 +54,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "interests": Layout(("name", "item", "hated"), 3),
     "messages": Layout(("id", "receiver", "sender", "sent", "message"), 1),
-    "rooms": Layout(("name", "owner", "was_public"), 1),
+    "rooms": Layout(("name", "owner", "was_public", "maker"), 1),
     "members": Layout(("room", "name", "operator", "position"), 2),
     "tickers": Layout(("room", "name", "ticker", "position"), 2),
     "bans": Layout(("kind", "subject", "until", "reason", "banned_by", "created"), 2),
@@ -95,6 +96,9 @@ class Store(Protocol):
 
     def on_commit(self, call: Callable[[], None]) -> None:
         """``call()`` on the loop whenever :attr:`committed` has grown."""
+
+    def on_lost(self, call: Callable[[], None]) -> None:
+        """``call()`` on the loop if somebody else has the store now, and nothing can be kept any more."""
 
     async def backup(self, path: str) -> None:
         """Write a complete copy to ``path`` while everything goes on."""

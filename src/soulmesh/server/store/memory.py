@@ -80,6 +80,9 @@ class MemoryStore:
         """See :class:`soulmesh.server.store.Store`."""
         self._calls.append(call)
 
+    def on_lost(self, call: Callable[[], None]) -> None:
+        """See :class:`soulmesh.server.store.Store`. It is this process's own, so it is never lost."""
+
     async def backup(self, path: str) -> None:
         """Tables as JSON: there is no database file to copy."""
         copy = {name: [[_plain(v) for v in row] for row in self.read(name)] for name in LAYOUTS}

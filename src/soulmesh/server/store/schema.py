@@ -53,6 +53,7 @@ Table(
     Column("name", LargeBinary, primary_key=True),
     Column("owner", LargeBinary),
     Column("was_public", Boolean(create_constraint=False), nullable=False),
+    Column("maker", LargeBinary),
 )
 Table(
     "members",

@@ -1,11 +1,8 @@
 """The store of a server on one machine: one SQLite file.
 
-Reading happens at the start alone. Writing happens in one thread of its own,
-which takes all batches that are waiting, writes them in one transaction, and
-tells the loop: the busier the server, the larger the groups. The journal is a
-write-ahead log with ``synchronous=NORMAL``, so what was committed outlives the
-process (kill -9), which is the promise that is made; a power cut may take the
-last moments along.
+The journal is a write-ahead log with ``synchronous=NORMAL``, so what was
+committed outlives the process (kill -9), which is the promise that is made; a
+power cut may take the last moments along.
 """
 
 from __future__ import annotations
@@ -13,109 +10,38 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from soulmesh import log
-from soulmesh.errors import SoulmeshError
 from soulmesh.server.store import LAYOUTS, Row
-from soulmesh.server.store.schema import metadata
+from soulmesh.server.store.sql import SqlStore, StoreUnusable, migrate, reason
 
 __all__ = ["SqliteStore", "StoreUnusable"]
 
-_Batch = dict[str, dict[Row, Row | None]]
-
-RETRY_AFTER = 1.0
-"""Seconds between attempts when the disk says no."""
+T = TypeVar("T")
 
 
-class StoreUnusable(SoulmeshError):
-    """The database ``path`` cannot be used: ``reason``, in the words of SQLite or of the migrations."""
+class SqliteStore(SqlStore):
+    """See the module, and :class:`soulmesh.server.store.sql.SqlStore`.
 
-    hint = "if it is damaged, put a backup in its place; if a newer soulmesh wrote it, run that one"
-
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"cannot use the database {self.path}: {self.reason}"
-
-
-class SqliteStore:
-    """See the module, and :class:`soulmesh.server.store.Store`.
-
-    ``loop`` is told of commits. Opening makes the file if it is not there and
-    brings its tables up to date. ``fault`` is the last reason why nothing could
-    be written, or ``None``: the health check shows it.
+    Opening makes the file if it is not there and brings its tables up to date.
+    That only one server works on it is seen to by the lock of its folder.
     """
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        super().__init__(str(path), loop)
         self.path = path
-        self.committed = 0
-        self.messages: dict[int, Row | None] = {}
-        self.fault: str | None = None
-        self._loop = loop
-        self._calls: list[Callable[[], None]] = []
-        self._open: _Batch = {}
-        self._number = 0
-        self._queue: SimpleQueue[tuple[int, _Batch] | None] = SimpleQueue()
-        self._stopping = threading.Event()
-        self._log = log.get("server.store")
         # Before SQLite makes it: hashes of passwords are nobody else's business.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._engine = _engine(path)
-        try:
-            with self._engine.connect() as connection:
-                _migrate(connection)
-        except (SQLAlchemyError, CommandError) as error:
-            raise StoreUnusable(path, str(getattr(error, "orig", error))) from error
-        self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
-        self._thread.start()
-
-    def read(self, table: str) -> list[Row]:
-        """See :class:`soulmesh.server.store.Store`."""
-        columns = metadata.tables[table].c
-        key = LAYOUTS[table].columns[: LAYOUTS[table].key]
-        query = select(*(columns[name] for name in LAYOUTS[table].columns)).order_by(
-            *(columns[k] for k in key)
-        )
-        with self._engine.connect() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(str(query))]
-
-    def save(self, table: str, row: Row) -> None:
-        """See :class:`soulmesh.server.store.Store`."""
-        self._open.setdefault(table, {})[row[: LAYOUTS[table].key]] = row
-
-    def remove(self, table: str, key: Row) -> None:
-        """See :class:`soulmesh.server.store.Store`."""
-        self._open.setdefault(table, {})[key] = None
-
-    def commit(self) -> int:
-        """See :class:`soulmesh.server.store.Store`."""
-        if self._open or self.messages:
-            batch, self._open = self._open, {}
-            if self.messages:
-                # The dict itself goes to the thread; keys are bare ids there.
-                batch["messages"] = self.messages  # type: ignore[assignment]
-                self.messages = {}
-            self._number += 1
-            self._queue.put((self._number, batch))
-        return self._number
-
-    def on_commit(self, call: Callable[[], None]) -> None:
-        """See :class:`soulmesh.server.store.Store`."""
-        self._calls.append(call)
+        self._connection: Connection | None = None
+        self.open()
 
     async def backup(self, path: str) -> None:
         """A complete copy of the database in ``path``, which must not exist, by SQLite's own VACUUM INTO."""
@@ -126,80 +52,40 @@ class SqliteStore:
 
         await asyncio.to_thread(copy)
 
-    async def close(self) -> None:
-        """See :class:`soulmesh.server.store.Store`."""
-        self.commit()
-        self._stopping.set()
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-        self._engine.dispose()
-
-    # ---- the thread
-
-    def _write_all(self) -> None:
-        connection = self._engine.connect()
+    def connect(self) -> None:
+        """See :class:`soulmesh.server.store.sql.SqlStore`."""
         try:
-            while True:
-                item = self._queue.get()
-                batches: list[tuple[int, _Batch]] = []
-                last = item is None
-                if item is not None:
-                    batches.append(item)
-                while not self._queue.empty():
-                    item = self._queue.get()
-                    if item is None:
-                        last = True
-                    else:
-                        batches.append(item)
-                if batches:
-                    connection = self._write(connection, batches)
-                if last:
-                    return
-        finally:
-            connection.close()
+            self.reconnect()
+            self.transact(migrate)
+        except (SQLAlchemyError, CommandError) as error:
+            raise StoreUnusable(self.path, reason(error)) from error
 
-    def _write(self, connection: Connection, batches: list[tuple[int, _Batch]]) -> Connection:
-        merged = _merge([batch for _, batch in batches])
-        number = batches[-1][0]
-        while True:
-            try:
-                with connection.begin():
-                    for table, rows in merged.items():
-                        _write_table(connection, table, rows)
-            except SQLAlchemyError as error:
-                self.fault = str(getattr(error, "orig", error))
-                self._log.error("cannot write", path=str(self.path), reason=self.fault)
-                if self._stopping.wait(RETRY_AFTER):
-                    return connection
-                connection.close()
-                connection = self._engine.connect()
-                continue
-            break
-        self.fault = None
-        if self._loop is None:
-            self.committed = number
-        else:
-            try:
-                self._loop.call_soon_threadsafe(self._told, number)
-            except RuntimeError:  # the loop is gone, and so is everybody who could be told
-                self.committed = number
-        return connection
+    def reconnect(self) -> None:
+        """See :class:`soulmesh.server.store.sql.SqlStore`."""
+        self.disconnect()
+        self._connection = self._engine.connect()
 
-    def _told(self, number: int) -> None:
-        self.committed = number
-        for call in self._calls:
-            call()
+    def disconnect(self) -> None:
+        """See :class:`soulmesh.server.store.sql.SqlStore`."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """See :class:`soulmesh.server.store.sql.SqlStore`."""
+        connection = self._connection
+        if connection is None:
+            raise OSError("not connected")
+        with connection.begin():
+            return work(connection)
 
-def _merge(batches: list[_Batch]) -> _Batch:
-    merged = batches[0]
-    for batch in batches[1:]:
-        for table, rows in batch.items():
-            if table in merged:
-                merged[table].update(rows)
-            else:
-                merged[table] = rows
-    return merged
+    def write_rows(self, connection: Connection, table: str, rows: list[Row]) -> None:
+        """See :class:`soulmesh.server.store.sql.SqlStore`."""
+        _in_groups(connection, _PUT[table], rows)
+
+    def drop_rows(self, connection: Connection, table: str, keys: list[Row]) -> None:
+        """See :class:`soulmesh.server.store.sql.SqlStore`."""
+        _in_groups(connection, _DROP[table], keys)
 
 
 AT_ONCE = 150
@@ -228,16 +114,6 @@ _PUT = {table: (_put_sql(table, 1), _put_sql(table, AT_ONCE)) for table in LAYOU
 _DROP = {table: (_drop_sql(table, 1), _drop_sql(table, AT_ONCE)) for table in LAYOUTS}
 
 
-def _write_table(connection: Connection, table: str, rows: dict[Any, Row | None]) -> None:
-    kept = [row for row in rows.values() if row is not None]
-    if kept:
-        _in_groups(connection, _PUT[table], kept)
-    if len(kept) < len(rows):
-        # Keys of messages are bare numbers, all others tuples.
-        gone = [key if isinstance(key, tuple) else (key,) for key, row in rows.items() if row is None]
-        _in_groups(connection, _DROP[table], gone)
-
-
 def _in_groups(connection: Connection, statements: tuple[str, str], rows: list[Row]) -> None:
     single, many = statements
     whole = len(rows) - len(rows) % AT_ONCE
@@ -249,6 +125,7 @@ def _in_groups(connection: Connection, statements: tuple[str, str], rows: list[R
 
 
 def _engine(path: Path) -> Engine:
+    # The connection is made on the store's thread and used there alone; backups make their own.
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
@@ -260,12 +137,3 @@ def _engine(path: Path) -> Engine:
         cursor.close()
 
     return engine
-
-
-def _migrate(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    connection.commit()
