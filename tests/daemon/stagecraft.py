@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from soulmesh.client.client import Client
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.config import Settings
 from soulmesh.daemon.engine import Account
 from soulmesh.daemon.run import Daemon
+from soulmesh.errors import ConfigError
 from soulmesh.net.world import World
 from soulmesh.server.app import Server
 from soulmesh.server.settings import make_settings
@@ -65,7 +68,10 @@ def loader(values: dict[str, Any], account: Account) -> Callable[[Any], tuple[Se
         for key, value in overlay.items():
             section, _, name = key.partition(".")
             merged.setdefault(section, {})[name] = value
-        return Settings.model_validate(merged), account
+        try:
+            return Settings.model_validate(merged), account
+        except ValidationError as error:
+            raise ConfigError(str(error)) from None
 
     return load
 

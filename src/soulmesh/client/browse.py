@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import struct
 import tempfile
@@ -27,7 +28,7 @@ from soulmesh.errors import SoulmeshError, WireError
 from soulmesh.wire.message import MIB
 from soulmesh.wire.streams import SharedDirectory
 
-__all__ = ["Browse", "BrowseProgressed", "Browser", "Folder"]
+__all__ = ["Branch", "Browse", "BrowseProgressed", "Browser", "Folder"]
 
 T = TypeVar("T")
 
@@ -43,6 +44,12 @@ PRAGMA cache_size = -4000;
 CREATE TABLE folders (id INTEGER PRIMARY KEY, name BLOB, locked INTEGER, files INTEGER, bytes INTEGER);
 CREATE TABLE files (folder INTEGER, name BLOB, size INTEGER, attributes BLOB);
 CREATE INDEX files_by_folder ON files (folder);
+CREATE INDEX folders_by_name ON folders (name);
+CREATE TABLE tree (
+    path BLOB PRIMARY KEY, parent BLOB, open INTEGER, locked INTEGER, below INTEGER, bytes INTEGER,
+    children INTEGER
+) WITHOUT ROWID;
+CREATE INDEX tree_by_parent ON tree (parent, path);
 """
 
 
@@ -69,6 +76,30 @@ class Folder:
     bytes: int
     locked: bool
     """Shown, but not for us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A folder in the tree of folders; those that only hold folders are there too."""
+
+    path: str
+    """The whole path, with backslashes."""
+    folders: int
+    """Folders right inside it."""
+    files: int
+    """Files right inside it."""
+    bytes: int
+    """Bytes of these files."""
+    all_files: int
+    """Files in it and below."""
+    all_bytes: int
+    locked: bool
+    """Everything in it is shown, but not for us."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("\\")[2]
 
 
 class Browse:
@@ -107,6 +138,32 @@ class Browse:
         query = "SELECT id, name, files, bytes, locked FROM folders WHERE id > ? ORDER BY id LIMIT ?"
         return await self._query(lambda c: [_folder(row) for row in c.execute(query, (offset, limit))])
 
+    async def branches(self, parent: str = "", *, after: str = "", limit: int = 100) -> list[Branch]:
+        """The folders right below another one by name, as far as they have come.
+
+        Args:
+            parent: its whole path; empty for the top.
+            after: the path of the last one that was seen.
+        """
+        query = (
+            "SELECT t.path, t.children, COALESCE(f.files, 0), COALESCE(f.bytes, 0), t.below, t.bytes,"
+            " t.open = 0 FROM tree t LEFT JOIN (SELECT name, SUM(files) files, SUM(bytes) bytes FROM folders"
+            " WHERE name IN (SELECT path FROM tree WHERE parent = ?1 AND path > ?2 ORDER BY path LIMIT ?3)"
+            " GROUP BY name) f ON f.name = t.path"
+            " WHERE t.parent = ?1 AND t.path > ?2 ORDER BY t.path LIMIT ?3"
+        )
+        key = (wire.raw(parent), wire.raw(after), limit)
+        return await self._query(lambda c: [_branch(row) for row in c.execute(query, key)])
+
+    async def files_page(self, folder: str, *, offset: int = 0, limit: int = 100) -> list[FoundFile]:
+        """Some of the files of one folder, in the order of the list."""
+        query = (
+            "SELECT f.name, f.size, f.attributes FROM folders d JOIN files f ON f.folder = d.id"
+            " WHERE d.name = ? ORDER BY f.rowid LIMIT ? OFFSET ?"
+        )
+        key = (wire.raw(folder), limit, offset)
+        return await self._query(lambda c: [_file(folder, row) for row in c.execute(query, key)])
+
     async def files_of(self, folder: Folder | str) -> list[FoundFile]:
         """The files of one folder."""
         name = folder.name if isinstance(folder, Folder) else folder
@@ -125,13 +182,18 @@ class Browse:
         if not wanted:
             return []
 
+        # SQLite folds ASCII alone, but is quick at it and lets the loop go on: it sieves first.
+        sieve = [word for word in wanted if word.isascii()]
+        query = "SELECT d.name, f.name, f.size, f.attributes FROM files f JOIN folders d ON d.id = f.folder"
+        if sieve:
+            query += " WHERE " + " AND ".join(
+                "CAST(d.name || x'5c' || f.name AS TEXT) LIKE ? ESCAPE '\x01'" for _ in sieve
+            )
+        patterns = ["%" + re.sub("([%_\x01])", "\x01\\1", word) + "%" for word in sieve]
+
         def work(connection: sqlite3.Connection) -> list[FoundFile]:
             found: list[FoundFile] = []
-            query = (
-                "SELECT d.name, f.name, f.size, f.attributes FROM files f JOIN folders d ON d.id = f.folder"
-            )
-            for folder, *row in connection.execute(query):
-                # SQLite folds ASCII alone, so the comparing is done here.
+            for folder, *row in connection.execute(query, patterns):
                 path = f"{wire.text(folder)}\\{wire.text(row[0])}".lower()
                 if all(word in path for word in wanted):
                     found.append(_file(wire.text(folder), row))
@@ -352,6 +414,37 @@ def _insert(connection: sqlite3.Connection, first: int, batch: Sequence[SharedDi
                 for file in entry.directory.files
             ),
         )
+        _grow(connection, batch)
+
+
+def _grow(connection: sqlite3.Connection, batch: Sequence[SharedDirectory]) -> None:
+    """Put folders into the tree, and what they hold onto all that are above them."""
+    sums: dict[bytes, list[int]] = {}
+    for entry in batch:
+        path = wire.raw(entry.directory.name)
+        files = entry.directory.files
+        size = sum(file.filesize for file in files)
+        while path:
+            place = sums.setdefault(path, [0, 0, 0, 0])
+            place[1 if entry.locked else 0] += 1
+            place[2] += len(files)
+            place[3] += size
+            path = path.rpartition(b"\\")[0]
+    known = connection.execute
+    fresh = [path for path in sums if known("SELECT 1 FROM tree WHERE path = ?", (path,)).fetchone() is None]
+    connection.executemany(
+        "INSERT INTO tree VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (path) DO UPDATE SET"
+        " open = open + excluded.open, locked = locked + excluded.locked, below = below + excluded.below,"
+        " bytes = MIN(bytes + excluded.bytes, 9000000000000000000)",
+        (
+            (path, path.rpartition(b"\\")[0], open_, locked, files, min(size, 9_000_000_000_000_000_000))
+            for path, (open_, locked, files, size) in sums.items()
+        ),
+    )
+    connection.executemany(
+        "UPDATE tree SET children = children + 1 WHERE path = ?",
+        ((path.rpartition(b"\\")[0],) for path in fresh),
+    )
 
 
 def _on_nothing(work: Callable[[sqlite3.Connection], T]) -> T:
@@ -367,6 +460,11 @@ def _on_nothing(work: Callable[[sqlite3.Connection], T]) -> T:
 def _folder(row: Sequence[Any]) -> Folder:
     number, name, files, size, locked = row
     return Folder(number, wire.text(name), files, size, bool(locked))
+
+
+def _branch(row: Sequence[Any]) -> Branch:
+    path, folders, files, size, below, total, locked = row
+    return Branch(wire.text(path), folders, files, size, below, total, bool(locked))
 
 
 def _file(folder: str, row: Sequence[Any]) -> FoundFile:

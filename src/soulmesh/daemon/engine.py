@@ -172,7 +172,7 @@ class ClientEngine:
             transfers=transfer_settings(settings),
             data=self._data,
         )
-        self.scanning = Scanning(shares)
+        self.scanning = Scanning(shares, self._pass_on)
         try:
             await self._client.start(log_in=False)
         except BaseException:
@@ -226,6 +226,11 @@ class ClientEngine:
         return self._client
 
     @property
+    def shared(self) -> Shares:
+        """What that client shares."""
+        return self._shares
+
+    @property
     def listen_port(self) -> int:
         """Where other users reach us."""
         return self._client.listening.announced_port
@@ -256,8 +261,11 @@ class ClientEngine:
                 told = ports.RoomLeft(event.room)
             case _:
                 pass
+        self._pass_on(told)
+
+    def _pass_on(self, event: Event) -> None:
         for handler in tuple(self._handlers):
-            handler(told)
+            handler(event)
 
     # -- the link to the server
 

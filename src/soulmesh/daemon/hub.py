@@ -3,7 +3,8 @@
 Each event is written as JSON once, however many listen. A listener who comes
 back says which event it saw last and gets what followed, as long as we remember
 it; a listener who is too slow loses the oldest and is told so, and delays
-nobody. Progress of all transfers goes out together, four times a second.
+nobody. Progress of all transfers goes out together, four times a second, and is
+not remembered: the next one says more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydantic_core import to_json
 
 from soulmesh.client.events import Event
 from soulmesh.client.transfers.events import TransferProgressed
+from soulmesh.daemon.rows import event_row
 
 __all__ = ["Hub", "Listener", "Told", "TooManyListeners"]
 
@@ -98,6 +100,8 @@ class Hub:
         self._timer: asyncio.TimerHandle | None = None
         self.name_of: Callable[[int], str | None] = lambda number: None
         """The id of a transfer in the API, by the client's number."""
+        self.row_of: Callable[[int], dict[str, Any] | None] = lambda number: None
+        """A transfer as the API shows it, by the client's number."""
 
     def __len__(self) -> int:
         return len(self._listeners)
@@ -115,6 +119,18 @@ class Hub:
         for listener in self._listeners:
             listener.push(told)
 
+    def show(self, kind: str, data: Any) -> None:
+        """How it stands now, for those who look on; superseded by the next one, and not remembered."""
+        wanted = [listener for listener in self._listeners if listener.wants(kind)]
+        if wanted:
+            told = Told(self._number, self.last, kind, to_json(data))
+            for listener in wanted:
+                listener.push(told)
+
+    def wanted(self, kind: str) -> bool:
+        """Whether anybody listens to this kind."""
+        return any(listener.wants(kind) for listener in self._listeners)
+
     def notice(self, event: Event) -> None:
         """An event of the client."""
         if isinstance(event, TransferProgressed):
@@ -124,9 +140,12 @@ class Hub:
                 self._timer = loop.call_later(PROGRESS_EVERY, self._tell_progress)
             return
         name = type(event).__name__
-        data = {field.name: _plain(getattr(event, field.name)) for field in dataclasses.fields(event)}
+        data = event_row(event, _fields)
         if isinstance(data.get("transfer"), int):
             data["id"] = self.name_of(data["transfer"])
+            row = self.row_of(data["transfer"])
+            if row is not None:
+                data["row"] = row
         self.tell(f"{_topic(name)}.{name}", data)
 
     def listen(self, after: str | None = None, kinds: frozenset[str] | None = None) -> Listener:
@@ -172,13 +191,18 @@ class Hub:
     def _tell_progress(self) -> None:
         self._timer = None
         moved, self._progress = self._progress, {}
+        if not self.wanted("transfer.progress"):
+            return
         rows = []
         for number, event in moved.items():
             name = self.name_of(number)
             if name is not None:
-                rows.append({"id": name, "done": event.done, "size": event.size, "speed": round(event.speed)})
+                left = (event.size - event.done) / event.speed if event.size and event.speed > 0 else None
+                rows.append(
+                    [name, event.done, event.size, round(event.speed), None if left is None else round(left)]
+                )
         if rows:
-            self.tell("transfer.progress", rows)
+            self.show("transfer.progress", {"rows": rows})
 
 
 _TOPICS = (
@@ -192,6 +216,7 @@ _TOPICS = (
     ("Message", "chat"),
     ("Private", "chat"),
     ("Wish", "wish"),
+    ("Goal", "goal"),
     ("User", "user"),
     ("Log", "link"),
     ("Reconnect", "link"),
@@ -207,6 +232,10 @@ def _topic(name: str) -> str:
         if name.startswith(beginning):
             return topic
     return "other"
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    return {field.name: _plain(getattr(event, field.name)) for field in dataclasses.fields(event)}
 
 
 def _plain(value: Any) -> Any:

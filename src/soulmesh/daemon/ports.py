@@ -36,6 +36,8 @@ __all__ = [
     "RoomLeft",
     "RoomSaid",
     "RunningSearch",
+    "ScanMoved",
+    "ScanProgressed",
     "ShareRoot",
     "ShareState",
     "Status",
@@ -260,6 +262,26 @@ class RoomSaid(Event):
     room: str
     username: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScanMoved(Event):
+    """A scan of the shared folders ``started``, ``finished``, ``failed`` or was ``cancelled``."""
+
+    state: str
+    folders: int
+    files: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProgressed(Event):
+    """How far a scan is: ``progress`` from 0 to 1, and files in the present ``phase``."""
+
+    progress: float
+    phase: str
+    done: int
+    total: int | None
 
 
 @dataclass(frozen=True, slots=True)

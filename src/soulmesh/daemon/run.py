@@ -40,6 +40,8 @@ logger = log.get("daemon")
 
 ACCOUNT_FILE = "account.json"
 """Who to be on the network, when that was said over HTTP instead of in the settings."""
+SETTINGS_FILE = "settings.json"
+"""What was set over HTTP; it goes before options, environment and the configuration file."""
 LOOK_EVERY = 2.0
 """Seconds between two looks at the configuration file."""
 
@@ -58,6 +60,7 @@ class Daemon:
     def __init__(self, load: Load, *, config_file: Path | None = None, world: World | None = None) -> None:
         self._load = load
         self._overlay: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
         self._config_file = config_file
         self._world = world or World.real()
         self._stack = contextlib.AsyncExitStack()
@@ -89,6 +92,8 @@ class Daemon:
 
     async def _start(self) -> None:
         settings, account = self._load(self._overlay)
+        if settings.remote_configuration:
+            settings, account = await self._with_kept(settings, account)
         self.logbook.install()
         self._stack.callback(self.logbook.remove)
         check_listening(settings)
@@ -103,6 +108,8 @@ class Daemon:
         service.config_file = self._config_file
         service.reload = self._reload_soon
         service.restart = self._end
+        service.change_settings = self._change_settings
+        service.changed_here = lambda: self._kept.keys()
         service.set_account = self._set_account
         self.engine.on_new_client = service.ledger.start
         await self.engine.open()
@@ -155,13 +162,42 @@ class Daemon:
             ConfigError: they are wrong; then everything stays as it was.
         """
         async with self._reloading:
-            settings, account = self._load(self._overlay)
+            settings, account = self._load(self._together)
             self.logbook.install()
             check_listening(settings)
             account = await asyncio.to_thread(self._account, settings, account)
             self.service.apply(settings)
             await self.engine.apply(settings, account)
             logger.info("settings read again")
+
+    async def _with_kept(self, settings: Settings, account: Account) -> tuple[Settings, Account]:
+        """With what was set over HTTP in an earlier run, if that still is possible."""
+        place = settings.daemon.data / SETTINGS_FILE
+        try:
+            kept = json.loads(await asyncio.to_thread(place.read_text, encoding="utf-8"))
+            self._kept = dict(kept)
+            return self._load(self._together)
+        except FileNotFoundError:
+            return settings, account
+        except (OSError, ValueError, TypeError, ConfigError) as error:
+            logger.error("what was set over HTTP is left out", file=str(place), reason=str(error))
+            self._kept = {}
+            return settings, account
+
+    @property
+    def _together(self) -> dict[str, Any]:
+        return {**self._kept, **self._overlay}
+
+    async def _change_settings(self, values: Mapping[str, Any]) -> Settings:
+        """For our own API: check, keep, and go by them."""
+        wanted = {**self._kept, **values}
+        wanted = {key: value for key, value in wanted.items() if value is not None}
+        settings, _ = self._load({**wanted, **self._overlay})
+        check_listening(settings)
+        await asyncio.to_thread(_write_private, self._data / SETTINGS_FILE, json.dumps(wanted, indent=1))
+        self._kept = wanted
+        self.service.spawn(self._reload_quietly(), "reload")
+        return settings
 
     async def _set_account(self, username: str, password: str) -> None:
         """Somebody said over HTTP who to be; it is kept in the data folder."""
@@ -183,7 +219,7 @@ class Daemon:
     def _reload_soon(self, overlay: dict[str, Any]) -> Settings:
         """For the API: check now, go by them in a moment."""
         wanted = {**self._overlay, **overlay}
-        settings, _ = self._load(wanted)
+        settings, _ = self._load({**self._kept, **wanted})
         check_listening(settings)
         self._overlay = wanted
         self.service.spawn(self._reload_quietly(), "reload")

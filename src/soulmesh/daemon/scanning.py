@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from soulmesh import log
+from soulmesh.client.events import Event
 from soulmesh.client.shares.keeper import Keeper, KeeperSettings
 from soulmesh.client.shares.model import Root, RootRefused
 from soulmesh.client.shares.scan import Progress
 from soulmesh.client.shares.service import Shares
-from soulmesh.daemon.ports import ShareRoot, ShareState
+from soulmesh.daemon.ports import ScanMoved, ScanProgressed, ShareRoot, ShareState
 from soulmesh.errors import SoulmeshError
 
 __all__ = ["Scanning"]
 
 logger = log.get("daemon.shares")
 
+TELL_EVERY = 0.25
+"""Seconds between two events about the progress of a scan."""
+
 
 class Scanning:
-    """Scans when folders change and when somebody asks, one scan at a time."""
+    """Scans when folders change and when somebody asks, one scan at a time.
 
-    def __init__(self, shares: Shares) -> None:
+    Args:
+        shares: what is shared.
+        tell: called with :class:`~soulmesh.daemon.ports.ScanMoved` and ``ScanProgressed``.
+    """
+
+    def __init__(self, shares: Shares, tell: Callable[[Event], None] = lambda event: None) -> None:
         self._shares = shares
+        self._tell = tell
+        self._told = 0.0
         self._task: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._again = False
@@ -119,13 +130,19 @@ class Scanning:
         while True:
             self._again = self._faulted = self._cancelled = False
             self._progress = 0.0
+            self._say("started")
             try:
                 outcome = await self._shares.scan(progress=self._step)
             except SoulmeshError as error:
                 self._faulted = True
+                self._say("failed", str(error))
                 logger.error("the scan failed", reason=str(error))
+            except asyncio.CancelledError:
+                self._say("cancelled")
+                raise
             else:
                 self._progress = 1.0
+                self._say("finished")
                 for root in outcome.roots:
                     logger.info("scanned", root=root.root, files=root.files)
             if not self._again:
@@ -137,6 +154,16 @@ class Scanning:
         width = {"walking": 0.2, "reading": 0.7, "indexing": 0.1}.get(progress.phase, 0.0)
         done = min(1.0, progress.done / progress.total) if progress.total else 0.0
         self._progress = part + width * done
+        now = asyncio.get_running_loop().time()
+        if now - self._told >= TELL_EVERY:
+            self._told = now
+            self._tell(
+                ScanProgressed(round(self._progress, 4), progress.phase, progress.done, progress.total)
+            )
+
+    def _say(self, state: str, problem: str | None = None) -> None:
+        counts = self._shares.counts
+        self._tell(ScanMoved(state, counts.folders, counts.files, problem))
 
 
 def _free(name: str, taken: set[bytes]) -> bytes:

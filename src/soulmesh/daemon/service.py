@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,25 @@ from soulmesh.daemon.api0.shapes import directory_of
 from soulmesh.daemon.eventlog import EventLog
 from soulmesh.daemon.http.auth import ApiKey, Authenticator, Logins, parse_key
 from soulmesh.daemon.http.identity import Role
+from soulmesh.daemon.http.replies import instant
 from soulmesh.daemon.hub import Hub
 from soulmesh.daemon.ledger import Ledger
 from soulmesh.daemon.logbook import Logbook
-from soulmesh.daemon.ports import Engine, LoggedIn, LoggedOut, MessageReceived, RoomLeft, RoomSaid
-from soulmesh.daemon.searching import SearchDesk
+from soulmesh.daemon.ports import (
+    Engine,
+    LoggedIn,
+    LoggedOut,
+    MessageReceived,
+    RoomLeft,
+    RoomSaid,
+    ScanMoved,
+    ScanProgressed,
+)
+from soulmesh.daemon.rows import transfer_row
+from soulmesh.daemon.searching import SearchDesk, SearchRecord
 from soulmesh.daemon.store import Store
 from soulmesh.daemon.talk import Conversations, RoomTalk
+from soulmesh.errors import SoulmeshError
 from soulmesh.net.world import World
 
 __all__ = ["COMPATIBLE", "Service", "authenticator"]
@@ -38,6 +51,8 @@ COMPATIBLE = "0.26.0"
 """The version of slskd whose interface we serve. Consumers compare it: numbers and dots only."""
 
 TIDY_EVERY = 60.0
+SEARCH_TOLD_EVERY = 0.2
+"""Seconds between two events about the answers to a search."""
 
 
 def full_version() -> str:
@@ -105,6 +120,7 @@ class Service:
         self.events = EventLog(store, world.wall_clock)
         self.hub = Hub(f"{world.random.getrandbits(48):012x}")
         self.hub.name_of = self.ledger.name_of
+        self.hub.row_of = self._transfer_row
         self.on_close: list[Callable[[], Awaitable[None]]] = []
         """What else has to be put away when we close."""
         self.signing = secrets.token_bytes(32)
@@ -121,6 +137,10 @@ class Service:
         """Ends the daemon; with ``True`` it begins anew."""
         self.reload: Callable[[dict[str, Any]], Settings] | None = None
         """Reads the settings again, with these over them."""
+        self.change_settings: Callable[[dict[str, Any]], Awaitable[Settings]] | None = None
+        """Checks and keeps settings by key (``None`` takes one back), and has the daemon go by them."""
+        self.changed_here: Callable[[], Collection[str]] = lambda: ()
+        """The keys that were set like this."""
         self.config_file: Path | None = None
         self.set_account: Callable[[str, str], Awaitable[None]] | None = None
         """Remembers who to be on the network, and logs in."""
@@ -128,16 +148,8 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self.ledger.on_finished = self._finished
         self.searches.on_names = self.ledger.remember
-        self.searches.on_changed = lambda record: self.hub.tell(
-            "search.changed",
-            {
-                "id": record.id,
-                "state": record.state,
-                "responses": record.responses,
-                "files": record.files,
-                "complete": record.complete,
-            },
-        )
+        self.searches.on_changed = self._search_changed
+        self._telling: dict[str, asyncio.TimerHandle] = {}
 
     async def start(self) -> None:
         """Begin to follow the client."""
@@ -156,6 +168,8 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.searches.close()
+        for timer in self._telling.values():
+            timer.cancel()
 
     def spawn(self, work: Any, name: str) -> asyncio.Task[None]:
         """Do something in the background, until we close."""
@@ -189,6 +203,30 @@ class Service:
         """Wall time."""
         return self.world.wall_clock()
 
+    def told_chat(self, username: str, text: str, number: int, *, ours: bool, at: datetime) -> None:
+        """A private message, in one direction or the other, for those who look on."""
+        self.hub.tell(
+            "chat.message",
+            {"username": username, "id": number, "text": text, "at": instant(at), "ours": ours},
+        )
+
+    async def say(self, username: str, text: str) -> None:
+        """Write to somebody, and keep it.
+
+        Raises:
+            SoulmeshError: it cannot be sent.
+        """
+        await self.engine.send_message(username, text)
+        number = await self.conversations.sent(username, text)
+        self.told_chat(username, text, number, ours=True, at=self.now())
+
+    def _transfer_row(self, number: int) -> dict[str, Any] | None:
+        try:
+            transfer = self.engine.transfers.get(number)
+        except SoulmeshError:
+            return None
+        return transfer_row(transfer, self.engine.transfers.place(transfer))
+
     @property
     def downloads(self) -> Path:
         """Where finished files go."""
@@ -211,9 +249,36 @@ class Service:
 
     # -- events
 
+    def _search_changed(self, record: SearchRecord) -> None:
+        """Answers come by the hundred: they are told together, but the beginning and the end at once."""
+        if record.responses and not record.complete:
+            if record.id not in self._telling:
+                loop = asyncio.get_running_loop()
+                self._telling[record.id] = loop.call_later(SEARCH_TOLD_EVERY, self._tell_search, record)
+            return
+        self._tell_search(record)
+
+    def _tell_search(self, record: SearchRecord) -> None:
+        waiting = self._telling.pop(record.id, None)
+        if waiting is not None:
+            waiting.cancel()
+        self.hub.tell(
+            "search.changed",
+            {
+                "id": record.id,
+                "text": record.request.text,
+                "state": record.state,
+                "responses": record.responses,
+                "files": record.files,
+                "complete": record.complete,
+            },
+        )
+
     def _notice(self, event: Event) -> None:
         self.ledger.notice(event)
-        self.hub.notice(event)
+        if not isinstance(event, MessageReceived | RoomSaid | ScanMoved | ScanProgressed):
+            # What is said is told below, in the words in which it is listed.
+            self.hub.notice(event)
         match event:
             case TransferMoved() if event.new is State.FAILED and event.old is not State.FAILED:
                 self.counted[event.direction, "no"] += 1
@@ -226,11 +291,27 @@ class Service:
                     return
                 body = self.conversations.received(username, message, id=number, at=at, replayed=replayed)
                 self.events.tell("PrivateMessageReceived", message=body)
+                self.told_chat(username, message, self.conversations.last_number, ours=False, at=at)
             case RoomSaid(room, username, message):
                 ourselves = self.engine.link.username
                 body = self.room_talk.said(room, username, message, self.now(), ourselves)
-                direction = "Out" if username == ourselves else "In"
+                ours = username == ourselves
+                self.hub.tell(
+                    "room.said",
+                    {
+                        "room": room,
+                        "username": username,
+                        "text": message,
+                        "at": instant(self.now()),
+                        "ours": ours,
+                    },
+                )
+                direction = "Out" if ours else "In"
                 self.events.tell("RoomMessageReceived", message={**body, "direction": direction})
+            case ScanMoved():
+                self.hub.tell("share.scan", dataclasses.asdict(event))
+            case ScanProgressed():
+                self.hub.show("share.progress", dataclasses.asdict(event))
             case RoomLeft(room):
                 self.room_talk.left(room)
             case _:

@@ -27,12 +27,24 @@ class Conversations:
         self._store = store
         self._wall_clock = wall_clock
         self._last_id = 0
+        self._last_number = 0
 
     async def open(self) -> None:
         """Go on counting where we stopped."""
-        self._last_id = await self._store.run(
-            lambda db: int(db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()[0])
+        self._last_id, self._last_number = await self._store.run(
+            lambda db: db.execute(
+                "SELECT coalesce(max(id), 0), coalesce(max(number), 0) FROM messages"
+            ).fetchone()
         )
+
+    @property
+    def last_number(self) -> int:
+        """The number of the newest message of all conversations."""
+        return self._last_number
+
+    def _next(self) -> int:
+        self._last_number += 1
+        return self._last_number
 
     def received(
         self, username: str, message: str, *, id: int = 0, at: datetime, replayed: bool
@@ -43,31 +55,85 @@ class Conversations:
             self._last_id = max(self._last_id, id)
         else:
             self._last_id = id = self._last_id + 1
+        number = self._next()
 
         def write(db: sqlite3.Connection) -> None:
             _activate(db, username)
             db.execute(
-                "INSERT INTO messages (username, at, id, incoming, message, acknowledged, replayed)"
-                " VALUES (?, ?, ?, 1, ?, 0, ?)",
-                (username, moment, id, message, int(replayed)),
+                "INSERT INTO messages (number, username, at, id, incoming, message, acknowledged, replayed)"
+                " VALUES (?, ?, ?, ?, 1, ?, 0, ?)",
+                (number, username, moment, id, message, int(replayed)),
             )
 
         self._store.post(write)
-        return _message((0, username, moment, id, 1, message, 0, int(replayed)))
+        return _message((number, username, moment, id, 1, message, 0, int(replayed)))
 
-    async def sent(self, username: str, message: str) -> None:
-        """We wrote to somebody."""
+    async def sent(self, username: str, message: str) -> int:
+        """We wrote to somebody; returns the number of the message."""
         moment = self._wall_clock().timestamp()
+        number = self._next()
 
         def write(db: sqlite3.Connection) -> None:
             _activate(db, username)
             db.execute(
-                "INSERT INTO messages (username, at, id, incoming, message, acknowledged, replayed)"
-                " VALUES (?, ?, 0, 0, ?, 1, 0)",
-                (username, moment, message),
+                "INSERT INTO messages (number, username, at, id, incoming, message, acknowledged, replayed)"
+                " VALUES (?, ?, ?, 0, 0, ?, 1, 0)",
+                (number, username, moment, message),
             )
 
         await self._store.run(write)
+        return number
+
+    async def overview(self) -> list[dict[str, Any]]:
+        """All conversations with their newest message, those with the newest first, for our own API."""
+
+        def read(db: sqlite3.Connection) -> list[Any]:
+            return db.execute(
+                "SELECT c.username, c.active, (SELECT count(*) FROM messages m"
+                " WHERE m.username = c.username AND m.acknowledged = 0), l.at, l.message, l.incoming"
+                " FROM conversations c LEFT JOIN messages l ON l.number ="
+                " (SELECT max(number) FROM messages m WHERE m.username = c.username)"
+                " ORDER BY l.number IS NULL, l.number DESC, c.username"
+            ).fetchall()
+
+        return [
+            {
+                "username": username,
+                "active": bool(active),
+                "unread": unread,
+                "last": None if at is None else instant(datetime.fromtimestamp(at, UTC)),
+                "text": text,
+                "ours": None if incoming is None else not incoming,
+            }
+            for username, active, unread, at, text, incoming in await self._store.run(read)
+        ]
+
+    async def page(self, username: str, *, before: int | None, limit: int) -> list[dict[str, Any]] | None:
+        """Messages before the one with a number, oldest first, for our own API; ``None`` without any."""
+
+        def read(db: sqlite3.Connection) -> list[Any] | None:
+            if not db.execute("SELECT 1 FROM conversations WHERE username = ?", (username,)).fetchone():
+                return None
+            return db.execute(
+                "SELECT number, at, incoming, message, acknowledged FROM messages"
+                " WHERE username = ? AND (? IS NULL OR number < ?) ORDER BY number DESC LIMIT ?",
+                (username, before, before, limit),
+            ).fetchall()
+
+        rows = await self._store.run(read)
+        if rows is None:
+            return None
+        return [
+            {
+                "id": number,
+                "at": instant(datetime.fromtimestamp(at, UTC)),
+                "username": username,
+                "text": message,
+                "ours": not incoming,
+                "read": bool(acknowledged),
+            }
+            for number, at, incoming, message, acknowledged in reversed(rows)
+        ]
 
     async def all(self, *, include_inactive: bool = False, open_only: bool = False) -> list[dict[str, Any]]:
         """All conversations by name, without messages."""

@@ -19,6 +19,7 @@ class ConversationPaths:
     def __init__(self, service: Service) -> None:
         self._engine = service.engine
         self._talk = service.conversations
+        self._service = service
 
     async def all(self, call: Call) -> Response:
         """``GET /conversations``."""
@@ -52,8 +53,7 @@ class ConversationPaths:
             return empty(200)
         if not self._engine.link.logged_in:
             raise HttpError(500, "The server connection must be connected and logged in")
-        await self._engine.send_message(username, message)
-        await self._talk.sent(username, message)
+        await self._service.say(username, message)
         return empty(201)
 
     async def acknowledge(self, call: Call) -> Response:

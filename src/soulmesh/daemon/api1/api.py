@@ -19,7 +19,18 @@ from soulmesh.client.errors import (
     UserOffline,
 )
 from soulmesh.client.transfers.manager import UnknownTransfer
-from soulmesh.daemon.api1 import daemon, people, streams, transfers
+from soulmesh.daemon.api1 import (
+    browsing,
+    daemon,
+    goals,
+    searches,
+    settings,
+    shares,
+    streams,
+    talk,
+    transfers,
+    users,
+)
 from soulmesh.daemon.api1.operations import Operation, document, problem, route
 from soulmesh.daemon.hooks import Hooks
 from soulmesh.daemon.http.call import Call
@@ -56,7 +67,13 @@ def operations(service: Service, hooks: Hooks | None) -> list[Operation]:
     return [
         *daemon.operations(service, hooks),
         *transfers.operations(service),
-        *people.operations(service),
+        *goals.operations(service),
+        *searches.operations(service),
+        *browsing.operations(service),
+        *users.operations(service),
+        *talk.operations(service),
+        *shares.operations(service),
+        *settings.operations(service),
         *streams.operations(service),
     ]
 
@@ -79,5 +96,13 @@ def api(service: Service, hooks: Hooks | None = None) -> Api:
         translate=translate,
         headers={},
         streams={("events", "socket"): streams.socket(service)},
-        token_in_query=frozenset({("events",), ("events", "socket")}),
+        token_in_query=frozenset(
+            {
+                ("events",),
+                ("events", "socket"),
+                # What a browser loads by itself, for <audio> and <img>.
+                ("transfers", "*", "content"),
+                ("users", "*", "picture"),
+            }
+        ),
     )

@@ -1,45 +1,77 @@
-"""The daemon itself over ``/api/v1``: status, connection, searches, shares, governor, logs, diagnosis."""
+"""The daemon itself over ``/api/v1``: status, connection, governor, statistics, logs, diagnosis."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-from typing import Any
+from typing import Any, Literal
 
-from pydantic_core import to_json
+from pydantic import BaseModel
 
 import soulmesh
 from soulmesh.daemon import metrics
 from soulmesh.daemon.api1 import models
-from soulmesh.daemon.api1.operations import Operation, Page, cursor, read_cursor
+from soulmesh.daemon.api1.operations import Operation, Page, Query, cursor, read_cursor
 from soulmesh.daemon.doctor import examine
+from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.hooks import Hooks
 from soulmesh.daemon.http.auth import Attempts
-from soulmesh.daemon.http.call import Call, guid
+from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import instant
 from soulmesh.daemon.http.routing import Access
-from soulmesh.daemon.searching import SearchRequest
+from soulmesh.daemon.sampling import Sampler, sample_row
 from soulmesh.daemon.service import Service
 
 __all__ = ["operations"]
 
 
-def _search(body: bytes) -> dict[str, Any]:
-    """A stored search, in the words of this API."""
-    found = json.loads(body)
-    return {
-        "id": found["id"],
-        "text": found["searchText"],
-        "state": found["state"],
-        "complete": found["isComplete"],
-        "responses": found["responseCount"],
-        "files": found["fileCount"],
-        "locked_files": found["lockedFileCount"],
-        "started": found["startedAt"],
-        "ended": found.get("endedAt"),
-    }
+SEARCHES = (
+    "seen",
+    "forwarded",
+    "duplicates",
+    "considered",
+    "matched",
+    "answered",
+    "undeliverable",
+    "dropped",
+    "too_short",
+)
+
+
+class Span(Query):
+    """How far back."""
+
+    span: Literal["minutes", "day"] = "minutes"
+
+
+class Sample(BaseModel):
+    """Speeds at a moment: bytes per second, searches per second; ``at`` in seconds since the epoch."""
+
+    at: float
+    download: int
+    upload: int
+    searches: float
+
+
+class Speeds(BaseModel):
+    """Samples, oldest first, so many seconds apart."""
+
+    step: float
+    items: list[Sample]
+
+
+class TreeState(BaseModel):
+    """The distributed network around us, and what became of the searches that it brought."""
+
+    username: str | None
+    parent: str | None
+    level: int
+    root: str | None
+    children: list[str]
+    most_children: int
+    searches_per_second: float
+    searches: dict[str, int]
 
 
 class _Daemon:
@@ -50,6 +82,8 @@ class _Daemon:
         self._engine = service.engine
         self._hooks = hooks
         self._attempts = Attempts(asyncio.get_running_loop().time)
+        self._sampler = Sampler(service)
+        service.spawn(self._sampler.run(), "samples of speeds")
 
     async def status(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
         service, link, tree, shares = self._service, self._engine.link, self._engine.tree, self._engine.shares
@@ -121,6 +155,28 @@ class _Daemon:
     async def statistics(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
         return {"items": {name: float(value) for name, _, _, value in metrics.samples(self._service)}}
 
+    async def speeds(self, _call: Call, query: Span, _body: None) -> dict[str, Any]:
+        step, found = self._sampler.samples(query.span)
+        return {"step": step, "items": [sample_row(one) for one in found]}
+
+    async def tree(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
+        tree = self._engine.tree
+        searches = dict.fromkeys(SEARCHES, 0)
+        if isinstance(self._engine, ClientEngine):
+            client = self._engine.client
+            figures, answers = client.tree.figures, client.answers.figures
+            searches = {name: getattr(figures, name, getattr(answers, name, 0)) for name in SEARCHES}
+        return {
+            "username": self._engine.link.username,
+            "parent": tree.parent,
+            "level": tree.level,
+            "root": tree.root,
+            "children": list(tree.children),
+            "most_children": tree.most_children,
+            "searches_per_second": tree.searches_per_second,
+            "searches": searches,
+        }
+
     async def diagnosis(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
         return {"items": [finding.form() for finding in await examine(self._service)]}
 
@@ -135,65 +191,6 @@ class _Daemon:
         items = await self._hooks.pending()
         return {"items": items, "delivered": self._hooks.delivered, "failed": self._hooks.failed}
 
-    # -- searches
-
-    async def search(self, _call: Call, _query: None, body: models.NewSearch) -> dict[str, Any]:
-        text = body.text.strip()
-        if len(text) < 3 or not any(character.isalnum() for character in text):
-            raise HttpError(422, "body.text: nothing to search for")
-        request = SearchRequest(
-            text,
-            silence=body.silence,
-            response_limit=body.response_limit,
-            file_limit=body.file_limit,
-            filter=False,
-        )
-        record = await self._service.searches.start(request)
-        return _search(to_json(record.form()))
-
-    async def searches(self, _call: Call, query: Page, _body: None) -> dict[str, Any]:
-        place = read_cursor(query.cursor, int)
-        start = max(0, place[0]) if place else 0
-        found = await self._service.searches.all()
-        items = [_search(body) for body in found[start : start + query.limit]]
-        more = start + query.limit < len(found)
-        return {"items": items, "next": cursor(start + query.limit) if more else None}
-
-    async def one_search(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
-        body = await self._service.searches.get(_id(call))
-        if body is None:
-            raise HttpError(404, "There is no such search")
-        return _search(body)
-
-    async def results(self, call: Call, query: Page, _body: None) -> bytes:
-        place = read_cursor(query.cursor, int)
-        start = max(0, place[0]) if place else 0
-        found = await self._service.searches.page(_id(call), start, query.limit)
-        if found is None:
-            raise HttpError(404, "There is no such search")
-        total, bodies = found
-        after = start + len(bodies)
-        following = cursor(after) if after < total else None
-        return b'{"items":[%s],"total":%d,"next":%s}' % (b",".join(bodies), total, to_json(following))
-
-    async def stop_search(self, call: Call, _query: None, _body: None) -> None:
-        if not await self._service.searches.stop(_id(call)):
-            raise HttpError(404, "There is no such search")
-
-    async def delete_search(self, call: Call, _query: None, _body: None) -> None:
-        if not await self._service.searches.delete(_id(call)):
-            raise HttpError(404, "There is no such search")
-
-    # -- shares
-
-    async def scan(self, _call: Call, _query: None, _body: None) -> None:
-        if not self._engine.scan():
-            raise HttpError(409, "A scan is under way")
-
-    async def cancel_scan(self, _call: Call, _query: None, _body: None) -> None:
-        if not self._engine.cancel_scan():
-            raise HttpError(404, "No scan is under way")
-
 
 def _masked(found: Any, name: str = "") -> Any:
     """Settings without what is nobody's business: keys, passwords, and headers of webhooks."""
@@ -203,13 +200,6 @@ def _masked(found: Any, name: str = "") -> Any:
         return "*****" if found else found
     if isinstance(found, dict):
         return {key: _masked(value, key) for key, value in found.items()}
-    return found
-
-
-def _id(call: Call) -> str:
-    found = guid(call.path["id"])
-    if found is None:
-        raise HttpError(404, "There is no such search")
     return found
 
 
@@ -246,26 +236,9 @@ def operations(service: Service, hooks: Hooks | None) -> list[Operation]:
         Operation("GET", "/settings", "All settings, secrets masked", work.settings, models.Settings),
         Operation("GET", "/governor", "How often the server may be asked", work.governor, models.Paces),
         Operation("GET", "/statistics", "Numbers by name", work.statistics, models.Statistics),
+        Operation("GET", "/statistics/speeds", "Speeds over time", work.speeds, Speeds, query=Span),
+        Operation("GET", "/tree", "The distributed network around us", work.tree, TreeState),
         Operation("GET", "/diagnosis", "What the doctor finds", work.diagnosis, models.Diagnosis),
         Operation("GET", "/logs", "Recent lines of the log", work.logs, models.Log, query=Page),
         Operation("GET", "/deliveries", "What hooks were not told yet", work.deliveries, models.Deliveries),
-        Operation(
-            "POST",
-            "/searches",
-            "Search everywhere",
-            work.search,
-            models.Search,
-            write,
-            body=models.NewSearch,
-            status=201,
-            refusals=(409, 429),
-            example={"text": "quiet harbor tidal maps", "silence": 15},
-        ),
-        Operation("GET", "/searches", "All searches", work.searches, models.Searches, query=Page),
-        Operation("GET", "/searches/{id}", "One search", work.one_search, models.Search),
-        Operation("GET", "/searches/{id}/results", "Its answers", work.results, models.Results, query=Page),
-        Operation("POST", "/searches/{id}/stop", "End it", work.stop_search, access=write, status=204),
-        Operation("DELETE", "/searches/{id}", "Forget it", work.delete_search, access=write, status=204),
-        Operation("POST", "/shares/scan", "Scan anew", work.scan, access=write, status=202, refusals=(409,)),
-        Operation("DELETE", "/shares/scan", "Stop scanning", work.cancel_scan, access=write, status=204),
     ]

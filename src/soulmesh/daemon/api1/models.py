@@ -156,6 +156,57 @@ class Transfer(BaseModel):
     ended: str | None = None
     batch: str | None = None
     local_path: str | None = None
+    priority: int = 0
+
+
+class Direction(Query):
+    """Which way; both if not given."""
+
+    direction: Literal["download", "upload"] | None = None
+
+
+class WantedFolder(Body):
+    """A folder of a user to download, with all below it."""
+
+    username: Name
+    folder: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    destination: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    """A folder below the downloads."""
+
+
+class FolderTaken(BaseModel):
+    """A folder that is being downloaded."""
+
+    batch: str
+    taken: list[str]
+    """Ids of transfers."""
+
+
+class Priority(Body):
+    """Which goes first."""
+
+    priority: Annotated[int, Field(ge=-1000, le=1000)]
+
+
+class Action(Body):
+    """Something to do with many transfers."""
+
+    action: Literal["pause", "resume", "retry", "cancel", "remove"]
+    ids: Annotated[list[Line], Field(min_length=1, max_length=10_000)]
+
+
+class NotDone(BaseModel):
+    """A transfer with which it could not be done."""
+
+    id: str
+    reason: str
+
+
+class Acted(BaseModel):
+    """With which transfers it was done."""
+
+    done: list[str]
+    refused: list[NotDone]
 
 
 class Transfers(BaseModel):
@@ -186,9 +237,16 @@ class User(BaseModel):
     privileged: bool
     friend: bool
     banned: bool
+    watched: bool
     note: str
     downloaded: int
     uploaded: int
+    speed: int | None
+    uploads: int | None
+    files: int | None
+    folders: int | None
+    country: str
+    last_seen: str | None
 
 
 class Note(Body):
@@ -261,34 +319,6 @@ class Say(Body):
     """Something to say."""
 
     text: Line
-
-
-class Room(BaseModel):
-    """A room that we are in."""
-
-    name: str
-    private: bool
-    owner: str | None
-    users: list[str]
-    messages: list[Any]
-
-
-class RoomNames(BaseModel):
-    """Rooms."""
-
-    items: list[Any]
-
-
-class Conversations(BaseModel):
-    """Private conversations."""
-
-    items: list[Any]
-
-
-class Messages(BaseModel):
-    """Messages of a conversation, oldest first."""
-
-    items: list[Any]
 
 
 class NewWish(Body):

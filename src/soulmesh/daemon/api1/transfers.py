@@ -7,7 +7,6 @@ import mimetypes
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,40 +20,18 @@ from soulmesh.daemon.api1.operations import Operation, cursor, read_cursor
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call, guid
 from soulmesh.daemon.http.errors import HttpError
-from soulmesh.daemon.http.replies import instant
 from soulmesh.daemon.http.routing import Access
 from soulmesh.daemon.ledger import Wanted
+from soulmesh.daemon.rows import moment, transfer_row
 from soulmesh.daemon.service import Service
+from soulmesh.errors import SoulmeshError
 from soulmesh.wire import text
 
-__all__ = ["operations", "transfer_model"]
+__all__ = ["operations"]
 
 PIECE = 256 * 1024
 SHOWN_INSIDE = ("audio/", "video/", "image/png", "image/jpeg", "image/gif", "image/webp")
 """Kinds of files that a browser may show; everything else is only to be saved."""
-
-
-def transfer_model(transfer: Transfer, place: int | None) -> dict[str, Any]:
-    """A transfer that the client knows."""
-    return {
-        "id": transfer.uuid,
-        "direction": transfer.direction,
-        "username": transfer.username,
-        "path": transfer.remote_path,
-        "size": transfer.size,
-        "done": transfer.done,
-        "state": transfer.state.value,
-        "reason": transfer.reason,
-        "place": place,
-        "speed": round(transfer.speed, 1),
-        "seconds_left": transfer.seconds_left,
-        "attempts": transfer.machine.attempts,
-        "added": instant(transfer.added),
-        "started": instant(transfer.started),
-        "ended": instant(transfer.ended),
-        "batch": transfer.batch,
-        "local_path": str(transfer.local_path) if transfer.local_path else None,
-    }
 
 
 _ENDED = (
@@ -95,16 +72,13 @@ def _ended_model(row: Any) -> dict[str, Any]:
         "speed": speed,
         "seconds_left": None,
         "attempts": 0,
-        "added": _moment(added),
-        "started": _moment(started),
-        "ended": _moment(ended),
+        "added": moment(added),
+        "started": moment(started),
+        "ended": moment(ended),
         "batch": batch,
         "local_path": path,
+        "priority": 0,
     }
-
-
-def _moment(at: float | None) -> str | None:
-    return None if at is None else instant(datetime.fromtimestamp(at, UTC))
 
 
 class _Transfers:
@@ -189,8 +163,54 @@ class _Transfers:
             await self._ended(key)
         await self._ledger.cancel(key, remove=True)
 
+    async def clear(self, _call: Call, query: models.Direction, _body: None) -> None:
+        for direction in ("download", "upload"):
+            if query.direction in (None, direction):
+                await self._ledger.clear(direction)
+        self._service.hub.tell("transfer.cleared", {"direction": query.direction})
+
+    async def folder(self, _call: Call, _query: None, body: models.WantedFolder) -> dict[str, Any]:
+        client = _client(self._service)
+        username = body.username
+        if (await self._service.engine.user_status(username)).presence == "Offline":
+            raise HttpError(404, f"{username} is offline")
+        target = destination_below(self._service.downloads, body.destination) if body.destination else None
+        names = await self._ledger.remembered(username, [body.folder])
+        batch = await client.transfers.batches.folder(
+            username, names.get(body.folder, body.folder), destination=target
+        )
+        taken = [transfer.uuid for transfer in client.transfers.batches.transfers(batch)]
+        return {"batch": batch.id, "taken": taken}
+
+    async def priority(self, call: Call, _query: None, body: models.Priority) -> dict[str, Any]:
+        number = self._number(_id(call))
+        return self._model(_client(self._service).transfers.set_priority(number, body.priority))
+
+    async def act(self, _call: Call, _query: None, body: models.Action) -> dict[str, Any]:
+        """The same for many; one that cannot does not keep the others."""
+        done: list[str] = []
+        refused: list[dict[str, str]] = []
+        for key in dict.fromkeys(body.ids):
+            try:
+                if body.action in ("cancel", "remove"):
+                    if self._ledger.find_live(key) is None:
+                        await self._ended(key)
+                    await self._ledger.cancel(key, remove=body.action == "remove")
+                else:
+                    getattr(_client(self._service).transfers, body.action)(self._number(key))
+                done.append(key)
+            except (HttpError, SoulmeshError) as error:
+                refused.append({"id": key, "reason": str(error) or "There is no such transfer"})
+        return {"done": done, "refused": refused}
+
     async def why(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
-        story = await _client(self._service).transfers.why(self._number(_id(call)))
+        key = _id(call)
+        number = self._ledger.number(key)
+        if number is None:
+            # Over, and forgotten by the client: what is left is how it ended.
+            row = _ended_model(await self._ended(key))
+            return {"now": row["reason"] or row["state"], "past": []}
+        story = await _client(self._service).transfers.why(number)
         return {"now": story.now, "past": story.past}
 
     async def content(self, call: Call, _query: None, _body: None) -> Response:
@@ -209,7 +229,7 @@ class _Transfers:
         return await _ranged(call, path, name, whole)
 
     def _model(self, transfer: Transfer) -> dict[str, Any]:
-        return transfer_model(transfer, self._service.engine.transfers.place(transfer))
+        return transfer_row(transfer, self._service.engine.transfers.place(transfer))
 
     def _number(self, key: str) -> int:
         number = self._ledger.number(key)
@@ -320,6 +340,49 @@ def operations(service: Service) -> list[Operation]:
                 "username": "quiet.harbor",
                 "files": [{"path": "music\\album\\01.flac", "size": 31457280}],
             },
+        ),
+        Operation(
+            "DELETE",
+            "/history",
+            "List those that are over no more",
+            work.clear,
+            access=write,
+            query=models.Direction,
+            status=204,
+        ),
+        Operation(
+            "POST",
+            "/downloads/folder",
+            "Want all files of a folder, and of those below it",
+            work.folder,
+            models.FolderTaken,
+            write,
+            body=models.WantedFolder,
+            status=201,
+            refusals=(429, 503, 504),
+            example={"username": "quiet.harbor", "folder": "music\\album"},
+        ),
+        Operation(
+            "POST",
+            "/transfers/actions",
+            "The same for many transfers",
+            work.act,
+            models.Acted,
+            write,
+            body=models.Action,
+            refusals=(503,),
+            example={"action": "pause", "ids": ["0b0f6c1e-6f0e-4f7f-9d5e-2d8f3c4f9a11"]},
+        ),
+        Operation(
+            "PUT",
+            f"{one}/priority",
+            "Higher goes first among the files of one user",
+            work.priority,
+            models.Transfer,
+            write,
+            body=models.Priority,
+            refusals=(503,),
+            example={"priority": 1},
         ),
         Operation("GET", one, "One transfer", work.one, models.Transfer),
         Operation("GET", f"{one}/why", "Why it is where it is", work.why, models.Story, refusals=(503,)),

@@ -158,6 +158,11 @@ class Authenticator:
         self._logins = logins
         self._wall_clock = wall_clock
 
+    @property
+    def has_login(self) -> bool:
+        """Whether there is a name and a password to log in with."""
+        return self._logins is not None
+
     def identify(
         self, headers: Mapping[str, str], host: str, access_token: str | None = None
     ) -> Identity | None:

@@ -103,6 +103,8 @@ class HttpServer:
             timeout_keep_alive=KEEP_ALIVE,
             ws_max_size=1 << 20,
             ws_max_queue=16,
+            # Progress comes four times a second to every page: compressing it costs more than it saves.
+            ws_per_message_deflate=False,
         )
         self._state = ServerState()
         self._server: asyncio.Server | None = None

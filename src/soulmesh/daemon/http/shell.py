@@ -60,7 +60,8 @@ class Api:
     headers: Mapping[str, str]
     streams: Mapping[tuple[str, ...], WebSocketHandler]
     token_in_query: frozenset[tuple[str, ...]] = frozenset()
-    """Paths where a login token may stand in the query, since browsers cannot send it otherwise."""
+    """Paths where a login token may stand in the query, since browsers cannot send it otherwise; ``*`` is
+    any one piece."""
 
 
 def plain_error(error: HttpError) -> Response:
@@ -156,7 +157,7 @@ class Shell:
 
     def _identify(self, api: Api, connection: HTTPConnection, pieces: list[str]) -> Identity | None:
         host = connection.client.host if connection.client else ""
-        token = connection.query_params.get("access_token") if tuple(pieces) in api.token_in_query else None
+        token = connection.query_params.get("access_token") if _fits(pieces, api.token_in_query) else None
         return self._authenticator().identify(connection.headers, host, token)
 
     def _place(self, connection: HTTPConnection) -> tuple[Api | None, list[str] | None]:
@@ -221,6 +222,14 @@ class Shell:
                 headers["access-control-allow-methods"] = "GET, HEAD, POST, PUT, PATCH, DELETE"
                 headers["access-control-allow-headers"] = wanted or "*"
                 headers["access-control-max-age"] = "600"
+
+
+def _fits(pieces: list[str], patterns: frozenset[tuple[str, ...]]) -> bool:
+    return any(
+        len(pieces) == len(pattern)
+        and all(known in ("*", piece.lower()) for known, piece in zip(pattern, pieces, strict=True))
+        for pattern in patterns
+    )
 
 
 def _name(host: str) -> str:

@@ -1,0 +1,258 @@
+"""What we share over ``/api/v1``: folders, for whom, and the scan."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from soulmesh.client.shares.model import Audience, Root, folder_name
+from soulmesh.daemon.api1.operations import Body, Operation
+from soulmesh.daemon.checks import check_shared
+from soulmesh.daemon.engine import ClientEngine
+from soulmesh.daemon.http.call import Call
+from soulmesh.daemon.http.errors import HttpError
+from soulmesh.daemon.http.routing import Access
+from soulmesh.daemon.service import Service
+from soulmesh.errors import SoulmeshError
+
+__all__ = ["operations"]
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+
+
+class RootRow(BaseModel):
+    """A shared folder. ``files`` are those of its last scan."""
+
+    id: int
+    name: str
+    """Its first part in the names that others see."""
+    path: str
+    audience: list[str]
+    """``everyone``, ``friends``, ``user:NAME``, ``group:NAME``."""
+    locked: bool
+    """Others see its files, but cannot have them."""
+    exclude: list[str]
+    hidden: bool
+    online: bool
+    """False while the folder is not there."""
+    files: int
+    scanned: str | None
+    from_settings: bool
+    """Named in the settings: it can be taken away only there."""
+
+
+class SharesState(BaseModel):
+    """How the index is doing."""
+
+    scanning: bool
+    pending: bool
+    faulted: bool
+    cancelled: bool
+    progress: float
+    folders: int
+    files: int
+    roots: list[RootRow]
+
+
+class NewRoot(Body):
+    """A folder to share."""
+
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\\/\x00]+$")] | None = (
+        None
+    )
+    audience: Annotated[list[Word], Field(max_length=1000, default_factory=list)]
+    """``everyone`` if it is empty."""
+    locked: bool = False
+    exclude: Annotated[list[Word], Field(max_length=1000, default_factory=list)]
+    hidden: bool = False
+
+
+class ChangedRoot(Body):
+    """What is to be different; the rest stays."""
+
+    audience: Annotated[list[Word], Field(max_length=1000)] | None = None
+    locked: bool | None = None
+    exclude: Annotated[list[Word], Field(max_length=1000)] | None = None
+    hidden: bool | None = None
+
+
+class _Shares:
+    """The work."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._engine = service.engine
+
+    async def state(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
+        found = self._engine.shares
+        roots = [self._row(root) for root in self._real.shared.roots] if self._is_real else []
+        return {
+            "scanning": found.scanning,
+            "pending": found.pending,
+            "faulted": found.faulted,
+            "cancelled": found.cancelled,
+            "progress": found.progress,
+            "folders": found.folders,
+            "files": found.files,
+            "roots": roots,
+        }
+
+    async def add(self, _call: Call, _query: None, body: NewRoot) -> dict[str, Any]:
+        path = Path(body.path)
+        if not path.is_absolute() or ".." in path.parts or "\x00" in body.path:
+            raise HttpError(422, "body.path: an absolute path is needed")
+        await self._may(path)
+        problem = await asyncio.to_thread(check_shared, path)
+        if problem is not None:
+            raise HttpError(422, f"body.path: {problem}")
+        shared = self._real.shared
+        taken = {root.name for root in shared.roots}
+        name = body.name.encode("utf-8") if body.name else folder_name(path, taken)
+        root = Root(
+            0, name, path, _audience(body.audience, body.locked), tuple(body.exclude), hidden=body.hidden
+        )
+        saved = shared.save_root(root)
+        self._engine.scan()
+        self._tell()
+        return self._row(saved)
+
+    async def change(self, call: Call, _query: None, body: ChangedRoot) -> dict[str, Any]:
+        root = self._root(call)
+        await self._may(root.path)
+        words = body.audience if body.audience is not None else _words(root.audience)
+        locked = body.locked if body.locked is not None else root.audience.locked
+        changed = replace(
+            root,
+            audience=_audience(words, locked),
+            exclude=tuple(body.exclude) if body.exclude is not None else root.exclude,
+            hidden=body.hidden if body.hidden is not None else root.hidden,
+        )
+        saved = self._real.shared.save_root(changed)
+        if (saved.exclude, saved.hidden) != (root.exclude, root.hidden):
+            self._engine.scan()
+        self._tell()
+        return self._row(saved)
+
+    async def remove(self, call: Call, _query: None, _body: None) -> None:
+        root = self._root(call)
+        if self._from_settings(root.path):
+            raise HttpError(409, "The folder is named in the settings: take it out of shares.folders")
+        self._real.shared.remove_root(root.id)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._service.hub.tell("share.roots", {"count": len(self._real.shared.roots)})
+
+    async def scan(self, _call: Call, _query: None, _body: None) -> None:
+        if not self._engine.scan():
+            raise HttpError(409, "A scan is under way")
+
+    async def cancel_scan(self, _call: Call, _query: None, _body: None) -> None:
+        if not self._engine.cancel_scan():
+            raise HttpError(404, "No scan is under way")
+
+    async def _may(self, path: Path) -> None:
+        """Over HTTP the downloads may be shared; the rest of the disk only where the owner allows it."""
+        if self._service.settings.remote_configuration:
+            return
+        real, downloads = await asyncio.to_thread(lambda: (path.resolve(), self._service.downloads.resolve()))
+        if real.is_relative_to(downloads):
+            return
+        raise HttpError(
+            403,
+            "Only the folder of downloads can be shared from here, unless remote_configuration is on:"
+            " name other folders in the settings (shares.folders)",
+        )
+
+    @property
+    def _is_real(self) -> bool:
+        return isinstance(self._engine, ClientEngine)
+
+    @property
+    def _real(self) -> ClientEngine:
+        if not isinstance(self._engine, ClientEngine):
+            raise HttpError(503, "The client is not there")
+        return self._engine
+
+    def _root(self, call: Call) -> Root:
+        number = call.path["id"]
+        for root in self._real.shared.roots:
+            if str(root.id) == number:
+                return root
+        raise HttpError(404, "There is no such folder")
+
+    def _from_settings(self, path: Path) -> bool:
+        return path in {Path(one).expanduser().absolute() for one in self._service.settings.shares.folders}
+
+    def _row(self, root: Root) -> dict[str, Any]:
+        return {
+            "id": root.id,
+            "name": root.name.decode("utf-8", "replace"),
+            "path": str(root.path),
+            "audience": _words(root.audience),
+            "locked": root.audience.locked,
+            "exclude": list(root.exclude),
+            "hidden": root.hidden,
+            "online": root.online,
+            "files": root.files,
+            "scanned": root.scanned,
+            "from_settings": self._from_settings(root.path),
+        }
+
+
+def _words(audience: Audience) -> list[str]:
+    if audience.everyone:
+        return ["everyone"]
+    found = ["friends"] if audience.friends else []
+    found += [f"user:{name}" for name in sorted(audience.users)]
+    return found + [f"group:{name}" for name in sorted(audience.groups)]
+
+
+def _audience(words: list[str], locked: bool) -> Audience:
+    try:
+        return Audience.parse(words, locked=locked)
+    except (ValueError, SoulmeshError) as error:
+        raise HttpError(422, f"body.audience: {error}") from None
+
+
+def operations(service: Service) -> list[Operation]:
+    """What is served here."""
+    work = _Shares(service)
+    write, admin = Access.WRITE, Access.ADMIN
+    one = "/shares/roots/{id}"
+    return [
+        Operation("GET", "/shares", "What we share, and how the scan is doing", work.state, SharesState),
+        Operation(
+            "POST",
+            "/shares/roots",
+            "Share a folder",
+            work.add,
+            RootRow,
+            admin,
+            body=NewRoot,
+            status=201,
+            refusals=(503,),
+            example={"path": "/data/music", "audience": ["friends"], "locked": True},
+        ),
+        Operation(
+            "PATCH",
+            one,
+            "Share it with others, or other files of it",
+            work.change,
+            RootRow,
+            admin,
+            body=ChangedRoot,
+            refusals=(503,),
+            example={"audience": ["everyone"]},
+        ),
+        Operation(
+            "DELETE", one, "Share it no more", work.remove, access=admin, status=204, refusals=(409, 503)
+        ),
+        Operation("POST", "/shares/scan", "Scan anew", work.scan, access=write, status=202, refusals=(409,)),
+        Operation("DELETE", "/shares/scan", "Stop scanning", work.cancel_scan, access=write, status=204),
+    ]

@@ -1,0 +1,133 @@
+"""All settings with their explanations, types, limits and values, for whoever shows them to a person."""
+
+from __future__ import annotations
+
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import annotated_types
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from soulmesh import settings as reading
+from soulmesh.config import Settings
+
+__all__ = ["MASK", "NEEDS_RESTART", "knobs"]
+
+MASK = "*****"
+
+NEEDS_RESTART = (
+    "web.host",
+    "web.port",
+    "web.certificate",
+    "web.certificate_key",
+    "daemon.data",
+    "metrics.path",
+)
+"""What a running daemon cannot change: it goes by these from the next start."""
+_HIDDEN_PARTS = frozenset(
+    {"password_command", "forwarded_port_command", "webhooks", "scripts", "web.api_keys"}
+)
+"""No secrets by their type, but commands and addresses that may carry one."""
+
+
+def knobs(settings: Settings, changed: typing.Collection[str]) -> list[dict[str, Any]]:
+    """Every setting.
+
+    Args:
+        settings: with the values of now.
+        changed: keys that were set over HTTP.
+    """
+    found = []
+    for key, field in reading.keys(Settings).items():
+        section, _, name = key.rpartition(".")
+        value = _value(settings, key)
+        kind, choices = _kind(field)
+        secret = kind == "secret" or key in _HIDDEN_PARTS or name in _HIDDEN_PARTS
+        default = field.get_default(call_default_factory=True)
+        least, most = _limits(field)
+        found.append(
+            {
+                "key": key,
+                "section": section,
+                "title": name.replace("_", " "),
+                "description": " ".join((field.description or "").split()),
+                "type": kind,
+                "choices": choices,
+                "minimum": least,
+                "maximum": most,
+                "nullable": _nullable(field),
+                "default": None if secret else _plain(default),
+                "value": (MASK if value not in (None, {}, [], "") else None) if secret else _plain(value),
+                "set": value != default,
+                "restart": key in NEEDS_RESTART,
+                "changed_here": key in changed,
+                "examples": [_plain(example) for example in field.examples or ()],
+            }
+        )
+    return found
+
+
+def _value(settings: Settings, key: str) -> Any:
+    found: Any = settings
+    for part in key.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _kinds(annotation: Any) -> typing.Iterator[Any]:
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        yield from _kinds(typing.get_args(annotation)[0])
+    elif origin in (typing.Union, types.UnionType):
+        for inner in typing.get_args(annotation):
+            yield from _kinds(inner)
+    elif annotation is not type(None):
+        yield annotation
+
+
+def _nullable(field: FieldInfo) -> bool:
+    return field.default is None
+
+
+def _kind(field: FieldInfo) -> tuple[str, list[str] | None]:
+    kind = next(_kinds(field.annotation), str)
+    origin = typing.get_origin(kind)
+    if origin is typing.Literal:
+        return "choice", [str(choice) for choice in typing.get_args(kind)]
+    if origin is list:
+        return "list", None
+    if origin is dict:
+        return "map", None
+    named = {bool: "boolean", int: "integer", float: "number", str: "text", Path: "path", SecretStr: "secret"}
+    return named.get(kind, "text"), None
+
+
+def _limits(field: FieldInfo) -> tuple[float | None, float | None]:
+    least = most = None
+    for one in field.metadata:
+        if isinstance(one, annotated_types.Ge):
+            least = typing.cast(float, one.ge)
+        elif isinstance(one, annotated_types.Gt):
+            least = typing.cast(float, one.gt)
+        elif isinstance(one, annotated_types.Le):
+            most = typing.cast(float, one.le)
+        elif isinstance(one, annotated_types.Lt):
+            most = typing.cast(float, one.lt)
+    return least, most
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
