@@ -1,0 +1,438 @@
+"""Our own API before a real client on a real network: what a page needs, shape by shape."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.daemon.fakes import KEY
+from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, Network, network, until
+
+ALBUM_PATH = f"music\\Quiet Harbor\\{ALBUM}"
+
+
+class Page:
+    """Calls the API like a page does, and listens."""
+
+    def __init__(self, http: httpx.AsyncClient, net: Network) -> None:
+        self._http = http
+        self.net = net
+        self.heard: list[tuple[str, Any]] = []
+
+    async def __call__(self, method: str, path: str, body: Any = None, status: int = 0, **query: Any) -> Any:
+        response = await self._http.request(method, path, json=body, params=query)
+        if status:
+            assert response.status_code == status, (response.status_code, response.text)
+        else:
+            assert response.is_success, (response.status_code, response.text)
+        return response.json() if response.content else None
+
+    async def eventually(self, right: Callable[[Any], Any], path: str, **query: Any) -> Any:
+        """The answer as soon as it is right."""
+        async with asyncio.timeout(15):
+            while not right(found := await self("GET", path, **query)):
+                await asyncio.sleep(0.02)
+        return found
+
+    async def event(self, kind: str) -> Any:
+        """The next event of a kind, that was not taken yet."""
+
+        def come() -> Any:
+            return next((index + 1 for index, told in enumerate(self.heard) if told[0] == kind), 0)
+
+        place = await until(come, kind)
+        return self.heard.pop(place - 1)[1]
+
+
+@contextlib.asynccontextmanager
+async def page(tmp_path: Path, **more: Any) -> AsyncIterator[Page]:
+    async with network(tmp_path, **more) as net:
+        hub = net.daemon.service.hub
+        listener = hub.listen()
+        base = f"{net.url}/api/v1"
+        async with httpx.AsyncClient(base_url=base, headers={"X-API-Key": KEY}, timeout=30) as http:
+            found = Page(http, net)
+
+            async def listen() -> None:
+                while True:
+                    for told in await listener.next():
+                        found.heard.append((told.kind, json.loads(told.data)))
+
+            listening = asyncio.create_task(listen())
+            try:
+                yield found
+            finally:
+                listening.cancel()
+                hub.leave(listener)
+
+
+def on_a_network(play: Callable[[Page], Awaitable[None]], tmp_path: Path, **more: Any) -> None:
+    async def whole() -> None:
+        async with page(tmp_path, **more) as found:
+            await play(found)
+
+    asyncio.run(whole())
+
+
+def test_results_in_the_order_and_the_groups_that_somebody_wants(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        search = await ask("POST", "/searches", {"text": "tidal maps song", "silence": 0.4}, 201)
+        while not (await ask.event("search.changed"))["complete"]:
+            pass
+        at = f"/searches/{search['id']}/files"
+        found = await ask("GET", at, sort="name", order="desc")
+        assert [row["name"] for row in found["items"]] == sorted(SONGS, reverse=True)
+        assert (found["total"], found["hits"], found["all"], found["next"]) == (3, 3, 3, None)
+        first = found["items"][0]
+        assert (first["username"], first["folder"], first["extension"]) == (SHARER, ALBUM_PATH, "flac")
+        # A filter, in pages of one.
+        found = await ask("GET", at, filter="size>60001", sort="size", limit=1)
+        assert (found["total"], found["all"], len(found["items"])) == (2, 3, 1)
+        found = await ask("GET", at, filter="size>60001", sort="size", limit=1, cursor=found["next"])
+        assert [row["size"] for row in found["items"]] == [60_003]
+        assert found["next"] is None
+        [row] = (await ask("GET", at, sort="size", offset=2, limit=1))["items"]
+        assert row["size"] == 60_003
+        [folder] = (await ask("GET", at, group="folder", sort="name"))["items"]
+        assert (folder["folder"], folder["count"], folder["size"]) == (ALBUM_PATH, 3, 180_006)
+        assert [row["name"] for row in folder["files"]] == sorted(SONGS)
+        [user] = (await ask("GET", at, group="user", filter="-02"))["items"]
+        assert (user["username"], user["count"], user["folders"]) == (SHARER, 2, 1)
+        wrong = await ask("GET", at, status=422, filter="size>>")
+        assert "column 6" in wrong["detail"]
+        await ask("GET", at, status=422, sort="colour")
+        await ask("DELETE", f"/searches/{search['id']}")
+        assert await ask.event("search.deleted") == {"id": search["id"]}
+        await ask("GET", at, status=404)
+
+        assert await ask("POST", "/filters/check", {"text": "flac | mp3"}) == {
+            "valid": True,
+            "problem": None,
+            "position": None,
+        }
+        assert (await ask("POST", "/filters/check", {"text": "size>>"}))["position"] == 5
+        await ask("PUT", "/filters/good%2Fones", {"text": "flac free"})
+        await ask("PUT", "/filters/bad", {"text": "(("}, 422)
+        assert (await ask("GET", "/filters"))["items"] == [{"name": "good/ones", "text": "flac free"}]
+        await ask("DELETE", "/filters/good%2Fones")
+        assert (await ask("GET", "/filters"))["items"] == []
+
+    on_a_network(play, tmp_path)
+
+
+def test_browsing_is_a_tree_that_opens_folder_by_folder(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        user = f"/users/{SHARER}"
+        await ask("GET", f"{user}/browse", status=404)
+        await ask("POST", f"{user}/browse", status=202)
+        assert await ask.event("browse.finished") == {
+            "username": SHARER,
+            "folders": 3,
+            "files": 3,
+            "problem": None,
+        }
+        assert (await ask("GET", f"{user}/browse"))["complete"] is True
+        [top] = (await ask("GET", f"{user}/browse/tree"))["items"]
+        assert top == {
+            "name": "music",
+            "path": "music",
+            "folders": 1,
+            "files": 0,
+            "size": 0,
+            "all_files": 3,
+            "all_size": 180_006,
+            "locked": False,
+        }
+        [artist] = (await ask("GET", f"{user}/browse/tree", parent="music"))["items"]
+        [album] = (await ask("GET", f"{user}/browse/tree", parent=artist["path"]))["items"]
+        assert (album["path"], album["files"], album["folders"]) == (ALBUM_PATH, 3, 0)
+        assert (await ask("GET", f"{user}/browse/tree", parent=ALBUM_PATH))["items"] == []
+        first = await ask("GET", f"{user}/browse/files", folder=ALBUM_PATH, limit=2)
+        rest = await ask("GET", f"{user}/browse/files", folder=ALBUM_PATH, limit=2, cursor=first["next"])
+        assert [row["size"] for row in first["items"] + rest["items"]] == [60_001, 60_002, 60_003]
+        [asked] = (await ask("GET", f"{user}/folder", folder=ALBUM_PATH))["items"]
+        assert [row["path"] for row in asked["files"]] == [f"{ALBUM_PATH}\\{name}" for name in SONGS]
+        await ask("DELETE", f"{user}/browse")
+        await ask("GET", f"{user}/browse/tree", status=404)
+        await ask("POST", "/users/nobody/browse", status=404)
+
+    on_a_network(play, tmp_path)
+
+
+def test_a_goal_goes_on_to_who_has_it_and_is_told_on_the_way(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        files = [{"path": f"{ALBUM_PATH}\\{name}", "size": len(data)} for name, data in SONGS.items()]
+        missing = [{"path": "gone\\a.flac", "size": 5}]
+        goal = await ask(
+            "POST",
+            "/goals",
+            {
+                "name": "Tidal Maps",
+                "candidates": [
+                    {"username": SHARER, "files": missing},
+                    {"username": SHARER, "files": files},
+                ],
+                "destination": "goals",
+            },
+            201,
+        )
+        assert (goal["state"], goal["turn"], goal["size"]) == ("under way", 0, 5)
+        await ask.event("goal.GoalFinished")
+        done = await ask("GET", f"/goals/{goal['id']}")
+        assert (done["state"], done["turn"], done["done"], done["size"]) == ("finished", 1, 180_006, 180_006)
+        assert {path.name for path in (ask.net.downloads / "goals").iterdir()} == set(SONGS)
+        assert [one["id"] for one in (await ask("GET", "/goals"))["items"]] == [goal["id"]]
+        await ask("POST", f"/goals/{goal['id']}/pause", status=409)
+        other = {"username": "nobody.home", "files": [{"path": "b\\c.flac", "size": 5}]}
+        waiting = await ask("POST", "/goals", {"name": "later", "candidates": [other]}, 201)
+        at = f"/goals/{waiting['id']}"
+        assert (await ask("POST", f"{at}/pause"))["state"] == "paused"
+        assert (await ask("POST", f"{at}/resume"))["state"] == "under way"
+        assert len((await ask("POST", f"{at}/candidates", other))["candidates"]) == 2
+        assert (await ask("POST", f"{at}/cancel"))["state"] == "dropped"
+        await ask("GET", "/goals/none", status=404)
+        out = {"username": SHARER, "files": [{"path": "a\\..\\..\\b", "size": 1}]}
+        await ask("POST", "/goals", {"name": "out", "candidates": [out]}, 422)
+
+    on_a_network(play, tmp_path)
+
+
+def test_transfers_one_by_one_by_folder_and_many_at_once(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        folder = {"username": SHARER, "folder": "music\\Quiet Harbor", "destination": "again"}
+        taken = (await ask("POST", "/downloads/folder", folder, 201))["taken"]
+        assert len(taken) == 3
+        added = await ask.event("transfer.TransferAdded")
+        assert added["row"]["id"] == added["id"]
+        for _ in SONGS:
+            row = (await ask.event("transfer.DownloadFinished"))["row"]
+            assert (row["state"], row["done"]) == ("finished", row["size"])
+        assert {path.name for path in (ask.net.downloads / "again" / ALBUM).iterdir()} == set(SONGS)
+        assert (await ask("GET", f"/transfers/{taken[0]}/why"))["now"] == "finished"
+        rows = [{"path": f"{ALBUM_PATH}\\{name}", "size": 60_001} for name in ("x.flac", "y.flac")]
+        more = (await ask("POST", "/downloads", {"username": SHARER, "files": rows}, 201))["taken"]
+        unknown = "9a8b7c6d-5e4f-4321-8fed-cba987654321"
+        acted = await ask("POST", "/transfers/actions", {"action": "remove", "ids": [*more, unknown]})
+        assert acted["done"] == more
+        assert [one["id"] for one in acted["refused"]] == [unknown]
+        await ask("PUT", f"/transfers/{unknown}/priority", {"priority": 1}, 404)
+        assert len((await ask("GET", "/history"))["items"]) == 3
+        await ask("DELETE", "/history", direction="upload")
+        assert len((await ask("GET", "/history"))["items"]) == 3
+        await ask("DELETE", "/history")
+        assert (await ask("GET", "/history"))["items"] == []
+
+    on_a_network(play, tmp_path)
+
+
+def test_rooms_and_messages_with_marks_of_what_was_read(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        den = "/rooms/joined/den"
+        assert (await ask("PUT", den))["users"] == [OURSELVES]
+        await ask.net.sharer.rooms.join("den")
+        await ask.event("room.RoomMemberJoined")
+        for word in ("one", "two", "three"):
+            ask.net.sharer.rooms.say("den", word)
+            said = await ask.event("room.said")
+            assert (said["username"], said["text"], said["ours"]) == (SHARER, word, False)
+
+        newest = await ask.eventually(
+            lambda found: found["items"] and found["items"][-1]["text"] == "three",
+            f"{den}/messages",
+            limit=2,
+        )
+        assert [line["text"] for line in newest["items"]] == ["two", "three"]
+        earlier = await ask("GET", f"{den}/messages", limit=2, before=newest["before"])
+        assert [line["text"] for line in earlier["items"]] == ["one"]
+        assert earlier["before"] is None
+        [room] = (await ask("GET", "/rooms/joined"))["items"]
+        assert (room["unread"], room["users"], room["favourite"]) == (3, 2, False)
+        await ask("PUT", f"{den}/read")
+        await ask("PUT", f"{den}/favourite")
+        [room] = (await ask("GET", "/rooms/joined"))["items"]
+        assert (room["unread"], room["favourite"]) == (0, True)
+        await ask("PUT", f"{den}/ticker", {"text": "on the wall"})
+        await ask.event("room.RoomTickerChanged")
+        assert (await ask("GET", den))["tickers"] == [{"username": OURSELVES, "text": "on the wall"}]
+        members = (await ask("GET", f"{den}/members"))["items"]
+        assert [member["username"] for member in members] == [OURSELVES, SHARER]
+        [listed] = [one for one in (await ask("GET", "/rooms", words="DE"))["items"] if one["name"] == "den"]
+        assert (listed["joined"], listed["users"]) == (True, 2)
+        assert (await ask("GET", "/rooms", words="attic"))["items"] == []
+
+        secret = "/rooms/joined/secret"
+        assert (await ask("PUT", secret, private="true"))["owner"] == OURSELVES
+        await ask("PUT", f"{secret}/members/{SHARER}", status=409)
+        await ask.net.sharer.rooms.accept_invitations(True)
+        await ask("PUT", f"{secret}/members/{SHARER}")
+        await ask("PUT", f"{secret}/operators/{SHARER}")
+        assert (await ask("GET", secret))["operators"] == [SHARER]
+        await ask("DELETE", f"{secret}/members/{SHARER}")
+        await ask("DELETE", f"{secret}/ownership")
+        await ask("DELETE", den)
+        await ask("GET", den, status=404)
+
+        talk = f"/conversations/{SHARER}"
+        await ask("GET", f"{talk}/messages", status=404)
+        await ask("POST", f"{talk}/messages", {"text": "hello"})
+        assert (await ask.event("chat.message"))["ours"] is True
+        await ask.net.sharer.chat.send(OURSELVES, "good evening")
+        told = await ask.event("chat.message")
+        [talked] = (await ask("GET", "/conversations"))["items"]
+        assert (talked["unread"], talked["text"], talked["ours"]) == (1, "good evening", False)
+        newest = await ask("GET", f"{talk}/messages", limit=1)
+        assert newest["items"][0]["id"] == told["id"]
+        earlier = await ask("GET", f"{talk}/messages", limit=1, before=newest["before"])
+        assert [(line["text"], line["ours"]) for line in earlier["items"]] == [("hello", True)]
+        await ask("PUT", f"{talk}/read")
+        assert await ask.event("chat.read") == {"username": SHARER}
+        assert (await ask("GET", "/conversations"))["items"][0]["unread"] == 0
+
+    on_a_network(play, tmp_path)
+
+
+def test_people_bans_and_tastes(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        user = f"/users/{SHARER}"
+        found = await ask("GET", user)
+        assert (found["presence"], found["files"], found["friend"]) == ("Online", 3, False)
+        await ask("PUT", f"{user}/friend")
+        assert (await ask.event("user.opinion"))["friend"] is True
+        await ask("PUT", f"{user}/note", {"text": "sings in tune"})
+        [friend] = (await ask("GET", "/users", which="friends"))["items"]
+        assert (friend["username"], friend["note"], friend["watched"]) == (SHARER, "sings in tune", True)
+        await ask("DELETE", f"{user}/friend")
+        assert (await ask("GET", "/users", which="friends"))["items"] == []
+        assert [one["username"] for one in (await ask("GET", "/users"))["items"]] == [SHARER]
+        await ask("GET", "/users/nobody.home", status=404)
+        await ask("PUT", "/bans/ranges", {"range": "192.0.2.0/24"})
+        await ask("PUT", "/bans/ranges", {"range": "everywhere"}, 422)
+        assert (await ask("GET", "/bans"))["ranges"] == ["192.0.2.0/24"]
+        await ask("DELETE", "/bans/ranges", range="192.0.2.0/24")
+        assert (await ask("GET", "/bans"))["ranges"] == []
+        ask.net.sharer.interests.like("sea shanties")
+        await ask("PUT", "/interests/liked/sea%20shanties")
+        assert await ask("GET", "/interests") == {"liked": ["sea shanties"], "hated": []}
+        assert (await ask("GET", f"{user}/interests"))["liked"] == ["sea shanties"]
+        users = (await ask("GET", "/recommendations", kind="users"))["items"]
+        assert users == [{"item": SHARER, "score": 1}]
+        assert SHARER in (await ask("GET", "/interests/fans/sea%20shanties"))["items"]
+        await ask("GET", f"{user}/picture", status=404)
+
+    on_a_network(play, tmp_path)
+
+
+def test_only_the_downloads_can_be_shared_over_http_unless_the_owner_allows_more(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        setup = await ask("GET", "/setup")
+        assert (setup["nothing_shared"], setup["downloads_shared"]) == (False, False)
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (ask.net.downloads / "way out").symlink_to(elsewhere)
+        for path in (elsewhere, ask.net.downloads / "way out"):
+            await ask("POST", "/shares/roots", {"path": str(path)}, 403)
+        await ask("POST", "/shares/roots", {"path": "relative"}, 422)
+        (ask.net.downloads / "got.mp3").write_bytes(b"x")
+        body = {"path": str(ask.net.downloads), "audience": ["friends"], "locked": True}
+        root = await ask("POST", "/shares/roots", body, 201)
+        assert (root["audience"], root["locked"], root["from_settings"]) == (["friends"], True, False)
+        await ask("POST", "/shares/roots", {**body, "audience": ["whoever"]}, 422)
+        while (await ask.event("share.scan"))["state"] != "finished":
+            pass
+        changed = await ask("PATCH", f"/shares/roots/{root['id']}", {"audience": ["everyone"]})
+        assert changed["audience"] == ["everyone"]
+        shares = await ask("GET", "/shares")
+        assert shares["files"] == 2
+        assert (await ask("GET", "/setup"))["downloads_shared"] is True
+        [ours] = [one for one in shares["roots"] if one["from_settings"]]
+        await ask("DELETE", f"/shares/roots/{ours['id']}", status=409)
+        await ask("DELETE", f"/shares/roots/{root['id']}")
+        assert (await ask("GET", "/shares"))["files"] == 1
+        await ask("DELETE", "/shares/roots/999", status=404)
+
+    on_a_network(play, tmp_path)
+
+
+def test_settings_are_explained_checked_and_kept(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        before = await ask("GET", "/settings/keys")
+        assert before["editable"] is True
+        knobs = {knob["key"]: knob for knob in before["items"]}
+        slots = knobs["transfers.upload_slots"]
+        assert (slots["type"], slots["minimum"], slots["maximum"]) == ("integer", 0, 1000)
+        assert slots["description"]
+        assert knobs["network.connect"]["choices"][0] == "both"
+        assert knobs["web.api_key"]["value"] == "*****"
+        assert KEY not in json.dumps(before)
+        wanted = {"transfers.upload_slots": 5, "web.port": 5031}
+        changed = await ask("PATCH", "/settings", {"values": wanted})
+        assert changed["restart"] is True
+        await until(lambda: ask.net.daemon.engine.client.transfers.settings.queue.slots == 5, "the change")
+        assert (await ask.event("settings.changed"))["keys"] == sorted(wanted)
+        knobs = {knob["key"]: knob for knob in (await ask("GET", "/settings/keys"))["items"]}
+        assert (
+            knobs["transfers.upload_slots"]["value"],
+            knobs["transfers.upload_slots"]["changed_here"],
+        ) == (
+            5,
+            True,
+        )
+        for wrong in ({"transfers.upload_slots": -1}, {"transfers.colour": 1}, {"daemon.data": "/tmp"}):
+            await ask("PATCH", "/settings", {"values": wrong}, 422)
+        # What was set from here is there after a restart, and can be taken back.
+        kept = json.loads((tmp_path / "data" / "settings.json").read_text())
+        assert kept == wanted
+        await ask("PATCH", "/settings", {"values": {"transfers.upload_slots": None}})
+        await until(
+            lambda: ask.net.daemon.engine.client.transfers.settings.queue.slots == 3, "the change back"
+        )
+
+    on_a_network(play, tmp_path, remote=True)
+
+
+def test_settings_cannot_be_changed_where_the_owner_does_not_allow_it(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        assert (await ask("GET", "/settings/keys"))["editable"] is False
+        await ask("PATCH", "/settings", {"values": {"transfers.upload_slots": 5}}, 403)
+
+    on_a_network(play, tmp_path)
+
+
+def test_the_network_around_us_and_speeds_over_time(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        tree = await ask("GET", "/tree")
+        assert tree["username"] == OURSELVES
+        assert SHARER in (tree["parent"], *tree["children"])
+        assert {"seen", "forwarded", "answered"} <= set(tree["searches"])
+        sample = await ask.event("statistics.sample")
+        assert sample["download"] == 0
+        speeds = await ask("GET", "/statistics/speeds")
+        assert speeds["step"] == 2.0
+        assert speeds["items"][0]["upload"] == 0
+        assert (await ask("GET", "/statistics/speeds", span="day"))["items"] == []
+
+    on_a_network(play, tmp_path)
+
+
+def test_who_is_calling(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        async with httpx.AsyncClient(base_url=f"{ask.net.url}/api/v1") as stranger:
+            found = (await stranger.get("/session")).json()
+            assert (found["authentication"], found["login"], found["name"]) == (True, True, None)
+            assert (await stranger.get("/setup")).status_code == 401
+            login = {"username": "admin", "password": "correct horse"}
+            token = (await stranger.post("/session", json=login)).json()["token"]
+            found = (await stranger.get("/session", headers={"Authorization": f"Bearer {token}"})).json()
+            assert (found["name"], found["administrator"]) == ("admin", True)
+            # What a browser loads by itself may carry the login in its address, and nothing else may.
+            at = "/transfers/9a8b7c6d-5e4f-4321-8fed-cba987654321/content"
+            assert (await stranger.get(at, params={"access_token": token})).status_code == 404
+            assert (await stranger.get("/setup", params={"access_token": token})).status_code == 401
+
+    on_a_network(play, tmp_path)
