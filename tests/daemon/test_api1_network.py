@@ -35,10 +35,12 @@ class Page:
 
     async def eventually(self, right: Callable[[Any], Any], path: str, **query: Any) -> Any:
         """The answer as soon as it is right."""
-        async with asyncio.timeout(15):
-            while not right(found := await self("GET", path, **query)):
-                await asyncio.sleep(0.02)
-        return found
+        for _ in range(500):
+            found = await self("GET", path, **query)
+            if right(found):
+                return found
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"{path} stays {found}")
 
     async def event(self, kind: str) -> Any:
         """The next event of a kind, that was not taken yet."""
