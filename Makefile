@@ -53,15 +53,16 @@ fuzz: $(FUZZ) ## throw bytes at the wire for FUZZ_SECONDS, guided by coverage
 	@.venv-fuzz/bin/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) $(ARGS)
 
 clean: ## remove everything that was made here
-	@rm -rf .venv .venv-bench .venv-fuzz .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage
+	@rm -rf .venv .venv-bench .venv-fuzz .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage \
+		src/soulmesh/daemon/page/vendor
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One folder serves both: what the tests need comes on top of what the program needs.
-$(RUN): pyproject.toml constraints.txt scripts/venv
+$(RUN): pyproject.toml constraints.txt scripts/venv hatch_build.py npm/package-lock.json
 	@$(SETUP) .venv -e '.[all]'
 	@touch $@
 
-$(DEV): pyproject.toml constraints.txt scripts/venv
+$(DEV): pyproject.toml constraints.txt scripts/venv hatch_build.py npm/package-lock.json
 	@$(SETUP) .venv -e '.[all,dev]'
 	@touch $(RUN) $@
 

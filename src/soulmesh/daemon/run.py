@@ -20,6 +20,7 @@ from soulmesh.daemon.api1.api import api as api1
 from soulmesh.daemon.checks import check_folder, check_listening, check_shared, is_local
 from soulmesh.daemon.engine import Account, ClientEngine
 from soulmesh.daemon.hooks import Hooks
+from soulmesh.daemon.http import page
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import empty
@@ -281,7 +282,7 @@ def _quiet(error: HttpError) -> Response:
 
 
 def _plain(service: Service) -> Api:
-    """``/health`` and ``/metrics``: paths outside of any API."""
+    """The page, ``/health`` and ``/metrics``: paths outside of any API."""
 
     async def health(_call: Call) -> Response:
         return PlainTextResponse("Healthy")
@@ -294,8 +295,9 @@ def _plain(service: Service) -> Api:
             raise HttpError(401, headers={"www-authenticate": 'Basic realm="metrics"'})
         return Response(metrics.as_text(service), media_type=metrics.TEXT)
 
-    router = Router([Route("GET", "/health", health, Access.PUBLIC)])
+    router = Router([Route("GET", "/health", health, Access.PUBLIC), *page.routes(page.PageFiles())])
     path = service.settings.metrics.path
-    if not path.strip("/").lower().startswith("api/") and path.strip("/") not in ("", "health"):
+    taken = ("api", "static", "health", "")
+    if path.strip("/").lower().partition("/")[0] not in taken:
         router.add(Route("GET", path, scrape, Access.PUBLIC))
     return Api((), router, _quiet, lambda _error: None, {}, {})

@@ -171,7 +171,8 @@ class Authenticator:
         Args:
             headers: of the request.
             host: the address that the request came from.
-            access_token: a token out of the query, where that is allowed (WebSocket, event stream).
+            access_token: a token or a key out of the query, where that is allowed: a browser has no other
+                way to send it with a WebSocket, a picture or a sound.
         """
         if not self.enabled:
             return NO_AUTHENTICATION
@@ -188,7 +189,7 @@ class Authenticator:
             found = self._token(candidate)
             if found is not None:
                 return found
-        return None
+        return self._key(access_token, host) if access_token else None
 
     def key(self, text: str, host: str) -> Identity | None:
         """Who owns this API key, if it may be used from there."""

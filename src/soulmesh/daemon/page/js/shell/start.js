@@ -1,0 +1,4 @@
+/** The first-start assistant. */
+export function Start() {
+  return null;
+}

@@ -1,0 +1,118 @@
+"""The frame of the page: login, navigation, themes, languages, base path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.async_api import expect
+
+from tests.page.conftest import PHONE, Visit
+
+Perform = Callable[..., None]
+
+
+def test_the_first_view_is_search_and_the_account_is_shown(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        await expect(visit.page.get_by_role("heading", level=1)).to_have_text("Search")
+        await expect(visit.page.get_by_role("button", name="lantern_owl")).to_be_visible()
+
+    perform(play)
+
+
+def test_a_link_of_the_navigation_shows_another_view_and_focus_goes_to_its_heading(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        await visit.page.get_by_role("link", name="Transfers").click()
+        heading = visit.page.get_by_role("heading", level=1, name="Transfers")
+        await expect(heading).to_be_focused()
+        assert visit.page.url.endswith("#/transfers")
+        await visit.page.go_back()
+        await expect(visit.page.get_by_role("heading", level=1)).to_have_text("Search")
+
+    perform(play)
+
+
+def test_who_has_no_credential_logs_in_with_name_and_password(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        await visit.shot("login")
+        await page.get_by_label("Name").fill("admin")
+        await page.get_by_label("Password").fill("wrong")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_role("alert")).to_contain_text("not right")
+        await page.get_by_label("Password").fill("correct horse")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_role("button", name="lantern_owl")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_role("button", name="lantern_owl")).to_be_visible()
+        visit.allow("401")
+
+    perform(play, key=None)
+
+
+def test_the_page_works_below_a_base_path(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        await expect(visit.page.get_by_role("button", name="lantern_owl")).to_be_visible()
+        assert visit.page.url.endswith("/below/here/")
+
+    perform(play, path="/below/here", url_base="/below/here")
+
+
+def test_the_page_speaks_german_when_the_person_does(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await page.get_by_role("button", name="lantern_owl").click()
+        await page.get_by_text("Deutsch").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Suche")
+        assert await page.evaluate("document.documentElement.lang") == "de"
+
+    perform(play)
+
+
+def test_the_colours_can_be_chosen_and_are_remembered(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await page.get_by_role("button", name="lantern_owl").click()
+        await page.get_by_text("Dark", exact=True).click()
+        await page.reload()
+        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        shade = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert shade == "rgb(22, 25, 28)"
+
+    perform(play)
+
+
+def test_a_phone_has_the_navigation_at_its_foot(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        box = await page.get_by_role("navigation").bounding_box()
+        assert box is not None
+        assert box["y"] > 650
+        assert box["width"] == PHONE["width"]
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide == PHONE["width"], "nothing sticks out at the side"
+
+    perform(play)
+
+
+def test_the_files_are_kept_for_ever_and_the_index_is_asked_for_anew(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        index = await page.request.get(visit.net.url)
+        assert index.headers["cache-control"] == "no-cache"
+        assert "default-src 'self'" in index.headers["content-security-policy"]
+        again = await page.request.get(visit.net.url, headers={"If-None-Match": index.headers["etag"]})
+        assert again.status == 304
+        found = re.search(r'src="(static/[0-9a-f]+/js/app\.js)"', await index.text())
+        assert found is not None
+        script = await page.request.get(f"{visit.net.url}/{found[1]}")
+        assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+        old = await page.request.get(f"{visit.net.url}/static/before/js/app.js")
+        assert old.headers["cache-control"] == "no-cache"
+        for path in ("static/x/../run.py", "static/x/js/%2e%2e/%2e%2e/run.py", "static/x/js/none.js"):
+            assert (await page.request.get(f"{visit.net.url}/{path}")).status in (401, 404)
+
+    perform(play)
