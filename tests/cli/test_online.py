@@ -76,7 +76,7 @@ REMOTE = r"Music\Harbour Lamps\Slow Signals (2021)\01 Night Ferry.flac"
 def test_a_search_shows_a_table_and_how_much_there_is(network: Network, soulmesh: Command) -> None:
     done = soulmesh("search", *network.login(), "-t", "2", "-n", "4", "harbour", "lamps")
     assert done.code == 0
-    assert "1 Night Ferry.flac" in done.out
+    assert "01 Night Ferry.flac" in done.out
     assert "4 files of 1 user" in done.err
 
 
