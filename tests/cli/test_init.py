@@ -12,6 +12,7 @@ from soulmesh import settings
 from soulmesh.cli.settings import Settings, config_file, load, parse_address
 from soulmesh.errors import ConfigError
 from tests.cli.conftest import Command
+from tests.support.disks import no_room
 
 
 def test_init_writes_a_file_that_changes_nothing_and_only_its_owner_can_read(
@@ -115,3 +116,17 @@ def test_addresses_have_a_host_and_perhaps_a_port(text: str, expected: tuple[str
 def test_addresses_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"lacks|is no"):
         parse_address(text)
+
+
+def test_without_room_there_is_no_file_and_the_old_one_stays(soulmesh: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    with no_room():
+        done = soulmesh("init", "--config", str(path))
+    assert done.code == 1
+    assert done.err == f"error: no space left for {path}: free some, or choose another folder\n"
+    assert list(tmp_path.iterdir()) == []
+
+    path.write_text("# old")
+    with no_room():
+        assert soulmesh("init", "--force", "--config", str(path)).code == 1
+    assert path.read_text() == "# old"

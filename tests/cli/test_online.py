@@ -20,9 +20,10 @@ from soulmesh.cli.demo_network import DemoNetwork, Traffic
 from soulmesh.cli.hits import link
 from soulmesh.cli.run import run
 from soulmesh.cli.samples import make_library
-from soulmesh.cli.search import best, best_first
+from soulmesh.cli.search import best, best_first, withheld
 from soulmesh.cli.transfers import Wanted, wanted
 from soulmesh.client.results import FoundFile, Hit
+from soulmesh.client.searches import SearchFigures
 from soulmesh.errors import NotFound
 from tests.cli.conftest import Command
 
@@ -103,6 +104,12 @@ def test_a_filter_that_cannot_be_read_is_pointed_at(network: Network, soulmesh: 
     assert "^" in done.err.splitlines()[2]
 
 
+def test_what_was_held_back_is_counted_in_words() -> None:
+    assert withheld(SearchFigures()) == ""
+    figures = SearchFigures(filtered=1, cut=2)
+    assert withheld(figures) == "1 file did not pass the filter, 2 answers too many at once"
+
+
 def test_nothing_found_is_an_error_of_its_own(network: Network, soulmesh: Command) -> None:
     done = soulmesh("search", *network.login(), "-t", "0.5", "nosuchthing")
     assert done.code == 3
@@ -176,6 +183,7 @@ def test_share_online_serves_until_it_is_told_to_stop(
     folder = tmp_path / "Tapes"
     folder.mkdir()
     (folder / "rare tape.txt").write_text("words")
+    (folder / "torn.mp3").write_bytes(b"x" * 3000)
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "soulmesh", "share", "online", *network.login("carl")),
@@ -196,6 +204,7 @@ def test_share_online_serves_until_it_is_told_to_stop(
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
+    assert err.startswith(f"could not be read: {folder / 'torn.mp3'} (")
     assert "Traceback" not in err
     assert next((tmp_path / "in").rglob("rare tape.txt")).read_text() == "words"
 

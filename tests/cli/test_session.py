@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from soulmesh.cli.online import counted
 from soulmesh.cli.server import data_folder as server_data
 from soulmesh.cli.session import home, journal_path
 from soulmesh.cli.share import data_directory
+from soulmesh.net.disk import DiskFull
 from tests.cli.conftest import Command
+from tests.support.disks import no_room
 
 
 def given(data: Path, username: str | None, server: str = "127.0.0.1:2242") -> settings.Settings:
@@ -57,6 +61,54 @@ def test_a_shared_file_is_called_a_file(soulmesh: Command, tmp_path: Path) -> No
         assert done.code == 2, done.err
         assert f"this is a file: share its folder, {tmp_path}" in done.err
     assert "there is no such folder" in soulmesh("share", "add", str(tmp_path / "none")).err
+
+
+@pytest.fixture
+def unreadable(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder that cannot be listed, and the system's words: even root is stopped by a ring of links."""
+    folder = tmp_path / "Closed"
+    if os.geteuid():
+        folder.mkdir(mode=0o311)
+        yield folder, "permission denied"
+        folder.chmod(0o700)
+    else:
+        folder.symlink_to(tmp_path / "ring")
+        (tmp_path / "ring").symlink_to(folder)
+        yield folder, "too many levels of symbolic links"
+
+
+@pytest.mark.parametrize("command", ["share add", "share online", "demo --share"])
+def test_a_folder_that_cannot_be_read_is_one_line_that_says_why(
+    soulmesh: Command, unreadable: tuple[Path, str], command: str
+) -> None:
+    folder, reason = unreadable
+    done = soulmesh(*command.split(), str(folder))
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err == (
+        f"error: cannot share {folder}: {reason}\n"
+        "hint: check the path, its owner and its permissions, or share another folder\n"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter every folder")
+def test_a_folder_that_can_be_listed_but_not_entered_cannot_be_shared(
+    soulmesh: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "Closed"
+    folder.mkdir()
+    (folder / "song.flac").write_bytes(b"x")
+    folder.chmod(0o644)
+    done = soulmesh("share", "add", str(folder))
+    folder.chmod(0o755)
+    assert done.code == 2
+    assert "it may be listed, but not entered" in done.err
+
+
+def test_an_account_that_finds_no_room_leaves_no_half_note(tmp_path: Path) -> None:
+    with no_room(), pytest.raises(DiskFull, match=r"no space left for .*account\.json"):
+        home(given(tmp_path, "eve"), claim=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_is_not_many() -> None:

@@ -22,10 +22,12 @@ from soulmesh.net.disk import (
     RealDisk,
     WrongKind,
     disk_error,
+    write_whole,
 )
 from soulmesh.net.memory_disk import MemoryDisk
 from soulmesh.net.world import Disk
 from soulmesh.sim.loop import run_virtual
+from tests.support.disks import no_room
 from tests.support.loops import virtual
 
 
@@ -464,3 +466,16 @@ def test_a_system_that_takes_only_pieces_still_gets_and_gives_all(
         disk.close()
 
     asyncio.run(work())
+
+
+def test_a_small_file_is_written_whole_for_its_owner_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "note"
+    write_whole(path, "first")
+    assert path.read_text() == "first"
+    assert path.stat().st_mode & 0o777 == 0o600
+    with no_room(), pytest.raises(DiskFull) as caught:
+        write_whole(path, "second")
+    assert caught.value.path == path
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("note", "first")]
+    with pytest.raises(FileMissing):
+        write_whole(tmp_path / "none" / "note", "x")

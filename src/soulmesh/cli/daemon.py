@@ -75,7 +75,8 @@ async def daemon(
     password_file: accounts.PasswordFileOption = None,
     listen_port: accounts.ListenPortOption = None,
     share: Annotated[
-        list[Path] | None, typer.Option("--share", metavar="PATH", help="Share this folder; may be repeated.")
+        list[Path] | None,
+        typer.Option("--share", metavar="PATH", help="Share this folder; may be repeated.", readable=False),
     ] = None,
     downloads: Annotated[
         Path | None, typer.Option("--downloads", metavar="DIR", help="Where finished downloads are put.")

@@ -23,7 +23,7 @@ from soulmesh.cli.samples import make_library
 from soulmesh.cli.server import require_extra
 from soulmesh.cli.share import opened, root_name, scan_bars
 from soulmesh.client.client import Client
-from soulmesh.client.plain_shares import UnreadableShare
+from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.results import Hit
 from soulmesh.client.shares import Root, Shares
 from soulmesh.core.transfer import State
@@ -77,7 +77,12 @@ class DownloadStuck(SoulmeshError):
 async def demo(
     share: Annotated[
         Path | None,
-        typer.Option("--share", metavar="DIR", help="Share this folder; without it a small library is made."),
+        typer.Option(
+            "--share",
+            metavar="DIR",
+            help="Share this folder; without it a small library is made.",
+            readable=False,
+        ),
     ] = None,
     query: Annotated[str | None, typer.Option("--query", metavar="WORDS", help="What to search for.")] = None,
     into: Annotated[
@@ -163,9 +168,7 @@ class _Show:
 
     async def _library(self) -> Path:
         if self.share is not None:
-            if not self.share.is_dir():
-                reason = "it is no folder" if self.share.exists() else "there is no such folder"
-                raise UnreadableShare(self.share, reason)
+            check_shareable(self.share)
             return self.share
         folder = self.workplace / "Music"
         made = await asyncio.to_thread(make_library, folder)

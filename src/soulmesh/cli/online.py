@@ -23,9 +23,10 @@ from soulmesh.cli.account import (
 from soulmesh.cli.output import JsonOption, Output, clean, size, speed
 from soulmesh.cli.session import open_client
 from soulmesh.cli.settings import load
-from soulmesh.cli.share import DataOption, no_folder, opened, root_name, scan_bars
+from soulmesh.cli.share import DataOption, opened, root_name, scan_bars
 from soulmesh.client.client import Client
 from soulmesh.client.errors import NotConnected
+from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.server_link import LoggedIn, LoggedOut
 from soulmesh.client.shares import Root, Shares
 from soulmesh.client.transfers import TransferMoved, UploadFinished
@@ -35,12 +36,16 @@ from soulmesh.errors import NotFound
 
 __all__ = ["online"]
 
+PROBLEMS_SHOWN = 5
+
 
 @run.command
 async def online(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="Share these folders, this time; without any, what is shared otherwise."),
+        typer.Argument(
+            help="Share these folders, this time; without any, what is shared otherwise.", readable=False
+        ),
     ] = None,
     server: ServerOption = None,
     username: UsernameOption = None,
@@ -101,8 +106,7 @@ async def _offered(
     ):
         for folder in folders or settings.shares.folders:
             path = folder.expanduser().absolute()
-            if not path.is_dir():
-                raise no_folder(path)
+            check_shareable(path)
             if all(root.path != path for root in shares.roots):
                 shares.save_root(Root(0, root_name(shares, path, None), path))
         if not shares.roots:
@@ -111,7 +115,17 @@ async def _offered(
             raise error
         with scan_bars(out) as show:
             await shares.scan(niceness=0, progress=show)
+        _tell_problems(out, shares)
         yield shares
+
+
+def _tell_problems(out: Output, shares: Shares) -> None:
+    """What could not be read, so that nobody wonders why it is not found: a few of it."""
+    problems = [(root.path, problem) for root in shares.roots for problem in shares.store.problems(root)]
+    for folder, problem in problems[:PROBLEMS_SHOWN]:
+        out.note(f"could not be read: {clean(folder / problem.path)} ({problem.reason})")
+    if len(problems) > PROBLEMS_SHOWN:
+        out.note(f"... and {counted(len(problems) - PROBLEMS_SHOWN, 'other')}")
 
 
 def _listen(out: Output, client: Client) -> asyncio.Future[None]:

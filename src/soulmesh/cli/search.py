@@ -175,11 +175,11 @@ def counted(files: int, users: int) -> str:
 def withheld(figures: SearchFigures) -> str:
     """Where answers went that are not shown, in words; empty if nothing is missing."""
     told = (
-        (figures.filtered, "files did not pass the filter"),
-        (figures.suspicious, "files only echo the query"),
-        (figures.blocked, "files of banned users"),
-        (figures.cut, "answers were too many at once"),
-        (figures.unreadable, "answers could not be read"),
-        (figures.unreached, "users could not reach you"),
+        (figures.filtered, "file", "did not pass the filter"),
+        (figures.suspicious, "file", "only echoing the query"),
+        (figures.blocked, "file", "of banned users"),
+        (figures.cut, "answer", "too many at once"),
+        (figures.unreadable, "answer", "could not be read"),
+        (figures.unreached, "user", "could not reach you"),
     )
-    return ", ".join(f"{count} {what}" for count, what in told if count)
+    return ", ".join(f"{count} {noun}{'s'[: count != 1]} {what}" for count, noun, what in told if count)

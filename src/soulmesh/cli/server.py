@@ -19,6 +19,7 @@ from soulmesh.cli import run
 from soulmesh.cli.output import clean
 from soulmesh.config import default_data
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
+from soulmesh.net.disk import write_whole
 
 __all__ = ["app"]
 
@@ -137,8 +138,7 @@ def init(
     if file.exists() and not force:
         raise UsageError(f"{file} exists; --force overwrites it")
     # It may come to hold the token of the administration port.
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(template())
+    write_whole(file, template())
     sys.stdout.write(f"{file} written; start with: soulmesh server --config {file}\n")
 
 

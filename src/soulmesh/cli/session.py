@@ -17,6 +17,7 @@ from soulmesh.client.ports import ShareIndex
 from soulmesh.client.reach import Reach
 from soulmesh.config import Settings
 from soulmesh.daemon.choices import client_settings, transfer_settings
+from soulmesh.net.disk import write_whole
 
 __all__ = ["home", "journal_path", "open_client", "running_server", "transfer_settings"]
 
@@ -47,7 +48,7 @@ def home(settings: Settings, *, claim: bool = False) -> Path:
     except (OSError, ValueError):
         if claim:
             base.mkdir(parents=True, exist_ok=True, mode=0o700)
-            owner.write_text(json.dumps(account), encoding="utf-8")
+            write_whole(owner, json.dumps(account))
         return base
     return base / "accounts" / quote(name, safe=" ").replace(".", "%2E")
 
@@ -109,7 +110,7 @@ async def open_client(
         async with client:
             note = place / RUNNING
             if remember and resume:
-                note.write_text(json.dumps({"server": f"{account.host}:{account.port}"}), encoding="utf-8")
+                write_whole(note, json.dumps({"server": f"{account.host}:{account.port}"}))
             try:
                 yield client
             finally:

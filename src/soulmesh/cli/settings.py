@@ -21,6 +21,7 @@ from soulmesh.config import (
     parse_address,
 )
 from soulmesh.errors import ConfigError
+from soulmesh.net.disk import write_whole
 
 __all__ = [
     "Account",
@@ -91,7 +92,9 @@ def init(
     ] = None,
     share: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Write this shared folder into the file; may be repeated."),
+        typer.Option(
+            metavar="DIR", readable=False, help="Write this shared folder into the file; may be repeated."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
@@ -109,8 +112,7 @@ def init(
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already", hint="edit it, or write it anew with --force")
     # For its owner alone: a password may be written into it.
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    write_whole(path, text)
     run.output().line(f"wrote {path}")
 
 

@@ -21,6 +21,7 @@ from rich.progress import Progress as Bars
 from soulmesh import wire
 from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, Output, clean, duration, size
+from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.shares import (
     Audience,
     Progress,
@@ -37,7 +38,7 @@ from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire.peer import PeerSharesReply
 
-__all__ = ["app", "data_directory", "no_folder", "opened", "root_name", "scan_bars"]
+__all__ = ["app", "data_directory", "opened", "root_name", "scan_bars"]
 
 app = typer.Typer(
     name="share",
@@ -87,13 +88,6 @@ def _friends(data: Path | None) -> frozenset[str]:
             people = json_module.loads((place / "people.json").read_text(encoding="utf-8"))
             found.update(str(name) for name in people.get("friends", ()))
     return frozenset(found)
-
-
-def no_folder(path: Path) -> RootRefused:
-    """Why ``path`` cannot be shared: it is no folder."""
-    if path.exists():
-        return RootRefused(path, f"this is a file: share its folder, {path.parent}")
-    return RootRefused(path, "there is no such folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +148,9 @@ def _confirm(question: str, yes: bool) -> None:
 @app.command()
 @run.command
 def add(
-    folder: Annotated[Path, typer.Argument(help="The folder to share, with everything below it.")],
+    folder: Annotated[
+        Path, typer.Argument(help="The folder to share, with everything below it.", readable=False)
+    ],
     name: Annotated[
         str | None,
         typer.Option("--name", "-n", help="What others see as its name (default: the folder's own)."),
@@ -190,8 +186,7 @@ def add(
     """
     out = run.output(json=json)
     path = Path(os.path.abspath(folder.expanduser()))
-    if not path.is_dir():
-        raise no_folder(path)
+    check_shareable(path)
     with opened(data) as shares:
         root = next((root for root in shares.roots if root.path == path), None)
         if root is None:

@@ -20,11 +20,13 @@ from soulmesh.errors import UsageError
 from soulmesh.wire import peer
 from soulmesh.wire.structs import Attribute, DirectoryData, FileData
 
-__all__ = ["PlainFile", "PlainShares", "UnreadableShare"]
+__all__ = ["PlainFile", "PlainShares", "UnreadableShare", "check_shareable"]
 
 
 class UnreadableShare(UsageError):
     """A folder that was to be shared is not there, or cannot be read."""
+
+    hint = "check the path, its owner and its permissions, or share another folder"
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)
@@ -33,6 +35,26 @@ class UnreadableShare(UsageError):
 
     def __str__(self) -> str:
         return f"cannot share {self.path}: {self.reason}"
+
+
+def check_shareable(path: Path) -> None:
+    """See that ``path`` is a folder whose files we can list and open.
+
+    Raises:
+        UnreadableShare: it is not.
+    """
+    try:
+        with os.scandir(path):
+            pass
+    except FileNotFoundError:
+        raise UnreadableShare(path, "there is no such folder") from None
+    except NotADirectoryError:
+        raise UnreadableShare(path, f"this is a file: share its folder, {path.parent}") from None
+    except OSError as error:
+        raise UnreadableShare(path, (error.strerror or str(error)).lower()) from error
+    # Whoever may list a folder but not enter it sees names without files.
+    if not os.access(path, os.X_OK):
+        raise UnreadableShare(path, "it may be listed, but not entered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +168,7 @@ def _walk(roots: Sequence[Path]) -> list[PlainFile]:
     files: list[PlainFile] = []
     names: set[str] = set()
     for root in (root.expanduser() for root in roots):
-        if not root.is_dir():
-            raise UnreadableShare(root, "no such folder")
+        check_shareable(root)
         base = root.resolve().name or "root"
         name, number = base, 2
         while name in names:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -33,6 +32,7 @@ from soulmesh.daemon.remote import PLACE_FILE
 from soulmesh.daemon.service import Service
 from soulmesh.daemon.store import Store
 from soulmesh.errors import ConfigError, SoulmeshError
+from soulmesh.net.disk import write_whole
 from soulmesh.net.world import World
 
 __all__ = ["Daemon"]
@@ -139,7 +139,7 @@ class Daemon:
         place = data / PLACE_FILE
         url = self.http.url + self.service.settings.web.url_base.rstrip("/")
         text = json.dumps({"url": url, "key": self.service.local_key})
-        _write_private(place, text)
+        write_whole(place, text)
         self._stack.callback(place.unlink, missing_ok=True)
 
     def _application(self, service: Service) -> Shell:
@@ -203,7 +203,7 @@ class Daemon:
     async def _set_account(self, username: str, password: str) -> None:
         """Somebody said over HTTP who to be; it is kept in the data folder."""
         text = json.dumps({"username": username, "password": password})
-        await asyncio.to_thread(_write_private, self._data / ACCOUNT_FILE, text)
+        await asyncio.to_thread(write_whole, self._data / ACCOUNT_FILE, text)
         await self.reload()
 
     def _account(self, settings: Settings, account: Account) -> Account:
@@ -242,14 +242,6 @@ class Daemon:
             if now != seen:
                 seen = now
                 await self._reload_quietly()
-
-
-def _write_private(place: Path, text: str) -> None:
-    """Write a file for its owner alone, whole or not at all."""
-    beside = place.with_name(f".{place.name}.new")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(beside, place)
 
 
 def _check_folders(settings: Settings) -> Path:

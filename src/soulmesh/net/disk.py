@@ -39,6 +39,7 @@ __all__ = [
     "RealDisk",
     "WrongKind",
     "disk_error",
+    "write_whole",
 ]
 
 P = ParamSpec("P")
@@ -128,6 +129,27 @@ def disk_error(error: OSError, path: Path | str) -> DiskError:
     kind = _KINDS.get(error.errno or 0, DiskError)
     reason = (error.strerror or str(error)).lower()
     return kind(path, reason)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file for its owner alone, whole or not at all: what stood there stays until then.
+
+    Raises:
+        DiskError: there is no room, or no permission; nothing new stands at ``path``.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        try:
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise
+    except OSError as error:
+        raise disk_error(error, path) from error
 
 
 def existing_parent(path: Path, exists: Callable[[Path], bool]) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
-from soulmesh.client.plain_shares import UnreadableShare
+from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.shares.model import Root, folder_name
 from soulmesh.client.shares.service import Shares
 
@@ -59,11 +59,5 @@ def _readable(folders: Iterable[Path | str]) -> list[Path]:
     """Their whole paths, each once."""
     paths = list(dict.fromkeys(Path(os.path.abspath(Path(folder).expanduser())) for folder in folders))
     for path in paths:
-        if not path.is_dir():
-            raise UnreadableShare(path, "no such folder")
-        try:
-            with os.scandir(path):
-                pass
-        except OSError as error:
-            raise UnreadableShare(path, error.strerror or str(error)) from error
+        check_shareable(path)
     return paths

@@ -49,6 +49,8 @@ class StoreUnusable(SoulmeshError):
     def __init__(self, path: object, reason: str) -> None:
         self.path = path
         self.reason = reason
+        if "disk is full" in reason:
+            self.hint = "make room, or choose another folder with --data"
 
     def __str__(self) -> str:
         return f"cannot use the database {self.path}: {self.reason}"
