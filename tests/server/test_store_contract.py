@@ -345,3 +345,8 @@ async def test_what_is_no_database_or_comes_from_the_future_is_said_in_one_sente
     engine.dispose()
     with pytest.raises(StoreUnusable, match="9999"):
         SqliteStore(newer)
+
+
+def test_a_full_disk_asks_for_room_and_not_for_a_backup() -> None:
+    assert "make room" in str(StoreUnusable("server.sqlite3", "database or disk is full").hint)
+    assert "backup" in str(StoreUnusable("server.sqlite3", "file is not a database").hint)
