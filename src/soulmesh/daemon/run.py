@@ -195,7 +195,7 @@ class Daemon:
         wanted = {key: value for key, value in wanted.items() if value is not None}
         settings, _ = self._load({**wanted, **self._overlay})
         check_listening(settings)
-        await asyncio.to_thread(_write_private, self._data / SETTINGS_FILE, json.dumps(wanted, indent=1))
+        await asyncio.to_thread(write_whole, self._data / SETTINGS_FILE, json.dumps(wanted, indent=1))
         self._kept = wanted
         self.service.spawn(self._reload_quietly(), "reload")
         return settings
