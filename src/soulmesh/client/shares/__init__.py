@@ -10,7 +10,7 @@
 ``delta``       files added since
 ``store``       the SQLite file, source of truth; ``generation`` makes a base from it
 ``walk``        what is on the disk; ``audio`` reads attributes, ``readers`` in a pool
-``scan``        disk to store to index; ``worker`` is the process that does it
+``scan``        disk to store to index, root by root in ``compare``; ``worker`` is the process that does it
 ``listed``      shares that are exactly a list of folders, for a program
 ``browse``      browse replies, compressed root by root and kept
 ==============  =================================================================

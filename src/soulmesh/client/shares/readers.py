@@ -93,10 +93,12 @@ def read_all(
     readers: int | None = None,
     file_seconds: float = FILE_SECONDS,
     read: Callable[[bytes], tuple[bytes, str | None]] = _read,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Reading[K]]:
     """Read many files, each ``(key, path)``; results come in no particular order.
 
-    Closing the iterator early ends the processes.
+    Closing the iterator early ends the processes. While no result comes, ``meanwhile``
+    is called several times a second, and may raise to give up.
     """
     # A fork takes milliseconds where a fresh interpreter takes tenths of a second, but
     # is sound only while this process has no other thread.
@@ -148,7 +150,10 @@ def read_all(
             if not pool:
                 return
             soonest = min(reader.deadline for reader in pool)
-            ready = set(wait([reader.link for reader in pool], max(0.0, soonest - perf_counter())))
+            patience = min(TELL_EVERY, max(0.0, soonest - perf_counter()))
+            ready = set(wait([reader.link for reader in pool], patience))
+            if not ready:
+                meanwhile()
             for reader in list(pool):
                 if reader.link in ready:
                     try:

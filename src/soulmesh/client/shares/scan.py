@@ -12,23 +12,23 @@ Everything here blocks. It runs in a process of its own
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
+import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from soulmesh.client.shares.audio import audio_suffix
+from soulmesh.client.shares.compare import Comparison
 from soulmesh.client.shares.generation import current_base, write_generation
 from soulmesh.client.shares.model import Root
 from soulmesh.client.shares.readers import FILE_SECONDS, read_all
-from soulmesh.client.shares.store import Store
-from soulmesh.client.shares.walk import Rules, left_out, walk
+from soulmesh.client.shares.store import Store, Writes
+from soulmesh.client.shares.walk import is_there, left_out, rules_of
 from soulmesh.errors import SoulmeshError
 
 __all__ = ["Progress", "RootOutcome", "ScanBusy", "ScanCancelled", "ScanOutcome", "Scanner", "scan_lock"]
@@ -40,7 +40,7 @@ GUARD_FROM: Final = 4
 MERGE_SHARE: Final = 0.02
 MERGE_FILES: Final = 2000
 """The changes since the base may be this many, or this share of it; beyond, a new base is written."""
-COMMIT_EVERY: Final = 2.0
+WRITE_EVERY: Final = 2.0
 TELL_EVERY: Final = 0.1
 ESTIMATE_AFTER: Final = 0.5
 """Seconds after which a rate says something about the time left."""
@@ -155,9 +155,10 @@ class Scanner:
         self._file_seconds = file_seconds
         self._progress = progress
         self._cancelled = cancelled
-        self._phase_began = self._told = self._committed = perf_counter()
-        self._resumed = False
-        self._waiting = 0
+        self._phase_began = self._told = self._written = perf_counter()
+        self._resumed = self._dirty = False
+        self._last_folder: int | None = None
+        self.writes = Writes(store)
         self._changes: list[tuple[int, bytes, bytes]] | None = []
 
     def scan(
@@ -178,22 +179,30 @@ class Scanner:
         everything = store.roots()
         chosen = [root for root in everything if roots is None or root.id in roots]
         self._resumed = bool(store.get("scan_open", 0))
-        self._walks: list[_Walk] = []
-        store.execute("BEGIN IMMEDIATE")
+        walks: list[tuple[Comparison, RootOutcome]] = []
         try:
+            if store.sweep(self.writes) > self._delta_limit():
+                self._changes = None
+            # A scan that did not come to its end, of these roots or of others, may have left some.
+            left_over = self._unread([root.id for root in chosen]) > 0
             for root in chosen:
-                outcome.roots.append(self._walk_root(root, everything, (only or {}).get(root.id)))
-            self._read_attributes(
-                [root for root, seen in zip(chosen, outcome.roots, strict=True) if not seen.offline]
-            )
-            for walked in self._walks:
-                self._settle(walked)
+                found, comparison = self._walk_root(root, everything, (only or {}).get(root.id))
+                outcome.roots.append(found)
+                if comparison is not None:
+                    walks.append((comparison, found))
+            self.writes.flush()
+            for comparison, _ in walks:
+                comparison.recognise_moved()
+            self.writes.flush()
+            self._read_attributes([comparison.root for comparison, _ in walks], left_over)
+            for comparison, found in walks:
+                self._settle(comparison, found)
             outcome.index = self._note_changes()
         except BaseException:
-            # Not a rollback: what was found is right, and is not found again.
-            store.execute("COMMIT")
+            # What was found is right, and is not found again.
+            with suppress(sqlite3.Error):
+                self.writes.flush()
             raise
-        store.execute("COMMIT")
         if outcome.index == "rebuilt":
             self._begin_phase()
             total = sum(root.files for root in store.roots())
@@ -206,24 +215,23 @@ class Scanner:
 
     def _walk_root(
         self, root: Root, everything: Collection[Root], only: Collection[bytes] | None
-    ) -> RootOutcome:
+    ) -> tuple[RootOutcome, Comparison | None]:
         outcome = RootOutcome(os.fsdecode(root.name))
         total = self._store.execute(
             "SELECT count(*) FROM files WHERE folder IN (SELECT id FROM folders WHERE root = ?)", (root.id,)
         ).fetchone()[0]
         outcome.files = total
-        path = os.fsencode(root.path)
-        if not _is_there(path, total > 0):
-            outcome.offline = True
-            self._store.set_online(root.id, False)
-            return outcome
+        if not is_there(os.fsencode(root.path), total > 0):
+            self._is_away(root, outcome)
+            return outcome, None
         self._begin_phase()
-        others = frozenset(os.fsencode(other.path) for other in everything if other.id != root.id)
-        rules = Rules(path, root.exclude, root.hidden, root.symlinks, others)
-        walked = _Walk(self, root, rules, outcome, total, only)
-        walked.run()
-        self._walks.append(walked)
-        return outcome
+        comparison = Comparison(self, self._store, root, rules_of(root, everything), outcome, total, only)
+        comparison.run()
+        return outcome, comparison
+
+    def _is_away(self, root: Root, outcome: RootOutcome) -> None:
+        outcome.offline = True
+        self._store.set_online(root.id, False)
 
     def noted(self, root: int, folder: bytes, name: bytes) -> None:
         """A file is new, changed or gone. Beyond what a delta holds, only that is remembered."""
@@ -237,80 +245,112 @@ class Scanner:
         return max(MERGE_FILES, int(files * MERGE_SHARE))
 
     def dirty(self) -> None:
-        """Something is about to be written that the index does not know."""
-        self._store.set("scan_open", 1)
+        """What is written from here on the index does not know."""
+        if not self._dirty:
+            self._dirty = True
+            self.writes.add("INSERT OR REPLACE INTO meta VALUES (?, ?)", ("scan_open", 1))
+
+    def folder_number(self) -> int:
+        """A number for a new folder."""
+        if self._last_folder is None:
+            self._last_folder = self._store.execute("SELECT ifnull(max(id), 0) FROM folders").fetchone()[0]
+        self._last_folder += 1
+        return self._last_folder
 
     # Reading
 
-    def _read_attributes(self, roots: Collection[Root]) -> None:
-        store = self._store
+    def _unread(self, roots: Collection[int]) -> int:
+        """Files whose attributes are still to be read."""
+        counts = self._store.execute(
+            "SELECT d.root, count(*) FROM files f JOIN folders d ON d.id = f.folder"
+            " WHERE f.attributes IS NULL GROUP BY d.root"
+        )
+        return sum(count for root, count in counts if root in roots)
+
+    def _read_attributes(self, roots: Collection[Root], left_over: bool) -> None:
+        store, writes = self._store, self.writes
         numbers = {root.id: os.fsencode(root.path) for root in roots}
-        if self._resumed:
-            self._waiting = store.execute("SELECT count(*) FROM files WHERE attributes IS NULL").fetchone()[0]
-        if not self._waiting or not numbers:
+        total = self._unread(numbers)
+        if not total:
             return
-        total = self._waiting
+        if left_over:
+            self.dirty()
         self._begin_phase()
 
-        def jobs() -> Iterator[tuple[tuple[int, bytes], bytes]]:
+        def jobs() -> Iterator[tuple[tuple[int, bytes, int, bytes], bytes]]:
             folder, name = 0, b""
             while True:
                 rows = store.execute(
-                    "SELECT f.folder, f.name, d.root, d.path FROM files f JOIN folders d ON d.id = f.folder"
+                    "SELECT f.folder, f.name, d.root, d.remote, d.path"
+                    " FROM files f JOIN folders d ON d.id = f.folder"
                     " WHERE f.attributes IS NULL AND (f.folder, f.name) > (?, ?)"
                     " ORDER BY f.folder, f.name LIMIT ?",
                     (folder, name, CHUNK),
                 ).fetchall()
-                for folder, name, root, path in rows:
+                for folder, name, root, remote, path in rows:
                     if root in numbers:
-                        yield (folder, name), os.path.join(numbers[root], path, name)
+                        yield (folder, name, root, remote), os.path.join(numbers[root], path, name)
                 if len(rows) < CHUNK:
                     return
 
-        readings = read_all(jobs(), readers=self._readers, file_seconds=self._file_seconds)
-        for done, reading in enumerate(readings, 1):
-            store.execute(
+        done = 0
+        readings = read_all(
+            jobs(),
+            readers=self._readers,
+            file_seconds=self._file_seconds,
+            meanwhile=lambda: self._tell("reading", "", done, total),
+        )
+        for reading in readings:
+            folder, name, root, remote = reading.key
+            writes.add(
                 "UPDATE files SET attributes = ?, problem = ? WHERE folder = ? AND name = ?",
-                (reading.attributes, reading.problem, *reading.key),
+                (reading.attributes, reading.problem, folder, name),
             )
+            if left_over:
+                self.noted(root, remote, name)
+            done += 1
             self._tell("reading", "", done, total)
+        writes.flush()
 
     # Settling
 
-    def _settle(self, walked: _Walk) -> None:
+    def _settle(self, comparison: Comparison, outcome: RootOutcome) -> None:
         """Take out what is gone, unless it is too much to go without a question."""
-        store, root, outcome = self._store, walked.root, walked.outcome
-        gone = walked.gone()
+        store, writes = self._store, self.writes
+        root = comparison.root
+        gone = comparison.gone()
+        if gone and not is_there(os.fsencode(root.path), True):
+            # It went away while we looked: what was not met is not gone.
+            self._is_away(root, outcome)
+            return
         if gone and not self._confirmed:
             # What the rules leave out now was meant to go.
-            meant = left_out(walked.rules)
+            meant = left_out(comparison.rules)
             unmeant = [row for row in gone if not meant(row.path)]
-            limit = max(GUARD_FROM - 1, int(walked.total * self._guard))
+            limit = max(GUARD_FROM - 1, int(comparison.total * self._guard))
             if len(unmeant) - outcome.added > limit:
                 outcome.held_back = len(unmeant)
                 gone = [row for row in gone if meant(row.path)]
         outcome.removed = len(gone)
         if gone:
             self.dirty()
-            store.executemany(
-                "DELETE FROM files WHERE folder = ? AND name = ?", [(row.folder, row.name) for row in gone]
-            )
             for row in gone:
+                writes.add("DELETE FROM files WHERE folder = ? AND name = ?", (row.folder, row.name))
                 self.noted(root.id, row.below.replace(b"/", b"\\"), row.name)
-        walked.forget_folders()
-        if walked.only is None:
+            writes.flush()
+        comparison.forget_folders()
+        if comparison.only is None:
             store.set(f"held_back:{root.id}", outcome.held_back)
-            store.execute("DELETE FROM problems WHERE root = ?", (root.id,))
-        store.executemany(
-            "INSERT OR REPLACE INTO problems VALUES (?, ?, ?)",
-            [(root.id, path, reason) for path, reason in walked.problems.items()],
-        )
+            writes.add("DELETE FROM problems WHERE root = ?", (root.id,))
+        for path, reason in comparison.problems.items():
+            writes.add("INSERT OR REPLACE INTO problems VALUES (?, ?, ?)", (root.id, path, reason))
+        writes.flush()
         outcome.files, outcome.problems = store.execute(
             "SELECT count(*), count(problem) FROM files"
             " WHERE folder IN (SELECT id FROM folders WHERE root = ?)",
             (root.id,),
         ).fetchone()
-        outcome.problems += len(walked.problems)
+        outcome.problems += len(comparison.problems)
         store.execute(
             "UPDATE roots SET online = 1, files = ?, scanned = ? WHERE id = ?",
             (outcome.files, self._now.isoformat(timespec="seconds"), root.id),
@@ -328,18 +368,13 @@ class Scanner:
             or not base.exists()
             or kept + len(self._changes) > self._delta_limit()
         ):
-            nothing = self._changes == [] and not kept and not self._resumed and not self._rebuild
-            if nothing and base is not None and base.exists():
-                return "unchanged"
-            self.dirty()
+            store.set("scan_open", 1)
             store.set("base_files", store.execute("SELECT count(*) FROM files").fetchone()[0])
             return "rebuilt"
-        if not self._changes:
+        with store.transaction():
+            store.executemany("INSERT INTO changes (root, folder, name) VALUES (?, ?, ?)", self._changes)
             store.set("scan_open", 0)
-            return "unchanged"
-        store.executemany("INSERT INTO changes (root, folder, name) VALUES (?, ?, ?)", self._changes)
-        store.set("scan_open", 0)
-        return "updated"
+        return "updated" if self._changes else "unchanged"
 
     # Telling
 
@@ -356,10 +391,9 @@ class Scanner:
         self._told = now
         if self._cancelled is not None and self._cancelled():
             raise ScanCancelled
-        if now - self._committed > COMMIT_EVERY and phase != "indexing":
-            self._committed = now
-            self._store.execute("COMMIT")
-            self._store.execute("BEGIN IMMEDIATE")
+        if now - self._written > WRITE_EVERY:
+            self._written = now
+            self.writes.flush()
         if self._progress is not None:
             elapsed = now - self._phase_began
             rate = done / max(elapsed, 1e-6)
@@ -370,212 +404,3 @@ class Scanner:
     def tell_walking(self, root: str, done: int, total: int) -> None:
         """Progress of a walk; ``total`` is what the last scan found."""
         self._tell("walking", root, done, total or None)
-
-    def wait_for_attributes(self) -> None:
-        """A file has been taken in whose attributes are still to be read."""
-        self._waiting += 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """A stored file that is not on the disk, or not shared any more."""
-
-    folder: int
-    name: bytes
-    below: bytes
-    """The folder's path below the root."""
-
-    @property
-    def path(self) -> bytes:
-        """Its own path below the root."""
-        return self.below + b"/" + self.name if self.below else self.name
-
-
-class _Walk:
-    """One root on its way from the disk into the store."""
-
-    def __init__(
-        self,
-        scanner: Scanner,
-        root: Root,
-        rules: Rules,
-        outcome: RootOutcome,
-        total: int,
-        only: Collection[bytes] | None,
-    ) -> None:
-        self.scanner = scanner
-        self.root = root
-        self.rules = rules
-        self.outcome = outcome
-        self.total = total
-        self.only = None if only is None else _outermost(only)
-        self.problems: dict[bytes, str] = {}
-        self._store = scanner._store
-        self._folders: dict[bytes, int] = {}
-        self._by_remote: dict[bytes, bytes] = {}
-        self._seen: set[int] = set()
-        self._missing: list[tuple[int, bytes, bytes]] = []
-        self._kept: set[bytes] = set()
-        self._fresh: dict[tuple[int, int, int], list[tuple[int, bytes]]] = {}
-
-    def run(self) -> None:
-        """Walk, and write down what is new or different."""
-        for number, remote, path in self._store.execute(
-            "SELECT id, remote, path FROM folders WHERE root = ?", (self.root.id,)
-        ):
-            self._folders[path] = number
-            self._by_remote[remote] = path
-        scanner, name = self.scanner, os.fsdecode(self.root.name)
-        done = 0
-        for relative, files in walk(self.rules, self._problem, only=self.only):
-            number = self._folder(relative)
-            if number is None:
-                continue
-            self._seen.add(number)
-            stored = self._store.execute(
-                "SELECT name, size, mtime, inode FROM files WHERE folder = ? ORDER BY name", (number,)
-            ).fetchall()
-            if stored != files:
-                self._compare(number, relative, stored, files)
-            done += len(files)
-            scanner.tell_walking(name, done, self.total)
-        scanner.tell_walking(name, done, done)
-        self._recognise_moved()
-
-    def _problem(self, path: bytes, error: OSError) -> None:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return  # gone while we looked
-        # What cannot be read now is not gone: its entries stay.
-        self.problems[path] = error.strerror or str(error)
-        self._kept.add(path)
-
-    def _folder(self, relative: bytes) -> int | None:
-        number = self._folders.get(relative)
-        if number is None:
-            remote = relative.replace(b"/", b"\\")
-            other = self._by_remote.get(remote)
-            if other is not None:
-                self.problems[relative] = f"looks to others like {os.fsdecode(other)}"
-                return None
-            self.scanner.dirty()
-            cursor = self._store.execute(
-                "INSERT INTO folders (root, remote, path) VALUES (?, ?, ?)", (self.root.id, remote, relative)
-            )
-            number = cursor.lastrowid
-            assert number is not None
-            self._folders[relative] = number
-            self._by_remote[remote] = relative
-        return number
-
-    def _compare(
-        self,
-        folder: int,
-        relative: bytes,
-        stored: list[tuple[bytes, int, int, int]],
-        files: list[tuple[bytes, int, int, int]],
-    ) -> None:
-        scanner = self.scanner
-        scanner.dirty()
-        remote = relative.replace(b"/", b"\\")
-        before = {row[0]: row for row in stored}
-        rows = []
-        for file in files:
-            name = file[0]
-            known = before.pop(name, None)
-            if known == file:
-                continue
-            if known is None:
-                self.outcome.added += 1
-            else:
-                self.outcome.changed += 1
-            audio = audio_suffix(name) is not None
-            rows.append((folder, *file, None if audio else b""))
-            if audio:
-                scanner.wait_for_attributes()
-                if self.total:
-                    self._fresh.setdefault(file[1:], []).append((folder, name))
-            scanner.noted(self.root.id, remote, name)
-        self._store.executemany(
-            "INSERT OR REPLACE INTO files (folder, name, size, mtime, inode, attributes)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            rows,
-        )
-        self._missing += [(folder, name, relative) for name in before]
-
-    def _recognise_moved(self) -> None:
-        """A file with the size, time and inode of one that is gone is that file: no need to read it again."""
-        if not self._fresh:
-            return
-        for folder, name, _ in self._absent():
-            row = self._store.execute(
-                "SELECT size, mtime, inode, attributes, problem FROM files WHERE folder = ? AND name = ?",
-                (folder, name),
-            ).fetchone()
-            if row is None or row[3] is None:
-                continue
-            for place in self._fresh.pop(tuple(row[:3]), ()):
-                self._store.execute(
-                    "UPDATE files SET attributes = ?, problem = ? WHERE folder = ? AND name = ?",
-                    (row[3], row[4], *place),
-                )
-
-    def _absent(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """Stored files that the walk did not meet: (folder, name, path of the folder)."""
-        yield from self._missing
-        for path, number in self._folders.items():
-            if number in self._seen or not self._in_scope(path):
-                continue
-            for (name,) in self._store.execute(
-                "SELECT name FROM files WHERE folder = ?", (number,)
-            ).fetchall():
-                yield number, name, path
-
-    def gone(self) -> list[_Gone]:
-        """Files to take out."""
-        rows = [_Gone(folder, name, below) for folder, name, below in self._absent()]
-        return [row for row in rows if not _below_any(self._kept, row.path)] if self._kept else rows
-
-    def forget_folders(self) -> None:
-        """Folders that are gone, with nothing in them any more."""
-        self._store.executemany(
-            "DELETE FROM folders WHERE id = ? AND NOT EXISTS (SELECT 1 FROM files WHERE folder = folders.id)",
-            [
-                (number,)
-                for path, number in self._folders.items()
-                if number not in self._seen and self._in_scope(path) and not _below_any(self._kept, path)
-            ],
-        )
-
-    def _in_scope(self, path: bytes) -> bool:
-        return self.only is None or _below_any(self.only, path)
-
-
-def _below_any(folders: Collection[bytes], path: bytes) -> bool:
-    """Whether a path, or a folder that it lies in, is among ``folders``."""
-    if b"" in folders or path in folders:
-        return True
-    slash = path.rfind(b"/")
-    while slash > 0:
-        path = path[:slash]
-        if path in folders:
-            return True
-        slash = path.rfind(b"/")
-    return False
-
-
-def _outermost(folders: Collection[bytes]) -> set[bytes]:
-    """Without those that lie in another one of them."""
-    found: set[bytes] = set()
-    for folder in sorted(folders, key=len):
-        if not _below_any(found, folder):
-            found.add(folder)
-    return found
-
-
-def _is_there(path: bytes, had_files: bool) -> bool:
-    """Whether a root is there. The empty folder that an unmounted drive leaves behind is not."""
-    try:
-        with os.scandir(path) as entries:
-            return not had_files or next(entries, None) is not None
-    except OSError:
-        return False

@@ -33,6 +33,7 @@ from soulmesh.client.shares.model import Access, NotShared, Root
 from soulmesh.client.shares.readers import FILE_SECONDS
 from soulmesh.client.shares.scan import GUARD, Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
 from soulmesh.client.shares.store import Change, Store
+from soulmesh.client.shares.walk import is_there, rules_of, shared_size
 from soulmesh.client.transfers.ports import SharedFile
 from soulmesh.core.query import MINIMUM_CHARACTERS, Query, fold, parse_query
 from soulmesh.errors import SoulmeshError
@@ -455,11 +456,11 @@ class Shares:
         local = self._store.local_folder(root.id, folder[len(root.name) + 1 :])
         if local is None:
             raise NotShared(remote_path, "its folder is gone")
-        path = Path(os.fsdecode(os.path.join(os.fsencode(root.path), local, name)))
-        size = await asyncio.to_thread(_size_inside, path, root.path)
+        relative = os.path.join(local, name)
+        size = await asyncio.to_thread(shared_size, rules_of(root, self._roots.values()), relative)
         if size is None:
-            raise NotShared(remote_path, "it is no longer on the disk")
-        return SharedFile(path, size)
+            raise NotShared(remote_path, "it is no longer on the disk, or no longer shared")
+        return SharedFile(Path(os.fsdecode(os.path.join(os.fsencode(root.path), relative))), size)
 
     async def locate(self, username: str, remote_path: str) -> SharedFile | None:
         """:meth:`resolve` for transfers: None instead of an error."""
@@ -573,9 +574,9 @@ class Shares:
         """Look which roots are there; returns those for which that has changed."""
         changed = []
         for root in self.roots:
-            there = await asyncio.to_thread(_folder_is_there, root.path, root.files > 0)
+            there = await asyncio.to_thread(is_there, os.fsencode(root.path), root.files > 0)
             if there != root.online:
-                self._store.set_online(root.id, there)
+                await asyncio.to_thread(_note_online, self._store.path, root.id, there)
                 changed.append(replace(root, online=there))
         if changed:
             self._load_roots()
@@ -607,24 +608,13 @@ def _compress(directory: Path, path: Path, root: int, listing: Any) -> RootStrea
     return stream
 
 
-def _size_inside(path: Path, root: Path) -> int | None:
-    """The size of a regular file, if it really lies in the root; None otherwise."""
+def _note_online(path: Path, root: int, online: bool) -> None:
+    # By a connection of its own: one that waits for its turn to write holds up all that use it.
+    store = Store(path)
     try:
-        real = os.path.realpath(path)
-        top = os.path.realpath(root)
-        if not real.startswith(top.rstrip("/") + "/") or not os.path.isfile(real):
-            return None
-        return os.stat(real).st_size
-    except OSError:
-        return None
-
-
-def _folder_is_there(path: Path, had_files: bool) -> bool:
-    try:
-        with os.scandir(path) as entries:
-            return not had_files or next(entries, None) is not None
-    except OSError:
-        return False
+        store.set_online(root, online)
+    finally:
+        store.close()
 
 
 async def _in_child(task: dict[str, Any], progress: Callable[[Progress], None] | None) -> dict[str, Any]:

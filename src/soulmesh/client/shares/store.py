@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from soulmesh.client.shares.build import FileRecord
 from soulmesh.client.shares.model import Audience, Root, RootRefused, Symlinks, remote_folder
 from soulmesh.errors import SoulmeshError
 
-__all__ = ["Change", "Problem", "Store", "StoreUnusable"]
+__all__ = ["Change", "Problem", "Store", "StoreUnusable", "Writes"]
 
 MIGRATIONS: Final = (
     """
@@ -68,9 +69,15 @@ MIGRATIONS: Final = (
         PRIMARY KEY (root, path)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE INDEX unread ON files (folder, name) WHERE attributes IS NULL;
+    """,
 )
 
 BUSY_SECONDS: Final = 30.0
+ROWS_AT_ONCE: Final = 5000
+PAUSE: Final = 0.005
+"""Seconds."""
 _BAD_NAME: Final = re.compile(rb"[\\/\x00-\x1f]")
 
 
@@ -146,10 +153,12 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # A full disk ends the transaction by itself.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         """One statement, for the scanner's own work."""
@@ -237,14 +246,27 @@ class Store:
         return next(other for other in self.roots() if other.id == number)
 
     def remove_root(self, number: int) -> None:
-        """Stop sharing a root: its files are forgotten, on disk nothing changes."""
-        with self.transaction():
-            self._db.execute(
-                "DELETE FROM files WHERE folder IN (SELECT id FROM folders WHERE root = ?)", (number,)
-            )
-            for table in ("folders", "changes", "problems"):
-                self._db.execute(f"DELETE FROM {table} WHERE root = ?", (number,))
-            self._db.execute("DELETE FROM roots WHERE id = ?", (number,))
+        """Stop sharing a root, at once; its files are swept out by the next scan. On disk nothing changes."""
+        self._db.execute("DELETE FROM roots WHERE id = ?", (number,))
+
+    def sweep(self, writes: Writes) -> int:
+        """Forget everything about roots that are no longer shared; returns how many files that were."""
+        files = 0
+        gone = self._db.execute("SELECT DISTINCT root FROM folders WHERE root NOT IN (SELECT id FROM roots)")
+        for (root,) in gone.fetchall():
+            for (folder,) in self._db.execute("SELECT id FROM folders WHERE root = ?", (root,)).fetchall():
+                count = self._db.execute("SELECT count(*) FROM files WHERE folder = ?", (folder,)).fetchone()[
+                    0
+                ]
+                files += count
+                if count:
+                    writes.add("DELETE FROM files WHERE folder = ?", (folder,))
+                writes.add("DELETE FROM folders WHERE id = ?", (folder,))
+            for table in ("changes", "problems"):
+                writes.add(f"DELETE FROM {table} WHERE root = ?", (root,))
+            writes.add("DELETE FROM meta WHERE key = ?", (f"held_back:{root}",))
+        writes.flush()
+        return files
 
     def set_online(self, number: int, online: bool) -> None:
         """Remember that a root is there, or away."""
@@ -325,6 +347,42 @@ class Store:
         )
         found += [Problem(os.fsdecode(os.path.join(path, name)), reason) for path, name, reason in rows]
         return found
+
+
+class Writes:
+    """Rows on their way into the store, written in short transactions.
+
+    SQLite has one writer at a time. A scan that held that place for as long as it
+    lasts would stop whoever adds a folder or notes that a drive is gone; so it
+    collects rows, and holds it for some hundredths of a second now and then.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[tuple[str, list[Sequence[Any]]]] = []
+        self._rows = 0
+
+    def add(self, statement: str, row: Sequence[Any]) -> None:
+        """One row, to be written in the order in which rows came."""
+        if self._waiting and self._waiting[-1][0] == statement:
+            self._waiting[-1][1].append(row)
+        else:
+            self._waiting.append((statement, [row]))
+        self._rows += 1
+        if self._rows >= ROWS_AT_ONCE:
+            self.flush()
+            # A moment for others: SQLite has no queue of those who wait.
+            time.sleep(PAUSE)
+
+    def flush(self) -> None:
+        """Write what waits, all of it or nothing."""
+        if not self._waiting:
+            return
+        with self._store.transaction():
+            for statement, rows in self._waiting:
+                self._store.executemany(statement, rows)
+        self._waiting.clear()
+        self._rows = 0
 
 
 def _statements(script: str) -> Iterator[str]:

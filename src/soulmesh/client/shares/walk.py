@@ -11,15 +11,15 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter, thread_time
 from typing import Final
 
-from soulmesh.client.shares.model import Symlinks, excluder
+from soulmesh.client.shares.model import Root, Symlinks, excluder
 
-__all__ = ["Rules", "Seen", "left_out", "walk"]
+__all__ = ["Rules", "Seen", "is_there", "left_out", "rules_of", "shared_size", "walk"]
 
 Seen = tuple[bytes, int, int, int]
 """Name, size in bytes, modification time in nanoseconds, inode: of one file."""
@@ -46,27 +46,37 @@ class Rules:
     """Folders that are roots of their own, and so belong to those."""
 
 
+def rules_of(root: Root, roots: Iterable[Root]) -> Rules:
+    """The rules of a root among all ``roots``."""
+    others = frozenset(os.fsencode(other.path) for other in roots if other.id != root.id)
+    return Rules(os.fsencode(root.path), root.exclude, root.hidden, root.symlinks, others)
+
+
+def is_there(path: bytes, had_files: bool) -> bool:
+    """Whether a root is there. The empty folder that an unmounted drive leaves behind is not."""
+    try:
+        with os.scandir(path) as entries:
+            return not had_files or next(entries, None) is not None
+    except OSError:
+        return False
+
+
 @dataclass(slots=True)
 class _Listed:
     folder: bytes
     files: list[Seen] = field(default_factory=list)
     below: list[bytes] = field(default_factory=list)
-    links: list[bytes] = field(default_factory=list)
-    """Folders that links lead to."""
     problems: list[tuple[bytes, OSError]] = field(default_factory=list)
     readable: bool = True
-    identity: tuple[int, int] | None = None
-    """Device and inode, where links could lead here twice."""
 
 
 def left_out(rules: Rules) -> Callable[[bytes], bool]:
-    """Whether the rules leave out a path below the root, or a folder that it lies in."""
+    """Whether the rules leave out a path below the root, or a folder that it lies in.
+
+    Links are not looked at: a path that goes through one is asked about by where it leads.
+    """
     excluded = excluder(rules.exclude)
-    others = {
-        other[len(rules.path.rstrip(b"/")) + 1 :]
-        for other in rules.others
-        if other.startswith(rules.path.rstrip(b"/") + b"/")
-    }
+    others = _others(rules)
 
     def check(path: bytes) -> bool:
         at = 0
@@ -83,33 +93,94 @@ def left_out(rules: Rules) -> Callable[[bytes], bool]:
     return check
 
 
+def _below(folder: bytes, path: bytes) -> bytes | None:
+    """The part of a path below a folder, without the slash; None where it does not lie in it."""
+    start = folder.rstrip(b"/") + b"/"
+    return path[len(start) :] if path.startswith(start) else None
+
+
+def _others(rules: Rules) -> frozenset[bytes]:
+    """Roots inside this one, by their path below it, also where links make the two paths look unlike."""
+    top = os.path.realpath(rules.path)
+    found = {_below(rules.path, other) for other in rules.others}
+    found |= {_below(top, os.path.realpath(other)) for other in rules.others}
+    return frozenset(path for path in found if path)
+
+
+class _Place:
+    """Where links lead, for one root and its rules."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._top = os.path.realpath(rules.path)
+        self.left_out = left_out(rules)
+
+    def straight(self, relative: bytes) -> bool:
+        """Whether a path below the root goes through no link."""
+        return not relative or _below(self._top, os.path.realpath(self._whole(relative))) == relative
+
+    def target(self, relative: bytes) -> bytes | None:
+        """What a path with links in it leads to, below the root, if it is shared there too."""
+        if self._rules.symlinks is Symlinks.SKIP:
+            return None
+        target = _below(self._top, os.path.realpath(self._whole(relative)))
+        return None if target is None or self.left_out(target) else target
+
+    def real(self, relative: bytes) -> bytes:
+        """The path on disk of something below the root."""
+        return os.path.join(self._top, relative)
+
+    def _whole(self, relative: bytes) -> bytes:
+        return os.path.join(self._rules.path, relative)
+
+
+def shared_size(rules: Rules, relative: bytes) -> int | None:
+    """The size of a file below a root as it is now, if it is a regular one and the rules share it.
+
+    None for everything else: gone, excluded since, or become a link to where nothing is shared.
+    """
+    place = _Place(rules)
+    if place.left_out(relative):
+        return None
+    try:
+        target = relative if place.straight(relative) else place.target(relative)
+        if target is None:
+            return None
+        about = os.stat(place.real(target), follow_symlinks=False)
+    except (OSError, ValueError):
+        return None
+    return about.st_size if stat.S_ISREG(about.st_mode) else None
+
+
 class _Lister:
     """Lists single folders; safe to use from many threads."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._excluded = excluder(rules.exclude)
-        self._root = os.path.realpath(rules.path)
-        self._inside = self._root if self._root.endswith(b"/") else self._root + b"/"
+        self._others = _others(rules)
+        self._place = _Place(rules)
 
-    def _target(self, path: bytes) -> os.stat_result | None:
-        """What a link points to, if the rule lets it be followed."""
-        if self._rules.symlinks is Symlinks.SKIP:
-            return None
-        real = os.path.realpath(path)
-        return os.stat(real) if real == self._root or real.startswith(self._inside) else None
+    def _linked(self, relative: bytes) -> os.stat_result | None:
+        """The file that a link leads to, if the rules let it be followed.
+
+        A folder is shared where it lies, so a link to one inside the root adds nothing.
+        """
+        target = self._place.target(relative)
+        return None if target is None else os.stat(self._place.real(target), follow_symlinks=False)
+
+    def begins(self, relative: bytes) -> bool:
+        """Whether a walk may begin at a folder: the rules do not leave it out, and no link leads to it."""
+        return not self._place.left_out(relative) and self._place.straight(relative)
 
     def list(self, relative: bytes) -> _Listed:
         """What is in a folder, given by its path below the root."""
-        rules, excluded = self._rules, self._excluded
+        rules, excluded, others = self._rules, self._excluded, self._others
         listed = _Listed(relative)
         files, below = listed.files, listed.below
         folder = os.path.join(rules.path, relative) if relative else rules.path
         prefix = relative + b"/" if relative else b""
         try:
-            if rules.symlinks is not Symlinks.SKIP:
-                about = os.stat(folder)
-                listed.identity = (about.st_dev, about.st_ino)
             with os.scandir(folder) as entries:
                 for entry in entries:
                     name = entry.name
@@ -120,18 +191,15 @@ class _Lister:
                         continue
                     try:
                         if entry.is_dir(follow_symlinks=False):
-                            if entry.path not in rules.others:
+                            if path not in others:
                                 below.append(path)
                             continue
                         about = entry.stat(follow_symlinks=False)
                         if stat.S_ISLNK(about.st_mode):
-                            followed = self._target(entry.path)
-                            if followed is None:
+                            linked = self._linked(path)
+                            if linked is None:
                                 continue
-                            about = followed
-                            if stat.S_ISDIR(about.st_mode):
-                                listed.links.append(path)
-                                continue
+                            about = linked
                         if stat.S_ISREG(about.st_mode):
                             files.append((name, about.st_size, about.st_mtime_ns, about.st_ino & INODE_MASK))
                     except OSError as error:
@@ -153,22 +221,17 @@ def walk(
     given out; so is a name that cannot be looked at.
 
     Args:
-        only: begin at these folders instead of at the root.
+        only: begin at these folders instead of at the root; those that the rules leave out are not there.
     """
     lister = _Lister(rules)
-    pending = sorted(only, reverse=True) if only is not None else [b""]
-    # folders already walked, so that links cannot lead round in circles
-    visited: set[tuple[int, int]] = set()
-    links: list[bytes] = []
+    pending = (
+        [b""] if only is None else [folder for folder in sorted(only, reverse=True) if lister.begins(folder)]
+    )
     waited = worked = 0.0
     threads: ThreadPoolExecutor | None = None
     under_way: deque[Future[_Listed]] = deque()
     try:
-        while pending or under_way or links:
-            if not pending and not under_way:
-                # Links come last: a folder is shared where it lies, not where a link leads to it.
-                links.sort(reverse=True)
-                pending.append(links.pop())
+        while pending or under_way:
             if threads is None:
                 began, cpu = perf_counter(), thread_time()
                 listed = lister.list(pending.pop())
@@ -185,11 +248,6 @@ def walk(
                 problem(path, error)
             if not listed.readable:
                 continue
-            if listed.identity is not None:
-                if listed.identity in visited:
-                    continue
-                visited.add(listed.identity)
-            links += listed.links
             pending += listed.below
             yield listed.folder, listed.files
     finally:

@@ -1,0 +1,166 @@
+"""What may go wrong around a scan: drives that go, folders that are removed meanwhile, others who write."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from soulmesh.client.shares.generation import open_base
+from soulmesh.client.shares.readers import read_all
+from soulmesh.client.shares.scan import Progress, ScanCancelled, Scanner, ScanOutcome
+from soulmesh.client.shares.store import Store
+from tests.client.shares.support import NOW, fill, write_wave
+from tests.client.shares.test_scan import hang_or_die, indexed, scan, share
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "data" / "shares.sqlite")
+    yield store
+    store.close()
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress after each step, so that a test can do something in the middle."""
+    monkeypatch.setattr("soulmesh.client.shares.scan.TELL_EVERY", 0.0)
+
+
+def while_scanning(store: Store, phase: str, do: object, **how: object) -> ScanOutcome:
+    """A scan during which something happens once, in this phase."""
+    done: list[Progress] = []
+
+    def told(progress: Progress) -> None:
+        if progress.phase == phase and not done:
+            done.append(progress)
+            do()  # type: ignore[operator]
+
+    outcome = scan(store, progress=told, **how)
+    assert done, f"no progress in {phase}"
+    return outcome
+
+
+def test_a_drive_that_goes_while_it_is_scanned_loses_nothing_even_if_told_to(
+    store: Store, tmp_path: Path
+) -> None:
+    root = tmp_path / "music"
+    fill(root, [f"{n}/x.txt" for n in range(20)])
+    share(store, root)
+    scan(store)
+    outcome = while_scanning(store, "walking", lambda: root.rename(tmp_path / "away"), confirmed=True)
+    assert outcome.roots[0].offline
+    assert not outcome.roots[0].removed
+    assert not store.roots()[0].online
+    assert len(indexed(store)) == 20
+    (tmp_path / "away").rename(root)
+    assert scan(store).roots[0].files == 20
+    assert store.roots()[0].online
+
+
+@pytest.mark.parametrize("phase", ["walking", "reading", "indexing"])
+def test_others_write_while_a_scan_goes_on(store: Store, tmp_path: Path, phase: str) -> None:
+    for n in range(5):
+        write_wave(tmp_path / "music" / f"{n}.wav", 0.01)
+    share(store, tmp_path / "music")
+    other = Store(store.path)
+    other.execute("PRAGMA busy_timeout=0")  # whoever finds the place taken fails at once
+    while_scanning(store, phase, lambda: share(other, tmp_path / "more", b"More"))
+    other.close()
+    assert [root.name for root in store.roots()] == [b"More", b"Music"]
+    assert len(indexed(store)) == 5
+
+
+def test_a_removed_root_is_gone_at_once_and_swept_out_by_the_next_scan(store: Store, tmp_path: Path) -> None:
+    fill(tmp_path, ["a/1.txt", "b/2.txt"])
+    first = share(store, tmp_path / "a", b"A")
+    share(store, tmp_path / "b", b"B")
+    scan(store)
+    store.remove_root(first.id)
+    assert [root.name for root in store.roots()] == [b"B"]
+    scan(store)
+    assert store.execute("SELECT count(*) FROM files").fetchone()[0] == 1
+    assert store.execute("SELECT count(*) FROM folders").fetchone()[0] == 1
+
+
+@pytest.mark.parametrize("phase", ["walking", "reading", "indexing"])
+def test_a_root_that_is_removed_while_it_is_scanned_leaves_nothing_behind(
+    store: Store, tmp_path: Path, phase: str
+) -> None:
+    for n in range(9):
+        write_wave(tmp_path / "a" / f"{n}.wav", 0.01)
+    fill(tmp_path, ["b/mine.txt"])
+    first = share(store, tmp_path / "a", b"A")
+    other = Store(store.path)
+    while_scanning(store, phase, lambda: other.remove_root(first.id))
+    share(other, tmp_path / "b", b"B")
+    other.close()
+    scan(store, rebuild=True)
+    assert indexed(store) == [rb"B\mine.txt"]
+    assert store.execute("SELECT count(*) FROM files").fetchone()[0] == 1
+
+
+def test_a_large_root_that_was_removed_leaves_the_index_too(store: Store, tmp_path: Path) -> None:
+    fill(tmp_path / "a", [f"{n % 9}/{n}.txt" for n in range(2500)])
+    fill(tmp_path, ["b/mine.txt"])
+    first = share(store, tmp_path / "a", b"A")
+    share(store, tmp_path / "b", b"B")
+    scan(store)
+    store.remove_root(first.id)
+    assert scan(store).index == "rebuilt"
+    base = open_base(store, store.path.parent)
+    assert base is not None
+    assert base.files == 1
+
+
+def test_attributes_that_a_cancelled_scan_left_unread_are_read_with_their_own_root(
+    store: Store, tmp_path: Path
+) -> None:
+    for n in range(6):
+        write_wave(tmp_path / "a" / f"{n}.wav", 2.0)
+    fill(tmp_path, ["b/mine.txt"])
+    first = share(store, tmp_path / "a", b"A")
+    second = share(store, tmp_path / "b", b"B")
+
+    def stop() -> None:
+        raise ScanCancelled
+
+    with pytest.raises(ScanCancelled):
+        while_scanning(store, "reading", stop)
+    Scanner(store, store.path.parent, now=NOW, readers=1).scan([second.id])
+    unread = {name for (name,) in store.execute("SELECT name FROM files WHERE attributes IS NULL")}
+    assert unread
+    outcome = Scanner(store, store.path.parent, now=NOW, readers=1).scan([first.id])
+    assert outcome.index == "updated"
+    assert not store.execute("SELECT count(*) FROM files WHERE attributes IS NULL").fetchone()[0]
+    noted = {change.name: len(change.attributes) for change in store.changes(0)}
+    assert noted == dict.fromkeys(unread, 24)
+
+
+def test_a_scan_can_be_stopped_while_a_file_hangs() -> None:
+    def stop() -> None:
+        raise ScanCancelled
+
+    jobs = [(1, b"hang")]
+    with pytest.raises(ScanCancelled):
+        list(read_all(jobs, readers=1, file_seconds=60, read=hang_or_die, meanwhile=stop))
+
+
+def test_a_disk_that_is_full_ends_the_scan_and_what_was_offered_stays(store: Store, tmp_path: Path) -> None:
+    root = tmp_path / "music"
+    fill(root, ["a/1.txt"])
+    share(store, root)
+    scan(store)
+    pages = store.execute("PRAGMA page_count").fetchone()[0]
+    store.execute(f"PRAGMA max_page_count={pages}")
+    fill(root, [f"b/a name that takes some room, number {n}.txt" for n in range(2000)])
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        scan(store)
+    assert indexed(store) == [rb"Music\a\1.txt"]
+    store.execute("PRAGMA max_page_count=1000000")
+    assert scan(store).roots[0].files == 2001
+    shutil.rmtree(root / "b")
+    assert scan(store, confirmed=True).roots[0].files == 1
