@@ -72,6 +72,11 @@ CONSTANT = {BITRATE: 128, LENGTH: SECONDS, VBR: 0}
             {BITRATE: 128, LENGTH: SECONDS, VBR: 0},
         ),
         (
+            "low.mp3",
+            tagged_frame(b"Info", FRAMES, 208 * FRAMES) + mp3_frame(64) * FRAMES,
+            {BITRATE: 64, LENGTH: SECONDS, VBR: 0},
+        ),
+        (
             "xing.mp3",
             tagged_frame(b"Xing", FRAMES, 626 * FRAMES) + (mp3_frame(64) + mp3_frame(320)) * (FRAMES // 2),
             {BITRATE: 192, LENGTH: SECONDS, VBR: 1},

@@ -127,10 +127,12 @@ def _mpeg(file: BinaryIO, size: int) -> dict[int, int]:
         if frames:
             seconds = frames * samples / frequency
             measured = max(0, min(stream, audio) - frame_size) * 8 / seconds / 1000
-            # LAME calls its header "Info" in a constant stream, where each frame has the one bitrate
+            # LAME calls its header "Info" in a constant stream, where each frame has the one bitrate;
+            # its own frame may need a higher one to hold it.
             constant = name == b"Info"
+            first = _mpeg_frame(data, at + frame_size)
             return {
-                BITRATE: bitrate if constant else round(measured),
+                BITRATE: round(measured) if not constant else bitrate if first is None else first[0],
                 LENGTH: int(seconds),
                 VBR: int(not constant),
             }
