@@ -6,9 +6,10 @@
     python benchmarks/attributes.py --different     only where the two do not agree
 
 ffprobe tells what a stream holds, the network wants what is in flows.rst, "Attributes": whole seconds, and
-which figures go with which kind. Two answers agree when seconds are equal (both cut), sample rate and depth are
-equal where the network wants them, and bitrates differ by less than two in a hundred. For kinds without a
-bitrate of their own in the header, ffprobe's figure for the whole file counts. Ends with 1 when something differs.
+which figures go with which kind. Two answers agree when seconds are equal (both cut), sample rate and depth
+are equal where the network wants them, and bitrates differ by less than two in a hundred. For kinds without
+a bitrate of their own in the header, ffprobe's figure for the whole file counts. Ends with 1 when something
+differs.
 """
 
 from __future__ import annotations
