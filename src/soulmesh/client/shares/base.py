@@ -242,13 +242,13 @@ class Base:
             number = self.find_folder(span, folder)
             names: dict[bytes, int] = {}
             if number is not None:
-                first, end = self.folder_first[number], self.folder_first[number + 1]
-                names = dict(zip(self._names(number), range(first, end), strict=True))
+                first = self.folder_first[number]
+                names = {entry[0]: at for at, entry in enumerate(self.folder_entries(number), first)}
             self._last_folder = (folder, names)
         return self._last_folder[1].get(name)
 
-    def _names(self, folder: int) -> Iterator[bytes]:
-        """The names in a folder, read in one go."""
+    def folder_entries(self, folder: int) -> Iterator[tuple[bytes, bytes]]:
+        """The names in a folder with their packed entries, read in one go."""
         first, end = self.folder_first[folder], self.folder_first[folder + 1]
         if first == end:
             return
@@ -256,4 +256,5 @@ class Base:
         data = self.read(start, self.folder_at[folder + 1])
         for number in range(first, end):
             at = self.entry_at[number] - start
-            yield data[at + 5 : at + 5 + _U32.unpack_from(data, at + 1)[0]]
+            stop = self.entry_at[number + 1] - start if number + 1 < end else len(data)
+            yield data[at + 5 : at + 5 + _U32.unpack_from(data, at + 1)[0]], data[at:stop]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from typing import Final
 
 from pyroaring import BitMap
 
@@ -11,6 +12,9 @@ from soulmesh.client.shares.entries import pack_entry, searchable
 from soulmesh.core.query import WORD, fold
 
 __all__ = ["Delta"]
+
+_LAST: Final = "\U0010ffff"
+"""Sorts behind every letter and digit."""
 
 
 class Delta:
@@ -25,7 +29,8 @@ class Delta:
         self._files: list[tuple[int, bytes, bytes, bytes]] = []
         self._folders: dict[tuple[int, bytes], dict[bytes, int]] = {}
         self._words: dict[str, BitMap] = {}
-        self._reversed: list[str] | None = None
+        self._reversed: list[str] = []
+        self._unsorted: list[str] = []
         self.by_root: dict[int, BitMap] = {}
 
     def __len__(self) -> int:
@@ -43,7 +48,7 @@ class Delta:
             posting = self._words.get(word)
             if posting is None:
                 self._words[word] = posting = BitMap()
-                self._reversed = None
+                self._unsorted.append(word[::-1])
             posting.add(number)
         self.by_root.setdefault(root, BitMap()).add(number)
         return number
@@ -61,15 +66,17 @@ class Delta:
 
     def ending(self, tail: str) -> BitMap:
         """The files with a word that ends like this."""
-        if self._reversed is None:
-            self._reversed = sorted(word[::-1] for word in self._words)
+        if self._unsorted:
+            # What is sorted already is one run to the sort: this is a merge.
+            self._reversed += sorted(self._unsorted)
+            self._reversed.sort()
+            self._unsorted.clear()
         prefix = tail[::-1]
-        found = BitMap()
-        for at in range(bisect_left(self._reversed, prefix), len(self._reversed)):
-            if not self._reversed[at].startswith(prefix):
-                break
-            found |= self._words[self._reversed[at][::-1]]
-        return found
+        low = bisect_left(self._reversed, prefix)
+        high = bisect_left(self._reversed, prefix + _LAST, low)
+        words = self._words
+        postings = [words[word[::-1]] for word in self._reversed[low:high]]
+        return BitMap.union(*postings) if postings else BitMap()
 
     def find(self, root: int, folder: bytes, name: bytes) -> int | None:
         """The number of a file."""
@@ -79,9 +86,9 @@ class Delta:
         """The files of one folder: name to number."""
         return self._folders.get((root, folder), {})
 
-    def folders(self, root: int) -> Iterator[bytes]:
-        """The folders of a root in which files were added."""
-        return (folder for (number, folder), names in self._folders.items() if number == root and names)
+    def folders(self, root: int) -> Iterator[tuple[bytes, dict[bytes, int]]]:
+        """The folders of a root in which files were added, each with them: name to number."""
+        return ((path, names) for (number, path), names in self._folders.items() if number == root and names)
 
     def root_of(self, number: int) -> int:
         """The root that a file lies in."""

@@ -9,7 +9,7 @@ cost is bounded by :class:`Effort`: a query that is too dear ends there.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 from zlib import crc32
@@ -17,7 +17,9 @@ from zlib import crc32
 from pyroaring import BitMap
 
 from soulmesh.client.shares.base import Base, Piece
+from soulmesh.client.shares.build import RootSpan
 from soulmesh.client.shares.delta import Delta
+from soulmesh.client.shares.entries import pack_folder_header
 from soulmesh.core.query import Query, Term
 
 __all__ = ["DEFAULT_EFFORT", "Effort", "Found", "Index", "TooDear"]
@@ -125,6 +127,7 @@ class Index:
         self.removed = BitMap()
         self.version = 0
         """Counts changes; whatever was derived from the index is stale when it has moved."""
+        self._in_base: dict[tuple[int, bytes], int | None] = {}
         self._base_source = _BaseSource(base)
         self._delta_source = _DeltaSource(self.delta)
 
@@ -296,58 +299,94 @@ class Index:
         added = self.delta.folder(root, remote_path)
         if number is None and not added:
             return None
-        entries = {name: self.delta.entry(at) for name, at in added.items()}
-        if number is not None:
-            first, end = self.base.folder_first[number], self.base.folder_first[number + 1]
-            for at in range(first, end):
-                if at not in self.removed:
-                    entries[self.base.name(at)] = self.base.entry(at)
-        return [entries[name] for name in sorted(entries)]
+        return _entries(self.base, self.delta, number, added, self.removed)
+
+    def count_folders(self, root: int) -> int:
+        """How many folders a root has."""
+        span = self.base.span(root)
+        count = 0 if span is None else span.end_folder - span.first_folder
+        return count + sum(self._folder_in_base(root, path) is None for path, _ in self.delta.folders(root))
+
+    def _folder_in_base(self, root: int, path: bytes) -> int | None:
+        """The number that a folder of the delta has in the base."""
+        key = (root, path)
+        if key not in self._in_base:
+            span = self.base.span(root)
+            self._in_base[key] = None if span is None else self.base.find_folder(span, path)
+        return self._in_base[key]
 
     def listing(self, root: int) -> Iterator[tuple[int, bytes]]:
         """A root as a browse reply lists it, in pieces of about a megabyte: (folders begun, bytes).
 
-        What has changed is gathered in this call; the iterator only reads the
-        base, so it may run in a thread while the index goes on changing.
+        What has changed is written down in this call; the iterator needs nothing else,
+        so it may run in a thread while the index goes on changing.
         """
-        base = self.base
-        span = base.span(root)
-        changed = set(self.delta.folders(root))
-        plan: list[tuple[int, int] | bytes] = []
-        if span is not None:
-            touched = {base.folder_of(n) for n in self.removed if span.first_file <= n < span.end_file}
-            for path in list(changed):
-                number = base.find_folder(span, path)
-                if number is not None:
-                    touched.add(number)
-                    changed.discard(path)
-            at = span.first_folder
-            for number in sorted(touched):
-                plan += [(at, number), self._packed_folder(root, base.folder_name(number))]
-                at = number + 1
-            plan.append((at, span.end_folder))
-        plan += [self._packed_folder(root, path) for path in sorted(changed)]
-        return _read_listing(base, plan)
-
-    def _packed_folder(self, root: int, remote_path: bytes) -> bytes:
-        entries = self.folder(root, remote_path) or []
-        size = len(remote_path).to_bytes(4, "little")
-        return b"".join((size, remote_path, len(entries).to_bytes(4, "little"), *entries))
+        span = self.base.span(root)
+        added = {path: dict(names) for path, names in self.delta.folders(root)}
+        known = {path: self._folder_in_base(root, path) for path in added}
+        removed = BitMap(self.removed)
+        return _read_listing(self.base, self.delta, span, added, known, removed)
 
 
-def _read_listing(base: Base, plan: Sequence[tuple[int, int] | bytes]) -> Iterator[tuple[int, bytes]]:
-    for part in plan:
-        if isinstance(part, bytes):
-            yield 1, part
-            continue
-        folder, end = part
-        count = end - folder
-        at, stop = base.folder_at[folder], base.folder_at[end]
-        while at < stop:
-            piece = base.read(at, min(at + LISTING_PIECE, stop))
-            yield count, piece
-            count = 0
-            at += len(piece)
+def _entries(
+    base: Base, delta: Delta, number: int | None, added: Mapping[bytes, int], removed: BitMap
+) -> list[bytes]:
+    """The entries of a folder: of the one with this number in the base, and of files added to it."""
+    entries = {name: delta.entry(at) for name, at in added.items()}
+    if number is not None:
+        at = base.folder_first[number]
+        for name, entry in base.folder_entries(number):
+            if at not in removed:
+                entries[name] = entry
+            at += 1
+    return [entries[name] for name in sorted(entries)]
+
+
+def _read_listing(
+    base: Base,
+    delta: Delta,
+    span: RootSpan | None,
+    added: Mapping[bytes, Mapping[bytes, int]],
+    known: Mapping[bytes, int | None],
+    removed: BitMap,
+) -> Iterator[tuple[int, bytes]]:
+    def packed(path: bytes, number: int | None) -> bytes:
+        entries = _entries(base, delta, number, added.get(path, {}), removed)
+        return pack_folder_header(path, len(entries)) + b"".join(entries)
+
+    if span is not None:
+        touched = {number for number in known.values() if number is not None}
+        folder = -1
+        for number in removed & _range(span.first_file, span.end_file):
+            # Numbers rise, and so do their folders.
+            if folder < 0 or number >= base.folder_first[folder + 1]:
+                folder = base.folder_of(number)
+                touched.add(folder)
+        at = span.first_folder
+        for number in sorted(touched):
+            yield from _unchanged(base, at, number)
+            yield 1, packed(base.folder_name(number), number)
+            at = number + 1
+        yield from _unchanged(base, at, span.end_folder)
+    for path in sorted(path for path, number in known.items() if number is None):
+        yield 1, packed(path, None)
+
+
+def _range(first: int, end: int) -> BitMap:
+    numbers = BitMap()
+    numbers.add_range(first, end)
+    return numbers
+
+
+def _unchanged(base: Base, folder: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Folders as they are in the base."""
+    count = end - folder
+    at, stop = base.folder_at[folder], base.folder_at[end]
+    while at < stop:
+        piece = base.read(at, min(at + LISTING_PIECE, stop))
+        yield count, piece
+        count = 0
+        at += len(piece)
 
 
 def _by_size(piece: tuple[int, Callable[[], BitMap]]) -> int:

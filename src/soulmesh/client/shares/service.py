@@ -264,15 +264,8 @@ class Shares:
 
     def _count(self, roots: Collection[int]) -> ShareCounts:
         index = self._index
-        files = folders = 0
-        for root in roots:
-            files += len(index.of_root(root))
-            span = index.base.span(root)
-            if span is not None:
-                folders += span.end_folder - span.first_folder
-            for path in index.delta.folders(root):
-                folders += span is None or index.base.find_folder(span, path) is None
-        return ShareCounts(folders, files)
+        files = sum(len(index.of_root(root)) for root in roots)
+        return ShareCounts(sum(map(index.count_folders, roots)), files)
 
     # Who may see what
 
