@@ -16,7 +16,14 @@ from dataclasses import dataclass
 from soulmesh import wire
 from soulmesh.client.events import Event, Events
 from soulmesh.client.links import Links
-from soulmesh.client.ports import Found, Presence, ServerPort, ShareIndex, UploadFigures
+from soulmesh.client.ports import (
+    PackedReply,
+    PacksReplies,
+    Presence,
+    ServerPort,
+    ShareIndex,
+    UploadFigures,
+)
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.tasks import Tasks
 from soulmesh.client.tree_links import read_search
@@ -98,7 +105,8 @@ class Answers:
         if len(query) < self._settings.shortest_query:
             self.figures.too_short += 1
             return
-        if not self._index.counts.files or self._presence.banned(username):
+        # Not even a look at the counts: they are of what everybody may have, and this may be a friend.
+        if self._presence.banned(username):
             return
         if len(self._waiting) >= self._settings.answer_queue:
             self.figures.dropped += 1
@@ -124,42 +132,57 @@ class Answers:
             username, ticket, query = self._waiting.popleft()
             self.figures.considered += 1
             try:
-                found = await self._index.search(
-                    query,
-                    username=username,
-                    limit=self._settings.results_per_answer,
-                    excluded=self.excluded,
-                )
+                reply = await self._reply(username, ticket, query)
             except SoulmeshError as error:
                 log.warning("the share index cannot answer %r: %s", query, error)
                 continue
-            if found.results or found.locked:
+            if reply is not None:
                 self.figures.matched += 1
                 await self._sending.acquire()
-                self._tasks.start(self._deliver(username, ticket, query, found), f"answer to {username}")
+                self._tasks.start(self._deliver(username, query, reply), f"answer to {username}")
             # A flood of searches must not starve everything else.
             await asyncio.sleep(0)
 
-    async def _deliver(self, username: str, ticket: int, query: str, found: Found) -> None:
-        try:
-            uploads = self._uploads
-            reply = peer.PeerSearchReply(
-                self._server.username,
-                ticket,
-                found.results,
-                uploads.slots_free,
-                uploads.average_speed,
-                uploads.queue_length,
-                0,
-                found.locked or None,
+    async def _reply(self, username: str, ticket: int, query: str) -> PackedReply | None:
+        """What is to be sent to a searcher; None where nothing matches."""
+        index, uploads = self._index, self._uploads
+        limit = self._settings.results_per_answer
+        # Compressing a few hundred entries takes milliseconds: at once, not in a thread.
+        if isinstance(index, PacksReplies):
+            return index.search_reply(
+                query,
+                username=username,
+                limit=limit,
+                own_name=self._server.username,
+                ticket=ticket,
+                slots_free=uploads.slots_free,
+                average_speed=uploads.average_speed,
+                queue_length=uploads.queue_length,
+                excluded=self.excluded,
             )
-            # Compressing a few hundred entries takes milliseconds: at once, not in a thread.
-            await self._links.send_frame(username, wire.encode(reply))
+        found = await index.search(query, username=username, limit=limit, excluded=self.excluded)
+        if not found.results and not found.locked:
+            return None
+        reply = peer.PeerSearchReply(
+            self._server.username,
+            ticket,
+            found.results,
+            uploads.slots_free,
+            uploads.average_speed,
+            uploads.queue_length,
+            0,
+            found.locked or None,
+        )
+        return PackedReply(wire.encode(reply), len(found.results), len(found.locked))
+
+    async def _deliver(self, username: str, query: str, reply: PackedReply) -> None:
+        try:
+            await self._links.send_frame(username, reply.frame)
         except SoulmeshError as error:
             self.figures.undeliverable += 1
             log.debug("cannot answer %s: %s", username, error)
         else:
             self.figures.answered += 1
-            self._events.emit(SearchAnswered(username, query, len(found.results), len(found.locked)))
+            self._events.emit(SearchAnswered(username, query, reply.results, reply.locked))
         finally:
             self._sending.release()

@@ -228,6 +228,37 @@ class ShareIndex(Protocol):
         """Call ``handler`` after :attr:`counts` changed."""
 
 
+@dataclass(frozen=True, slots=True)
+class PackedReply:
+    """A PeerSearchReply, ready to be sent."""
+
+    frame: bytes
+    results: int
+    """Files in it that the searcher may have..."""
+    locked: int
+    """...and that they may only see."""
+
+
+@runtime_checkable
+class PacksReplies(Protocol):
+    """A share index that writes search replies itself, without making an object of each file."""
+
+    def search_reply(
+        self,
+        query: str,
+        *,
+        username: str,
+        limit: int,
+        own_name: str,
+        ticket: int,
+        slots_free: bool,
+        average_speed: int,
+        queue_length: int,
+        excluded: Sequence[str] = (),
+    ) -> PackedReply | None:
+        """The answer to the search of ``username``, or None where there is nothing to answer."""
+
+
 @runtime_checkable
 class ForFriends(Protocol):
     """A share index that offers some files to friends only, and has to be told who they are."""

@@ -122,7 +122,7 @@ def test_a_client_tells_who_is_a_friend_unless_a_circle_does(circles: Shares) ->
 
 
 def test_the_packed_reply_says_what_the_slow_one_says(circles: Shares) -> None:
-    frame = circles.search_reply(
+    reply = circles.search_reply(
         "song",
         username="bob",
         limit=5,
@@ -132,9 +132,10 @@ def test_the_packed_reply_says_what_the_slow_one_says(circles: Shares) -> None:
         average_speed=9,
         queue_length=3,
     )
-    assert frame is not None
+    assert reply is not None
     found = asyncio.run(circles.search("song", username="bob", limit=5))
-    assert wire.decode(frame, "peer", "peer") == PeerSearchReply(
+    assert (reply.results, reply.locked) == (len(found.results), len(found.locked))
+    assert wire.decode(reply.frame, "peer", "peer") == PeerSearchReply(
         "me", 77, found.results, True, 9, 3, 0, found.locked
     )
     nothing = circles.search_reply(

@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 
 from pyroaring import BitMap
 
-from soulmesh.client.ports import Found, ShareCounts, Undo
+from soulmesh.client.ports import Found, PackedReply, ShareCounts, Undo
 from soulmesh.client.shares.base import Base
 from soulmesh.client.shares.browse import BrowseReply, RootStream, assemble, compress_root, find_stream
 from soulmesh.client.shares.build import BaseBuilder
@@ -348,7 +348,7 @@ class Shares:
         average_speed: int,
         queue_length: int,
         excluded: Sequence[str] = (),
-    ) -> bytes | None:
+    ) -> PackedReply | None:
         """The whole frame of a PeerSearchReply, or None where there is nothing to answer.
 
         The same files as :meth:`search`, put together from packed entries without
@@ -365,7 +365,8 @@ class Shares:
             pieces.append(_U32.pack(len(answer.locked)))
             pieces += self._index.answer_entries(answer.locked)
         body = zlib.compress(b"".join(pieces), REPLY_LEVEL)
-        return _FRAME.pack(4 + len(body), PEER_SEARCH_REPLY) + body
+        frame = _FRAME.pack(4 + len(body), PEER_SEARCH_REPLY) + body
+        return PackedReply(frame, len(answer.open), len(answer.locked))
 
     # Browsing
 
