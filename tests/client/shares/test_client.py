@@ -43,10 +43,9 @@ def test_a_client_that_shares_with_friends_only_answers_its_friends(shares: Shar
 
 
 def test_locked_files_phrases_and_limits_go_through_the_client(shares: Shares, tmp_path: Path) -> None:
-    fill(
-        tmp_path,
-        [f"open/{n}/blue train {n}.mp3" for n in range(8)] + ["some/blue secret.mp3", "some/blue two.mp3"],
-    )
+    for n in range(8):  # of sizes that differ, or they look made up to the searcher
+        fill(tmp_path / "open", [f"{n}/blue train {n}.mp3"], bytes(100 + n))
+    fill(tmp_path / "some", ["blue secret.mp3", "blue two.mp3"])
     share(shares, tmp_path / "open", b"Open")
     share(shares, tmp_path / "some", b"Some", Audience(everyone=False, friends=True, locked=True))
     asyncio.run(shares.scan())
