@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from soulmesh.client.shares.generation import open_base
+from soulmesh.client.shares.model import Root
 from soulmesh.client.shares.readers import read_all
 from soulmesh.client.shares.scan import Progress, ScanCancelled, Scanner, ScanOutcome
 from soulmesh.client.shares.store import Store
-from tests.client.shares.support import NOW, fill, write_wave
+from tests.client.shares.support import NOW, fill, open_shares, write_wave
 from tests.client.shares.test_scan import hang_or_die, indexed, scan, share
 
 
@@ -164,3 +168,70 @@ def test_a_disk_that_is_full_ends_the_scan_and_what_was_offered_stays(store: Sto
     assert scan(store).roots[0].files == 2001
     shutil.rmtree(root / "b")
     assert scan(store, confirmed=True).roots[0].files == 1
+
+
+def test_readers_end_when_their_parent_was_killed() -> None:
+    """Nothing that a killed parent started goes on, though readers hold each other's links open."""
+    code = (
+        "import os, time\n"
+        "from soulmesh.client.shares import readers\n"
+        "readers.LOOK_EVERY = 0.05\n"
+        "def slow(path):\n"
+        "    os.write(1, b'%d ' % os.getpid())\n"
+        "    time.sleep(0.02)\n"
+        "    return path, None\n"
+        "list(readers.read_all(((n, b'x') for n in range(100_000)), readers=3, read=slow))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        first = parent.stdout.read(1)
+        parent.kill()
+        # The end of the output comes when the last of them has closed it.
+        rest = parent.stdout.read()
+    assert (first + rest).split()
+
+
+def test_an_empty_index_that_is_damaged_does_not_keep_a_client_from_starting(tmp_path: Path) -> None:
+    open_shares(tmp_path / "data").close()
+    (tmp_path / "data" / "empty.shares").write_bytes(b"rubbish")
+    shares = open_shares(tmp_path / "data")
+    assert len(shares.index) == 0
+    shares.close()
+
+
+def test_an_index_that_cannot_be_written_leaves_nothing_lying_about(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "music", ["a/1.txt"])
+    share(store, tmp_path / "music")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("soulmesh.client.shares.mapped.os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            scan(store)
+    assert not list((tmp_path / "data").glob("index-*"))
+    assert scan(store).index == "rebuilt"
+
+
+def test_browsing_works_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shares = open_shares(tmp_path / "data")
+    fill(tmp_path / "music", ["a/1.txt"])
+    shares.save_root(Root(0, b"Music", tmp_path / "music"))
+    asyncio.run(shares.scan())
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("soulmesh.client.shares.browse.os.replace", full)
+        unkept = asyncio.run(shares.browse("bob"))
+    assert "No space left" in caplog.text
+    assert not list((tmp_path / "data" / "browse").iterdir())
+    assert asyncio.run(shares.browse("bob")) == unkept
+    assert list((tmp_path / "data" / "browse").iterdir())
+    shares.close()

@@ -8,15 +8,19 @@ only its stream is made again.
 
 from __future__ import annotations
 
+import logging
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
 from typing import Final
 
 __all__ = ["BrowseReply", "RootStream", "assemble", "compress_root", "find_stream"]
+
+log = logging.getLogger(__name__)
 
 LEVEL: Final = 6
 """Compressed once and sent often."""
@@ -34,15 +38,19 @@ class RootStream:
     """The compressed folders of one root."""
 
     path: Path
-    """A file: a head, then the deflate stream."""
+    """A file: a head, then the deflate stream..."""
     folders: int
     size: int
     """Uncompressed."""
     adler: int
     compressed: int
+    data: bytes | None = None
+    """...or the stream itself, where it could not be written."""
 
     def read(self) -> bytes:
         """The deflate stream."""
+        if self.data is not None:
+            return self.data
         with open(self.path, "rb") as file:
             file.seek(_STREAM.size)
             return file.read()
@@ -65,25 +73,32 @@ class BrowseReply:
 
 
 def compress_root(path: Path, pieces: Iterable[tuple[int, bytes]]) -> RootStream:
-    """Compress the folders of a root, given as ``(folders begun, bytes)``, into a file."""
-    folders, size, adler, compressed = 0, 0, 1, 0
-    temporary = path.with_name(path.name + f".{os.getpid()}.part")
+    """Compress the folders of a root, given as ``(folders begun, bytes)``, into a file.
+
+    Where the file cannot be written (a full disk), the stream is kept in memory by whoever holds it.
+    """
+    folders, size, adler = 0, 0, 1
     deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    parts = []
+    for count, piece in pieces:
+        folders += count
+        size += len(piece)
+        adler = zlib.adler32(piece, adler)
+        parts.append(deflate.compress(piece))
+    parts.append(deflate.flush(zlib.Z_FULL_FLUSH))
+    compressed = sum(map(len, parts))
+    temporary = path.with_name(path.name + f".{os.getpid()}.part")
     try:
+        path.parent.mkdir(exist_ok=True)
         with open(temporary, "wb") as file:
-            file.write(bytes(_STREAM.size))
-            for count, piece in pieces:
-                folders += count
-                size += len(piece)
-                adler = zlib.adler32(piece, adler)
-                compressed += file.write(deflate.compress(piece))
-            compressed += file.write(deflate.flush(zlib.Z_FULL_FLUSH))
-            file.seek(0)
             file.write(_STREAM.pack(_MAGIC, size, folders, adler))
+            file.writelines(parts)
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        log.warning("the list of shared files is not kept for the next time: %s", error)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        return RootStream(path, folders, size, adler, compressed, b"".join(parts))
     return RootStream(path, folders, size, adler, compressed)
 
 

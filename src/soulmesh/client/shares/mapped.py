@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -45,7 +46,7 @@ class SectionWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._temporary = path.with_name(path.name + ".part")
+        self._temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
         self._file = open(self._temporary, "wb", buffering=1 << 20)  # noqa: SIM115 - closed in finish and discard
         self._file.write(bytes(HEADER_BYTES))
         self._sections: dict[str, tuple[int, int, int]] = {}
@@ -96,7 +97,8 @@ class SectionWriter:
 
     def discard(self) -> None:
         """Give up: nothing stays on disk."""
-        self._file.close()
+        with suppress(OSError):  # closing writes what is buffered, and the disk may be full
+            self._file.close()
         self._temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> SectionWriter:

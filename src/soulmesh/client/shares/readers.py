@@ -30,6 +30,8 @@ FILE_SECONDS: Final = 20.0
 
 BATCH: Final = 24
 TELL_EVERY: Final = 0.2
+LOOK_EVERY: Final = 1.0
+"""Seconds after which a reader without work looks whether it is still wanted."""
 
 K = TypeVar("K")
 
@@ -61,10 +63,15 @@ def _read(path: bytes) -> tuple[bytes, str | None]:
         return b"", f"{type(error).__name__}: {error}"
 
 
-def _serve(link: Connection, read: Callable[[bytes], tuple[bytes, str | None]]) -> None:
+def _serve(link: Connection, read: Callable[[bytes], tuple[bytes, str | None]], parent: int) -> None:
     """The life of a reader: takes lists of paths, gives back results in the same order."""
     try:
         while True:
+            # A parent that was killed cannot end us, and the link does not tell: readers that
+            # were forked after this one hold copies of its other end.
+            while not link.poll(LOOK_EVERY):
+                if os.getppid() != parent:
+                    return
             results: list[tuple[bytes, str | None]] = []
             told = perf_counter()
             for path in link.recv():
@@ -111,7 +118,7 @@ def read_all(
 
     def start() -> _Reader[K]:
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, read), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, read, os.getpid()), daemon=True)
         process.start()
         theirs.close()
         return _Reader(process, ours)

@@ -29,6 +29,7 @@ from soulmesh.client.shares.build import BaseBuilder
 from soulmesh.client.shares.entries import unpack_entry
 from soulmesh.client.shares.generation import open_base
 from soulmesh.client.shares.index import DEFAULT_EFFORT, Effort, Index
+from soulmesh.client.shares.mapped import DamagedFile
 from soulmesh.client.shares.model import Access, NotShared, Root
 from soulmesh.client.shares.readers import FILE_SECONDS
 from soulmesh.client.shares.scan import GUARD, Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
@@ -179,9 +180,11 @@ class Shares:
 
     def _empty_base(self) -> Base:
         path = self.directory / "empty.shares"
-        if not path.exists():
+        try:
+            return Base(path)
+        except DamagedFile:  # or not there yet, or of an older version
             BaseBuilder(path).finish({"generation": 0})
-        return Base(path)
+            return Base(path)
 
     def _open(self) -> None:
         base = open_base(self._store, self.directory)
@@ -535,6 +538,8 @@ class Shares:
                 self._applied = 0
                 self._root_version.clear()
                 self.needs_index = False
+            elif base == self._store.get("base"):
+                self.needs_index = True
         self._load_roots()
         changes = await asyncio.to_thread(self._store.changes, self._applied)
         for start in range(0, len(changes), APPLY_AT_ONCE):
@@ -594,11 +599,11 @@ def _as_file_data(entry: bytes) -> FileData:
 
 
 def _compress(directory: Path, path: Path, root: int, listing: Any) -> RootStream:
-    directory.mkdir(exist_ok=True)
     stream = compress_root(path, listing)
-    for old in directory.glob(f"{root}-*.deflate"):
+    for old in directory.glob(f"{root}-*"):
         if old != path:
-            old.unlink(missing_ok=True)
+            with suppress(OSError):
+                old.unlink()
     return stream
 
 
