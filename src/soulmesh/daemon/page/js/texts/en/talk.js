@@ -1,0 +1,9 @@
+// Rooms and private conversations: what both have.
+export default {
+  "talk.today": "Today",
+  "talk.yesterday": "Yesterday",
+  "talk.new": "New",
+  "talk.older": "Older messages",
+  "talk.toEnd": "To the newest message",
+  "talk.send": "Send",
+};
