@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
+from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.replies import instant
 from soulmesh.daemon.ports import Engine
 from soulmesh.daemon.service import Service
 
-__all__ = ["DAY", "MINUTES", "Sampler"]
+__all__ = ["DAY", "MINUTES", "SEARCHES", "Sample", "Sampler", "sample_row", "search_counts"]
 
 MINUTES = (2.0, 300)
 """Seconds between two samples, and how many are kept."""
 DAY = (60.0, 1440)
 
-Sample = tuple[float, int, int, float]
-"""When (seconds since the epoch), download and upload speed (bytes per second), searches per second."""
+SEARCHES = (
+    "seen",
+    "forwarded",
+    "duplicates",
+    "considered",
+    "matched",
+    "answered",
+    "undeliverable",
+    "dropped",
+    "too_short",
+)
+"""What is counted about the searches of others."""
+
+
+class Sample(NamedTuple):
+    """A moment: seconds since the epoch, bytes per second, searches per second."""
+
+    at: float
+    download: int
+    upload: int
+    searches: float
+    forwarded: float
+    answered: float
+
+
+def search_counts(engine: Engine) -> dict[str, int]:
+    """How many searches of others came by since the start, and what became of them."""
+    if not isinstance(engine, ClientEngine):
+        return dict.fromkeys(SEARCHES, 0)
+    figures, answers = engine.client.tree.figures, engine.client.answers.figures
+    return {name: getattr(figures, name, getattr(answers, name, 0)) for name in SEARCHES}
 
 
 class Sampler:
@@ -28,6 +58,8 @@ class Sampler:
         self._fine: deque[Sample] = deque(maxlen=MINUTES[1])
         self._coarse: deque[Sample] = deque(maxlen=DAY[1])
         self._minute: list[Sample] = []
+        self._before = search_counts(service.engine)
+        self._before_at = service.now().timestamp()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -39,28 +71,33 @@ class Sampler:
         """One sample."""
         service = self._service
         at = service.now().timestamp()
-        down, up = _speed(service.engine, "download"), _speed(service.engine, "upload")
-        searches = round(service.engine.tree.searches_per_second, 2)
-        self._fine.append((at, down, up, searches))
-        self._minute.append(self._fine[-1])
+        counts = search_counts(service.engine)
+        # The clock of the wall may be set back between two samples.
+        passed = max(at - self._before_at, MINUTES[0] / 2)
+        seen, forwarded, answered = (
+            round(max(0, counts[name] - self._before[name]) / passed, 2)
+            for name in ("seen", "forwarded", "answered")
+        )
+        self._before, self._before_at = counts, at
+        now = Sample(
+            at,
+            _speed(service.engine, "download"),
+            _speed(service.engine, "upload"),
+            seen,
+            forwarded,
+            answered,
+        )
+        self._fine.append(now)
+        self._minute.append(now)
         if len(self._minute) * MINUTES[0] >= DAY[0]:
-            count = len(self._minute)
-            self._coarse.append(
-                (
-                    at,
-                    sum(one[1] for one in self._minute) // count,
-                    sum(one[2] for one in self._minute) // count,
-                    round(sum(one[3] for one in self._minute) / count, 2),
-                )
-            )
+            self._coarse.append(_mean(at, self._minute))
             self._minute.clear()
         service.hub.show(
             "statistics.sample",
             {
+                **sample_row(now),
                 "at": instant(service.now()),
-                "download": down,
-                "upload": up,
-                "searches_per_second": searches,
+                "searches_per_second": now.searches,
                 "downloads": len(service.ledger.running("download")),
                 "uploads": len(service.ledger.running("upload")),
             },
@@ -76,7 +113,18 @@ def _speed(engine: Engine, direction: str) -> int:
     return round(sum(one.speed for one in engine.transfers if one.direction == direction and not one.over))
 
 
+def _mean(at: float, samples: list[Sample]) -> Sample:
+    count = len(samples)
+    return Sample(
+        at,
+        sum(one.download for one in samples) // count,
+        sum(one.upload for one in samples) // count,
+        round(sum(one.searches for one in samples) / count, 2),
+        round(sum(one.forwarded for one in samples) / count, 2),
+        round(sum(one.answered for one in samples) / count, 2),
+    )
+
+
 def sample_row(sample: Sample) -> dict[str, Any]:
     """A sample as it is sent."""
-    at, down, up, searches = sample
-    return {"at": round(at, 1), "download": down, "upload": up, "searches": searches}
+    return {**sample._asdict(), "at": round(sample.at, 1)}

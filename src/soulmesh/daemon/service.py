@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import secrets
 from collections import Counter
@@ -16,6 +17,7 @@ from soulmesh import log
 from soulmesh.client.events import Event
 from soulmesh.client.transfers.events import TransferMoved
 from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.client.wishes import WishFound
 from soulmesh.config import Settings
 from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.shapes import directory_of
@@ -36,10 +38,11 @@ from soulmesh.daemon.ports import (
     ScanMoved,
     ScanProgressed,
 )
-from soulmesh.daemon.rows import transfer_row
+from soulmesh.daemon.rows import hit_row, transfer_row
 from soulmesh.daemon.searching import SearchDesk, SearchRecord
 from soulmesh.daemon.store import Store
 from soulmesh.daemon.talk import Conversations, RoomTalk
+from soulmesh.daemon.wishbook import WishBook
 from soulmesh.errors import SoulmeshError
 from soulmesh.net.world import World
 
@@ -118,6 +121,7 @@ class Service:
         self.conversations = Conversations(store, world.wall_clock)
         self.room_talk = RoomTalk()
         self.events = EventLog(store, world.wall_clock)
+        self.wish_book = WishBook(store, world.wall_clock)
         self.hub = Hub(f"{world.random.getrandbits(48):012x}")
         self.hub.name_of = self.ledger.name_of
         self.hub.row_of = self._transfer_row
@@ -154,13 +158,23 @@ class Service:
     async def start(self) -> None:
         """Begin to follow the client."""
         await self.conversations.open()
+        await self.wish_book.open()
         self._undo = self.engine.on_event(self._notice)
+        loop = asyncio.get_running_loop()
+
+        def tell(line: dict[str, Any]) -> None:
+            # Lines are also written by threads, and by those that outlive the loop.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.hub.show, "log.line", line)
+
+        self.logbook.on_line = tell
         self.ledger.start()
         self.spawn(self._tidy(), "tidy")
 
     async def close(self) -> None:
         """Stop following it; what was going on is kept."""
         self._undo()
+        self.logbook.on_line = lambda line: None
         self.hub.close()
         for close in self.on_close:
             await close()
@@ -312,6 +326,8 @@ class Service:
                 self.hub.tell("share.scan", dataclasses.asdict(event))
             case ScanProgressed():
                 self.hub.show("share.progress", dataclasses.asdict(event))
+            case WishFound(query, hit):
+                self.wish_book.found(query, hit_row(hit))
             case RoomLeft(room):
                 self.room_talk.left(room)
             case _:

@@ -23,6 +23,7 @@ from soulmesh.daemon.api1 import (
     browsing,
     daemon,
     goals,
+    looking,
     searches,
     settings,
     shares,
@@ -73,6 +74,7 @@ def operations(service: Service, hooks: Hooks | None) -> list[Operation]:
         *users.operations(service),
         *talk.operations(service),
         *shares.operations(service),
+        *looking.operations(service),
         *settings.operations(service),
         *streams.operations(service),
     ]

@@ -13,30 +13,16 @@ from soulmesh.daemon import metrics
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.operations import Operation, Page, Query, cursor, read_cursor
 from soulmesh.daemon.doctor import examine
-from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.hooks import Hooks
 from soulmesh.daemon.http.auth import Attempts
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import instant
 from soulmesh.daemon.http.routing import Access
-from soulmesh.daemon.sampling import Sampler, sample_row
+from soulmesh.daemon.sampling import Sampler, sample_row, search_counts
 from soulmesh.daemon.service import Service
 
 __all__ = ["operations"]
-
-
-SEARCHES = (
-    "seen",
-    "forwarded",
-    "duplicates",
-    "considered",
-    "matched",
-    "answered",
-    "undeliverable",
-    "dropped",
-    "too_short",
-)
 
 
 class Span(Query):
@@ -52,6 +38,10 @@ class Sample(BaseModel):
     download: int
     upload: int
     searches: float
+    """Searches of others that came by."""
+    forwarded: float
+    """Those that were passed on to children."""
+    answered: float
 
 
 class Speeds(BaseModel):
@@ -161,11 +151,6 @@ class _Daemon:
 
     async def tree(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
         tree = self._engine.tree
-        searches = dict.fromkeys(SEARCHES, 0)
-        if isinstance(self._engine, ClientEngine):
-            client = self._engine.client
-            figures, answers = client.tree.figures, client.answers.figures
-            searches = {name: getattr(figures, name, getattr(answers, name, 0)) for name in SEARCHES}
         return {
             "username": self._engine.link.username,
             "parent": tree.parent,
@@ -174,7 +159,7 @@ class _Daemon:
             "children": list(tree.children),
             "most_children": tree.most_children,
             "searches_per_second": tree.searches_per_second,
-            "searches": searches,
+            "searches": search_counts(self._engine),
         }
 
     async def diagnosis(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:

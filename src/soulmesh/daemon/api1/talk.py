@@ -390,10 +390,14 @@ class _Talk:
         return {"items": [_wish(wish) for wish in client_of(self._service).wishes.all]}
 
     async def wish(self, _call: Call, _query: None, body: models.NewWish) -> dict[str, Any]:
-        return _wish(await client_of(self._service).wishes.add(body.query, filter=body.filter))
+        made = _wish(await client_of(self._service).wishes.add(body.query, filter=body.filter))
+        self._service.hub.tell("wish.added", made)
+        return made
 
     async def unwish(self, _call: Call, query: models.WishQuery, _body: None) -> None:
         await client_of(self._service).wishes.remove(query.query)
+        self._service.wish_book.forget(query.query.strip())
+        self._service.hub.tell("wish.removed", {"query": query.query.strip()})
 
 
 def _wish(wish: Any) -> dict[str, Any]:

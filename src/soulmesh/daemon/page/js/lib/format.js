@@ -1,16 +1,16 @@
 /**
  * Figures as people read them. Sizes are bytes, speeds bytes per second, times seconds or ISO 8601.
  */
-import { language, t } from "./texts.js";
+import { locale, t } from "./texts.js";
 
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
-const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
-const tenths = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const hour = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
-const hourAndSecond = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const date = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
-const dateShort = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const hourAndSecond = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const date = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
+const dateShort = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 
 /** @param {number} number */
 export const count = (number) => whole.format(number);

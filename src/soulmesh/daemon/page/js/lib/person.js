@@ -31,9 +31,12 @@ export function knownAs(name, presence) {
   presences.set((old) => new Map(old).set(name, presence));
 }
 
-/** @param {{ name: string, menu?: boolean }} props */
-export function Person({ name, menu = false }) {
-  const presence = useStore(presences, (all) => all.get(name));
+/**
+ * @param {{ name: string, menu?: boolean, presence?: string }} props presence: where the list that it stands in knows it
+ */
+export function Person({ name, menu = false, presence: told }) {
+  const known = useStore(presences, (all) => all.get(name));
+  const presence = told ?? known;
   return html`<span class="person">${presence && html`<span class=${`dot ${presence.toLowerCase()}`} role="img"
     aria-label=${t(`presence.${presence.toLowerCase()}`)}></span>`}<a href=${href("users", name)} class="clip">${name}</a>
     ${menu && html`<${PersonMenu} name=${name} />`}</span>`;

@@ -25,12 +25,15 @@ function pick() {
 /** The language in use; it is read once, a change takes a reload. */
 export const language = pick();
 
+/** The same with its country, if the browser says one: how dates and figures are written. */
+export const locale = navigator.languages.find((one) => one.slice(0, 2).toLowerCase() === language) ?? language;
+
 /** @type {Record<string, Entry>} */
 let words = en;
 if (language === "de") words = (await import("../texts/de.js")).default;
 
 const plural = new Intl.PluralRules(language);
-const number = new Intl.NumberFormat(language);
+const number = new Intl.NumberFormat(locale);
 
 /**
  * @param {string} key

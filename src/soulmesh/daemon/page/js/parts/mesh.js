@@ -24,10 +24,10 @@ import { html } from "../lib/ui.js";
  * @property {string} told what is read out
  */
 
-const WIDTH = 720;
-const ROW = 84;
-const ACROSS = 9;
-const SHOWN = 27;
+const WIDTH = 520;
+const ROW = 76;
+const ACROSS = 6;
+const SHOWN = 24;
 
 /** @param {{ tree: Tree, me: string, server: string }} props */
 export function Mesh({ tree, me, server }) {
@@ -95,7 +95,7 @@ function curve(from, to) {
 
 /** @param {{ node: Node }} props */
 function Circle({ node }) {
-  const short = node.name.length > 16 && node.kind === "child" ? `${node.name.slice(0, 9)}…` : node.name;
+  const short = node.name.length > 12 && node.kind === "child" ? `${node.name.slice(0, 10)}…` : node.name;
   const body = html`
     <title>${`${node.told}: ${node.name}`}</title>
     <circle r=${node.kind === "us" ? 12 : node.kind === "child" ? 7 : 9} />

@@ -2,7 +2,7 @@
 
 import uPlot from "../../vendor/uplot.js";
 import { html, useEffect, useRef } from "../lib/ui.js";
-import { language } from "../lib/texts.js";
+import { locale } from "../lib/texts.js";
 
 /**
  * A curve.
@@ -30,9 +30,10 @@ function pale(found) {
 /**
  * Curves over one axis of time.
  * @param {{ label: string, at: number[], values: (number | null)[][], curves: Curve[], format: (value: number) => string,
- *           height?: number }} props  at: seconds since the epoch; values: one list per curve
+ *           height?: number, least?: number }} props  at: seconds since the epoch; values: one list per curve;
+ *   least: the top of the axis while nothing is larger
  */
-export function Plot({ label, at, values, curves, format, height = 180 }) {
+export function Plot({ label, at, values, curves, format, height = 180, least = 1 }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
   const data = useRef(/** @type {any} */ (null));
@@ -49,13 +50,14 @@ export function Plot({ label, at, values, curves, format, height = 180 }) {
       const text = colour(element, "--muted");
       const font = `12px ${getComputedStyle(element).fontFamily}`;
       const axis = { stroke: text, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
-      const hour = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+      const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+      /** @type {any} */
       const options = {
         width: Math.max(200, element.clientWidth),
         height,
         cursor: { drag: { x: false, y: false }, points: { size: 6 } },
         legend: { live: true },
-        scales: { y: { range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, most > 0 ? most * 1.1 : 1] } },
+        scales: { y: { range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(least, most * 1.1)] } },
         axes: [
           { ...axis, size: 28, values: (/** @type {unknown} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => hour.format(tick * 1000)) },
           { ...axis, size: 76, values: (/** @type {unknown} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => shape.current(tick)) },
@@ -63,7 +65,7 @@ export function Plot({ label, at, values, curves, format, height = 180 }) {
         series: [
           {
             label: "",
-            value: (/** @type {unknown} */ _, /** @type {number | null} */ tick) => (tick ? new Date(tick * 1000).toLocaleTimeString(language) : ""),
+            value: (/** @type {unknown} */ _, /** @type {number | null} */ tick) => (tick ? new Date(tick * 1000).toLocaleTimeString(locale) : ""),
           },
           ...curves.map((curve) => {
             const stroke = colour(element, curve.token);

@@ -1,8 +1,7 @@
 // What rooms and private conversations have in common: the lines that were said, and the box to write in.
 
 import { Button, Fragment, Icon, IconButton, html, useLayoutEffect, useRef, useState } from "../lib/ui.js";
-import { clock } from "../lib/format.js";
-import { language, t } from "../lib/texts.js";
+import { locale, t } from "../lib/texts.js";
 import { report } from "../lib/toast.js";
 
 /**
@@ -15,6 +14,9 @@ import { report } from "../lib/toast.js";
  * @property {boolean} own
  * @property {string} [room] where, when lines of several rooms are mixed
  */
+
+const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const whole = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" });
 
 const LINK = /https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]]/g;
 
@@ -45,7 +47,7 @@ function day(at) {
   if (date.toDateString() === today.toDateString()) return t("talk.today");
   today.setDate(today.getDate() - 1);
   if (date.toDateString() === today.toDateString()) return t("talk.yesterday");
-  return date.toLocaleDateString(language, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  return date.toLocaleDateString(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 }
 
 /** @param {string} text @param {string | null | undefined} me */
@@ -146,8 +148,8 @@ function OneLine({ line, same, me, nameMenu }) {
   const classes = ["talk-line", same && "same", line.own && "own", called && "called", acted && "acted"];
   return html`
     <li class=${classes.filter(Boolean).join(" ")} data-id=${line.key}>
-      <time datetime=${line.at ?? ""} title=${line.at ? new Date(line.at).toLocaleString(language) : ""}>
-        ${line.at ? clock(line.at) : ""}
+      <time datetime=${line.at ?? ""} title=${line.at ? whole.format(new Date(line.at)) : ""}>
+        ${line.at ? hour.format(new Date(line.at)) : ""}
       </time>
       <span class="talk-who">
         <span class=${same ? "visually-hidden" : ""}>${nameMenu ? nameMenu(line.username) : line.username}</span>

@@ -3,6 +3,17 @@ import shell from "./en/shell.js";
 import search from "./en/search.js";
 import transfers from "./en/transfers.js";
 import browse from "./en/browse.js";
+import talk from "./en/talk.js";
+import rooms from "./en/rooms.js";
+import chat from "./en/chat.js";
+import users from "./en/users.js";
+import interests from "./en/interests.js";
+import wishes from "./en/wishes.js";
+import shares from "./en/shares.js";
+import statistics from "./en/statistics.js";
+import settings from "./en/settings.js";
+import diagnosis from "./en/diagnosis.js";
+import log from "./en/log.js";
 
 /** @type {Record<string, string | { one: string, other: string }>} */
 export default {
@@ -10,4 +21,15 @@ export default {
   ...search,
   ...transfers,
   ...browse,
+  ...talk,
+  ...rooms,
+  ...chat,
+  ...users,
+  ...interests,
+  ...wishes,
+  ...shares,
+  ...statistics,
+  ...settings,
+  ...diagnosis,
+  ...log,
 };

@@ -141,7 +141,7 @@ function Sidebar({ user }) {
             <li key=${found.username}>
               <a
                 href=${href("chat", found.username)}
-                class=${found.unread ? "two unread" : "two"}
+                class=${found.unread ? "twoline fresh" : "twoline"}
                 aria-current=${found.username === user ? "page" : undefined}
                 data-id=${found.username}
               >
@@ -151,7 +151,7 @@ function Sidebar({ user }) {
                 </span>
                 <span class="row">
                   <span class="grow clip small muted" dir="auto">${found.text ?? ""}</span>
-                  ${found.unread > 0 && html`<span class="mark" aria-label=${t("chat.unread", { count: found.unread })}>${count(found.unread)}</span>`}
+                  ${found.unread > 0 && html`<span class="unread" aria-label=${t("chat.unread", { count: found.unread })}>${count(found.unread)}</span>`}
                 </span>
               </a>
             </li>

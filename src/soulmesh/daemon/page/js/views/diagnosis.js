@@ -81,7 +81,7 @@ export function View() {
           <ul class="findings card">
             ${found.map(
               (finding, at) => html`
-                <li key=${finding.subject + at} class=${finding.state} data-id=${finding.subject}>
+                <li key=${finding.subject + at} data-state=${finding.state} data-id=${finding.subject}>
                   <${Icon} name=${STATES[finding.state].icon} />
                   <div>
                     <h2 class="row">

@@ -122,7 +122,7 @@ function Mine({ title: heading, add, icon: sign, tone, items, change }) {
 function Recommended({ kind, item, mine, change }) {
   const own = kind === "mine" ? mine.liked.join("\n") + "\n\n" + mine.hated.join("\n") : "";
   const { data, error, loading, reload } = useLoad(
-    (signal) => api.get("recommendations", item ? { kind, item } : { kind }, { signal }),
+    (signal) => api.get("recommendations", item ? { item } : { kind }, { signal }),
     [kind, item, own],
   );
   if (error && !data) return html`<${Trouble} error=${error} retry=${reload} />`;
@@ -154,8 +154,8 @@ function Recommended({ kind, item, mine, change }) {
         { id: "score", title: t("interests.score"), width: "7rem", end: true, cell: (/** @type {Scored} */ found) => String(found.score) },
       ]}
       narrow=${(/** @type {Scored} */ found) => html`
-        <div class="clip" dir="auto">${found.item}</div>
-        <div class="muted small num">${t("interests.scored", { score: String(found.score) })}</div>
+        <div class="two"><div class="clip" dir="auto">${found.item}</div>
+        <div class="muted small num">${t("interests.scored", { score: String(found.score) })}</div></div>
       `}
       onOpen=${(/** @type {Scored} */ found) => setQuery({ item: found.item, kind: null })}
       actions=${marks}
@@ -187,8 +187,8 @@ function Similar({ mine }) {
         { id: "score", title: t("interests.common"), width: "9rem", end: true, cell: (/** @type {Scored} */ found) => String(found.score) },
       ]}
       narrow=${(/** @type {Scored} */ found) => html`
-        <div class="clip"><${Person} name=${found.item} /></div>
-        <div class="muted small num">${t("interests.commonCount", { count: found.score })}</div>
+        <div class="two"><div class="clip"><${Person} name=${found.item} /></div>
+        <div class="muted small num">${t("interests.commonCount", { count: found.score })}</div></div>
       `}
       onOpen=${(/** @type {Scored} */ found) => go("users", found.item)}
       empty=${html`<${Empty} icon="users" title=${t("interests.noUsers")} text=${t("interests.noUsersText")} />`}

@@ -105,8 +105,8 @@ function LogLines() {
         { id: "message", title: t("log.message"), width: "1fr", cell: (/** @type {Entry} */ line) => html`<span class="mono" dir="auto" title=${line.message}>${line.message}</span>` },
       ]}
       narrow=${(/** @type {Entry} */ line) => html`
-        <div class="clip small mono" dir="auto">${line.message}</div>
-        <div class="row small muted"><span class="num">${clock(line.timestamp)}</span><${Badge} tone=${levelOf(line.level).tone}>${levelName(line.level)}<//><span class="clip">${part(line)}</span></div>
+        <div class="two"><div class="clip small mono" dir="auto">${line.message}</div>
+        <div class="row small muted"><span class="num">${clock(line.timestamp)}</span><${Badge} tone=${levelOf(line.level).tone}>${levelName(line.level)}<//><span class="clip">${part(line)}</span></div></div>
       `}
       stick="end"
       empty=${html`<${Empty} icon="log" title=${words || least !== "Debug" ? t("log.noneFound") : t("log.none")} text=${words || least !== "Debug" ? "" : t("log.noneText")} />`}
@@ -164,8 +164,8 @@ function Happening() {
         { id: "text", title: t("log.what"), width: "1fr", cell: (/** @type {Happened} */ event) => html`<span class="mono muted" title=${event.text}>${event.text}</span>` },
       ]}
       narrow=${(/** @type {Happened} */ event) => html`
-        <div class="row small"><span class="num muted">${clock(event.at)}</span><b class="clip">${event.kind}</b></div>
-        <div class="clip small muted mono">${event.text}</div>
+        <div class="two"><div class="row small"><span class="num muted">${clock(event.at)}</span><b class="clip">${event.kind}</b></div>
+        <div class="clip small muted mono">${event.text}</div></div>
       `}
       stick="end"
       empty=${html`<${Empty} icon="pulse" title=${t("log.quiet")} text=${t("log.quietText")} />`}
@@ -193,8 +193,8 @@ function KeptEvents() {
         { id: "text", title: t("log.what"), width: "1fr", cell: (/** @type {Kept} */ event) => html`<span class="mono muted" title=${event.data}>${event.data}</span>` },
       ]}
       narrow=${(/** @type {Kept} */ event) => html`
-        <div class="row small"><span class="num muted">${moment(event.timestamp)}</span><b class="clip">${event.type}</b></div>
-        <div class="clip small muted mono">${event.data}</div>
+        <div class="two"><div class="row small"><span class="num muted">${moment(event.timestamp)}</span><b class="clip">${event.type}</b></div>
+        <div class="clip small muted mono">${event.data}</div></div>
       `}
       empty=${html`<${Empty} icon="log" title=${t("log.noneKept")} text=${t("log.noneKeptText")} />`}
     />
@@ -230,8 +230,8 @@ function Hooks() {
         { id: "problem", title: t("log.problem"), width: "1fr", cell: (/** @type {Delivery} */ item) => html`<span class="muted" title=${item.problem}>${item.problem}</span>` },
       ]}
       narrow=${(/** @type {Delivery} */ item) => html`
-        <div class="row small"><b class="clip">${item.hook}</b><span class="muted clip">${item.kind}</span></div>
-        <div class="clip small muted">${item.problem}</div>
+        <div class="two"><div class="row small"><b class="clip">${item.hook}</b><span class="muted clip">${item.kind}</span></div>
+        <div class="clip small muted">${item.problem}</div></div>
       `}
       empty=${html`<${Empty} icon="check" title=${t("log.nothingWaits")} text=${t("log.nothingWaitsText")} />`}
     />

@@ -7,7 +7,7 @@ import { count } from "../lib/format.js";
 import { useAction, useLoad, useNarrow } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
 import { Person } from "../lib/person.js";
-import { go, href, setQuery } from "../lib/route.js";
+import { go, href } from "../lib/route.js";
 import { useStatus } from "../lib/status.js";
 import { store, useStore } from "../lib/store.js";
 import { t } from "../lib/texts.js";
@@ -149,7 +149,7 @@ export function View({ rest, query }) {
   const tab = room ? "" : (query.get("show") ?? "");
   const body = room ? html`<${RoomPane} key=${room} name=${room} />` : tab === "feed" ? html`<${Feed} />` : html`<${Directory} />`;
   return html`
-    <${Page} title=${t("nav.rooms")} fill actions=${!room && html`<${NewRoom} />`}>
+    <${Page} title=${t("nav.rooms")} fill actions=${(!narrow || !room) && html`<${NewRoom} />`}>
       <div class="talk">
         ${(!narrow || !room) && html`<${Sidebar} room=${room} tab=${tab} />`}
         <div class="talk-main">${body}</div>
@@ -185,14 +185,14 @@ function Sidebar({ room, tab }) {
               <a
                 href=${href("rooms", found.name)}
                 aria-current=${found.name === room ? "page" : undefined}
-                class=${found.unread ? "unread" : ""}
+                class=${found.unread ? "fresh" : ""}
                 data-id=${found.name}
               >
                 <${Icon} name=${found.private ? "lock" : "rooms"} />
                 <span class="grow clip">${found.name}</span>
                 ${found.favourite && html`<${Icon} name="star" label=${t("rooms.favourite")} />`}
                 ${found.unread > 0
-                  ? html`<span class="mark" aria-label=${t("rooms.unread", { count: found.unread })}>${count(found.unread)}</span>`
+                  ? html`<span class="unread" aria-label=${t("rooms.unread", { count: found.unread })}>${count(found.unread)}</span>`
                   : html`<span class="muted small num" aria-label=${t("rooms.users", { count: found.users })}>${count(found.users)}</span>`}
               </a>
             </li>
@@ -217,6 +217,7 @@ function NewRoom() {
   return html`
     <${Menu}
       label=${t("rooms.new")}
+      text=${t("rooms.new")}
       icon="plus"
       items=${[
         { title: t("rooms.newPublic"), icon: "rooms", disabled: busy, run: () => create(false) },
@@ -281,8 +282,8 @@ function Directory() {
       idOf=${(/** @type {Listed} */ room) => room.name}
       columns=${columns}
       narrow=${(/** @type {Listed} */ room) => html`
-        <div class="clip"><${RoomName} room=${room} /></div>
-        <div class="muted small">${t("rooms.users", { count: room.users })}</div>
+        <div class="two"><div class="clip"><${RoomName} room=${room} /></div>
+        <div class="muted small">${t("rooms.users", { count: room.users })}</div></div>
       `}
       sort=${sort}
       onSort=${(/** @type {string} */ by, /** @type {boolean} */ down) => setSort({ by, down })}
@@ -372,6 +373,7 @@ function InRoom({ here }) {
   const [lines, setLines] = useState(/** @type {Line[]} */ ([]));
   const [before, setBefore] = useState(/** @type {string | null} */ (null));
   const [fresh, setFresh] = useState(/** @type {string | null} */ (null));
+  useEffect(() => setMembers(!narrow), [narrow]);
   const unread = useRef(here.unread);
   const about = useLoad((signal) => api.get(p`rooms/joined/${room}`, {}, { signal }), [room]);
   const history = useLoad((signal) => api.get(p`rooms/joined/${room}/messages`, { limit: 200 }, { signal }), [room]);

@@ -53,12 +53,22 @@ const SECTIONS = {
   metrics: () => t("settings.metrics"),
   webhooks: () => t("settings.webhooks"),
   scripts: () => t("settings.scripts"),
-  logging: () => t("settings.logging"),
+  log: () => t("settings.logging"),
   "": () => t("settings.rights"),
 };
 
+/** The groups that there are, those that one looks for first. @param {Setting[]} items */
+function inOrder(items) {
+  const there = new Set(["page", ...items.map((item) => item.section)]);
+  const known = Object.keys(SECTIONS).filter((section) => there.has(section));
+  return [...known, ...[...there].filter((section) => !known.includes(section)).sort()];
+}
+
+/** @param {string} text */
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** @param {string} section */
-const sectionName = (section) => SECTIONS[section]?.() ?? section;
+const sectionName = (section) => SECTIONS[section]?.() ?? capital(section);
 
 /** @param {{ rest: string[] }} props */
 export function View({ rest }) {
@@ -80,7 +90,7 @@ export function View({ rest }) {
 
   const items = /** @type {Setting[]} */ (data?.items ?? []);
   const editable = Boolean(data?.editable);
-  const sections = useMemo(() => ["page", ...new Set(items.map((item) => item.section))], [data]);
+  const sections = useMemo(() => inOrder(items), [data]);
   const wanted = words.trim().toLowerCase();
   const found = useMemo(() => (wanted ? items.filter((item) => matches(item, wanted)) : []), [data, wanted]);
   const section = rest[0] === undefined ? "page" : rest[0] === "rights" ? "" : rest[0];
@@ -233,7 +243,7 @@ function Sections({ sections, section, draft, items, narrow }) {
             <li key=${one}>
               <a href=${address(one)} aria-current=${one === section ? "page" : undefined}>
                 <span class="grow clip">${sectionName(one)}</span>
-                ${count(one) > 0 && html`<span class="mark" aria-label=${t("settings.changes", { count: count(one) })}>${count(one)}</span>`}
+                ${count(one) > 0 && html`<span class="unread" aria-label=${t("settings.changes", { count: count(one) })}>${count(one)}</span>`}
               </a>
             </li>
           `,
@@ -285,12 +295,12 @@ function said(item, value) {
 function Input({ item, value, problem, editable, changed, change }) {
   const disabled = !editable;
   const onInput = (/** @type {{ currentTarget: HTMLInputElement }} */ event) => change(event.currentTarget.value);
-  const field = (/** @type {any} */ input) => html`<${Field} label=${item.title} hint=${item.description} error=${problem}>${input}<//>`;
+  const field = (/** @type {any} */ input) => html`<${Field} label=${capital(item.title)} hint=${item.description} error=${problem}>${input}<//>`;
   const example = item.examples?.[0];
   switch (item.type) {
     case "boolean":
       return html`
-        <${Switch} label=${item.title} hint=${item.description} checked=${Boolean(value)} disabled=${disabled} onChange=${change} />
+        <${Switch} label=${capital(item.title)} hint=${item.description} checked=${Boolean(value)} disabled=${disabled} onChange=${change} />
         ${problem && html`<p class="error" role="alert">${problem}</p>`}
       `;
     case "choice":
@@ -321,7 +331,7 @@ function Input({ item, value, problem, editable, changed, change }) {
       return nested(value)
         ? html`
             <div class="field">
-              <span class="label">${item.title}</span>
+              <span class="label">${capital(item.title)}</span>
               <pre class="card" tabindex="0">${JSON.stringify(value, null, 2)}</pre>
               <p class="hint">${item.description} ${t("settings.inFile")}</p>
             </div>
@@ -393,7 +403,7 @@ function ThisPage() {
   const chosen = useStore(theme);
   const who = useStore(session);
   const themes = [
-    ["system", t("settings.themeSystem")],
+    ["auto", t("settings.themeSystem")],
     ["light", t("settings.themeLight")],
     ["dark", t("settings.themeDark")],
   ];

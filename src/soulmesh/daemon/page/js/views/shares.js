@@ -180,14 +180,13 @@ function OneRoot({ root, may, edit, reload }) {
       <h2 class="grow clip" dir="auto">${root.name}</h2>
       ${!root.online && html`<${Badge} tone="warn" title=${t("shares.offlineText")}>${t("shares.offline")}<//>`}
       ${may &&
-      !root.from_settings &&
       html`
         <${Menu}
           label=${t("shares.actions", { root: root.name })}
           icon="more"
           items=${[
             { title: t("shares.edit"), icon: "edit", run: edit },
-            { title: t("shares.remove"), icon: "trash", danger: true, run: remove },
+            !root.from_settings && { title: t("shares.remove"), icon: "trash", danger: true, run: remove },
           ]}
         />
       `}
@@ -223,7 +222,7 @@ function audienceName(word) {
 /** @param {{ root: Root | null, close: () => void, done: () => void }} props */
 function Editor({ root, close, done }) {
   const [path, setPath] = useState(root?.path ?? "");
-  const [alias, setAlias] = useState(root?.name ?? "");
+  const [alias, setAlias] = useState("");
   const words = root?.audience ?? ["everyone"];
   const [who, setWho] = useState(words.includes("everyone") ? "everyone" : words.every((word) => word === "friends") ? "friends" : "chosen");
   const [friends, setFriends] = useState(words.includes("friends"));
@@ -249,9 +248,9 @@ function Editor({ root, close, done }) {
     setBusy(true);
     setProblem("");
     try {
-      const body = { ...(alias.trim() && alias.trim() !== root?.name ? { name: alias.trim() } : {}), audience: audience(), locked, exclude: lines(exclude), hidden };
+      const body = { audience: audience(), locked, exclude: lines(exclude), hidden };
       if (root) await api.patch(p`shares/roots/${root.id}`, body);
-      else await api.post("shares/roots", { path: path.trim(), ...body });
+      else await api.post("shares/roots", { path: path.trim(), name: alias.trim() || null, ...body });
       done();
     } catch (error) {
       setProblem(/** @type {Error} */ (error).message);
@@ -278,14 +277,15 @@ function Editor({ root, close, done }) {
               <//>
             `}
         ${root && problem && html`<p class="error" role="alert">${problem}</p>`}
-        <${Field} label=${t("shares.alias")} hint=${t("shares.aliasHint")}>
+        ${!root &&
+        html`<${Field} label=${t("shares.alias")} hint=${t("shares.aliasHint")}>
           <input value=${alias} maxlength="100" onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => setAlias(event.currentTarget.value)} />
-        <//>
+        <//>`}
         <fieldset class="choices">
           <legend>${t("shares.audience")}</legend>
           ${kinds.map(
             ([id, label, hint]) => html`
-              <label key=${id} class="choice">
+              <label key=${id} class="option">
                 <input type="radio" name=${group} value=${id} checked=${who === id} onChange=${() => setWho(id)} />
                 <span><b>${label}</b><small class="muted">${hint}</small></span>
               </label>
@@ -388,8 +388,8 @@ function Problems({ scanned }) {
           { id: "reason", title: t("shares.reason"), width: "minmax(8rem, 1fr)", cell: (/** @type {Problem} */ problem) => html`<span class="muted" title=${problem.reason}>${problem.reason}</span>` },
         ]}
         narrow=${(/** @type {Problem} */ problem) => html`
-          <div class="clip" dir="auto">${problem.path}</div>
-          <div class="muted small clip">${problem.reason}</div>
+          <div class="two"><div class="clip" dir="auto">${problem.path}</div>
+          <div class="muted small clip">${problem.reason}</div></div>
         `}
       />
     </section>

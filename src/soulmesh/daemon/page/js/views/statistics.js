@@ -5,7 +5,7 @@ import { useEvents } from "../lib/events.js";
 import { count, seconds, size, speed } from "../lib/format.js";
 import { useLoad } from "../lib/hooks.js";
 import { useStatus } from "../lib/status.js";
-import { language, t } from "../lib/texts.js";
+import { locale, t } from "../lib/texts.js";
 import { Badge, Loading, Page, Tabs, Trouble, html, useEffect, useMemo, useState } from "../lib/ui.js";
 import { Mesh } from "../parts/mesh.js";
 import { Plot } from "../parts/plot.js";
@@ -18,7 +18,7 @@ export const place = "more";
 /**
  * One moment. Speeds are bytes per second, searches per second.
  * @typedef {object} Sample
- * @property {string} at
+ * @property {number} at seconds since the epoch
  * @property {number} download
  * @property {number} upload
  * @property {number} seen
@@ -31,16 +31,10 @@ const KEPT = 1800;
 
 /** @param {any} item @returns {Sample} */
 function sample(item) {
-  const searches = typeof item.searches === "object" && item.searches !== null ? item.searches : {};
-  const seen = searches.seen ?? (typeof item.searches === "number" ? item.searches : item.searches_per_second);
-  return {
-    at: item.at,
-    download: item.download,
-    upload: item.upload,
-    seen: seen ?? 0,
-    forwarded: searches.forwarded ?? 0,
-    answered: searches.answered ?? 0,
-  };
+  const { download, upload, searches: seen, forwarded, answered } = item;
+  // Samples that are kept have seconds, those that are pushed a time in words.
+  const at = typeof item.at === "number" ? item.at : Date.parse(item.at) / 1000;
+  return { at, download, upload, seen, forwarded, answered };
 }
 
 export function View() {
@@ -106,7 +100,7 @@ function Tiles({ numbers, newest, tree }) {
   `;
 }
 
-const tenths = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
 
 /** @param {number} value */
 function rate(value) {
@@ -117,7 +111,7 @@ function rate(value) {
 function Curves({ samples, loading }) {
   const { at, speeds, searches } = useMemo(
     () => ({
-      at: samples.map((one) => Date.parse(one.at) / 1000),
+      at: samples.map((one) => one.at),
       speeds: [samples.map((one) => one.download), samples.map((one) => one.upload)],
       searches: [samples.map((one) => one.seen), samples.map((one) => one.forwarded), samples.map((one) => one.answered)],
     }),
@@ -135,6 +129,7 @@ function Curves({ samples, loading }) {
         at=${at}
         values=${speeds}
         format=${speed0}
+        least=${10_240}
         curves=${[
           { title: t("statistics.down"), token: "--accent", filled: true },
           { title: t("statistics.up"), token: "--good", filled: true },

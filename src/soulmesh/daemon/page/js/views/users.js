@@ -1,7 +1,7 @@
 // Users: those we care about, bans by name and address, and everything about one of them.
 
-import { api, p, session } from "../lib/api.js";
-import { ask, askText } from "../lib/dialog.js";
+import { api, p } from "../lib/api.js";
+import { ask } from "../lib/dialog.js";
 import { useEvents } from "../lib/events.js";
 import { ago, count, size, speed } from "../lib/format.js";
 import { useAction, useLoad } from "../lib/hooks.js";
@@ -9,7 +9,7 @@ import { List } from "../lib/list.js";
 import { Person } from "../lib/person.js";
 import { go, href, setQuery } from "../lib/route.js";
 import { t } from "../lib/texts.js";
-import { report, toast } from "../lib/toast.js";
+import { toast } from "../lib/toast.js";
 import {
   Badge,
   Button,
@@ -20,7 +20,6 @@ import {
   Loading,
   Menu,
   Page,
-  Switch,
   Tabs,
   Trouble,
   html,
@@ -160,8 +159,8 @@ function UserList({ which }) {
       idOf=${(/** @type {User} */ user) => user.username}
       columns=${columns}
       narrow=${(/** @type {User} */ user) => html`
-        <div class="clip"><${NameCell} user=${user} /></div>
-        <div class="muted small clip">${[known(user.files, (files) => t("users.files", { count: files })), user.note].filter(Boolean).join(" · ")}</div>
+        <div class="two"><div class="clip"><${NameCell} user=${user} /></div>
+        <div class="muted small clip">${[known(user.files, (files) => t("users.files", { count: files })), user.note].filter(Boolean).join(" · ")}</div></div>
       `}
       sort=${sort}
       onSort=${(/** @type {string} */ by, /** @type {boolean} */ down) => setSort({ by, down })}

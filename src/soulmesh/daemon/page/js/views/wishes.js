@@ -129,8 +129,8 @@ function WishList({ chosen }) {
         idOf=${(/** @type {Wish} */ wish) => wish.query}
         columns=${columns}
         narrow=${(/** @type {Wish} */ wish) => html`
-          <div class="clip"><b dir="auto">${wish.query}</b></div>
-          <div class="muted small clip">${[t("wishes.hits", { count: wish.found }), sent(wish), wish.filter].filter(Boolean).join(" · ")}</div>
+          <div class="two"><div class="clip"><b dir="auto">${wish.query}</b></div>
+          <div class="muted small clip">${[t("wishes.hits", { count: wish.found }), sent(wish), wish.filter].filter(Boolean).join(" · ")}</div></div>
         `}
         rowClass=${(/** @type {Wish} */ wish) => (wish.query === chosen ? "chosen" : "")}
         onOpen=${(/** @type {Wish} */ wish) => setQuery({ wish: wish.query })}
@@ -238,8 +238,8 @@ function Results({ wish }) {
           idOf=${(/** @type {Hit} */ hit) => `${hit.username}\n${hit.path}`}
           columns=${columns}
           narrow=${(/** @type {Hit} */ hit) => html`
-            <div class="clip" dir="auto">${baseName(hit.path)}</div>
-            <div class="muted small clip">${hit.username} · ${size(hit.size)} · ${baseName(folderOf(hit.path))}</div>
+            <div class="two"><div class="clip" dir="auto">${baseName(hit.path)}</div>
+            <div class="muted small clip">${hit.username} · ${size(hit.size)} · ${baseName(folderOf(hit.path))}</div></div>
           `}
           onOpen=${download}
           actions=${(/** @type {Hit} */ hit) => html`
@@ -441,8 +441,8 @@ function NewGoal({ words }) {
         idOf=${copyId}
         columns=${columns}
         narrow=${(/** @type {Copy} */ copy) => html`
-          <div class="row clip">${tick(copy)}<span class="clip" dir="auto">${baseName(copy.folder)}</span></div>
-          <div class="muted small clip">${copy.username} · ${t("wishes.copy", { count: copy.count, size: size(copy.size) })}</div>
+          <div class="two"><div class="row clip">${tick(copy)}<span class="clip" dir="auto">${baseName(copy.folder)}</span></div>
+          <div class="muted small clip">${copy.username} · ${t("wishes.copy", { count: copy.count, size: size(copy.size) })}</div></div>
         `}
         onOpen=${toggle}
         empty=${search.complete
