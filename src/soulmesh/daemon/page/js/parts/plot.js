@@ -2,7 +2,7 @@
 
 import uPlot from "../../vendor/uplot.js";
 import { html, useEffect, useRef } from "../lib/ui.js";
-import { locale } from "../lib/texts.js";
+import { locale, t } from "../lib/texts.js";
 
 /**
  * A curve.
@@ -51,6 +51,11 @@ export function Plot({ label, at, values, curves, format, height = 180, least = 
       const font = `12px ${getComputedStyle(element).fontFamily}`;
       const axis = { stroke: text, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
       const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+      const second = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+      const clock = (/** @type {unknown} */ _, /** @type {number[]} */ ticks) => {
+        const close = ticks.length > 1 && ticks[1] - ticks[0] < 60;
+        return ticks.map((tick) => (close ? second : hour).format(tick * 1000));
+      };
       /** @type {any} */
       const options = {
         width: Math.max(200, element.clientWidth),
@@ -59,13 +64,13 @@ export function Plot({ label, at, values, curves, format, height = 180, least = 
         legend: { live: true },
         scales: { y: { range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(least, most * 1.1)] } },
         axes: [
-          { ...axis, size: 28, values: (/** @type {unknown} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => hour.format(tick * 1000)) },
+          { ...axis, size: 28, space: 90, values: clock },
           { ...axis, size: 76, values: (/** @type {unknown} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => shape.current(tick)) },
         ],
         series: [
           {
-            label: "",
-            value: (/** @type {unknown} */ _, /** @type {number | null} */ tick) => (tick ? new Date(tick * 1000).toLocaleTimeString(locale) : ""),
+            label: t("statistics.time"),
+            value: (/** @type {any} */ drawn, /** @type {number | null} */ tick) => second.format((tick ?? drawn.data[0].at(-1)) * 1000),
           },
           ...curves.map((curve) => {
             const stroke = colour(element, curve.token);
@@ -75,7 +80,9 @@ export function Plot({ label, at, values, curves, format, height = 180, least = 
               width: 1.5,
               fill: curve.filled ? pale(stroke) : undefined,
               points: { show: false },
-              value: (/** @type {unknown} */ _, /** @type {number | null} */ value) => (value === null || value === undefined ? "" : shape.current(value)),
+              // Where nobody points, the newest value stands.
+              value: (/** @type {any} */ drawn, /** @type {number | null} */ value, /** @type {number} */ series) =>
+                shape.current(value ?? drawn.data[series].at(-1) ?? 0),
             };
           }),
         ],

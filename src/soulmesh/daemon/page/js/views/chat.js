@@ -184,13 +184,10 @@ function Conversing({ user, narrow }) {
   const unread = useRef(conversations.get()?.find((found) => found.username === user)?.unread ?? 0);
   const path = p`conversations/${user}`;
   const history = useLoad(async (signal) => {
-    try {
-      return await api.get(`${path}/messages`, { limit: 100 }, { signal });
-    } catch (error) {
-      // Nothing was said yet: that is no trouble.
-      if (/** @type {any} */ (error).status === 404) return { items: [], before: null };
-      throw error;
-    }
+    if (conversations.get() === null) await load();
+    // Where nothing was said yet, there is nothing to ask for.
+    if (!conversations.get()?.some((found) => found.username === user)) return { items: [], before: null };
+    return api.get(`${path}/messages`, { limit: 100 }, { signal });
   }, [user]);
   const about = useLoad((signal) => api.get(p`users/${user}`, {}, { signal }), [user]);
 

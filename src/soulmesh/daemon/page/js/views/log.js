@@ -177,6 +177,15 @@ function Happening() {
 
 /** @typedef {{ id: string, timestamp: string, type: string, data: string }} Kept */
 
+/** What it was about, in a line. @param {Kept} event */
+function gist(event) {
+  const { message, transfer, localDirectoryName, username } = JSON.parse(event.data);
+  if (message?.message) return `${message.roomName ? `${message.roomName} · ` : ""}${message.username}: ${message.message}`;
+  if (transfer) return `${transfer.username} · ${transfer.filename}`;
+  if (localDirectoryName) return `${username} · ${localDirectoryName}`;
+  return typeof message === "string" ? message : "";
+}
+
 function KeptEvents() {
   const { data, error, loading, reload } = useLoad((signal) => api.all("log/events", {}, { signal, most: 2000 }), []);
   useEvents(["transfer.DownloadFinished", "transfer.UploadFinished", "chat.message", "link"], reload);
@@ -190,11 +199,11 @@ function KeptEvents() {
       columns=${[
         { id: "at", title: t("log.at"), width: "9rem", cell: (/** @type {Kept} */ event) => html`<span class="num muted">${moment(event.timestamp)}</span>` },
         { id: "kind", title: t("log.kind"), width: "15rem", cell: (/** @type {Kept} */ event) => html`<b>${event.type}</b>` },
-        { id: "text", title: t("log.what"), width: "1fr", cell: (/** @type {Kept} */ event) => html`<span class="mono muted" title=${event.data}>${event.data}</span>` },
+        { id: "text", title: t("log.what"), width: "1fr", cell: (/** @type {Kept} */ event) => html`<span dir="auto" title=${event.data}>${gist(event)}</span>` },
       ]}
       narrow=${(/** @type {Kept} */ event) => html`
         <div class="two"><div class="row small"><span class="num muted">${moment(event.timestamp)}</span><b class="clip">${event.type}</b></div>
-        <div class="clip small muted mono">${event.data}</div></div>
+        <div class="clip small muted" dir="auto">${gist(event)}</div></div>
       `}
       empty=${html`<${Empty} icon="log" title=${t("log.noneKept")} text=${t("log.noneKeptText")} />`}
     />

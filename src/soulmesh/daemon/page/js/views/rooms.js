@@ -393,6 +393,7 @@ function InRoom({ here }) {
     read(room);
     return () => {
       shown = "";
+      clearTimeout(reading);
     };
   }, [room]);
 
@@ -406,7 +407,7 @@ function InRoom({ here }) {
       liveSoFar += 1;
       setLines((known) => [...known, { ...asLine(data), key: `live-${liveSoFar}` }]);
       if (!data.ours) readSoon(room);
-    } else if (kind !== "room.RoomMemberJoined" && kind !== "room.RoomMemberLeft") {
+    } else if (kind === "room.RoomTickerChanged" || kind === "room.RoomMembersChanged" || kind === "room.RoomRightsChanged") {
       about.reload();
     }
   });

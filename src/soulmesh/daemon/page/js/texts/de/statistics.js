@@ -14,6 +14,7 @@ export default {
   "statistics.shared": "Geteilte Dateien",
   "statistics.memory": "{size} Speicher belegt",
   "statistics.perSecond": "{rate}/s",
+  "statistics.time": "Zeit",
   "statistics.speeds": "Tempo",
   "statistics.down": "Download",
   "statistics.up": "Upload",

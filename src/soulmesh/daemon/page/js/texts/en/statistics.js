@@ -14,6 +14,7 @@ export default {
   "statistics.shared": "Files shared",
   "statistics.memory": "{size} of memory in use",
   "statistics.perSecond": "{rate}/s",
+  "statistics.time": "Time",
   "statistics.speeds": "Speed",
   "statistics.down": "Download",
   "statistics.up": "Upload",
