@@ -203,7 +203,7 @@ export function Menu({ label, icon = "more", text, items }) {
   };
   return html`<div class="menu" ref=${root} onKeyDown=${open ? move : undefined} onDblClick=${(/** @type {Event} */ e) => e.stopPropagation()}>
     <button type="button" class=${`button ghost ${text ? "" : "icon-only"}`} aria-haspopup="menu" aria-expanded=${String(open)}
-      aria-controls=${open ? id : undefined} aria-label=${label} title=${label} tabindex="-1"
+      aria-controls=${open ? id : undefined} aria-label=${label} title=${label}
       onClick=${(/** @type {Event} */ event) => { event.stopPropagation(); setOpen(!open); }}>
       <${Icon} name=${icon} />${text && html`<span>${text}</span>`}</button>
     ${open && html`<div role="menu" id=${id} aria-label=${label} class="menu-list">${shown.map((item) => item && html`
