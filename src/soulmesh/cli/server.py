@@ -109,10 +109,21 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Server(World.real(), settings, data=folder) as running:
-        sys.stdout.write(f"listening on {running.host}:{running.port}\n")
+
+    def listening(host: str, port: int) -> None:
+        sys.stdout.write(f"listening on {host}:{port}\n")
         sys.stdout.flush()
-        ends = [asyncio.ensure_future(end) for end in (stop.wait(), running.failed_for_good())]
+
+    world = World.real()
+    if settings.bus.url:
+        from soulmesh.server.bus.choose import bus_maker
+        from soulmesh.server.member import Member
+
+        await Member(world, settings, folder, bus_maker(settings.bus, world.random), listening).run(stop)
+        return
+    async with Server(world, settings, data=folder) as running:
+        listening(running.host, running.port)
+        ends = [asyncio.ensure_future(end.wait()) for end in (stop, running.broken)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:
             end.cancel()

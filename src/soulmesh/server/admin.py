@@ -373,7 +373,7 @@ class Admin:
     # ---- who and where
 
     def _online(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
-        users = [session.user for session in self._realm.bus.sessions() if session.user is not None]
+        users = [session.user for session in self._realm.online.sessions() if session.user is not None]
         lines = [
             f"{show(user.name)} ({_STATUS[user.status]}) from {user.session.host}"
             for user in users
@@ -432,7 +432,7 @@ class Admin:
     def _announce(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
         text = " ".join(arguments)
         frame = wire.encode(to_client.AdminMessage(text))
-        sessions = self._realm.bus.sessions()
+        sessions = self._realm.online.sessions()
         for session in sessions:
             session.send(frame)
         self._moderation.audit.record(who, "announce", "", text)
@@ -447,7 +447,7 @@ class Admin:
         realm.excluded_frame = None
         realm.keep_value("excluded_phrases", "\n".join(phrases))
         frame = self._parts.presence.excluded_phrases()
-        for session in realm.bus.sessions():
+        for session in realm.online.sessions():
             session.send(frame)
 
     def _phrases_add(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:

@@ -24,8 +24,10 @@ from soulmesh.server import folder
 from soulmesh.server.abuse import AbuseEngine
 from soulmesh.server.accounts import Passwords
 from soulmesh.server.admin import Admin
+from soulmesh.server.bus.port import Bus
 from soulmesh.server.chat import Chat
 from soulmesh.server.control import Control
+from soulmesh.server.doors import Doors
 from soulmesh.server.frames import show
 from soulmesh.server.gateway import RECENT, Connection, Handler, Hot
 from soulmesh.server.http import AdminHttp
@@ -189,7 +191,7 @@ class Parts:
         realm = self.realm
         return {
             "accounts": len(realm.users),
-            "online": len(realm.bus.sessions()),
+            "online": len(realm.online),
             "rooms": len(realm.rooms),
             "logins": self.logins_total,
             "bans": len(self.moderation.bans.all()),
@@ -217,7 +219,10 @@ class Parts:
 
 
 class Server:
-    """See the module. ``world`` is a :class:`World`, or only its network."""
+    """See the module. ``world`` is a :class:`World`, or only its network.
+
+    With a ``bus`` other processes may hold connections for this server (:mod:`soulmesh.server.door`).
+    """
 
     def __init__(
         self,
@@ -226,6 +231,7 @@ class Server:
         *,
         data: Path | None = None,
         store: Store | None = None,
+        bus: Bus | None = None,
     ) -> None:
         if isinstance(world, World):
             self._network: Network = world.network
@@ -239,6 +245,9 @@ class Server:
         self.settings = settings or make_settings()
         self.data = data
         self._given_store = store
+        self._bus = bus
+        self.doors: Doors | None = None
+        """Other processes that hold connections for us, if there is a bus."""
         self._log = log.get("server")
         self._lock: IO[str] | None = None
         self._control: Control | None = None
@@ -248,7 +257,8 @@ class Server:
         self._before_login: deque[tuple[float, Connection]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._stopped: asyncio.Event | None = None
-        self._failed: asyncio.Event | None = None
+        self.broken = asyncio.Event()
+        """Set when the server cannot go on; :attr:`failure` says why. Then :meth:`stop` it."""
         self.failure: SoulmeshError | None = None
         """Why the server cannot go on."""
         self._listener: Listener | None = None
@@ -278,7 +288,7 @@ class Server:
         """
         loop = asyncio.get_running_loop()
         self._loop = loop
-        self._stopped, self._failed = asyncio.Event(), asyncio.Event()
+        self._stopped = asyncio.Event()
         self.seconds = loop.time()
         self.store = await self._open_store(loop)
         self.store.on_lost(self._store_lost)
@@ -320,6 +330,9 @@ class Server:
         if self.settings.admin.http_port or self.settings.admin.http_token:
             self.http = AdminHttp(self.parts.admin, self.settings.admin, self.parts.health, self.metrics.text)
             await self.http.start()
+        if self._bus is not None:
+            self.doors = Doors(self._bus, self._connection, self.parts.admin, self.parts.logins.spawn)
+            await self.doors.open()
 
     async def _open_store(self, loop: asyncio.AbstractEventLoop) -> Store:
         if self._given_store is not None:
@@ -344,13 +357,7 @@ class Server:
         """Another server has the store: nothing that we say can be kept any more, so we say nothing more."""
         self.failure = StoreLost()
         self._log.error(str(self.failure))
-        assert self._failed is not None
-        self._failed.set()
-
-    async def failed_for_good(self) -> None:
-        """Wait until the server cannot go on; :attr:`failure` says why. Then :meth:`stop` it."""
-        assert self._failed is not None
-        await self._failed.wait()
+        self.broken.set()
 
     async def stopped(self) -> None:
         """Wait until somebody calls :meth:`stop`."""
@@ -370,7 +377,7 @@ class Server:
             if door is not None:
                 await door.stop()
         await self.parts.logins.close()
-        for session in self.realm.bus.sessions():
+        for session in self.realm.online.sessions():
             session.send(wire.encode(to_client.AdminMessage("The server is stopping.")))
             session.finish()
         deadline = self._loop.time() + self.settings.server.drain_seconds
@@ -383,6 +390,8 @@ class Server:
         await asyncio.sleep(0)
         for connection in list(self.connections):
             self.closed(connection)
+        if self.doors is not None:
+            await self.doors.close()
         self.parts.passwords.close()
         self.realm.outbox.flush()
         await self.store.close()
@@ -473,6 +482,8 @@ class Server:
         self.parts.tree.tick(now)
         self.parts.privileges.tick()
         self._look_at_readers(now)
+        if self.doors is not None:
+            self.doors.tick(now)
         if now >= self._idle_at:
             self._look_for_silence(now)
         if self.parts.abuse is not None and now >= self._forget_at:

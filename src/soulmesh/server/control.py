@@ -11,22 +11,29 @@ import asyncio
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
-from soulmesh.server.admin import Admin, Answer
+from soulmesh.server.admin import Answer
 from soulmesh.server.folder import FolderUnusable, control_path
 
-__all__ = ["Control", "ask"]
+__all__ = ["Control", "Runs", "ask"]
 
 LONGEST = 1 << 20
 PATIENCE = 60.0
 
 
+class Runs(Protocol):
+    """Whoever runs commands: :class:`soulmesh.server.admin.Admin`, or a door that passes them on."""
+
+    async def run(self, who: str, words: list[str]) -> Answer:
+        """Run one command given as words."""
+
+
 class Control:
     """The server's end."""
 
-    def __init__(self, admin: Admin, data: Path) -> None:
+    def __init__(self, admin: Runs, data: Path) -> None:
         self._admin = admin
         self._path = control_path(data)
         self._elsewhere = self._path.parent != data.absolute()

@@ -74,8 +74,7 @@ class Logins:
     def _check(self, connection: Connection, name: bytes, password: bytes) -> None:
         realm, passwords = self._realm, self._passwords
         user = realm.users.get(name)
-        online = self._realm.bus.sessions
-        full = len(realm.users) >= realm.maximum_users and len(online()) >= realm.maximum_users
+        full = len(realm.users) >= realm.maximum_users and len(realm.online) >= realm.maximum_users
         if user is None and realm.private:
             self._refuse(connection, "SVRPRIVATE")
         elif full and (user is None or user.session is None):

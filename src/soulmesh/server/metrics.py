@@ -43,7 +43,7 @@ class Metrics(Collector):
         tree = parts.tree.describe()
         gauges = {
             "accounts": (len(realm.users), "Accounts."),
-            "users_online": (len(realm.bus.sessions()), "Users logged in."),
+            "users_online": (len(realm.online), "Users logged in."),
             "connections": (len(server.connections), "Open connections, logged in or not."),
             "rooms": (len(realm.rooms), "Rooms, unclaimed ones included."),
             "rooms_occupied": (

@@ -89,7 +89,7 @@ class Moderation:
         ban = self.bans.add(subject, until=until, reason=reason, banned_by=banned_by, kind=kind)
         struck = 0
         text = f"You are banned: {reason}" if reason else "You are banned."
-        for session in self._realm.bus.sessions():
+        for session in self._realm.online.sessions():
             user = session.user
             if user is None:
                 continue

@@ -39,7 +39,7 @@ class Presence:
         realm = self._realm
         session.belong_to(user)
         session.number = next(realm.login_numbers)
-        before = realm.bus.opened(user.name, session)
+        before = realm.online.opened(user.name, session)
         if before is not None:
             self._push_out(before)
         user.session = session
@@ -117,7 +117,7 @@ class Presence:
                 del group.members[session]
         session.is_root = session.seeking_parent = session.accepts_children = session.feed = False
         session.user = None
-        if not realm.bus.closed(user.name, session):
+        if not realm.online.closed(user.name, session):
             return
         user.session = None
         user.status = OFFLINE

@@ -13,8 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from soulmesh.server import frames
-from soulmesh.server.bus import Bus
-from soulmesh.server.bus.local import LocalBus
+from soulmesh.server.online import Online
 from soulmesh.server.settings import Settings
 from soulmesh.server.state import Group, Outbox, Room, Session, User
 from soulmesh.server.store import Store
@@ -44,19 +43,18 @@ class Realm:
         outbox: Outbox,
         now: Callable[[], float],
         random: Random,
-        bus: Bus | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.outbox = outbox
         self.now = now
         self.random = random
-        self.bus: Bus = bus or LocalBus()
+        self.online = Online()
         self.users: dict[bytes, User] = {}
         self.rooms: dict[bytes, Room] = {}
-        self.roots: Group = self.bus.group(outbox)
+        self.roots: Group = Group(outbox)
         """Sessions of branch roots."""
-        self.feed: Group = self.bus.group(outbox)
+        self.feed: Group = Group(outbox)
         """Sessions that want the public chat."""
         self.privileged: dict[User, None] = {}
         self.privileged_frame: bytes | None = None
@@ -160,7 +158,7 @@ class Realm:
 
     def make_room(self, name: bytes) -> Room:
         """A new, empty room of that wire name."""
-        room = self.rooms[name] = self.bus.room(self.outbox, name)
+        room = self.rooms[name] = Room(self.outbox, name)
         return room
 
     def register(self, user: User, room: Room) -> None:

@@ -83,6 +83,17 @@ class StoreSection(Section):
     )
 
 
+class BusSection(Section):
+    """How several processes, on one host or on many, are one server together."""
+
+    url: str = _key(
+        "",
+        "Empty: this process is the server. Otherwise the Redis over which processes that share a store work"
+        " together, such as redis://user:password@host:6379/0 (needs the extra `redis`).",
+    )
+    network: str = _key("main", "Keeps servers that use one Redis apart: the same for all processes of one.")
+
+
 class LimitsSection(Section):
     """Bounds of what one connection may cost. They hold even when the abuse engine is off."""
 
@@ -213,6 +224,10 @@ class Settings(Root):
     accounts: AccountsSection = Field(default_factory=AccountsSection, description="Names and passwords.")
     store: StoreSection = Field(
         default_factory=StoreSection, description="Where everything is kept that outlives a restart."
+    )
+    bus: BusSection = Field(
+        default_factory=BusSection,
+        description="How several processes, on one host or on many, are one server together.",
     )
     limits: LimitsSection = Field(
         default_factory=LimitsSection,

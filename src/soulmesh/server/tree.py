@@ -121,7 +121,7 @@ class Tree:
         """
         fresh = now - self._collected < _STALE
         if self._changed and not (fresh and len(self._candidates) >= _LARGE):
-            sessions = self._realm.bus.sessions()
+            sessions = self._realm.online.sessions()
             room: dict[tuple[bytes | None, int], int] = {}
             willing: list[tuple[Session, User, tuple[bytes | None, int]]] = []
             for session in sessions:
@@ -214,7 +214,7 @@ class Tree:
     def _check_branches(self) -> None:
         """Whoever has named a root for two rounds that is gone, or is none, begins anew."""
         doubtful: dict[Session, bytes] = {}
-        for session in self._realm.bus.sessions():
+        for session in self._realm.online.sessions():
             if session.branch_level == 0 or session.branch_root is None or session.seeking_parent:
                 continue
             root = self._realm.users.get(session.branch_root)
@@ -228,7 +228,7 @@ class Tree:
 
     def describe(self) -> dict[str, int]:
         """Figures for administrators."""
-        sessions = self._realm.bus.sessions()
+        sessions = self._realm.online.sessions()
         return {
             "roots": len(self._realm.roots.members),
             "seeking": sum(1 for session in sessions if session.seeking_parent),
