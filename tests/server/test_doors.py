@@ -256,7 +256,7 @@ def test_commands_of_administrators_pass_through_a_door(make: Make) -> None:
             with pytest.raises(NotFound, match="no account named nobody"):
                 await town.doors[1].run("console", ["user", "show", "nobody"])
             await town.doors[1].run("console", ["kick", "ann", "enough"])
-            assert notices(await ann.end()) == ["enough"]
+            assert notices(await ann.end()) == ["You are sent away: enough"]
 
     check()
 

@@ -80,6 +80,7 @@ async def test_everything_that_was_told_is_there_after_kill_9(tmp_path: Path) ->
 
 
 @POSTGRES
+@pytest.mark.timeout(120)
 def test_everything_that_was_told_is_there_after_kill_9_on_postgresql(
     tmp_path: Path, postgres: Postgres
 ) -> None:
@@ -204,6 +205,7 @@ def test_kill_9_at_any_moment_on_postgresql(tmp_path: Path, postgres: Postgres) 
 
 @POSTGRES
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_commands_work_on_postgresql_with_and_without_a_running_server(
     tmp_path: Path, postgres: Postgres
 ) -> None:

@@ -179,6 +179,6 @@ def redis_running() -> Iterator[str]:
         _wait(process, path, output)
         yield f"unix://{path}"
     finally:
-        process.terminate()
+        process.kill()
         process.wait(PATIENCE)
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@ Without ``data`` everything is kept in memory and forgotten at the end.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from pathlib import Path
 from random import Random
@@ -190,6 +191,7 @@ class Parts:
         """How things stand, for administrators."""
         realm = self.realm
         return {
+            "pid": os.getpid(),
             "accounts": len(realm.users),
             "online": len(realm.online),
             "rooms": len(realm.rooms),

@@ -91,7 +91,8 @@ class Member:
 
     def _opened(self, host: str, port: int) -> None:
         # Whatever this process is next, its clients find it in the same place.
-        self._settings.server.port = port
+        section = self._settings.server.model_copy(update={"port": port})
+        self._settings = self._settings.model_copy(update={"server": section})
         listening, self._listening = self._listening, None
         if listening is not None:
             listening(host, port)
