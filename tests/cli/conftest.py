@@ -33,6 +33,8 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     for name in list(os.environ):
         if name.startswith("SOULMESH_"):
             monkeypatch.delenv(name)
+    # The width of whoever runs the tests cuts no names here.
+    monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     root = logging.getLogger("soulmesh")

@@ -91,6 +91,28 @@ def test_a_table_fits_the_width_and_keeps_the_end_of_a_path() -> None:
     assert "eve" in lines[1]
 
 
+@pytest.mark.parametrize(
+    ("width", "headers"),
+    [(100, "User File Length Speed"), (44, "User File Length"), (36, "User File")],
+)
+def test_columns_that_can_be_spared_go_before_a_name_becomes_unreadable(width: int, headers: str) -> None:
+    stream = io.StringIO()
+    out = Output(console=Console(file=stream, width=width, markup=False, highlight=False))
+    columns = [*COLUMNS[:2], Column("length", "Length", spare=1), Column("speed", "Speed", spare=2)]
+    out.table(columns, [{**ROWS[0], "length": "3:05", "speed": "1.2 MiB/s"}])
+    heading, row = stream.getvalue().splitlines()
+    assert heading.split() == headers.split()
+    assert "01 First [live].flac" in row
+    assert len(row) <= width
+
+
+def test_nothing_is_left_out_where_all_has_room() -> None:
+    stream = io.StringIO()
+    out = Output(console=Console(file=stream, width=24, markup=False, highlight=False))
+    out.table([*COLUMNS[:2], Column("length", "Length", spare=1)], [{**ROWS[1], "length": "3:05"}])
+    assert stream.getvalue().split() == ["User", "File", "Length", "bob", "b.mp3", "3:05"]
+
+
 def test_a_wide_table_cuts_nothing() -> None:
     assert "Music\\Somebody\\A long album of songs\\01 First [live].flac" in table(200)[1]
 
@@ -184,7 +206,21 @@ def test_a_terminal_gets_a_bar_with_rate_and_time() -> None:
         transfers.finish(other, failed="gone")
     text = errors.getvalue()
     assert "01 [live].flac" in text
-    assert "2.0 KiB of 2.0 KiB" in text
+    assert "2.0 of 2.0 KiB" in text
     assert "100%" in text
     assert "/s" in text
     assert "02.flac (gone)" in text
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_bar_stays_on_its_line_in_a_narrow_terminal(width: int) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, color_system=None)
+    with Output(console=console).transfers() as transfers:
+        key = transfers.add("A name that is rather long for a file.flac", 5 << 20)
+        transfers.update(key, 900 << 10)
+    frames = [line for line in stream.getvalue().splitlines() if "%" in line]
+    assert frames
+    assert all("900.0 KiB of 5.0 MiB" in frame for frame in frames[-1:])
+    assert all("left" in frame for frame in frames)
+    assert all(len(frame.rpartition("\r")[2]) <= width + len("\x1b[2K") for frame in frames)

@@ -48,10 +48,10 @@ COLUMNS = [
     Column("username", "User"),
     Column("remote_path", "File", keep_end=True, wide=True),
     Column("size", "Size", size, right=True),
-    Column("length", "Length", duration, right=True),
-    Column("quality", "Quality"),
+    Column("length", "Length", duration, right=True, spare=2),
+    Column("quality", "Quality", spare=1),
     Column("slot", "Slot"),
-    Column("speed", "Speed", speed, right=True),
+    Column("speed", "Speed", speed, right=True, spare=3),
 ]
 """What people see of a result."""
 

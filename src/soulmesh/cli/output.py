@@ -24,9 +24,11 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column as RichColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -119,6 +121,8 @@ class Column:
     """When it has to be cut, cut the beginning: the end of a path says most."""
     wide: bool = False
     """This column gives way first, and takes what is left."""
+    spare: int = 0
+    """Left out where a wide column would be too narrow to read, the highest number first; 0 always stays."""
 
 
 class _Fitted:
@@ -144,6 +148,26 @@ class _Fitted:
             while plain and Text(plain).cell_len > options.max_width - 1:
                 plain = plain[1:]
             yield Text("…" + plain, no_wrap=True)
+
+
+READABLE = 30
+"""Cells that a wide column should have: the name of a file."""
+
+
+def _places(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Which columns to show: spare ones go until the wide ones have room, or all they need."""
+    needed = [
+        max([cell_len(column.header), *(cell_len(row[place]) for row in rows)])
+        for place, column in enumerate(columns)
+    ]
+    places = list(range(len(columns)))
+    least = [min(need, READABLE) if columns[place].wide else need for place, need in enumerate(needed)]
+    for place in sorted(places, key=lambda place: -columns[place].spare):
+        # Two cells stand between columns.
+        if not columns[place].spare or sum(least[p] + 2 for p in places) - 2 <= width:
+            break
+        places.remove(place)
+    return places
 
 
 # -- the output of one command --------------------------------------------------------------------------
@@ -201,8 +225,16 @@ class Output:
                 self.record(row)
                 count += 1
             return count
+        shown = [
+            [
+                "" if (value := row.get(column.key)) is None else clean(column.show(value))
+                for column in columns
+            ]
+            for row in rows
+        ]
+        places = _places(columns, shown, self.console.width)
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for column in columns:
+        for column in (columns[place] for place in places):
             table.add_column(
                 column.header,
                 justify="right" if column.right else "left",
@@ -211,20 +243,18 @@ class Output:
                 header_style="bold",
                 overflow="ellipsis",
             )
-        for row in rows:
+        for texts in shown:
             cells: list[Any] = []
-            for column in columns:
-                value = row.get(column.key)
-                shown = "" if value is None else clean(column.show(value))
+            for place in places:
+                column, text = columns[place], texts[place]
                 cells.append(
-                    _Fitted(shown, keep_end=column.keep_end)
+                    _Fitted(text, keep_end=column.keep_end)
                     if column.wide
-                    else Text(shown, no_wrap=True, justify="right" if column.right else "left")
+                    else Text(text, no_wrap=True, justify="right" if column.right else "left")
                 )
             table.add_row(*cells)
-            count += 1
         self.console.print(table)
-        return count
+        return len(shown)
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[Callable[[str], None]]:
@@ -246,12 +276,10 @@ class Output:
             yield _Lines(self.errors, clock)
             return
         progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            _Percent(),
-            _Done(),
-            _Rate(),
-            _Left(),
+            # Words stay on their line; in a narrow terminal the bar gives way, then the name.
+            TextColumn("{task.description}", table_column=RichColumn(no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=None, table_column=RichColumn(ratio=1)),
+            *(kind(RichColumn(no_wrap=True)) for kind in (_Percent, _Done, _Rate, _Left)),
             console=self.errors,
             get_time=clock,
             expand=True,
@@ -356,7 +384,10 @@ class _Percent(ProgressColumn):
 
 class _Done(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{size(task.completed)} of {size(task.total or 0)}", style="cyan")
+        done, total = size(task.completed), size(task.total or 0)
+        if done.split()[1] == total.split()[1]:
+            done = done.split()[0]
+        return Text(f"{done} of {total}", style="cyan")
 
 
 class _Rate(ProgressColumn):
