@@ -249,3 +249,20 @@ def test_python_dash_m_runs_the_same_commands() -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.stdout.startswith("soulmesh ")
+
+
+def test_help_flows_to_the_width_of_the_terminal_and_lists_keep_their_lines() -> None:
+    @run.command
+    def act() -> None:
+        """What it does.
+
+        Words that are broken here
+        for the sake of the source.
+
+        - one
+        - two
+        """
+
+    assert act.__doc__ == (
+        "What it does.\n\nWords that are broken here for the sake of the source.\n\n- one\n- two"
+    )

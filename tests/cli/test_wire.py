@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,19 @@ def test_a_file_holds_bytes_or_digits(soulmesh: Command, tmp_path: Path) -> None
     assert first == second
     assert first.out.count("PeerTransferQueue (43)") == 2
     assert "000017  peer/peer" in first.out
+
+
+def test_a_pipe_is_as_good_as_a_file(soulmesh: Command) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, bytes.fromhex("0f0000000e00000007000000616d6269656e74"))
+    os.close(writing)
+    try:
+        done = soulmesh("wire", "decode", f"/dev/fd/{reading}")
+    finally:
+        os.close(reading)
+    assert done.code == 0, done.err
+    assert "JoinRoom" in done.out
+    assert "neither" in soulmesh("wire", "decode", "/").err
 
 
 def test_standard_input_is_read_for_a_dash(soulmesh: Command, monkeypatch: pytest.MonkeyPatch) -> None:

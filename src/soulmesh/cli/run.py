@@ -181,7 +181,20 @@ def command(function: Callable[P, Any]) -> Callable[P, Any]:
     ]
     shown = signature.replace(parameters=[*signature.parameters.values(), *extra])
     wrapper.__signature__ = shown  # type: ignore[attr-defined]
+    wrapper.__doc__ = _flowing(inspect.getdoc(function))
     return wrapper
+
+
+def _flowing(text: str | None) -> str | None:
+    """A docstring with one line per paragraph: its help is broken to the width of the terminal."""
+    if text is None:
+        return None
+    paragraphs = (part.splitlines() for part in text.split("\n\n"))
+    return "\n\n".join(
+        # Lists and what is set in keep their lines.
+        "\n".join(lines) if any(line[:1] in " -*\b" for line in lines) else " ".join(lines)
+        for lines in paragraphs
+    )
 
 
 class _Terminated(BaseException):

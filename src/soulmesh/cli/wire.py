@@ -221,7 +221,8 @@ def _bytes(given: list[str]) -> bytes:
 
 def _is_file(name: str) -> bool:
     try:
-        return Path(name).is_file()
+        # A pipe will do as well: `soulmesh wire decode <(xxd -r dump)`.
+        return Path(name).exists() and not Path(name).is_dir()
     except OSError:
         # Many digits are too long for a name.
         return False
