@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
+from pathlib import Path
 from types import ModuleType
 
 import pytest
-from benchmarks import codec
+from benchmarks import client, codec
 
 from soulmesh import wire
 
@@ -95,3 +97,25 @@ def test_an_implementation_that_is_not_installed_is_said_and_left_out(
 ) -> None:
     assert codec.load(["nothing_of_that_name"]) == {}
     assert "nothing_of_that_name is left out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "scale", "counted", "expected"),
+    [("forward", 0.01, "full lost %", None), ("results", 0.02, "results", 500), ("links", 0.05, "links", 50)],
+)
+def test_a_client_in_a_world_of_its_own_is_measured(
+    what: str, scale: float, counted: str, expected: float | None
+) -> None:
+    """Its figures are those of work that was really done."""
+    figures = asyncio.run(client.WORK[what]("ours", scale))
+    assert figures.get(counted) == expected
+    assert figures["MB"] > 0
+
+
+@pytest.mark.slow
+def test_the_large_list_of_shares_has_as_many_files_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    assert asyncio.run(client.browse("ours", 0.001))["files"] == 1000

@@ -6,6 +6,7 @@ Here they are declared, each once. :mod:`soulmesh.settings` reads them from file
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +35,7 @@ __all__ = [
     "default_data",
     "parse_address",
     "parse_listen",
+    "parse_pace",
 ]
 
 DEFAULT_PORT = 2242
@@ -83,6 +85,26 @@ def _address(text: str) -> str:
     return text
 
 
+def parse_pace(text: str) -> tuple[int, float]:
+    """Read ``34 in 220``: so many, in so many seconds; ``0`` is no limit, as (0, 0.0).
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    found = re.fullmatch(r"\s*(\d{1,6})(?:\s+in\s+(\d{1,6}(?:\.\d{1,3})?)(?:\s*s)?)?\s*", text)
+    count, seconds = (int(found[1]), float(found[2] or 0)) if found is not None else (1, 0.0)
+    if count and not seconds:
+        raise ValueError(
+            f"{text!r} is no pace: write 34 in 220 (so many, in so many seconds), or 0 for no limit"
+        )
+    return (count, seconds) if count else (0, 0.0)
+
+
+def _pace(text: str) -> str:
+    parse_pace(text)
+    return text
+
+
 def _home(value: Any) -> Any:
     return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else value
 
@@ -94,6 +116,7 @@ def _no_empty_text(value: Any) -> Any:
 Address = Annotated[str, AfterValidator(_address)]
 LocalPath = Annotated[Path, BeforeValidator(_home)]
 Blank = BeforeValidator(_no_empty_text)
+Pace = Annotated[str, AfterValidator(_pace)]
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -375,6 +398,13 @@ class Governor(Section):
         default=True,
         description="Keep to the pace that the public server bears. Off only for a server of your own.",
     )
+    search: Pace = Field(
+        default="34 in 220", description="Searches: so many in so many seconds; 0 for no limit."
+    )
+    join: Pace = Field(default="30 in 60", description="Rooms that are entered.")
+    connect: Pace = Field(default="60 in 10", description="Links to other users that are opened.")
+    browse: Pace = Field(default="20 in 60", description="Users who are asked for all that they share.")
+    place: Pace = Field(default="30 in 60", description="Questions for our place in the queues of others.")
 
 
 class Transfers(Section):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from soulmesh.cli.run import run
 from soulmesh.cli.samples import make_library
 from soulmesh.cli.search import best, best_first, withheld
 from soulmesh.cli.transfers import Wanted, wanted
-from soulmesh.client.results import FoundFile, Hit
+from soulmesh.client.results import FoundFile, Hit, Remembered, estimate
 from soulmesh.client.searches import SearchFigures
 from soulmesh.errors import NotFound
 from tests.cli.conftest import Command
@@ -217,8 +217,10 @@ def test_share_online_without_anything_to_share_says_what_to_do(network: Network
 
 def hit(username: str = "a", path: str = "x", **facts: object) -> Hit:
     given = {"free_slot": True, "speed": 100, "queue": 0, "size": 10, **facts}
-    size = given.pop("size")
-    return Hit(username, FoundFile(path, size), **given)  # type: ignore[arg-type]
+    size = int(str(given.pop("size")))
+    found = Hit(username, FoundFile(path, size), **given)  # type: ignore[arg-type]
+    past = {"free_slot": found.free_slot, "speed": found.speed, "queue": found.queue}
+    return replace(found, expected=estimate(size, **past, past=Remembered()))  # type: ignore[arg-type]
 
 
 def test_the_best_is_the_largest_file_of_the_user_who_could_send_soonest() -> None:
@@ -228,7 +230,7 @@ def test_the_best_is_the_largest_file_of_the_user_who_could_send_soonest() -> No
     small, large = hit("quick", "a.png", size=1), hit("quick", "b.flac", size=500)
     hits = [locked, busy, slow, large, small]
     assert best(hits) is large
-    assert sorted(hits, key=best_first) == [small, large, slow, busy, locked]
+    assert sorted(hits, key=best_first) == [small, large, busy, slow, locked]
     with pytest.raises(NotFound, match="locked"):
         best([locked])
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulmesh.client.filters import Filter, FilterError
-from soulmesh.client.results import FoundFile, Hit, estimate, rank
+from soulmesh.client.results import FoundFile, Hit, Remembered, estimate, rank, stays
 from soulmesh.client.suspicion import suspicious
 from soulmesh.wire.peer import PeerSearchReply
 from soulmesh.wire.structs import FileData
@@ -126,7 +126,7 @@ def test_any_text_is_a_filter_or_an_error_that_points_into_it(text: str) -> None
     assert 0 <= position <= len(text)
 
 
-def test_results_are_ranked_by_when_they_would_be_finished() -> None:
+def test_results_are_ranked_by_when_they_would_be_finished_and_then_by_the_fuller_folder() -> None:
     def at(name: str, seconds: float | None, *, locked: bool = False, files: int = 1) -> Hit:
         return Hit(name, FoundFile("a\\b.mp3", 1), True, 1, 0, locked, seconds, files)
 
@@ -134,15 +134,28 @@ def test_results_are_ranked_by_when_they_would_be_finished() -> None:
     assert [one.username for one in sorted(hits, key=rank)] == ["fast", "slow", "unknown", "locked"]
     whole, part = at("whole", 2.0, files=12), at("part", 2.0)
     assert sorted([part, whole], key=rank) == [whole, part]
+    little_sooner = at("sooner", 1.95)
+    assert sorted([little_sooner, whole], key=rank) == [whole, little_sooner], "about the same time"
 
 
-def test_the_estimate_believes_what_we_measured_more_than_what_the_user_says() -> None:
-    usual = {"free_slot": True, "speed": 1_000_000, "queue": 0, "remembered_speed": None, "failures": 0}
-    assert estimate(10_000_000, **usual) == 10.0  # type: ignore[arg-type]
-    assert estimate(10_000_000, **usual | {"remembered_speed": 100_000.0}) == 100.0  # type: ignore[arg-type]
-    assert estimate(10_000_000, **usual | {"failures": 2}) == 30.0  # type: ignore[arg-type]
-    assert estimate(10_000_000, **usual | {"free_slot": False, "queue": 4}) == 30.0  # type: ignore[arg-type]
-    assert estimate(10_000_000, **usual | {"speed": 0}) is None  # type: ignore[arg-type]
+def test_past_speed_failures_and_hours_change_the_estimate() -> None:
+    def guess(past: Remembered, queue: int = 0) -> float | None:
+        return estimate(10_000_000, free_slot=not queue, speed=1_000_000, queue=queue, past=past)
+
+    assert guess(Remembered(speed=100_000.0)) == 100.0
+    assert guess(Remembered(failures=2)) == 30.0
+    assert guess(Remembered(), queue=4) == 30.0
+    assert guess(Remembered(online=0.5), queue=4) == 50.0, "who may be gone before it is our turn"
+    assert guess(Remembered(online=0.5)) == 10.0, "a free slot does not wait"
+
+
+def test_who_is_rarely_around_at_this_hour_is_known_after_some_sightings() -> None:
+    evenings = {"19": 4, "20": 6, "21": 5}
+    assert stays(evenings, 20) == 1.0
+    assert stays(evenings, 8) == 0.25
+    assert stays({"20": 4}, 8) == 1.0, "too little is known"
+    around_midnight = {"23": 3, "0": 3, "1": 3}
+    assert stays(around_midnight, 23) == stays(around_midnight, 1) == 1.0
 
 
 def answer(*files: tuple[str, int]) -> PeerSearchReply:

@@ -12,7 +12,7 @@ from soulmesh.client.errors import LinkLost, NoReply
 from soulmesh.client.links import PeerMisbehaved
 from soulmesh.core.rendezvous import Order
 from soulmesh.errors import SoulmeshError
-from soulmesh.net.stream import Stream, open_stream
+from soulmesh.net.stream import Stream
 from soulmesh.wire import distributed, peer, peer_init
 from soulmesh.wire.structs import Attribute, FileData
 from tests.client.stage import Stage, play, shares
@@ -21,11 +21,9 @@ from tests.support.vectors import load
 FRAME = b"\x08\x00\x00\x00"
 
 
-async def dial(
-    stage: Stage, name: str, *, kind: str = "P", claim: str = "mallory", port: int = 2234
-) -> Stream:
+async def dial(stage: Stage, name: str, *, kind: str = "P", claim: str = "mallory") -> Stream:
     """A stranger's connection to a client, introduced."""
-    stream = await open_stream(stage.network.host("10.9.9.9"), stage.addresses[name], port)
+    stream = await stage.call(name)
     stream.write(wire.encode(peer_init.PeerInit(claim, kind, 0)))
     return stream
 
@@ -50,7 +48,7 @@ def problems(stage: Stage, name: str) -> list[str]:
 def test_a_first_message_that_is_none_costs_the_connection(data: bytes, words: str) -> None:
     async def scene(stage: Stage) -> None:
         await stage.enter("alice")
-        stream = await open_stream(stage.network.host("10.9.9.9"), stage.addresses["alice"], 2234)
+        stream = await stage.call("alice")
         stream.write(data)
         assert await stream.read() == b""
         (problem,) = problems(stage, "alice")
@@ -62,7 +60,7 @@ def test_a_first_message_that_is_none_costs_the_connection(data: bytes, words: s
 def test_who_connects_and_says_nothing_is_dropped_in_time() -> None:
     async def scene(stage: Stage) -> None:
         await stage.enter("alice")
-        stream = await open_stream(stage.network.host("10.9.9.9"), stage.addresses["alice"], 2234)
+        stream = await stage.call("alice")
         stream.write(b"\x10")
         begun = asyncio.get_running_loop().time()
         assert await stream.read() == b""
@@ -72,11 +70,11 @@ def test_who_connects_and_says_nothing_is_dropped_in_time() -> None:
     play(scene)
 
 
+@pytest.mark.in_memory
 def test_a_crowd_that_says_nothing_is_kept_small() -> None:
     async def scene(stage: Stage) -> None:
         await stage.enter("alice", changes={"most_pending": 20})
-        host = stage.network.host("10.9.9.9")
-        crowd = [await open_stream(host, stage.addresses["alice"], 2234) for _ in range(50)]
+        crowd = [await stage.call("alice") for _ in range(50)]
         await asyncio.sleep(1)
         assert len(stage.host("alice").links) <= 22
         bob = await stage.enter("bob", changes={"order": Order.CALLBACK_ONLY})
@@ -232,6 +230,25 @@ def test_answers_that_come_late_are_dropped_after_their_first_bytes() -> None:
     play(scene)
 
 
+def test_an_answer_with_ten_thousand_files_is_unpacked_beside_the_loop() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        await stage.enter("bob")
+        names = (f"Music\\{n * 7919 % 10007:x} {n * n:x}.mp3" for n in range(10_000))
+        files = [FileData(1, name, size, "mp3", []) for size, name in enumerate(names, 1)]
+        async with alice.search("music", timeout=30) as search:
+            stream = await dial(stage, "alice", claim="bob")
+            frame = wire.encode(peer.PeerSearchReply("bob", search.ticket, files, True, 1, 0))
+            assert len(frame) > 64 * 1024
+            stream.write(frame)
+            assert (await search.next()).file.size == 1  # type: ignore[union-attr]
+            search.stop()
+            assert len([hit async for hit in search]) == 9_999
+        stream.abort()
+
+    play(scene)
+
+
 def test_answers_that_only_echo_the_query_are_held_back_and_counted() -> None:
     async def scene(stage: Stage) -> None:
         alice = await stage.enter("alice")
@@ -244,6 +261,7 @@ def test_answers_that_only_echo_the_query_are_held_back_and_counted() -> None:
             hits = [hit async for hit in search]
         assert [hit.file.name for hit in hits] == ["01 blue train.mp3"]
         assert search.figures.suspicious == 6
+        assert sum(search.figures.rules.values()) == 6
 
     play(scene)
 
@@ -344,7 +362,7 @@ def test_every_message_of_a_peer_unasked_does_no_harm() -> None:
 def test_noise_on_the_obfuscated_port_costs_the_connection() -> None:
     async def scene(stage: Stage) -> None:
         await stage.enter("alice")
-        stream = await open_stream(stage.network.host("10.9.9.9"), stage.addresses["alice"], 2235)
+        stream = await stage.call("alice", obfuscated=True)
         stream.write(wire.encode(peer_init.PeerInit("mallory", "P", 0)) + bytes(100))
         assert await stream.read() == b""
         assert problems(stage, "alice")

@@ -256,10 +256,10 @@ def test_a_user_that_does_not_exist_is_an_error() -> None:
         alice = await stage.enter("alice")
         with pytest.raises(UserUnknown, match="no user named nobody"):
             await alice.users.look_up("nobody")
-        await stage.enter("bob")
+        bob = await stage.enter("bob")
         assert (await alice.users.look_up("bob")).online
         assert alice.users.watched == []
-        assert (await alice.users.address("bob")).port == 2234
+        assert (await alice.users.address("bob")).port == bob.listening.port
 
     play(scene, real=True)
 
@@ -374,5 +374,6 @@ def test_friends_bans_notes_interests_and_rooms_survive_a_restart(tmp_path: Path
             assert alice.filters.get("good").text == "flac size>1mb"
             assert (await alice.interests.of("alice")).liked == ("jazz",)
             assert alice.book.import_bans(alice.book.export_bans()) == 2
+            assert alice.filters.names == ["good"]
 
     play(scene, real=True)

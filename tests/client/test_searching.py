@@ -204,7 +204,7 @@ def test_a_search_of_an_old_client_wrapped_whole_is_unwrapped_and_passed_on() ->
 def test_users_who_found_something_and_cannot_reach_us_are_counted() -> None:
     async def scene(stage: Stage) -> None:
         await stage.enter("bob", shares=shares(blue=1))
-        stage.host("bob").firewalled = "refuse"
+        stage.wall("bob", "refuse")
         alice = await stage.enter("alice", firewalled=True)
         search = alice.search("blue", timeout=60, username="bob")
         assert [h async for h in search] == []

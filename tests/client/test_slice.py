@@ -14,7 +14,7 @@ from tests.client.stage import Stage, play, shares
 
 def test_logging_on_says_everything_in_the_order_of_the_specification() -> None:
     async def scene(stage: Stage) -> None:
-        await stage.enter("alice", shares=shares(a=1, b=2))
+        alice = await stage.enter("alice", shares=shares(a=1, b=2))
         await asyncio.sleep(1)
         session = stage.server.sessions["alice"]
         assert session.names() == [
@@ -31,7 +31,7 @@ def test_logging_on_says_everything_in_the_order_of_the_specification() -> None:
         ]
         login = session.heard[0]
         assert (login.client_version, login.minor_version) == (177, 1)
-        assert session.ports == (2234, 2235)
+        assert session.ports == (alice.listening.port, alice.listening.obfuscated_port)
         assert (session.folders, session.files) == (1, 2)
 
     play(scene)

@@ -11,6 +11,7 @@ from soulmesh.cli import (
     daemon,
     demo,
     doctor,
+    filters,
     get,
     online,
     search,
@@ -54,6 +55,7 @@ app.command()(daemon.daemon)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(search.search)
+app.add_typer(filters.app, name="filter")
 app.command()(browse.browse)
 app.add_typer(user.app, name="user")
 app.add_typer(talk.room_app, name="room")

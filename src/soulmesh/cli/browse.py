@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from soulmesh.cli.logged_in import TimeoutOption, logged_in
-from soulmesh.cli.output import Column, Output, duration, size
+from soulmesh.cli.output import Column, Output, clean, duration, size
 from soulmesh.client.browse import Browse, Folder
 from soulmesh.client.client import Client
 from soulmesh.client.results import FoundFile
@@ -15,12 +15,6 @@ from soulmesh.errors import NotFound
 
 __all__ = ["browse"]
 
-_FOLDERS = [
-    Column("files", "files", right=True),
-    Column("bytes", "size", size, right=True),
-    Column("locked", "", lambda locked: "locked" if locked else ""),
-    Column("folder", "folder", keep_end=True, wide=True),
-]
 _FILES = [
     Column("size", "size", size, right=True),
     Column("length", "length", duration, right=True),
@@ -72,6 +66,9 @@ async def browse(
     ] = None,
     find: Annotated[str | None, typer.Option("--find", help="Show the files with these words.")] = None,
     files: Annotated[bool, typer.Option("--files", help="Show every file, not only folders.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="At most so many files, with --find.")
+    ] = 500,
     timeout: TimeoutOption = 60.0,
 ) -> None:
     """Show what a user shares: folders, the files of one folder, or files with some words."""
@@ -84,29 +81,27 @@ async def browse(
     async with await client.browse(username, timeout=timeout) as shares:
         if find is not None:
             await shares.finished()
-            hits = await shares.search(find)
+            hits = await shares.search(find, limit=limit)
             if not out.table(_FILES, [_file_record(username, file) for file in hits]):
                 raise NothingThere(f"{username} shares nothing with {find!r}")
+            if len(hits) == limit:
+                out.note(f"the first {limit}; --limit shows more")
         else:
             await _show(out, shares, files=files)
 
 
 async def _show(out: Output, shares: Browse, *, files: bool) -> None:
-    rows: list[dict[str, Any]] = []
+    # Line by line, as it comes: the list may be larger than memory.
+    out.line(f"{'Size':>10}  File" if files else f"{'Files':>7}  {'Size':>10}  Folder", "bold")
     async for folder in shares:
-        if files:
-            for file in await shares.files_of(folder):
-                record = _file_record(shares.username, file)
-                if out.json:
-                    out.record(record)
-                else:
-                    out.line(f"{size(file.size):>10}  {file.remote_path}")
-        elif out.json:
+        if not files:
+            locked = "  (locked)" if folder.locked else ""
+            out.line(f"{folder.files:>7}  {size(folder.bytes):>10}  {clean(folder.name)}{locked}")
             out.record(_folder_record(shares.username, folder))
-        else:
-            rows.append(_folder_record(shares.username, folder))
-    if rows:
-        out.table(_FOLDERS, rows)
+            continue
+        for file in await shares.files_of(folder):
+            out.line(f"{size(file.size):>10}  {clean(file.remote_path)}")
+            out.record(_file_record(shares.username, file))
     out.note(f"{shares.username}: {shares.folders} folders, {shares.files} files, {size(shares.bytes)}")
     if not shares.folders:
         raise NothingThere(f"{shares.username} shares nothing")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from soulmesh.cli.output import Column, duration, size, speed
-from soulmesh.client.results import Hit
+from soulmesh.client.results import FoundFile, Hit
+from soulmesh.wire.enums import FileAttribute
 
-__all__ = ["COLUMNS", "link", "quality", "row"]
+__all__ = ["COLUMNS", "hit_of", "link", "quality", "row"]
 
 
 def quality(hit: Hit) -> str:
@@ -41,7 +43,35 @@ def row(hit: Hit) -> dict[str, Any]:
         "speed": hit.speed,
         "locked": hit.locked,
         "expected": hit.expected,
+        "folder_files": hit.folder_files,
     }
+
+
+def hit_of(record: Mapping[str, Any]) -> Hit:
+    """The result that :func:`row` made a record of. Raises KeyError or TypeError if it is none."""
+    attributes = (
+        (FileAttribute.BITRATE, record["bitrate"]),
+        (FileAttribute.DURATION, record["length"]),
+        (FileAttribute.VBR, int(record["variable_bitrate"]) or None),
+        (FileAttribute.SAMPLE_RATE, record["sample_rate"]),
+        (FileAttribute.BIT_DEPTH, record["bit_depth"]),
+    )
+    said = tuple((int(key), int(value)) for key, value in attributes if value is not None)
+    return Hit(
+        record["username"],
+        FoundFile(record["remote_path"], record["size"], said),
+        record["free_slot"],
+        record["speed"],
+        record["queue"],
+        record["locked"],
+        record["expected"],
+        record["folder_files"],
+    )
+
+
+def _guess(seconds: float) -> str:
+    """A guess has no fractions, and no end beyond days."""
+    return "days" if seconds >= 86400 else f"~{duration(max(1, round(seconds)))}"
 
 
 COLUMNS = [
@@ -52,6 +82,7 @@ COLUMNS = [
     Column("quality", "Quality", spare=1),
     Column("slot", "Slot"),
     Column("speed", "Speed", speed, right=True, spare=3),
+    Column("expected", "Done in", _guess, right=True),
 ]
 """What people see of a result."""
 

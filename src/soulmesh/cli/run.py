@@ -29,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import gc
 import inspect
 import os
 import signal
@@ -144,6 +145,9 @@ COMMON: dict[str, tuple[Any, Any]] = {
 P = ParamSpec("P")
 T = TypeVar("T")
 
+FILES = 8192
+"""Open files that a command asks the system for."""
+
 
 @overload
 def command(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]: ...
@@ -207,8 +211,24 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     Ctrl-C and SIGTERM cancel ``work``, so that it says goodbye to whom it talks to; a second Ctrl-C does
     not wait for that.
     """
+    # What is loaded by now stays: looking through it for garbage would stop the loop for tens of ms.
+    gc.freeze()
+    _allow_many_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_until_terminated(work))
+
+
+def _allow_many_files() -> None:
+    """Each link to a user is an open file, and many systems allow a program a thousand unless it asks."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

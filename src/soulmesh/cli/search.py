@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,19 +20,23 @@ from soulmesh.cli.account import (
 )
 from soulmesh.cli.hits import COLUMNS, row
 from soulmesh.cli.output import JsonOption, Output
-from soulmesh.cli.session import open_client
+from soulmesh.cli.session import home, open_client
 from soulmesh.cli.settings import load
 from soulmesh.cli.transfers import Wanted, follow, hand_over, placed
-from soulmesh.client.filters import Filter
-from soulmesh.client.results import Hit
+from soulmesh.client.book import AddressBook
+from soulmesh.client.filters import Filter, SavedFilters
+from soulmesh.client.results import Hit, rank
 from soulmesh.client.searches import Search, SearchFigures, SearchWarning
 from soulmesh.client.transfers import JournalInUse
+from soulmesh.config import Settings
 from soulmesh.errors import NotFound, UsageError
+from soulmesh.net.world import World
 
 __all__ = ["search"]
 
 TIMEOUT = 10.0
 ROWS = 50
+_SONG = 10_000_000
 
 
 class NothingFound(NotFound):
@@ -58,7 +63,12 @@ async def search(
     ] = TIMEOUT,
     only: Annotated[
         str | None,
-        typer.Option("--filter", "-f", metavar="CONDITIONS", help="For example: flac size>10mb free -live"),
+        typer.Option(
+            "--filter",
+            "-f",
+            metavar="CONDITIONS",
+            help="For example: flac size>10mb free -live, or @NAME for a saved one.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="Stop after so many files.")
@@ -88,7 +98,6 @@ async def search(
         raise UsageError("--user and --room exclude each other")
     if into is not None and not get:
         raise UsageError("--into goes with --get")
-    keep = Filter.parse(only) if only is not None else None
     given = account_options(
         server=server,
         username=username,
@@ -97,6 +106,7 @@ async def search(
         listen_port=listen_port,
     )
     settings = load({**given, "downloads.folder": into})
+    keep = await _filter(settings, only) if only is not None else None
     async with AsyncExitStack() as stack:
         shared_place = False
         try:
@@ -106,6 +116,10 @@ async def search(
             shared_place = True
             client = await stack.enter_async_context(open_client(settings, remember=False, stay=False))
         client.events.on(SearchWarning, lambda event: out.note(f"{event.query}: {event.problem}", "yellow"))
+        if (wait := client.pace.delay("search")) >= 1:
+            out.note(
+                f"the server bears no more searches for now: this one goes out in {wait:.0f} s", "yellow"
+            )
         asked = client.search(words, timeout=timeout, username=user, room=room, keep=keep, limit=limit)
         hits = await _collect(out, asked)
         if not hits:
@@ -125,12 +139,27 @@ async def search(
             await follow(out, client, [transfer], wait=False)
 
 
-def standing(hit: Hit) -> tuple[bool, bool, int, int]:
-    """Sorts users who could send at once, and quickly, to the front, and what is not for us to the end."""
-    return hit.locked, not hit.free_slot, hit.queue, -hit.speed
+async def _filter(settings: Settings, text: str) -> Filter:
+    """A filter as it was given; for ``@NAME`` those are looked through that are saved."""
+    if not text.startswith("@"):
+        return Filter.parse(text)
+    book = AddressBook(World.real(), home(settings) / "people.json")
+    await book.load()
+    return SavedFilters(book).read(text)
 
 
-def best_first(hit: Hit) -> tuple[tuple[bool, bool, int, int], str, str]:
+def standing(hit: Hit) -> tuple[float, ...]:
+    """Sorts users from whom we would have files soonest to the front, and what is not for us to the end.
+
+    The guess of :func:`soulmesh.client.results.estimate` for a file of one size, so that it tells of the
+    user; where there is none, who has a free slot, then who has the shorter queue.
+    """
+    size = max(1, hit.file.size)
+    soon = rank(replace(hit, expected=hit.expected / size * _SONG if hit.expected is not None else None))
+    return (*soon, not hit.free_slot, hit.queue, -hit.speed)
+
+
+def best_first(hit: Hit) -> tuple[tuple[float, ...], str, str]:
     """The order of the table: the best user first, the files of a user by name."""
     return standing(hit), hit.username, hit.file.remote_path
 
@@ -176,7 +205,7 @@ def withheld(figures: SearchFigures) -> str:
     """Where answers went that are not shown, in words; empty if nothing is missing."""
     told = (
         (figures.filtered, "file", "did not pass the filter"),
-        (figures.suspicious, "file", "only echoing the query"),
+        *((count, "file", f"only echoing the query ({rule})") for rule, count in figures.rules.items()),
         (figures.blocked, "file", "of banned users"),
         (figures.cut, "answer", "too many at once"),
         (figures.unreadable, "answer", "could not be read"),

@@ -10,12 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from soulmesh.cli.logged_in import logged_in
+from soulmesh.cli.logged_in import local, logged_in
 from soulmesh.cli.output import Column, Output, clean
+from soulmesh.client.book import AddressBook
 from soulmesh.client.chat import PrivateMessage
 from soulmesh.client.chat_store import Line
 from soulmesh.client.client import Client
-from soulmesh.client.rooms import RoomMemberJoined, RoomMemberLeft, RoomMessage
+from soulmesh.client.rooms import PublicMessage, RoomMemberJoined, RoomMemberLeft, RoomMessage
+from soulmesh.errors import UsageError
 
 __all__ = ["chat_app", "room_app"]
 
@@ -149,6 +151,71 @@ _rights("grant-membership", "Make a user a member of a private room.", "is now a
 _rights("revoke-membership", "End a user's membership of a private room.", "is no longer a member of")
 _rights("grant-operator", "Make a member an operator.", "is now an operator of")
 _rights("revoke-operator", "Make an operator a plain member.", "is no longer an operator of")
+
+
+@room_app.command("drop")
+@logged_in
+async def drop(
+    client: Client,
+    out: Output,
+    room: RoomArgument,
+    ownership: Annotated[
+        bool, typer.Option("--ownership", help="The room is yours: its members lose it too.")
+    ] = False,
+) -> None:
+    """Give up your membership of a private room, or the room itself."""
+    what = "ownership" if ownership else "membership"
+    await (client.rooms.drop_ownership(room) if ownership else client.rooms.drop_membership(room))
+    out.line(f"gave up the {what} of {clean(room)}")
+    out.record({"room": room, "done": f"drop {what}"})
+
+
+@room_app.command("invitations")
+@logged_in
+async def invitations(
+    client: Client,
+    out: Output,
+    answer: Annotated[str, typer.Argument(help="on: others may make you a member; off.", metavar="on|off")],
+) -> None:
+    """Say whether others may make you a member of private rooms."""
+    if answer not in ("on", "off"):
+        raise UsageError(f"on or off, not {answer!r}")
+    noted = await client.rooms.accept_invitations(answer == "on")
+    out.line(f"invitations are {'on' if noted else 'off'}")
+    out.record({"invitations": noted})
+
+
+@room_app.command("favour")
+@local
+async def favour(
+    book: AddressBook,
+    out: Output,
+    room: RoomArgument,
+    private: Annotated[bool, typer.Option("--private", help="It is a private room.")] = False,
+    no: Annotated[bool, typer.Option("--no", help="Enter it no more by itself.")] = False,
+) -> None:
+    """Enter a room at each login of a soulmesh that stays."""
+    if no:
+        book.rooms.pop(room, None)
+    else:
+        book.rooms[room] = private
+    book.changed()
+    out.table(
+        [Column("room", "entered at login", wide=True)], [{"room": name} for name in sorted(book.rooms)]
+    )
+
+
+@room_app.command("feed")
+@logged_in
+async def feed(client: Client, out: Output) -> None:
+    """Show what is said in all public rooms, until Ctrl-C."""
+    with client.events.stream(PublicMessage) as said:
+        client.rooms.public_feed(True)
+        out.note("everything said in public rooms; Ctrl-C leaves")
+        async for event in said:
+            if isinstance(event, PublicMessage):
+                out.line(f"{clean(event.room)}  {clean(event.username)}: {clean(event.text)}")
+                out.record({"room": event.room, "username": event.username, "text": event.text})
 
 
 @room_app.command("ticker")

@@ -34,7 +34,7 @@ async def add(
     filter: Annotated[str, typer.Option("--filter", "-f", help="Which results count.")] = "",
 ) -> None:
     """Wish for something: it is searched for while soulmesh runs."""
-    wish = await client.wishes.add(query, filter=filter)
+    wish = await client.wishes.add(query, filter=client.filters.read(filter).text)
     out.line(f"wished for {clean(wish.query)}")
     out.record({"query": wish.query, "filter": wish.filter})
 
@@ -120,10 +120,14 @@ async def recommend(
     """Show what the server recommends."""
     if item is not None:
         scored = await client.interests.related(item)
-    elif everybody:
-        scored = (await client.interests.global_recommendations()).recommended
     else:
-        scored = (await client.interests.recommendations()).recommended
+        ask = client.interests.global_recommendations if everybody else client.interests.recommendations
+        found = await ask()
+        # The server scores what people hate below zero, and sends it as a list of its own.
+        scored = (
+            *found.recommended,
+            *(pair for pair in found.discouraged if pair not in found.recommended),
+        )
     out.table(_SCORED, [{"name": name, "score": score} for name, score in scored])
 
 

@@ -51,8 +51,13 @@ async def show(
         "note": client.book.notes.get(name, ""),
         "downloaded": past.downloaded if past else 0,
         "uploaded": past.uploaded if past else 0,
+        "past_speed": past.speed if past else None,
+        "failures": past.failures if past else 0,
+        "last_seen": past.last_seen if past else "",
     }
     if user.online:
+        where = await client.users.address(name)
+        record |= {"address": where.host, "port": where.port, "obfuscated_port": where.obfuscated_port}
         try:
             about = await client.info.ask(name, timeout=timeout)
         except SoulmeshError as error:
@@ -74,11 +79,31 @@ async def show(
 
 
 def _show(out: Output, record: dict[str, Any]) -> None:
-    shown = {"speed": speed, "downloaded": size, "uploaded": size, "picture_bytes": size}
+    shown = {"speed": speed, "past_speed": speed, "downloaded": size, "uploaded": size, "picture_bytes": size}
     for key, value in record.items():
         if value not in (None, "", False, 0) or key in ("status", "files"):
             words = "yes" if value is True else shown[key](value) if key in shown else value
             out.line(f"{key.replace('_', ' '):>14}  {clean(words, lines=True)}")
+
+
+@app.command("privileges")
+@logged_in
+async def privileges(
+    client: Client,
+    out: Output,
+    give: Annotated[str | None, typer.Option("--give", metavar="NAME", help="Give days of yours.")] = None,
+    days: Annotated[int, typer.Option("--days", min=1, help="So many, with --give.")] = 1,
+) -> None:
+    """Show how long you have privileges, or give days of them to somebody."""
+    if give is not None:
+        await client.users.look_up(give)
+        left = await client.privileges.give(give, days)
+        out.line(f"{clean(give)} got {days} days")
+    else:
+        left = await client.privileges.check()
+    whole, rest = divmod(left, 86400)
+    out.line(f"{whole} days and {rest // 3600} hours of privileges are left" if left else "no privileges")
+    out.record({"seconds_left": left, "given_to": give, "days": days if give is not None else 0})
 
 
 @app.command("list")
@@ -181,6 +206,7 @@ async def import_bans(
     file: Annotated[Path, typer.Argument(help="From `export-bans`, or a plain list of addresses.")],
 ) -> None:
     """Add the bans of a list to ours."""
-    count = book.import_bans(file.read_text(encoding="utf-8"))
+    # Such lists come in many encodings; what matters in them is ASCII.
+    count = book.import_bans(file.read_bytes().decode("utf-8", "replace"))
     out.line(f"{count} bans read")
     out.record({"read": count})

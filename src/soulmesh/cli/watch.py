@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,8 +13,15 @@ from soulmesh.cli.logged_in import logged_in
 from soulmesh.cli.output import Output, clean
 from soulmesh.client.client import Client
 from soulmesh.client.events import Event
+from soulmesh.errors import UsageError
 
 __all__ = ["watch"]
+
+
+def _kinds(kind: type[Event]) -> Iterator[type[Event]]:
+    for narrower in kind.__subclasses__():
+        yield narrower
+        yield from _kinds(narrower)
 
 
 @logged_in
@@ -30,6 +38,9 @@ async def watch(
 ) -> None:
     """Stay online and print events, one a line, until Ctrl-C."""
     wanted = set(only or ())
+    unknown = wanted - {kind.__name__ for kind in _kinds(Event)}
+    if unknown:
+        raise UsageError(f"no event is called {', '.join(sorted(unknown))}; docs/library.md lists them")
     for name in users or ():
         client.users.watch(name, "command")
     out.note("watching; Ctrl-C leaves")

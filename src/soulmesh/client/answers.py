@@ -27,6 +27,7 @@ from soulmesh.client.ports import (
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.tasks import Tasks
 from soulmesh.client.tree_links import read_search
+from soulmesh.core.rate import Rate
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire import peer, to_client
 
@@ -87,6 +88,7 @@ class Answers:
         self.excluded: list[str] = []
         """Phrases that the server does not want in answers (ExcludedSearchPhrases)."""
         self.figures = AnswerFigures()
+        self._rate = Rate()
         server.on(to_client.FileSearch, self._on_file_search)
         server.on(to_client.ExcludedSearchPhrases, self._on_excluded)
         self._tasks.start(self._work(), "asking the index")
@@ -113,6 +115,11 @@ class Answers:
             return
         self._waiting.append((username, ticket, query))
         self._wake.set()
+
+    @property
+    def per_second(self) -> float:
+        """Searches that we answered, mean over the last minute or so."""
+        return self._rate.per_second(asyncio.get_running_loop().time())
 
     async def close(self) -> None:
         """Answer no more."""
@@ -183,6 +190,7 @@ class Answers:
             log.debug("cannot answer %s: %s", username, error)
         else:
             self.figures.answered += 1
+            self._rate.add(1, asyncio.get_running_loop().time())
             self._events.emit(SearchAnswered(username, query, reply.results, reply.locked))
         finally:
             self._sending.release()

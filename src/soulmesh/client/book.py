@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import json
 import logging
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from soulmesh.net.world import World
 __all__ = ["AddressBook", "BadRange", "History"]
 
 log = logging.getLogger(__name__)
+
+Range = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _WRITE_AFTER = 2.0
 _WEIGHT = 0.3
@@ -36,7 +39,7 @@ class BadRange(UsageError):
         self.text = text
 
     def __str__(self) -> str:
-        return f"{self.text!r} is no address or range: write 192.0.2.7 or 192.0.2.0/24"
+        return f"{self.text!r} is no address or range: write 192.0.2.7, 192.0.2.0/24 or 192.0.2.0-192.0.2.99"
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ class History:
     last_seen: str = ""
     """When the user was last online, ISO 8601."""
     hours: dict[str, int] = field(default_factory=dict)
-    """How often the user was seen to come online, by hour of the day (UTC)."""
+    """In how many hours the user was seen online, by hour of the day (by the client's wall clock, UTC)."""
 
 
 class AddressBook:
@@ -67,7 +70,8 @@ class AddressBook:
         self._writing: asyncio.Task[None] | None = None
         self.friends: set[str] = set()
         self.banned_names: set[str] = set()
-        self.banned_ranges: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        self.banned_ranges: list[Range] = []
+        self._spans: _Spans | None = None
         self.notes: dict[str, str] = {}
         self.histories: dict[str, History] = {}
         self.interests: set[str] = set()
@@ -107,16 +111,14 @@ class AddressBook:
         Raises:
             BadRange: the text is neither.
         """
-        network = parse_range(text)
-        if network not in self.banned_ranges:
-            self.banned_ranges.append(network)
-            self.changed()
+        self._add_ranges(parse_ranges(text))
 
     def unban_range(self, text: str) -> None:
         """Take a ban of a range back."""
-        network = parse_range(text)
-        if network in self.banned_ranges:
-            self.banned_ranges.remove(network)
+        unwanted = set(parse_ranges(text))
+        if not unwanted.isdisjoint(self.banned_ranges):
+            self.banned_ranges = [network for network in self.banned_ranges if network not in unwanted]
+            self._spans = None
             self.changed()
 
     def bans_address(self, address: str) -> bool:
@@ -127,7 +129,9 @@ class AddressBook:
             known = ipaddress.ip_address(address)
         except ValueError:
             return False
-        return any(known in network for network in self.banned_ranges)
+        if self._spans is None:
+            self._spans = _Spans(self.banned_ranges)
+        return self._spans.hold(known)
 
     def export_bans(self) -> str:
         """All bans as text: a line each, ``user NAME`` or ``address RANGE``."""
@@ -136,7 +140,10 @@ class AddressBook:
         return "".join(line + "\n" for line in lines)
 
     def import_bans(self, text: str) -> int:
-        """Add bans from the text of :meth:`export_bans`, or from a plain list of addresses and ranges.
+        """Add bans from the text of :meth:`export_bans`, or from a list of addresses and ranges.
+
+        A line may be ``192.0.2.7``, ``192.0.2.0/24`` or ``192.0.2.0-192.0.2.99``, with a name and a colon
+        before it, as in the block lists that other programs share.
 
         Returns:
             How many lines were understood and taken.
@@ -145,23 +152,30 @@ class AddressBook:
             BadRange: a line is neither; nothing is taken.
         """
         names: list[str] = []
-        ranges: list[str] = []
+        ranges: list[Range] = []
+        count = 0
         for line in text.splitlines():
             line = line.partition("#")[0].strip()
             if not line:
                 continue
             word, _, rest = line.partition(" ")
+            count += 1
             if word == "user" and rest:
                 names.append(rest.strip())
                 continue
-            wanted = rest.strip() if word == "address" else line
-            parse_range(wanted)
-            ranges.append(wanted)
+            ranges += parse_ranges(rest if word == "address" else line)
         self.banned_names.update(names)
-        for wanted in ranges:
-            self.ban_range(wanted)
+        self._add_ranges(ranges)
         self.changed()
-        return len(names) + len(ranges)
+        return count
+
+    def _add_ranges(self, ranges: Iterable[Range]) -> None:
+        known = set(self.banned_ranges)
+        new = [network for network in dict.fromkeys(ranges) if network not in known]
+        if new:
+            self.banned_ranges += new
+            self._spans = None
+            self.changed()
 
     # -- history
 
@@ -174,6 +188,7 @@ class AddressBook:
         past = self.history(username)
         past.downloaded += count
         past.failures = 0
+        self.seen(username)
         if seconds > 0 and count > 0:
             speed = count / seconds
             past.speed = speed if past.speed is None else past.speed + _WEIGHT * (speed - past.speed)
@@ -187,15 +202,22 @@ class AddressBook:
     def uploaded(self, username: str, count: int) -> None:
         """An upload to that user was finished."""
         self.history(username).uploaded += count
-        self.changed()
+        self.seen(username)
+
+    @property
+    def hour(self) -> int:
+        """The hour of the day that it is now, as :attr:`History.hours` counts them."""
+        return self._world.wall_clock().hour
 
     def seen(self, username: str) -> None:
-        """A user came online."""
+        """A user came online, or was heard of while it was."""
         now = self._world.wall_clock()
         past = self.history(username)
-        past.last_seen = now.isoformat(timespec="seconds")
-        hour = str(now.hour)
-        past.hours[hour] = past.hours.get(hour, 0) + 1
+        before, past.last_seen = past.last_seen, now.isoformat(timespec="seconds")
+        # Once an hour: coming and going ten times tells no more than staying.
+        if before[:13] != past.last_seen[:13]:
+            hour = str(now.hour)
+            past.hours[hour] = past.hours.get(hour, 0) + 1
         self.changed()
 
     # -- the file
@@ -203,7 +225,8 @@ class AddressBook:
     def _fill(self, data: dict[str, Any]) -> None:
         self.friends = _names(data.get("friends", ()))
         self.banned_names = _names(data.get("banned", ()))
-        self.banned_ranges = [parse_range(text) for text in data.get("banned_ranges", ())]
+        self.banned_ranges = [net for text in data.get("banned_ranges", ()) for net in parse_ranges(text)]
+        self._spans = None
         self.notes = {str(name): str(note) for name, note in data.get("notes", {}).items()}
         self.histories = {str(name): History(**past) for name, past in data.get("history", {}).items()}
         self.interests = _names(data.get("interests", ()))
@@ -236,12 +259,46 @@ class AddressBook:
             log.warning("cannot write %s: %s", self._path, error)
 
 
-def parse_range(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """An address or a range; raises :class:`BadRange`."""
-    try:
-        return ipaddress.ip_network(text.strip(), strict=False)
-    except ValueError:
-        raise BadRange(text) from None
+def parse_ranges(text: str) -> list[Range]:
+    """An address or a range, as networks.
+
+    ``192.0.2.7``, ``192.0.2.0/24``, ``192.0.2.0-192.0.2.99``, or one of these after a name and a colon.
+
+    Raises:
+        BadRange: it is none of these.
+    """
+    for wanted in (text.strip(), text.rpartition(":")[2].strip()):
+        first, dash, last = (part.strip() for part in wanted.partition("-"))
+        try:
+            if not dash:
+                return [ipaddress.ip_network(wanted, strict=False)]
+            ends = ipaddress.ip_address(first), ipaddress.ip_address(last)
+            return list(ipaddress.summarize_address_range(*ends))
+        except (ValueError, TypeError):
+            continue
+    raise BadRange(text)
+
+
+class _Spans:
+    """Ranges of addresses, merged and in order, so that a list of a hundred thousand is asked quickly."""
+
+    def __init__(self, ranges: Iterable[Range]) -> None:
+        self._starts: dict[int, list[int]] = {4: [], 6: []}
+        self._ends: dict[int, list[int]] = {4: [], 6: []}
+        for network in sorted(ranges, key=lambda net: (net.version, int(net.network_address))):
+            starts, ends = self._starts[network.version], self._ends[network.version]
+            first, last = int(network.network_address), int(network.broadcast_address)
+            if ends and first <= ends[-1] + 1:
+                ends[-1] = max(ends[-1], last)
+            else:
+                starts.append(first)
+                ends.append(last)
+
+    def hold(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+        """Whether an address lies in one of them."""
+        number = int(address)
+        place = bisect_right(self._starts[address.version], number) - 1
+        return place >= 0 and number <= self._ends[address.version][place]
 
 
 def _names(values: Iterable[Any]) -> set[str]:

@@ -34,6 +34,10 @@ T = TypeVar("T")
 
 _BATCH = 20_000
 """Files that are written to the index at a time."""
+_SLICE = 500
+"""Files that are read between two turns of the loop."""
+_BITE = 4096
+"""Compressed bytes that are read at most between two turns: they can hold a hundred times as much."""
 _INFLATED_LIMIT = 2048 * MIB
 _PAIR = struct.Struct("<II")
 
@@ -233,11 +237,8 @@ class Browse:
         self.total = total
         self.done += len(piece)
         try:
-            for entry in self._reader.feed(piece):
-                self._batch.append(entry)
-                self._batch_files += len(entry.directory.files)
-                if self._batch_files >= _BATCH or len(self._batch) >= _BATCH:
-                    await self._flush()
+            for start in range(0, len(piece), _BITE):
+                await self._read(piece[start : start + _BITE])
             if self.done >= total:
                 self._reader.close()
                 await self._flush()
@@ -249,6 +250,20 @@ class Browse:
         except WireError as error:
             self.fail(error)
             raise
+
+    async def _read(self, piece: bytes) -> None:
+        done = 0
+        for entry in self._reader.feed(piece):
+            self._batch.append(entry)
+            self._batch_files += len(entry.directory.files)
+            done += 1 + len(entry.directory.files)
+            if self._batch_files >= _BATCH or len(self._batch) >= _BATCH:
+                await self._flush()
+            elif done >= _SLICE:
+                done = 0
+                # Whoever waits sees the first folders at once.
+                await (asyncio.sleep(0) if self.folders else self._flush())
+        await asyncio.sleep(0)
 
     def fail(self, error: SoulmeshError) -> None:
         """It broke off."""

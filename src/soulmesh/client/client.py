@@ -22,7 +22,7 @@ from soulmesh.client.browse import Browse, Browser
 from soulmesh.client.chat import Chat
 from soulmesh.client.chat_store import ChatStore
 from soulmesh.client.events import Events
-from soulmesh.client.filters import Filter, SavedFilters
+from soulmesh.client.filters import SavedFilters
 from soulmesh.client.info import Info, Profile
 from soulmesh.client.interests import Interests
 from soulmesh.client.links import Links
@@ -209,6 +209,7 @@ class Client:
             Journal(self._data / "transfers.sqlite" if self._data and self._resume else None),
         )
         stack.push_async_callback(self.transfers.close)
+        self.transfers.outbox.turn = lambda: self.pace.turn("place", object(), interactive=False)
         self._remember_transfers()
         uploads = _Uploads(self.transfers, self.users, self.username)
         self.answers = Answers(self.server, self.links, events, settings, self.shares, uploads, self.users)
@@ -267,14 +268,15 @@ class Client:
             timeout: seconds for answers.
             username: ask this user only.
             room: ask the users of this room only.
-            keep: which hits are wanted: a filter (:mod:`soulmesh.client.filters`) or a function.
+            keep: which hits are wanted: a filter (:mod:`soulmesh.client.filters`), ``@name`` for a saved
+                one, or a function.
             limit: stop after so many hits.
 
         Raises:
             SearchRefused: nobody would answer such a query.
             FilterError: the filter cannot be read.
         """
-        wanted = Filter.parse(keep) if isinstance(keep, str) else keep
+        wanted = self.filters.read(keep) if isinstance(keep, str) else keep
         return self.searches.search(
             query, timeout=timeout, username=username, room=room, keep=wanted, limit=limit
         )

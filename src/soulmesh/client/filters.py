@@ -137,7 +137,14 @@ class SavedFilters:
         return sorted(self._book.filters)
 
     def save(self, name: str, text: str) -> Filter:
-        """Keep a filter under a name. Raises FilterError."""
+        """Keep a filter under a name.
+
+        Raises:
+            FilterError: the text cannot be read.
+            UsageError: the name is empty, or has spaces.
+        """
+        if not name or name.split() != [name]:
+            raise UsageError(f"a filter is saved under one word, not {name!r}")
         found = Filter.parse(text)
         self._book.filters[name] = text
         self._book.changed()
@@ -153,6 +160,15 @@ class SavedFilters:
         if text is None:
             raise UsageError(f"no filter is saved as {name!r}; there are: {', '.join(self.names) or 'none'}")
         return Filter.parse(text)
+
+    def read(self, text: str) -> Filter:
+        """A filter as people give it: ``@name`` for a saved one, or its text.
+
+        Raises:
+            UsageError: there is no filter of that name.
+            FilterError: the text cannot be read.
+        """
+        return self.get(text[1:]) if text.startswith("@") else Filter.parse(text)
 
     def remove(self, name: str) -> None:
         """Forget a filter. One that is not there does no harm."""

@@ -12,7 +12,7 @@ from soulmesh.client.events import Event, Events
 from soulmesh.client.handshake import read_init
 from soulmesh.client.links import Links, PeerMisbehaved
 from soulmesh.client.settings import ClientSettings
-from soulmesh.client.tasks import Tasks
+from soulmesh.client.tasks import Tasks, Turnstile
 from soulmesh.errors import NetworkError, ProtocolError
 from soulmesh.net.stream import Stream, listen_streams
 from soulmesh.net.world import Listener, World
@@ -21,6 +21,9 @@ from soulmesh.wire import peer_init
 __all__ = ["ListenPortChanged", "Listening"]
 
 log = logging.getLogger(__name__)
+
+_IN_ONE_TURN = 16
+"""So many links are put to use between two turns of the loop: hundreds answer a search at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Listening:
         self._clear: Listener | None = None
         self._hidden: Listener | None = None
         self._strangers: Counter[str] = Counter()
+        self._turnstile = Turnstile(_IN_ONE_TURN)
         self._announced: int | None = None
         self._announced_hidden: int | None = None
 
@@ -172,6 +176,7 @@ class Listening:
         try:
             async with asyncio.timeout(self._settings.init_timeout):
                 message = await read_init(stream, obfuscated)
+            await self._turnstile.enter()
             if isinstance(message, peer_init.PeerPierceFirewall):
                 handed_on = self._links.pierced(message.ticket, stream, obfuscated)
                 if not handed_on:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from soulmesh.wire.enums import FileAttribute
 from soulmesh.wire.structs import FileData
 
-__all__ = ["FoundFile", "Hit", "estimate", "found_file"]
+__all__ = ["FoundFile", "Hit", "Remembered", "estimate", "found_file", "rank", "stays"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,27 +95,61 @@ def found_file(entry: FileData) -> FoundFile:
     return FoundFile(entry.filename, entry.filesize, tuple((a.key, a.value) for a in entry.attributes))
 
 
-def estimate(
-    size: int, *, free_slot: bool, speed: int, queue: int, remembered_speed: float | None, failures: int
-) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What we remember of a user."""
+
+    speed: float | None = None
+    """Bytes per second of past downloads."""
+    failures: int = 0
+    """Downloads that failed since the last one that did not."""
+    online: float = 1.0
+    """How likely the user stays while we wait, by the hours in which it was seen: from 0.25 to 1."""
+
+
+Memory = Callable[[str], Remembered]
+
+
+def estimate(size: int, *, free_slot: bool, speed: int, queue: int, past: Remembered) -> float | None:
     """Seconds until a file of ``size`` bytes would be here; a guess to rank by, no promise.
 
     What we measured ourselves counts more than what the user says. Each upload before ours is
-    taken for one file of the same size, half an album's worth in a queue of one user.
+    taken for one file of the same size, half an album's worth in a queue of one user. Who is
+    rarely online at this time of the day may leave before it is our turn.
     """
-    rate = remembered_speed if remembered_speed else float(speed)
+    rate = past.speed if past.speed else float(speed)
     if rate <= 0:
         return None
     moving = size / rate
     waiting = 0.0 if free_slot else moving * max(1, queue) * 0.5
-    return (moving + waiting) * (1 + failures)
+    return (moving + waiting / past.online) * (1 + past.failures)
 
 
-Memory = Callable[[str], tuple[float | None, int]]
-"""What we remember of a user: the speed of past downloads (bytes per second) and recent failures."""
+_LEAST_SEEN = 5
+_WINDOW = 2
 
 
-def rank(hit: Hit) -> tuple[bool, float, int]:
-    """Sorts best first: what we may have, soonest, from the most complete folder."""
-    soon = hit.expected if hit.expected is not None else float("inf")
-    return (hit.locked, soon, -hit.folder_files)
+def stays(hours: Mapping[str, int], hour: int) -> float:
+    """How likely a user is around for the next hours, from 0.25 to 1.
+
+    Args:
+        hours: how often it was seen, by hour of the day.
+        hour: the hour that it is now.
+    """
+    seen = sum(hours.values())
+    if seen < _LEAST_SEEN:
+        return 1.0
+    near = sum(hours.get(str((hour + step) % 24), 0) for step in range(-_WINDOW, _WINDOW + 1))
+    usual = seen * (2 * _WINDOW + 1) / 24
+    return max(0.25, min(1.0, near / usual))
+
+
+def rank(hit: Hit) -> tuple[bool, float, int, float]:
+    """Sorts best first: what we may have, soonest, from the most complete folder.
+
+    Times that differ by less than a fifth count as equal: then the folder that holds more of the
+    answer goes first.
+    """
+    if hit.expected is None:
+        return (hit.locked, math.inf, -hit.folder_files, 0.0)
+    return (hit.locked, round(math.log(1 + hit.expected, 1.2)), -hit.folder_files, hit.expected)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from soulmesh import wire
@@ -20,7 +20,7 @@ from soulmesh.client.events import Event, Events
 from soulmesh.client.links import CallbackFailed, Links, PeerMisbehaved
 from soulmesh.client.pace import Pace
 from soulmesh.client.ports import ServerPort
-from soulmesh.client.results import FoundFile, Hit, Memory, estimate, found_file
+from soulmesh.client.results import FoundFile, Hit, Memory, Remembered, estimate, found_file
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.suspicion import suspicious
 from soulmesh.errors import DecodeError
@@ -33,6 +33,8 @@ Keep = Callable[[Hit], bool]
 
 _YIELD_EVERY = 50
 """Hits between two turns of the event loop while answers are unpacked."""
+_LARGE = 64 * 1024
+"""Bytes of an answer that takes long to unpack: some thousand files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class SearchFigures:
     """Files that a filter held back."""
     suspicious: int = 0
     """Files of answers that only echo the query."""
+    rules: dict[str, int] = field(default_factory=dict)
+    """The same by rule, see :mod:`soulmesh.client.suspicion`."""
     blocked: int = 0
     """Files of users that are banned, or on a block list."""
     repeated: int = 0
@@ -120,8 +124,8 @@ class Search:
         self._frames: deque[tuple[str, bytes]] = deque()
         self._bytes = 0
         self._hits: deque[Hit] = deque()
-        self._seen: set[tuple[str, str]] = set()
-        self._users: set[str] = set()
+        self._seen: dict[str, set[str]] = {}
+        """By user the paths that came. No pairs: garbage collection looks through every tuple."""
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -163,7 +167,7 @@ class Search:
             if self._frames:
                 username, frame = self._frames.popleft()
                 self._bytes -= len(frame)
-                self._unpack(username, frame)
+                await self._unpack(username, frame)
                 await asyncio.sleep(0)
                 continue
             if self.done:
@@ -209,9 +213,13 @@ class Search:
         self._bytes += len(frame)
         self._wake.set()
 
-    def _unpack(self, sender: str, frame: bytes) -> None:
+    async def _unpack(self, sender: str, frame: bytes) -> None:
         try:
-            reply = wire.decode(frame, "peer", "peer")
+            if len(frame) > _LARGE:
+                # Beside the loop, which goes on turning meanwhile.
+                reply = await asyncio.to_thread(wire.decode, frame, "peer", "peer")
+            else:
+                reply = wire.decode(frame, "peer", "peer")
         except DecodeError as error:
             self.figures.unreadable += 1
             self._manager.events.emit(PeerMisbehaved(sender, str(error)))
@@ -221,29 +229,29 @@ class Search:
         if self._manager.blocked(sender):
             self.figures.blocked += files
             return
-        if self._manager.suspicious(self.query, reply):
+        rule = self._manager.suspicious(self.query, reply)
+        if rule is not None:
             self.figures.suspicious += files
+            self.figures.rules[rule] = self.figures.rules.get(rule, 0) + files
             return
-        if sender not in self._users:
-            self._users.add(sender)
-            self.figures.users += 1
+        self.figures.users += sender not in self._seen
         self._add(sender, reply, (found_file(entry) for entry in reply.results), locked=False)
         self._add(sender, reply, (found_file(entry) for entry in reply.locked_results or ()), locked=True)
 
     def _add(
         self, sender: str, reply: peer.PeerSearchReply, files: Iterable[FoundFile], *, locked: bool
     ) -> None:
-        speed, failures = self._manager.memory(sender)
+        past = self._manager.memory(sender)
         found = list(files)
         folders: dict[str, int] = {}
         for file in found:
             folders[file.folder] = folders.get(file.folder, 0) + 1
+        seen = self._seen.setdefault(sender, set())
         for file in found:
-            key = (sender, file.remote_path)
-            if key in self._seen:
+            if file.remote_path in seen:
                 self.figures.repeated += 1
                 continue
-            self._seen.add(key)
+            seen.add(file.remote_path)
             hit = Hit(
                 sender,
                 file,
@@ -256,8 +264,7 @@ class Search:
                     free_slot=reply.has_slots_free,
                     speed=reply.avg_speed,
                     queue=reply.queue_size,
-                    remembered_speed=speed,
-                    failures=failures,
+                    past=past,
                 ),
                 folders[file.folder],
             )
@@ -285,7 +292,7 @@ class Searches:
         self.late = 0
         """Answers to searches that were over, or that nobody had asked."""
         self.excluded: list[str] = []
-        self.memory: Memory = lambda username: (None, 0)
+        self.memory: Memory = lambda username: Remembered()
         self.blocked: Callable[[str], bool] = lambda username: False
         self.suspicious: Callable[[str, peer.PeerSearchReply], str | None] = suspicious
         self._server = server

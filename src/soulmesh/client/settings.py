@@ -60,7 +60,7 @@ class ClientSettings:
     most_links: int = 1000
     most_opening: int = 64
     """So many links are being opened at once; others wait."""
-    most_pending: int = 256
+    most_pending: int = 1000
     """So many strangers may be connected without having said who they are."""
     most_pending_per_host: int = 32
     """So many of them from one address."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from soulmesh.errors import SoulmeshError
 
-__all__ = ["Tasks", "Timer"]
+__all__ = ["Tasks", "Timer", "Turnstile"]
 
 log = logging.getLogger(__name__)
 
@@ -98,3 +99,44 @@ class Timer:
     def _fire(self) -> None:
         self._handle = self._at = None
         self._due()
+
+
+class Turnstile:
+    """Lets a few through in each turn of the loop: a crowd then delays nobody for long.
+
+    Args:
+        each: how many.
+    """
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._left = each
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._turning = False
+
+    async def enter(self) -> None:
+        """Wait for a turn with room."""
+        if self._left and not self._waiting:
+            self._left -= 1
+            self._turn_soon()
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        self._turn_soon()
+        await place
+
+    def _turn_soon(self) -> None:
+        if not self._turning:
+            self._turning = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turning = False
+        self._left = self._each
+        while self._waiting and self._left:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                self._left -= 1
+        if self._waiting:
+            self._turn_soon()

@@ -20,6 +20,7 @@ from soulmesh.client.ports import ServerPort
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.tasks import Tasks, Timer
 from soulmesh.core import tree
+from soulmesh.core.rate import Rate
 from soulmesh.core.rendezvous import Address
 from soulmesh.errors import DecodeError, SoulmeshError, WireError
 from soulmesh.net.stream import Stream
@@ -62,6 +63,8 @@ class TreeFigures:
     duplicates: int
     per_second: float
     """Searches that reached us, mean over the last minute or so."""
+    forwarded_per_second: float = 0.0
+    """Copies passed on to children, the same mean."""
 
 
 class _Link:
@@ -94,8 +97,8 @@ class SearchTree:
         self._machine = tree.Tree(server.username, settings.tree)
         self._tasks = Tasks("distributed network")
         self._timer = Timer(lambda: self._do(self._machine.tick(self._now())))
-        self._rate = 0.0
-        self._rate_at = 0.0
+        self._rate = Rate()
+        self._forward_rate = Rate()
         if not settings.accept_children:
             self._machine.willing(False)
         links.on_child_link(self._child_came)
@@ -134,7 +137,8 @@ class SearchTree:
             machine.seen,
             machine.forwarded,
             machine.duplicates,
-            self._mean_rate(0),
+            self._rate.per_second(self._now()),
+            self._forward_rate.per_second(self._now()),
         )
 
     async def close(self) -> None:
@@ -227,7 +231,10 @@ class SearchTree:
             self._timer.set(self._machine.deadline)
 
     def _passed(self, effects: Sequence[tree.Effect], fresh: Sequence[bytes], count: int) -> None:
-        self._mean_rate(count)
+        now = self._now()
+        self._rate.add(count, now)
+        if fresh and self._machine.children:
+            self._forward_rate.add(len(fresh) * len(self._machine.children), now)
         self._do(effects)
         if fresh:
             self._answer(fresh)
@@ -265,13 +272,6 @@ class SearchTree:
             stream.abort()
             return
         stream.write(data)
-
-    def _mean_rate(self, count: int) -> float:
-        """Searches per second, as a mean that forgets with a half-life of about 40 s."""
-        now = self._now()
-        self._rate = self._rate * 0.5 ** ((now - self._rate_at) / 40.0) + count * 0.0173
-        self._rate_at = now
-        return self._rate
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

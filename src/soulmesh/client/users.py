@@ -14,7 +14,7 @@ from soulmesh.client.book import AddressBook, History
 from soulmesh.client.events import Event, Events
 from soulmesh.client.pace import Pace
 from soulmesh.client.ports import ServerPort, Undo
-from soulmesh.client.results import Memory
+from soulmesh.client.results import Memory, Remembered, stays
 from soulmesh.core.rendezvous import Address
 from soulmesh.errors import NotFound
 from soulmesh.wire import to_client, to_server
@@ -245,11 +245,13 @@ class Users:
 
     @property
     def memory(self) -> Memory:
-        """What searches rank by: past speed and recent failures."""
+        """What searches rank by: past speed, recent failures, and the hours in which a user is around."""
 
-        def remembered(username: str) -> tuple[float | None, int]:
+        def remembered(username: str) -> Remembered:
             past = self.book.histories.get(username)
-            return (past.speed, past.failures) if past is not None else (None, 0)
+            if past is None:
+                return Remembered()
+            return Remembered(past.speed, past.failures, stays(past.hours, self.book.hour))
 
         return remembered
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from soulmesh.client.settings import GENTLE, ClientSettings
 from soulmesh.client.transfers import Layout, Sync, TransferSettings
-from soulmesh.config import Settings
+from soulmesh.config import Settings, parse_pace
+from soulmesh.core.pacing import Rate
 from soulmesh.core.rendezvous import Order as LinkOrder
 from soulmesh.core.retry import RetryPolicy
 from soulmesh.core.upload_queue import DEFAULT_GROUPS, Order, QueueRules
@@ -24,8 +25,17 @@ def client_settings(settings: Settings) -> ClientSettings:
         listen_host=network.listen_host,
         results_per_answer=behaviour.results_per_answer,
         accept_children=behaviour.accept_children,
-        rates=dict(GENTLE) if settings.governor.enabled else {},
+        rates=_rates(settings) if settings.governor.enabled else {},
     )
+
+
+def _rates(settings: Settings) -> dict[str, Rate]:
+    """What the governor allows; of each subject the same share is kept for people."""
+    rates = {}
+    for subject, gentle in GENTLE.items():
+        count, seconds = parse_pace(getattr(settings.governor, subject))
+        rates[subject] = Rate(count, seconds, reserve=count * gentle.reserve // gentle.count)
+    return rates
 
 
 def transfer_settings(settings: Settings) -> TransferSettings:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from soulmesh.client.filters import Filter
-from soulmesh.client.results import FoundFile, Hit, estimate
+from soulmesh.client.results import FoundFile, Hit, Memory, estimate
 from soulmesh.daemon.rows import hit_row
 from soulmesh.daemon.searching import SearchDesk
 from soulmesh.wire.enums import FileAttribute
@@ -82,7 +82,7 @@ class ResultViews:
         memory: past speed and failures of a user, to guess by.
     """
 
-    def __init__(self, desk: SearchDesk, memory: Callable[[str], tuple[float | None, int]]) -> None:
+    def __init__(self, desk: SearchDesk, memory: Memory) -> None:
         self._desk = desk
         self._memory = memory
         self._known: OrderedDict[str, _Files] = OrderedDict()
@@ -141,13 +141,13 @@ class ResultViews:
                 return True
 
 
-def _hits(bodies: list[bytes], memory: Callable[[str], tuple[float | None, int]]) -> list[Hit]:
+def _hits(bodies: list[bytes], memory: Memory) -> list[Hit]:
     found: list[Hit] = []
     for body in bodies:
         answer = json.loads(body)
         username, speed, queue = answer["username"], answer["uploadSpeed"], answer["queueLength"]
         free = answer["hasFreeUploadSlot"]
-        past, failures = memory(username)
+        past = memory(username)
         for name, locked in (("files", False), ("lockedFiles", True)):
             entries = answer.get(name) or ()
             folders: dict[str, int] = {}
@@ -161,8 +161,7 @@ def _hits(bodies: list[bytes], memory: Callable[[str], tuple[float | None, int]]
                     free_slot=free,
                     speed=speed,
                     queue=queue,
-                    remembered_speed=past,
-                    failures=failures,
+                    past=past,
                 )
                 beside = folders[entry["filename"].rpartition("\\")[0]]
                 found.append(Hit(username, file, free, speed, queue, locked, expected, beside))

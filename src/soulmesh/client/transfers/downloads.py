@@ -198,7 +198,8 @@ class Downloads:
                     lambda error: self._not_asked(transfer, error),
                 )
             case AskPlace():
-                self._outbox.send(transfer.username, peer.PeerPlaceInQueueRequest(transfer.remote_path))
+                question = peer.PeerPlaceInQueueRequest(transfer.remote_path)
+                self._outbox.send_in_turn(transfer.username, question, transfer.remote_path)
             case Accept(ticket):
                 self._forget_ticket(transfer)
                 self._expected[transfer.username, ticket] = transfer

@@ -8,7 +8,7 @@ it fails at once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Hashable
 
 from soulmesh.client.errors import ClientError
 from soulmesh.client.ports import Links
@@ -29,6 +29,9 @@ class Outbox:
         self._links = links
         self._tasks = tasks
         self._waiting: dict[str, deque[tuple[Message, Sent | None, Failed | None]]] = {}
+        self._later: set[tuple[str, Hashable]] = set()
+        self.turn: Callable[[], Awaitable[None]] | None = None
+        """Waits until a question that may wait can go (the client's governor); ``None``: at once."""
 
     def send(
         self, username: str, message: Message, sent: Sent | None = None, failed: Failed | None = None
@@ -40,6 +43,23 @@ class Outbox:
             return
         self._waiting[username] = deque([(message, sent, failed)])
         self._tasks.start(self._drain(username), f"messages to {username}")
+
+    def send_in_turn(self, username: str, message: Message, key: Hashable) -> None:
+        """Send a question that may wait, when it is its turn; one that waits already is not asked twice."""
+        if self.turn is None:
+            self.send(username, message)
+        elif (username, key) not in self._later:
+            self._later.add((username, key))
+            self._tasks.start(self._in_turn(self.turn, username, message, key), f"question to {username}")
+
+    async def _in_turn(
+        self, turn: Callable[[], Awaitable[None]], username: str, message: Message, key: Hashable
+    ) -> None:
+        try:
+            await turn()
+        finally:
+            self._later.discard((username, key))
+        self.send(username, message)
 
     async def _drain(self, username: str) -> None:
         waiting = self._waiting[username]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from pydantic_core import to_json
 
 from soulmesh.client.filters import Filter, FilterError
+from soulmesh.client.results import Remembered
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.common import client_of
 from soulmesh.daemon.api1.operations import Body, Operation, Page, cursor, read_cursor
@@ -115,10 +116,10 @@ class _Searches:
         self._desk = service.searches
         self._views = ResultViews(service.searches, self._memory)
 
-    def _memory(self, username: str) -> tuple[float | None, int]:
+    def _memory(self, username: str) -> Remembered:
         engine = self._service.engine
         if not isinstance(engine, ClientEngine):
-            return None, 0
+            return Remembered()
         return engine.client.users.memory(username)
 
     async def begin(self, _call: Call, _query: None, body: models.NewSearch) -> dict[str, Any]:

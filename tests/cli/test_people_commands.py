@@ -1,0 +1,413 @@
+"""``browse``, ``user``, ``room``, ``chat``, ``wish``, ``interests``, ``watch``, ``filter``: each by itself.
+
+A server and one user, alice, live on a loop of their own; commands go online as bob.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from soulmesh.cli.demo_network import DemoNetwork, Traffic
+from soulmesh.cli.run import run
+from soulmesh.cli.samples import make_library
+from soulmesh.client.client import Client
+from soulmesh.client.events import EventStream
+from soulmesh.client.info import Profile
+from soulmesh.client.users import UserStatusChanged
+from tests.cli.conftest import Command, Outcome
+
+T = TypeVar("T")
+
+ALBUM = r"Music\Harbour Lamps\Slow Signals (2021)"
+PICTURE = b"\x89PNG" + bytes(500)
+
+
+@dataclass(frozen=True)
+class Town:
+    """The server, alice, and the loop that both live on."""
+
+    address: str
+    alice: Client
+    loop: asyncio.AbstractEventLoop
+
+    def there(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have something done on their loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+
+
+class Bob:
+    """Runs commands as bob, with a data folder of his own."""
+
+    def __init__(self, town: Town, soulmesh: Command, data: Path) -> None:
+        self.data = data
+        self._soulmesh = soulmesh
+        self.login = [
+            "--server",
+            town.address,
+            "--username",
+            "bob",
+            "--password",
+            "secret",
+            "--listen-port",
+            "0",
+        ]
+        self.login += ["--data", str(data)]
+
+    def __call__(self, *arguments: str) -> Outcome:
+        """A command that goes online."""
+        return self._soulmesh(*arguments, *self.login)
+
+    def local(self, *arguments: str) -> Outcome:
+        """A command that needs no server."""
+        return self._soulmesh(*arguments, "--data", str(self.data))
+
+    def records(self, *arguments: str) -> list[dict[str, Any]]:
+        """What a command that goes online prints for machines."""
+        done = self(*arguments, "--json")
+        assert (done.code, done.err) == (0, "")
+        return [json.loads(line) for line in done.out.splitlines()]
+
+    def typing(self, lines: str, *arguments: str) -> tuple[int, str, str]:
+        """A process, to which lines are typed; its end, and what it said."""
+        process = subprocess.run(
+            [sys.executable, "-m", "soulmesh", *arguments, *self.login],
+            input=lines,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        return process.returncode, process.stdout, process.stderr
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    folder = tmp_path_factory.mktemp("town")
+    make_library(folder / "Music", length=0.3)
+    (folder / "me.png").write_bytes(PICTURE)
+    ready, found = threading.Event(), []
+
+    async def live() -> None:
+        over = asyncio.Event()
+        async with DemoNetwork(folder, Traffic()) as demo:
+            alice = await demo.join("alice", shares=[folder / "Music"])
+            alice.info.profile = Profile("I play the harbour.", folder / "me.png")
+            host, port = demo.address
+            found.append((Town(f"{host}:{port}", alice, asyncio.get_running_loop()), over))
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: run(live()))
+    thread.start()
+    try:
+        assert ready.wait(20)
+        here, over = found[0]
+        yield here
+    finally:
+        here.loop.call_soon_threadsafe(over.set)
+        thread.join(20)
+
+
+@pytest.fixture
+def bob(town: Town, soulmesh: Command, tmp_path: Path) -> Bob:
+    return Bob(town, soulmesh, tmp_path / "bob")
+
+
+# -- browse
+
+
+def test_browse_lists_folders_line_by_line(bob: Bob) -> None:
+    done = bob("browse", "alice")
+    assert done.code == 0
+    assert done.out.splitlines()[0].split() == ["Files", "Size", "Folder"]
+    (line,) = [line for line in done.out.splitlines() if line.endswith(ALBUM)]
+    assert line.split()[0] == "4"
+    assert "alice: " in done.err
+    (record,) = [record for record in bob.records("browse", "alice") if record["folder"] == ALBUM]
+    assert (record["username"], record["files"], record["locked"]) == ("alice", 4, False)
+
+
+def test_browse_shows_one_folder_all_files_or_files_with_some_words(bob: Bob) -> None:
+    one = bob.records("browse", "alice", "--folder", ALBUM)
+    assert {record["remote_path"].rpartition("\\")[0] for record in one} == {ALBUM}
+    every = bob.records("browse", "alice", "--files")
+    assert {record["remote_path"] for record in one} < {record["remote_path"] for record in every}
+    found = bob.records("browse", "alice", "--find", "night FERRY")
+    assert [record["remote_path"] for record in found] == [ALBUM + r"\01 Night Ferry.flac"]
+    assert found[0]["sample_rate"] == 44100
+    few = bob("browse", "alice", "--find", "harbour", "--limit", "2")
+    assert "the first 2; --limit shows more" in few.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nobody"], 3, "nobody is offline"),
+        (["alice", "--folder", "Nowhere"], 3, "no folder 'Nowhere'"),
+        (["alice", "--find", "nosuchthing"], 3, "shares nothing with 'nosuchthing'"),
+    ],
+)
+def test_browse_says_what_is_not_there(bob: Bob, arguments: list[str], code: int, words: str) -> None:
+    done = bob("browse", *arguments)
+    assert done.code == code
+    assert words in done.err
+
+
+# -- user
+
+
+def test_user_show_tells_what_server_user_and_memory_say(town: Town, bob: Bob, tmp_path: Path) -> None:
+    bob.local("user", "note", "alice", "plays well")
+    (record,) = bob.records("user", "show", "alice", "--picture", str(tmp_path / "alice.png"))
+    expected = {
+        "status": "online",
+        "note": "plays well",
+        "description": "I play the harbour.",
+        "friend": False,
+    }
+    assert expected.items() <= record.items()
+    assert (record["address"], record["port"]) == ("127.0.0.1", town.alice.listening.port)
+    assert (tmp_path / "alice.png").read_bytes() == PICTURE
+    shown = bob("user", "show", "alice")
+    assert "description  I play the harbour." in shown.out
+    missing = bob("user", "show", "nobody")
+    assert missing.code == 3
+    assert "error: there is no user named nobody" in missing.err
+
+
+def test_friends_bans_and_notes_are_kept_and_listed(bob: Bob, tmp_path: Path) -> None:
+    for words in (
+        ["befriend", "alice"],
+        ["ban", "mallory"],
+        ["ban", "--address", "192.0.2.0/24"],
+        ["note", "carol", "asks a lot"],
+    ):
+        assert bob.local("user", *words).code == 0
+    rows = [json.loads(line) for line in bob.local("user", "list", "--json").out.splitlines()]
+    assert [(row["kind"], row["name"], row["note"]) for row in rows] == [
+        ("friend", "alice", None),
+        ("banned", "mallory", None),
+        ("banned", "192.0.2.0/24", None),
+        ("note", "carol", "asks a lot"),
+    ]
+    exported = bob.local("user", "export-bans").out
+    assert exported == "user mallory\naddress 192.0.2.0/24\n"
+    for words in (["unfriend", "alice"], ["unban", "mallory"], ["unban", "--address", "192.0.2.0/24"]):
+        assert bob.local("user", *words).code == 0
+    assert bob.local("user", "unban", "mallory").code == 3
+    (tmp_path / "bans").write_text(exported + "Some Company:10.0.0.0-10.0.0.255\n")
+    assert "3 bans read" in bob.local("user", "import-bans", str(tmp_path / "bans")).out
+    assert "address 10.0.0.0/24" in bob.local("user", "export-bans").out
+
+
+def test_a_list_of_bans_that_cannot_be_read_is_one_line(bob: Bob, tmp_path: Path) -> None:
+    missing = bob.local("user", "import-bans", str(tmp_path / "nothing"))
+    assert missing.code == 1
+    assert missing.err.startswith("error: ")
+    (tmp_path / "bans").write_bytes(b"Firma \xfcber:not an address\n")
+    wrong = bob.local("user", "import-bans", str(tmp_path / "bans"))
+    assert wrong.code == 2
+    assert "is no address or range" in wrong.err
+
+
+def test_privileges_are_told_and_cannot_be_given_by_those_who_have_none(bob: Bob) -> None:
+    assert bob.records("user", "privileges") == [{"seconds_left": 0, "given_to": None, "days": 0}]
+    done = bob("user", "privileges", "--give", "alice")
+    assert (done.code, "only 0 whole days" in done.err) == (2, True)
+
+
+# -- room
+
+
+def test_rooms_are_listed_entered_and_spoken_in(town: Town, bob: Bob) -> None:
+    town.there(town.alice.rooms.join("harbour"))
+    assert {"name": "harbour", "users": 1, "private": False}.items() <= bob.records("room", "list")[0].items()
+    assert [row["username"] for row in bob.records("room", "users", "harbour")] == ["alice", "bob"]
+    assert bob.records("room", "say", "harbour", "good", "evening") == [
+        {"room": "harbour", "text": "good evening"}
+    ]
+    heard = town.there(town.alice.chat.room_history("harbour"))
+    assert [(line.author, line.text) for line in heard] == [("bob", "good evening")]
+
+
+def test_a_room_is_talked_in_line_by_line(town: Town, bob: Bob) -> None:
+    town.there(town.alice.rooms.join("pier"))
+    code, out, err = bob.typing("one\n\ntwo\n", "room", "talk", "pier")
+    assert code == 0
+    assert out.splitlines() == ["bob: one", "bob: two"]
+    assert "2 users in pier" in err
+
+
+def test_tickers_invitations_and_favourite_rooms(bob: Bob) -> None:
+    (row,) = bob.records("room", "ticker", "wall", "here I was")
+    assert row == {"username": "bob", "text": "here I was"}
+    assert bob.records("room", "invitations", "on") == [{"invitations": True}]
+    assert bob("room", "invitations", "perhaps").code == 2
+    assert "wall" in bob.local("room", "favour", "wall").out
+    assert "bob" in bob("room", "users", "wall").out
+    assert "wall" not in bob.local("room", "favour", "wall", "--no").out
+
+
+def test_a_private_room_is_made_shared_and_given_up(town: Town, bob: Bob) -> None:
+    town.there(town.alice.rooms.accept_invitations(True))
+    assert bob.typing("", "room", "talk", "den", "--private")[0] == 0
+    for name in ("grant-membership", "grant-operator", "revoke-operator", "revoke-membership"):
+        assert bob.records("room", name, "den", "alice") == [
+            {"room": "den", "username": "alice", "done": name}
+        ]
+    assert bob.records("room", "drop", "den", "--ownership") == [{"room": "den", "done": "drop ownership"}]
+
+
+def test_a_room_that_cannot_be_is_refused_in_the_servers_words(bob: Bob) -> None:
+    done = bob("room", "users", " spaces ")
+    assert done.code == 4
+    assert "leading or trailing spaces" in done.err
+
+
+# -- chat
+
+
+def test_messages_are_sent_kept_listed_and_shown(town: Town, bob: Bob) -> None:
+    assert bob.records("chat", "send", "alice", "are", "you", "there?") == [
+        {"username": "alice", "text": "are you there?"}
+    ]
+    got = town.there(town.alice.chat.history("bob"))
+    assert got[-1].text == "are you there?"
+    # bob is offline by now: the server keeps it for him.
+    town.there(town.alice.chat.send("bob", "always"))
+    (row,) = bob.records("chat", "list")
+    assert (row["place"], row["lines"], row["unread"]) == ("alice", 2, 1)
+    lines = bob.records("chat", "history", "alice")
+    assert [(line["username"], line["text"], line["ours"]) for line in lines] == [
+        ("bob", "are you there?", True),
+        ("alice", "always", False),
+    ]
+    assert bob.records("chat", "list")[0]["unread"] == 0
+    assert bob("chat", "send", "nobody", "hello").code == 3
+
+
+def test_chat_with_shows_what_was_said_and_sends_what_is_typed(town: Town, bob: Bob) -> None:
+    bob("chat", "send", "alice", "before")
+    code, out, _ = bob.typing("and now\n", "chat", "with", "alice")
+    assert code == 0
+    assert out.splitlines()[-1].endswith("bob: before")
+    assert town.there(town.alice.chat.history("bob"))[-1].text == "and now"
+
+
+# -- wishes, interests
+
+
+def test_wishes_are_kept_with_their_filters(bob: Bob) -> None:
+    bob.local("filter", "save", "good", "type:flac size>1mb")
+    assert bob.records("wish", "add", "slow signals", "--filter", "@good") == [
+        {"query": "slow signals", "filter": "type:flac size>1mb"}
+    ]
+    assert [row["query"] for row in bob.records("wish", "list")] == ["slow signals"]
+    wrong = bob("wish", "add", "anything", "--filter", "size>>1")
+    assert (wrong.code, "^" in wrong.err) == (2, True)
+    assert bob("wish", "add", "ab").code == 2
+    assert bob("wish", "remove", "slow signals").code == 0
+    assert bob("wish", "remove", "slow signals").code == 2
+    assert bob.records("wish", "list") == []
+
+
+def test_interests_are_told_to_the_server_and_answered(town: Town, bob: Bob) -> None:
+    async def taste() -> None:
+        for item in ("ambient", "field recordings"):
+            town.alice.interests.like(item)
+        await town.alice.privileges.check()
+
+    town.there(taste())
+    assert bob.records("interests", "like", "Ambient") == [{"done": "like", "item": "Ambient"}]
+    assert bob.records("interests", "hate", "noise")[0]["done"] == "hate"
+    kept = [json.loads(line) for line in bob.local("interests", "list", "--json").out.splitlines()]
+    assert kept == [{"kind": "like", "item": "ambient"}, {"kind": "hate", "item": "noise"}]
+    assert {"name": "field recordings", "score": 1} in bob.records("interests", "recommend")
+    assert {"name": "field recordings", "score": 1} in bob.records(
+        "interests", "recommend", "--item", "ambient"
+    )
+    assert {row["name"] for row in bob.records("interests", "recommend", "--global")} >= {"ambient"}
+    assert bob.records("interests", "similar") == [{"name": "alice", "score": 1}]
+    assert {"name": "alice"} in bob.records("interests", "similar", "--item", "field recordings")
+    assert bob.records("interests", "of", "alice") == [
+        {"kind": "like", "item": "ambient"},
+        {"kind": "like", "item": "field recordings"},
+    ]
+    assert bob("interests", "like", " ").code == 2
+
+
+# -- watch
+
+
+def test_watch_prints_events_as_they_come(town: Town, bob: Bob) -> None:
+    async def listen() -> asyncio.Task[None]:
+        came = town.alice.events.stream(UserStatusChanged)
+        town.alice.users.watch("bob", "test")
+        return asyncio.get_running_loop().create_task(speak(came))
+
+    async def speak(came: EventStream[UserStatusChanged]) -> None:
+        async for event in came:
+            if isinstance(event, UserStatusChanged) and (event.username, event.status) == ("bob", 2):
+                await town.alice.chat.send("bob", "can you hear me?")
+                return
+
+    speaking = town.there(listen())
+    events = bob.records(
+        "watch", "--for", "1.5", "--only", "PrivateMessage", "--only", "UserStatusChanged", "--user", "alice"
+    )
+    assert {"event": "PrivateMessage", "username": "alice", "text": "can you hear me?"}.items() <= next(
+        event for event in events if event["event"] == "PrivateMessage"
+    ).items()
+    assert all(event["event"] in ("PrivateMessage", "UserStatusChanged") for event in events)
+    assert speaking.done()
+
+
+def test_watch_refuses_an_event_that_does_not_exist(bob: Bob) -> None:
+    done = bob("watch", "--only", "Nonsense", "--for", "0")
+    assert done.code == 2
+    assert "Nonsense" in done.err
+
+
+# -- filters
+
+
+def test_filters_are_saved_used_and_tried_on_results_that_are_there(bob: Bob, tmp_path: Path) -> None:
+    assert bob.local("filter", "save", "pictures", "type:png").code == 0
+    assert bob.local("filter", "save", "two words", "x").code == 2
+    wrong = bob.local("filter", "save", "broken", "size>5 (")
+    assert (wrong.code, "never closed" in wrong.err) == (2, True)
+    assert bob.local("filter", "list").out.split() == ["name", "filter", "pictures", "type:png"]
+    login = [word for word in bob.login if word not in ("--data", str(bob.data))]
+    search = ["search", *login, "-t", "1.5", "harbour"]
+    found = bob._soulmesh(*search, "--json")
+    assert found.code == 0
+    (tmp_path / "found.jsonl").write_text(found.out)
+    tried = bob.local("filter", "try", "@pictures", str(tmp_path / "found.jsonl"))
+    count = len(found.out.splitlines())
+    assert f"1 of {count} results are kept" in tried.out
+    assert f"{count - 1} held back by type:png" in tried.out
+    rows = [
+        json.loads(line)
+        for line in bob.local(
+            "filter", "try", "flac -ferry", str(tmp_path / "found.jsonl"), "--json"
+        ).out.splitlines()
+    ]
+    assert [row["why_not"] for row in rows if "Ferry" in row["remote_path"]] == ["-ferry"]
+    assert all(row["kept"] is (row["why_not"] is None) for row in rows)
+    assert bob.local("filter", "try", "flac", str(tmp_path / "bob" / "people.json")).code == 2
+    assert bob.local("filter", "remove", "pictures").code == 0
+    assert bob.local("filter", "remove", "pictures").code == 3
+    unknown = bob.local("filter", "try", "@pictures", str(tmp_path / "found.jsonl"))
+    assert (unknown.code, "no filter is saved as 'pictures'" in unknown.err) == (2, True)

@@ -1,0 +1,113 @@
+"""Friends, bans, notes and history: what is kept of other users."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from soulmesh.client.book import AddressBook, BadRange
+from soulmesh.net.memory import MemoryNetwork
+from soulmesh.net.memory_disk import MemoryDisk
+from soulmesh.net.world import World
+from tests.support.loops import virtual
+
+PEOPLE = Path("/data/people.json")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 20, 15, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def book(disk: MemoryDisk | None = None, clock: Clock | None = None) -> AddressBook:
+    host = MemoryNetwork().host("10.0.0.2")
+    world = World(host, disk or MemoryDisk(), Random(1), clock or Clock())
+    return AddressBook(world, PEOPLE if disk else None)
+
+
+@virtual
+async def test_block_lists_of_several_kinds_are_read() -> None:
+    mine = book()
+    taken = mine.import_bans(
+        "# from somewhere\n"
+        "user mallory\n"
+        "address 192.0.2.0/28\n"
+        "198.51.100.7   # one address\n"
+        "203.0.113.5-203.0.113.9\n"
+        "Some Company:10.1.0.0-10.1.255.255\n"
+        "2001:db8::/32\n"
+    )
+    assert taken == 6
+    assert mine.banned_names == {"mallory"}
+    inside = ["192.0.2.15", "198.51.100.7", "203.0.113.5", "203.0.113.9", "10.1.77.3", "2001:db8::1"]
+    outside = ["192.0.2.16", "198.51.100.8", "203.0.113.4", "203.0.113.10", "10.2.0.0", "2001:db9::1", ""]
+    assert [mine.bans_address(address) for address in inside] == [True] * len(inside)
+    assert [mine.bans_address(address) for address in outside] == [False] * len(outside)
+
+
+@virtual
+async def test_a_line_that_is_none_is_quoted_and_nothing_is_taken() -> None:
+    mine = book()
+    with pytest.raises(BadRange, match=r"'10\.0\.0\.9-10\.0\.0\.1' is no address or range"):
+        mine.import_bans("user mallory\n192.0.2.7\n10.0.0.9-10.0.0.1\n")
+    assert not mine.banned_names
+    assert not mine.banned_ranges
+
+
+@virtual
+async def test_what_was_exported_can_be_imported_elsewhere() -> None:
+    mine, other = book(), book()
+    mine.import_bans("user mallory\n10.0.0.0-10.0.0.2\n2001:db8::1\n")
+    assert other.import_bans(mine.export_bans()) == 4
+    assert other.export_bans() == mine.export_bans()
+    other.unban_range("10.0.0.0-10.0.0.2")
+    assert not other.bans_address("10.0.0.1")
+    assert other.bans_address("2001:db8::1")
+
+
+@virtual
+async def test_a_list_of_many_ranges_is_asked_quickly_and_overlaps_do_no_harm() -> None:
+    mine = book()
+    lines = [f"10.{n >> 8}.{n & 255}.0/25" for n in range(20_000)]
+    mine.import_bans("\n".join([*lines, "10.0.0.0/16", "10.0.3.0/24"]))
+    assert mine.bans_address("10.0.200.200")
+    assert mine.bans_address("10.70.3.1")
+    assert not mine.bans_address("10.70.3.200")
+
+
+@virtual
+async def test_history_survives_and_tells_the_hours_in_which_a_user_is_around() -> None:
+    disk, clock = MemoryDisk(), Clock()
+    mine = book(disk, clock)
+    mine.downloaded("eve", 1_000_000, 2.0)
+    for _ in range(3):
+        mine.seen("eve")
+    clock.now += timedelta(hours=1)
+    mine.uploaded("eve", 500)
+    mine.download_failed("eve")
+    await mine.close()
+    again = book(disk, clock)
+    await again.load()
+    past = again.history("eve")
+    assert (past.downloaded, past.uploaded, past.speed, past.failures) == (1_000_000, 500, 500_000.0, 1)
+    assert past.hours == {"20": 1, "21": 1}
+    assert past.last_seen == "2026-03-01T21:15:00+00:00"
+    await again.close()
+
+
+@virtual
+async def test_a_file_that_cannot_be_read_is_set_aside() -> None:
+    disk = MemoryDisk()
+    await disk.make_directory(PEOPLE.parent)
+    await disk.write_atomic(PEOPLE, b"{broken")
+    mine = book(disk)
+    await mine.load()
+    assert not mine.friends
+    assert await disk.read_bytes(PEOPLE.with_suffix(".broken")) == b"{broken"
+    await mine.close()
