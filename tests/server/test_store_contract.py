@@ -271,6 +271,34 @@ def test_who_loses_the_database_to_another_server_is_told_and_writes_nothing_mor
     check()
 
 
+@POSTGRES
+def test_a_server_that_writes_nothing_finds_out_too(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from soulmesh.server.store import postgres as adapter
+
+    monkeypatch.setattr(adapter, "CHECK_EVERY", 0.05)
+    url = postgres.database()
+
+    @real
+    async def check() -> None:
+        first = adapter.PostgresStore(url, asyncio.get_running_loop())
+        lost = asyncio.Event()
+        first.on_lost(lost.set)
+        # It looks again and again, and nothing comes of it, until somebody else has the database.
+        while not lost.is_set():
+            await asyncio.to_thread(postgres.execute, BREAK)
+            try:
+                second = adapter.PostgresStore(url, asyncio.get_running_loop())
+            except StoreInUse:  # the first one was faster
+                continue
+            await lost.wait()
+            await second.close()
+        await first.close()
+
+    check()
+
+
 BREAK = (
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"

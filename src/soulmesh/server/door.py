@@ -17,7 +17,7 @@ from soulmesh.server.links import BEAT, WINDOW, Kind, Link, shared
 
 __all__ = ["Door", "RealmSilent"]
 
-PATIENCE = 5.0
+PATIENCE = 3.0
 """Seconds for which a realm may take to say welcome, and a command to be answered ten times that."""
 
 

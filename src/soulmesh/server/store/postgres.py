@@ -39,7 +39,18 @@ T = TypeVar("T")
 LOCK = 0x736F756C6D657368
 """Number of the advisory lock: the letters of the program's name."""
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 4.0
+
+CHECK_EVERY = 3.0
+"""An idle server finds out within so many seconds that the database went to another one."""
+
+
+KEEP_ALIVE = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+"""So that the database notices a host that is gone, and with it the lock, in seconds instead of hours."""
 
 
 class PostgresStore(SqlStore):
@@ -64,14 +75,15 @@ class PostgresStore(SqlStore):
         except (ArgumentError, ValueError) as error:
             raise ConfigError("store.url is no address such as postgresql://user@host/database") from error
         self._reads_only = reads_only
+        if not reads_only:
+            self.check_every = CHECK_EVERY
         self._connection: AsyncConnection | None = None
         self._runner: asyncio.Runner | None = None
         self.open()
 
     def _make_engine(self) -> AsyncEngine:
-        return create_async_engine(
-            self._url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS, "command_timeout": 60}
-        )
+        arguments = {"timeout": CONNECT_SECONDS, "command_timeout": 60, "server_settings": KEEP_ALIVE}
+        return create_async_engine(self._url, poolclass=NullPool, connect_args=arguments)
 
     def connect(self) -> None:
         """See :class:`soulmesh.server.store.sql.SqlStore`."""

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from alembic import command
@@ -76,6 +76,9 @@ class SqlStore(ABC):
     or ``None``: the health check shows it.
     """
 
+    check_every: float | None = None
+    """Seconds of idleness after which an adapter looks whether its connection still stands."""
+
     def __init__(self, place: str, loop: asyncio.AbstractEventLoop | None) -> None:
         self.place = place
         self.committed = 0
@@ -86,6 +89,7 @@ class SqlStore(ABC):
         self._lost_calls: list[Callable[[], None]] = []
         self._open: Batch = {}
         self._number = 0
+        self._written = 0
         self._queue: SimpleQueue[tuple[int, Batch] | Callable[[], None] | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._log = log.get("server.store")
@@ -210,7 +214,13 @@ class SqlStore(ABC):
         last = False
         try:
             while not last:
-                item = self._queue.get()
+                try:
+                    item = self._queue.get(timeout=self.check_every)
+                except Empty:
+                    # Nothing written is a way to look as well: it works, or it is seen to.
+                    if not self._write([(self._written, {})]):
+                        return
+                    continue
                 batches: list[tuple[int, Batch]] = []
                 while True:
                     if item is None:
@@ -249,12 +259,16 @@ class SqlStore(ABC):
             except (SQLAlchemyError, OSError) as error:
                 self.fault = reason(error)
         self.fault = None
-        number = batches[-1][0]
+        number = self._written = batches[-1][0]
+        if number == self.committed:
+            return True
         if not self._tell(self._told, number):
             self.committed = number  # nobody is there to be told
         return True
 
     def _write_all(self, connection: Connection, merged: Batch) -> None:
+        if not merged:
+            connection.execute(select(1))
         for table, rows in merged.items():
             kept = [row for row in rows.values() if row is not None]
             if kept:
