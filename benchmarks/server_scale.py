@@ -1,10 +1,10 @@
-"""How many users one server process holds, and what each costs.
+"""How many users a server holds, in one process or several, and what each costs.
 
-    python benchmarks/server_scale.py [--users 5000] [--addresses 4]
+    python benchmarks/server_scale.py [--users 5000] [--addresses 4] [--processes 1]
 
-Starts ``soulmesh server`` on a free port and an empty folder, logs users in from this process, lets them
-stand idle for some seconds, and prints rates and the server's memory. Both processes need as many open
-files as there are users.
+Starts ``soulmesh server`` on a free port and an empty folder, logs users in from another process, lets them
+stand idle for some seconds, and prints rates and the server's memory. Every process needs as many open
+files as it has users; more users than one process may have go over several (``--processes``, with a Redis).
 """
 
 from __future__ import annotations
@@ -75,58 +75,93 @@ def cpu_seconds(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def measure(users: int, addresses: int, idle: float) -> None:
+async def crowd(port: int, first: int, users: int, addresses: int) -> None:
+    """Log users in, say so, and keep them until somebody closes our standard input."""
     loop = asyncio.get_running_loop()
+    gate = asyncio.Semaphore(AT_ONCE)
+    made: list[User] = []
+
+    async def enter(number: int) -> None:
+        async with gate:
+            done: asyncio.Future[None] = loop.create_future()
+            _, user = await loop.create_connection(
+                lambda: User(f"user{number}", done),
+                "127.0.0.1",
+                port,
+                local_addr=(f"127.0.0.{2 + number % addresses}", 0),
+            )
+            made.append(user)
+            await done
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(first, first + users):
+            group.create_task(enter(number))
+    print("in", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    here = sum(1 for user in made if user.transport is not None and not user.transport.is_closing())
+    print(here, flush=True)
+
+
+async def spawn(*words: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+
+
+async def line_of(process: asyncio.subprocess.Process) -> bytes:
+    assert process.stdout is not None
+    return await process.stdout.readline()
+
+
+async def measure(users: int, addresses: int, idle: float, processes: int, redis: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        settings = (
+        settings = [
             "accounts.hash=fast",
             "abuse.enabled=false",
             f"server.maximum_users={users + 100}",
             "log.level=error",
-        )
-        server = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "soulmesh", "server", "--port", "0", "--data", folder),
-            *(word for setting in settings for word in ("--set", setting)),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert server.stdout is not None
-        port = int((await server.stdout.readline()).rpartition(b":")[2])
-        before = memory_kib(server.pid)
-        gate = asyncio.Semaphore(AT_ONCE)
-        made: list[User] = []
-
-        async def enter(number: int) -> None:
-            async with gate:
-                done: asyncio.Future[None] = loop.create_future()
-                _, user = await loop.create_connection(
-                    lambda: User(f"user{number}", done),
-                    "127.0.0.1",
-                    port,
-                    local_addr=(f"127.0.0.{2 + number % addresses}", 0),
-                )
-                made.append(user)
-                await done
-
-        started, cpu = time.perf_counter(), cpu_seconds(server.pid)
-        async with asyncio.TaskGroup() as group:
-            for number in range(users):
-                group.create_task(enter(number))
-        took = time.perf_counter() - started
+        ]
+        if processes > 1:
+            settings += [f"bus.url={redis}", f"bus.network={Path(folder).name}"]
+        servers = []
+        for _ in range(processes):
+            server = await spawn(
+                *("-m", "soulmesh", "server", "--port", "0", "--data", folder),
+                *(word for setting in settings for word in ("--set", setting)),
+            )
+            servers.append((server, int((await line_of(server)).rpartition(b":")[2])))
+        pids = [server.pid for server, _ in servers]
+        before = sum(map(memory_kib, pids))
+        share = users // processes
+        started, cpu = time.perf_counter(), sum(map(cpu_seconds, pids))
+        crowds = [
+            await spawn(__file__, "--crowd", str(port), str(number * share), str(share), str(addresses))
+            for number, (_, port) in enumerate(servers)
+        ]
+        for one in crowds:
+            assert await line_of(one) == b"in\n", "users were refused"
+        took, users = time.perf_counter() - started, share * processes
         print(f"{users} new accounts logged in within {took:.1f} s: {users / took:.0f}/s,")
-        print(f"  {(cpu_seconds(server.pid) - cpu) / users * 1e6:.0f} us of the server's processor each")
-        cpu = cpu_seconds(server.pid)
+        print(f"  {(sum(map(cpu_seconds, pids)) - cpu) / users * 1e6:.0f} us of the servers' processor each")
+        cpu = sum(map(cpu_seconds, pids))
         await asyncio.sleep(idle)
-        spent = (cpu_seconds(server.pid) - cpu) / idle * 60
-        after = memory_kib(server.pid)
+        spent = (sum(map(cpu_seconds, pids)) - cpu) / idle * 60
+        after = sum(map(memory_kib, pids))
         print(f"idle: {(after - before) / users:.2f} KiB of memory per user ({after / 1024:.0f} MiB in all),")
         print(f"  {spent:.2f} s of processor per minute")
-        for user in made:
-            assert user.transport is not None
-            user.transport.abort()
-        started = time.perf_counter()
-        server.send_signal(signal.SIGTERM)
-        code = await server.wait()
-        print(f"SIGTERM: exit code {code} after {time.perf_counter() - started:.1f} s")
+        here = 0
+        for one in crowds:
+            assert one.stdin is not None
+            one.stdin.close()
+            here += int(await line_of(one))
+            await one.wait()
+        print(f"{here} of them were online at the end, over {processes} server process(es)")
+        # The one with the realm last, or another would take over.
+        for server, _ in reversed(servers):
+            started = time.perf_counter()
+            server.send_signal(signal.SIGTERM)
+            code = await server.wait()
+            print(f"SIGTERM: exit code {code} after {time.perf_counter() - started:.1f} s")
 
 
 def main() -> None:
@@ -136,12 +171,18 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=5000)
     parser.add_argument("--addresses", type=int, default=4, help="addresses to call from; 28,000 users each")
     parser.add_argument("--idle", type=float, default=5.0, help="seconds")
+    parser.add_argument("--processes", type=int, default=1, help="server processes that share the users")
+    parser.add_argument("--redis", default="redis://127.0.0.1:6379/0", help="bus of more than one process")
+    parser.add_argument("--crowd", type=int, nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard != resource.RLIM_INFINITY and hard < given.users + 100:
-        parser.error(f"only {hard} files may be open here (soft limit was {soft})")
-    asyncio.run(measure(given.users, given.addresses, given.idle))
+    if given.crowd:
+        asyncio.run(crowd(*given.crowd))
+        return
+    if hard != resource.RLIM_INFINITY and hard < given.users / given.processes + 100:
+        parser.error(f"only {hard} files may be open here (soft limit was {soft}): see --processes")
+    asyncio.run(measure(given.users, given.addresses, given.idle, given.processes, given.redis))
 
 
 if __name__ == "__main__":

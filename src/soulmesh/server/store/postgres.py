@@ -93,7 +93,12 @@ class PostgresStore(SqlStore):
             if not self._reads_only:
                 self.transact(migrate)
         except (SQLAlchemyError, CommandError, OSError) as error:
-            raise StoreUnusable(self.place, reason(error)) from error
+            problem = StoreUnusable(self.place, reason(error))
+            if not isinstance(error, CommandError):
+                problem.hint = (
+                    "see that PostgreSQL runs, that the database exists, and that store.url is right"
+                )
+            raise problem from error
 
     def reconnect(self) -> None:
         """See :class:`soulmesh.server.store.sql.SqlStore`."""
