@@ -17,6 +17,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from soulmesh.client.answers import SearchAnswered as SearchAnswered
+    from soulmesh.client.browse import Browse as Browse
+    from soulmesh.client.browse import BrowseProgressed as BrowseProgressed
+    from soulmesh.client.browse import Folder as Folder
+    from soulmesh.client.chat import PrivateMessage as PrivateMessage
+    from soulmesh.client.chat import ServerNotice as ServerNotice
     from soulmesh.client.client import Client as Client
     from soulmesh.client.errors import ClientError as ClientError
     from soulmesh.client.errors import KickedOut as KickedOut
@@ -24,32 +30,81 @@ if TYPE_CHECKING:
     from soulmesh.client.errors import NoReply as NoReply
     from soulmesh.client.errors import NotConnected as NotConnected
     from soulmesh.client.errors import PeerUnreachable as PeerUnreachable
+    from soulmesh.client.errors import RoomRefused as RoomRefused
     from soulmesh.client.errors import SearchRefused as SearchRefused
     from soulmesh.client.errors import ServerUnreachable as ServerUnreachable
     from soulmesh.client.errors import TooManyRequests as TooManyRequests
     from soulmesh.client.errors import UserOffline as UserOffline
     from soulmesh.client.events import Event as Event
     from soulmesh.client.events import EventsMissed as EventsMissed
+    from soulmesh.client.filters import Filter as Filter
+    from soulmesh.client.filters import FilterError as FilterError
+    from soulmesh.client.info import Profile as Profile
+    from soulmesh.client.info import UserInfo as UserInfo
+    from soulmesh.client.info import UserInfoAsked as UserInfoAsked
+    from soulmesh.client.links import CallbackFailed as CallbackFailed
     from soulmesh.client.links import LinkClosed as LinkClosed
     from soulmesh.client.links import LinkOpened as LinkOpened
     from soulmesh.client.links import PeerMisbehaved as PeerMisbehaved
+    from soulmesh.client.listening import ListenPortChanged as ListenPortChanged
+    from soulmesh.client.reach import ForwardedPortUnknown as ForwardedPortUnknown
+    from soulmesh.client.reach import PortMapped as PortMapped
+    from soulmesh.client.reach import PortNotMapped as PortNotMapped
+    from soulmesh.client.reach import Reach as Reach
     from soulmesh.client.results import FoundFile as FoundFile
     from soulmesh.client.results import Hit as Hit
+    from soulmesh.client.rooms import PublicMessage as PublicMessage
+    from soulmesh.client.rooms import Room as Room
+    from soulmesh.client.rooms import RoomJoined as RoomJoined
+    from soulmesh.client.rooms import RoomLeft as RoomLeft
+    from soulmesh.client.rooms import RoomListChanged as RoomListChanged
+    from soulmesh.client.rooms import RoomMemberJoined as RoomMemberJoined
+    from soulmesh.client.rooms import RoomMemberLeft as RoomMemberLeft
+    from soulmesh.client.rooms import RoomMembersChanged as RoomMembersChanged
+    from soulmesh.client.rooms import RoomMessage as RoomMessage
+    from soulmesh.client.rooms import RoomRightsChanged as RoomRightsChanged
+    from soulmesh.client.rooms import RoomTickerChanged as RoomTickerChanged
     from soulmesh.client.searches import Search as Search
     from soulmesh.client.searches import SearchFinished as SearchFinished
     from soulmesh.client.searches import SearchStarted as SearchStarted
+    from soulmesh.client.searches import SearchWarning as SearchWarning
     from soulmesh.client.server_link import LoggedIn as LoggedIn
     from soulmesh.client.server_link import LoggedOut as LoggedOut
+    from soulmesh.client.server_link import ReconnectPlanned as ReconnectPlanned
+    from soulmesh.client.server_link import ServerMessage as ServerMessage
+    from soulmesh.client.server_link import ServerMisbehaved as ServerMisbehaved
     from soulmesh.client.settings import ClientSettings as ClientSettings
-    from soulmesh.client.transfers import DownloadFinished as DownloadFinished
-    from soulmesh.client.transfers import TransferSettings as TransferSettings
-    from soulmesh.client.transfers import UploadFinished as UploadFinished
+    from soulmesh.client.transfers.events import BatchFinished as BatchFinished
+    from soulmesh.client.transfers.events import DownloadFinished as DownloadFinished
+    from soulmesh.client.transfers.events import TransferAdded as TransferAdded
+    from soulmesh.client.transfers.events import TransferEvent as TransferEvent
+    from soulmesh.client.transfers.events import TransferMoved as TransferMoved
+    from soulmesh.client.transfers.events import TransferProgressed as TransferProgressed
+    from soulmesh.client.transfers.events import TransferRemoved as TransferRemoved
+    from soulmesh.client.transfers.events import UploadFinished as UploadFinished
+    from soulmesh.client.transfers.goals import GoalFailed as GoalFailed
+    from soulmesh.client.transfers.goals import GoalFinished as GoalFinished
+    from soulmesh.client.transfers.goals import GoalMoved as GoalMoved
+    from soulmesh.client.transfers.settings import TransferSettings as TransferSettings
     from soulmesh.client.tree_links import TreeChanged as TreeChanged
+    from soulmesh.client.users import User as User
     from soulmesh.client.users import UserStatsChanged as UserStatsChanged
     from soulmesh.client.users import UserStatusChanged as UserStatusChanged
+    from soulmesh.client.users import UserUnknown as UserUnknown
+    from soulmesh.client.wishes import WishFound as WishFound
     from soulmesh.errors import SoulmeshError as SoulmeshError
 
 _PLACES = {
+    "client.answers": ("SearchAnswered",),
+    "client.browse": (
+        "Browse",
+        "BrowseProgressed",
+        "Folder",
+    ),
+    "client.chat": (
+        "PrivateMessage",
+        "ServerNotice",
+    ),
     "client.client": ("Client",),
     "client.errors": (
         "ClientError",
@@ -58,20 +113,93 @@ _PLACES = {
         "NoReply",
         "NotConnected",
         "PeerUnreachable",
+        "RoomRefused",
         "SearchRefused",
         "ServerUnreachable",
         "TooManyRequests",
         "UserOffline",
     ),
-    "client.events": ("Event", "EventsMissed"),
-    "client.links": ("LinkClosed", "LinkOpened", "PeerMisbehaved"),
-    "client.results": ("FoundFile", "Hit"),
-    "client.searches": ("Search", "SearchFinished", "SearchStarted"),
-    "client.server_link": ("LoggedIn", "LoggedOut"),
+    "client.events": (
+        "Event",
+        "EventsMissed",
+    ),
+    "client.filters": (
+        "Filter",
+        "FilterError",
+    ),
+    "client.info": (
+        "Profile",
+        "UserInfo",
+        "UserInfoAsked",
+    ),
+    "client.links": (
+        "CallbackFailed",
+        "LinkClosed",
+        "LinkOpened",
+        "PeerMisbehaved",
+    ),
+    "client.listening": ("ListenPortChanged",),
+    "client.reach": (
+        "ForwardedPortUnknown",
+        "PortMapped",
+        "PortNotMapped",
+        "Reach",
+    ),
+    "client.results": (
+        "FoundFile",
+        "Hit",
+    ),
+    "client.rooms": (
+        "PublicMessage",
+        "Room",
+        "RoomJoined",
+        "RoomLeft",
+        "RoomListChanged",
+        "RoomMemberJoined",
+        "RoomMemberLeft",
+        "RoomMembersChanged",
+        "RoomMessage",
+        "RoomRightsChanged",
+        "RoomTickerChanged",
+    ),
+    "client.searches": (
+        "Search",
+        "SearchFinished",
+        "SearchStarted",
+        "SearchWarning",
+    ),
+    "client.server_link": (
+        "LoggedIn",
+        "LoggedOut",
+        "ReconnectPlanned",
+        "ServerMessage",
+        "ServerMisbehaved",
+    ),
     "client.settings": ("ClientSettings",),
-    "client.transfers": ("DownloadFinished", "TransferSettings", "UploadFinished"),
+    "client.transfers.events": (
+        "BatchFinished",
+        "DownloadFinished",
+        "TransferAdded",
+        "TransferEvent",
+        "TransferMoved",
+        "TransferProgressed",
+        "TransferRemoved",
+        "UploadFinished",
+    ),
+    "client.transfers.goals": (
+        "GoalFailed",
+        "GoalFinished",
+        "GoalMoved",
+    ),
+    "client.transfers.settings": ("TransferSettings",),
     "client.tree_links": ("TreeChanged",),
-    "client.users": ("UserStatsChanged", "UserStatusChanged"),
+    "client.users": (
+        "User",
+        "UserStatsChanged",
+        "UserStatusChanged",
+        "UserUnknown",
+    ),
+    "client.wishes": ("WishFound",),
     "errors": ("SoulmeshError",),
 }
 _WHERE = {name: place for place, names in _PLACES.items() for name in names}

@@ -76,6 +76,10 @@ class Stage:
         return self._server
 
     @property
+    def server_port(self) -> int:
+        return self._server.port
+
+    @property
     def network(self) -> MemoryNetwork:
         """The network in memory; there is none on real sockets."""
         assert self._network is not None

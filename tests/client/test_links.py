@@ -11,6 +11,7 @@ from soulmesh.client.client import Client
 from soulmesh.client.errors import NoReply, PeerUnreachable, UserOffline
 from soulmesh.client.links import LinkClosed, LinkOpened, PeerMisbehaved
 from soulmesh.client.settings import ClientSettings
+from soulmesh.core.pacing import Rate
 from soulmesh.core.rendezvous import Order
 from soulmesh.net.errors import PortInUse
 from soulmesh.wire import peer, peer_init, to_client, to_server
@@ -258,6 +259,43 @@ def test_a_thousand_links_opened_and_closed_leave_nothing() -> None:
         await asyncio.sleep(200)
         assert len(asyncio.all_tasks()) <= before[0]
         assert stage.connections("bob") <= before[1]
+
+    play(scene)
+
+
+def test_files_by_the_hundred_from_one_user_do_not_wait_for_the_governor() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice", settings=ClientSettings(rates={"connect": Rate(5, 60.0)}))
+        await stage.enter("bob")
+        await info(alice, "bob")
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        for _ in range(100):
+            (await alice.links.open_file_link("bob")).abort()
+        assert loop.time() - begun < 60
+
+    play(scene)
+
+
+def test_answers_to_searches_leave_room_for_what_a_person_wants() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter(
+            "alice", settings=ClientSettings(rates={"connect": Rate(4, 60.0, reserve=2)})
+        )
+        for number in range(8):
+            await stage.enter(f"b{number}")
+        frame = wire.encode(peer.PeerUserInfoRequest())
+        sending = [
+            asyncio.ensure_future(alice.links.send_frame(f"b{number}", frame, interactive=False))
+            for number in range(7)
+        ]
+        await asyncio.sleep(5)
+        assert sum(task.done() for task in sending) == 2
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await info(alice, "b7")
+        assert loop.time() - begun < 5
+        await asyncio.gather(*sending)
 
     play(scene)
 

@@ -249,6 +249,17 @@ def test_a_server_that_sends_everything_there_is_does_no_harm() -> None:
     play(scene)
 
 
+def test_the_country_of_a_user_is_what_the_server_says() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        await stage.enter("bob")
+        alice.users.watch("bob", "test")
+        await asyncio.sleep(1)
+        assert alice.users.get("bob").country == "de"
+
+    play(scene)
+
+
 def test_links_opened_before_a_reconnect_stay() -> None:
     async def scene(stage: Stage) -> None:
         alice = await stage.enter("alice")

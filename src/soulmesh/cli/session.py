@@ -105,6 +105,7 @@ async def open_client(
             transfers=transfer_settings(settings),
             profile=Profile(settings.client.description, settings.client.picture),
             data=place if remember else None,
+            pace_file=place / "pace.json",
             resume=resume,
         )
         async with client:

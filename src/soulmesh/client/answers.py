@@ -184,7 +184,7 @@ class Answers:
 
     async def _deliver(self, username: str, query: str, reply: PackedReply) -> None:
         try:
-            await self._links.send_frame(username, reply.frame)
+            await self._links.send_frame(username, reply.frame, interactive=False)
         except SoulmeshError as error:
             self.figures.undeliverable += 1
             log.debug("cannot answer %s: %s", username, error)

@@ -101,6 +101,8 @@ class Client:
         data: a folder for what is kept between two runs (friends, history, chat); without it
             nothing is kept.
         resume: go on with the transfers that are kept in ``data``; only one client at a time can.
+        pace_file: remembers what the server was asked lately, for the governor of the next run;
+            ``pace.json`` in ``data`` if not given.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Client:
         data: Path | str | None = None,
         reach: Reach | None = None,
         resume: bool = True,
+        pace_file: Path | None = None,
     ) -> None:
         self.reach = reach or Reach()
         world = world or World.real()
@@ -134,6 +137,7 @@ class Client:
         self._transfers_wanted = transfers
         self._profile = profile or Profile()
         self._resume = resume
+        self._pace_file = pace_file
         self._downloads = Path(downloads).expanduser() if downloads is not None else None
         self._listen_port = listen_port
         self._data = Path(data).expanduser() if data is not None else None
@@ -172,8 +176,10 @@ class Client:
         settings, events = self.settings, self.events
         stack = self._stack
         stack.callback(events.close)
-        self.pace = Pace(settings.rates)
-        stack.callback(self.pace.close)
+        kept = self._pace_file or (self._data / "pace.json" if self._data else None)
+        self.pace = Pace(settings.rates, self.world, kept)
+        stack.push_async_callback(self.pace.close)
+        await self.pace.load()
         self.book = AddressBook(self.world, self._data / "people.json" if self._data else None)
         stack.push_async_callback(self.book.close)
         await self.book.load()
@@ -192,7 +198,7 @@ class Client:
             self.server,
             events,
             settings,
-            connect_pace=lambda: self.pace.turn("connect", object()),
+            connect_pace=lambda interactive: self.pace.turn("connect", object(), interactive=interactive),
         )
         stack.push_async_callback(self.links.close)
         self.links.refuses = self.users.refuses

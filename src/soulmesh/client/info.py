@@ -162,7 +162,7 @@ class Info:
 
     async def _answer(self, username: str, what: str, detail: object) -> None:
         if what == "shares":
-            await self._links.send_frame(username, await self._index.browse(username))
+            await self._links.send_frame(username, await self._index.browse(username), interactive=False)
         elif what == "info":
             await self._links.send(username, await self._about_us())
         else:
@@ -170,7 +170,7 @@ class Info:
             ticket, directory = detail
             found = await self._index.folder(username, directory) if directory else []
             reply = peer.PeerDirectoryContentsReply(ticket, directory, found)
-            await self._links.send_frame(username, wire.encode(reply))
+            await self._links.send_frame(username, wire.encode(reply), interactive=False)
 
     async def _about_us(self) -> peer.PeerUserInfoReply:
         picture: bytes | None = None

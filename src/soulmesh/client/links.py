@@ -122,7 +122,7 @@ class Links:
         events: Events,
         settings: ClientSettings,
         *,
-        connect_pace: Callable[[], Awaitable[None]] | None = None,
+        connect_pace: Callable[[bool], Awaitable[None]] | None = None,
     ) -> None:
         self._world = world
         self._server = server
@@ -162,16 +162,21 @@ class Links:
         """Send a message over the P link; see :class:`soulmesh.client.ports.Links`."""
         await self.send_frame(username, wire.encode(message), timeout=timeout)
 
-    async def send_frame(self, username: str, frame: bytes, *, timeout: float | None = None) -> None:
-        """Like :meth:`send`, for a message that is encoded already."""
-        link = await self.link_to(username, timeout=timeout)
+    async def send_frame(
+        self, username: str, frame: bytes, *, timeout: float | None = None, interactive: bool = True
+    ) -> None:
+        """Like :meth:`send`, for a message that is encoded already.
+
+        ``interactive``: a person waits for it; what is not lets such go first if a link must be opened.
+        """
+        link = await self.link_to(username, timeout=timeout, interactive=interactive)
         try:
             link.write(frame)
             await link.stream.drain()
         except ConnectionLost:
             # It may have gone stale while it was idle: once more on a fresh one.
             self._forget(link, "it broke while sending")
-            link = await self.link_to(username, timeout=timeout)
+            link = await self.link_to(username, timeout=timeout, interactive=interactive)
             try:
                 link.write(frame)
             except ConnectionLost as error:
@@ -255,8 +260,13 @@ class Links:
         """P links open now."""
         return sum(len(links) for links in self._peers.values())
 
-    async def link_to(self, username: str, *, timeout: float | None = None) -> PeerLink:
-        """The P link to a user, opened if needed; whoever wants it meanwhile waits for the same one."""
+    async def link_to(
+        self, username: str, *, timeout: float | None = None, interactive: bool = True
+    ) -> PeerLink:
+        """The P link to a user, opened if needed; whoever wants it meanwhile waits for the same one.
+
+        ``timeout`` is for opening it, once the governor lets us begin.
+        """
         for link in self.links_of(username):
             return link
         opening = self._openings.get(username)
@@ -264,7 +274,7 @@ class Links:
             opening = asyncio.get_running_loop().create_future()
             self._openings[username] = opening
             self._opening[username] = self._tasks.start(
-                self._open_peer_link(username, opening, timeout), f"P link to {username}"
+                self._open_peer_link(username, opening, timeout, interactive), f"P link to {username}"
             )
         return await asyncio.shield(opening)
 
@@ -287,10 +297,10 @@ class Links:
     # -- opening
 
     async def _open_peer_link(
-        self, username: str, opening: asyncio.Future[PeerLink], timeout: float | None
+        self, username: str, opening: asyncio.Future[PeerLink], timeout: float | None, interactive: bool
     ) -> None:
         try:
-            opened = await self._open(username, "P", None, timeout)
+            opened = await self._open(username, "P", None, timeout, interactive=interactive)
             link = self.add_peer_stream(username, opened.stream, obfuscated=opened.obfuscated, ours=True)
         except BaseException as error:
             if self._openings.get(username) is opening:
@@ -321,13 +331,15 @@ class Links:
         timeout: float | None,
         *,
         one_by_one: bool = False,
+        interactive: bool = True,
     ) -> Opened:
-        if self._pace is not None:
-            await self._pace()
         if kind == "F" and address is None:
             # Thousands of small files are thousands of links: the server need not hear of each.
             address = self._proven_address(username)
             one_by_one = one_by_one or address is not None
+        # The server limits what it is asked; it is not asked for a place where we were let in just now.
+        if self._pace is not None and not (kind == "F" and address is not None):
+            await self._pace(interactive)
         async with self._slots:
             self._tickets = self._tickets % 0xFFFFFFFF + 1
             ticket = self._tickets

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
 
 from soulmesh.client.errors import TooManyRequests
 from soulmesh.client.tasks import Timer
 from soulmesh.core.pacing import Governor, Rate, Request
+from soulmesh.errors import SoulmeshError
+from soulmesh.net.world import World
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Pace"]
 
 
 class Pace:
-    """Lets requests go at the pace of :class:`soulmesh.core.pacing.Governor`."""
+    """Lets requests go at the pace of :class:`soulmesh.core.pacing.Governor`.
 
-    def __init__(self, rates: Mapping[str, Rate]) -> None:
+    Args:
+        rates: how often what may be asked, by subject.
+        world: disk and wall clock, for ``path``.
+        path: a file that remembers what was asked lately: the server does not forget it when a
+            command ends and the next one begins.
+    """
+
+    def __init__(
+        self, rates: Mapping[str, Rate], world: World | None = None, path: Path | None = None
+    ) -> None:
         self._governor = Governor(rates)
+        self._world = world
+        self._path = path
+        self._begun = self._now()
         self._waiting: dict[Request, asyncio.Future[None]] = {}
         self._timer = Timer(self._tick)
 
@@ -54,9 +73,45 @@ class Pace:
             self._timer.set(self._governor.deadline)
             raise
 
-    def close(self) -> None:
-        """Let nobody go any more."""
+    async def load(self) -> None:
+        """Read what was asked lately, by earlier runs."""
+        if self._world is None or self._path is None:
+            return
+        wall, now = self._world.wall_clock().timestamp(), self._now()
+        for subject, times in (await self._kept()).items():
+            self._governor.remember(subject, (wall - at for at in times), now)
+
+    async def close(self) -> None:
+        """Let nobody go any more, and write down what was asked lately."""
         self._timer.cancel()
+        if self._world is None or self._path is None:
+            return
+        now, wall = self._now(), self._world.wall_clock().timestamp()
+        kept = await self._kept()
+        lately = self._governor.lately(now)
+        for subject, ages in lately.items():
+            # What stands there from before we began is among ours; others may have added theirs since.
+            theirs = [at for at in kept.get(subject, ()) if at > wall - (now - self._begun)]
+            kept[subject] = sorted([*theirs, *(round(wall - age, 3) for age in ages)])
+        if not lately:
+            return
+        try:
+            await self._world.disk.make_directory(self._path.parent)
+            await self._world.disk.write_atomic(self._path, json.dumps(kept).encode())
+        except SoulmeshError as error:
+            log.warning("what was asked lately could not be kept: %s", error)
+
+    async def _kept(self) -> dict[str, list[float]]:
+        assert self._world is not None
+        assert self._path is not None
+        try:
+            if not await self._world.disk.exists(self._path):
+                return {}
+            found = json.loads(await self._world.disk.read_bytes(self._path, limit=1 << 20))
+            return {str(subject): [float(at) for at in times] for subject, times in found.items()}
+        except (SoulmeshError, ValueError, TypeError, AttributeError) as error:
+            log.warning("%s cannot be read: %s", self._path, error)
+            return {}
 
     def _tick(self) -> None:
         self._release(self._governor.tick(self._now()))

@@ -9,7 +9,7 @@ wait are answered together, and a caller can learn how long it would wait.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 __all__ = ["UNLIMITED", "Governor", "Rate", "Request"]
@@ -125,6 +125,22 @@ class Governor:
         budget = self._budget(request.subject)
         if request.wanted_by <= 0 and request in budget.waiting:
             budget.waiting.remove(request)
+
+    def lately(self, now: float) -> dict[str, list[float]]:
+        """How many seconds ago requests were granted that still count, by subject; the oldest first."""
+        found = {}
+        for subject, budget in self._budgets.items():
+            budget.forget(now)
+            if budget.granted:
+                found[subject] = [now - at for at in budget.granted]
+        return found
+
+    def remember(self, subject: str, ages: Iterable[float], now: float) -> None:
+        """Requests that somebody else made so many seconds ago, with the same server and account."""
+        budget = self._budgets.get(subject)
+        if budget is not None and budget.rate.count > 0:
+            times = [now - age for age in ages if 0 <= age < budget.rate.seconds]
+            budget.granted = deque(sorted([*budget.granted, *times]))
 
     def tick(self, now: float) -> list[Request]:
         """The requests that may go now."""

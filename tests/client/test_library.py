@@ -1,0 +1,78 @@
+"""The library as its users meet it: the example of the guide, and the names that it offers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import soulmesh
+import soulmesh.client
+from tests.client.stage import LOCAL, Stage, play
+
+GUIDE = Path(__file__).parents[2] / "docs" / "library.md"
+
+
+def events(kind: type[soulmesh.Event] = soulmesh.Event) -> Iterator[type[soulmesh.Event]]:
+    for module in pkgutil.walk_packages(soulmesh.client.__path__, "soulmesh.client."):
+        importlib.import_module(module.name)
+    for narrower in kind.__subclasses__():
+        # A class with slots is made twice; the first one is nobody's.
+        if narrower is getattr(importlib.import_module(narrower.__module__), narrower.__name__, None):
+            yield narrower
+            yield from events(narrower)
+
+
+def test_every_event_has_a_name_in_the_package_and_a_line_in_the_guide() -> None:
+    guide = GUIDE.read_text(encoding="utf-8")
+    found = set(events())
+    assert len(found) > 40
+    for kind in found:
+        assert getattr(soulmesh, kind.__name__) is kind
+        assert f"`{kind.__name__}`" in guide or f"`soulmesh.{kind.__name__}`" in guide
+
+
+@pytest.mark.parametrize("name", soulmesh.__all__)
+def test_every_name_of_the_package_can_be_had(name: str) -> None:
+    assert getattr(soulmesh, name) is not None
+
+
+def test_the_first_program_that_anybody_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over real sockets: log in, share, search, enter a room, write to somebody, listen."""
+    monkeypatch.setattr("tests.client.stage.ground", "sockets")
+    music = tmp_path / "Music"
+    music.mkdir()
+    (music / "artist album 1.mp3").write_bytes(b"x" * 1000)
+
+    async def scene(stage: Stage) -> None:
+        somebody = await stage.enter("somebody", shares=[music])
+        await somebody.rooms.join("ambient")
+        async with soulmesh.Client(
+            *("name", "password"),
+            server=(LOCAL, stage.server_port),
+            listen_port=0,
+            settings=soulmesh.ClientSettings(listen_host=LOCAL),
+        ) as client:
+            hits = [hit async for hit in client.search("artist album", timeout=15)]
+            assert [(hit.username, hit.file.size, hit.free_slot) for hit in hits] == [
+                ("somebody", 1000, True)
+            ]
+            said = client.events.stream(soulmesh.RoomMessage, soulmesh.PrivateMessage)
+            await client.rooms.join("ambient")
+            await client.chat.send("somebody", "hello")
+            await asyncio.sleep(1)
+            assert [line.text for line in await somebody.chat.history("name")] == ["hello"]
+            somebody.rooms.say("ambient", "to all")
+            await somebody.chat.send("name", "and to you")
+            heard = []
+            async for event in said:
+                heard.append(event)
+                if len(heard) == 2:
+                    break
+            assert {type(event) for event in heard} == {soulmesh.RoomMessage, soulmesh.PrivateMessage}
+
+    play(scene, real=True)
