@@ -21,7 +21,7 @@ from soulmesh.cli.hits import link
 from soulmesh.cli.run import run
 from soulmesh.cli.samples import make_library
 from soulmesh.cli.search import best, best_first, withheld
-from soulmesh.cli.transfers import Wanted, wanted
+from soulmesh.cli.transfers import NoRoom, Wanted, wanted
 from soulmesh.client.results import FoundFile, Hit, Remembered, estimate
 from soulmesh.client.searches import SearchFigures
 from soulmesh.errors import NotFound
@@ -137,6 +137,25 @@ def test_files_are_downloaded_by_their_paths(network: Network, soulmesh: Command
     assert {(row["remote_path"], row["state"]) for row in rows} == {(REMOTE, "finished"), (cover, "finished")}
     for row in rows:
         assert Path(row["local_path"]).stat().st_size == row["size"]
+
+
+def test_a_file_that_is_gone_is_refused_and_the_hint_says_where_to_look(
+    network: Network, soulmesh: Command, tmp_path: Path
+) -> None:
+    done = soulmesh("download", *network.login(), "--into", str(tmp_path / "in"), "alice", REMOTE + "x")
+    assert done.code == 4
+    assert done.err.splitlines()[-2:] == [
+        "error: 01 Night Ferry.flacx from alice: File not shared.",
+        "hint: it may be gone, or have another name now: search again, or browse the user",
+    ]
+    assert not (tmp_path / "in").exists() or not list((tmp_path / "in").rglob("*.flacx"))
+
+
+def test_a_full_disk_is_named_with_what_is_kept_free() -> None:
+    error = NoRoom("a.flac", Path("/music"), 64 << 20)
+    assert str(error) == "a.flac: the disk of /music is full"
+    assert str(error.hint).startswith("make room (64.0 MiB stay free: downloads.reserve_mib), or choose")
+    assert str(NoRoom("a.flac", Path("/music"), 0).hint).startswith("make room, or choose")
 
 
 def test_a_wrong_password_is_a_refusal(network: Network, soulmesh: Command) -> None:

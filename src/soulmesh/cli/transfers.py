@@ -109,14 +109,15 @@ class CannotWrite(SoulmeshError):
 
 
 class NoRoom(SoulmeshError):
-    """The disk is full."""
+    """The disk is full, or would be but for the ``reserve`` (bytes) that is left free."""
 
-    hint = "make room, or choose another folder with --into; what came so far is kept"
-
-    def __init__(self, name: str, folder: Path) -> None:
-        super().__init__(name, folder)
+    def __init__(self, name: str, folder: Path, reserve: int) -> None:
+        super().__init__(name, folder, reserve)
         self.name = name
         self.folder = folder
+        self.reserve = reserve
+        kept = f" ({size(reserve)} stay free: downloads.reserve_mib)" if reserve else ""
+        self.hint = f"make room{kept}, or choose another folder with --into; what came so far is kept"
 
     def __str__(self) -> str:
         return f"{self.name}: the disk of {self.folder} is full"
@@ -348,7 +349,7 @@ def _see_the_disk(client: Client, transfer: Transfer, *, wait: bool) -> None:
     if transfer.state is State.DELAYED and transfer.disk_error is not None:
         raise CannotWrite(folder, transfer.disk_error.reason)
     if transfer.state is State.NO_ROOM and not wait:
-        raise NoRoom(transfer.name, folder)
+        raise NoRoom(transfer.name, folder, client.transfers.settings.reserve)
 
 
 def row_of_transfer(transfer: Transfer) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from soulmesh.core.download import Download
+from soulmesh.core.retry import FILE_NOT_SHARED
 from soulmesh.core.transfer import ACTIVE, Owner, State
 from soulmesh.core.upload import Upload
 from soulmesh.errors import Refused
@@ -30,6 +31,8 @@ class TransferFailed(Refused):
         self.remote_path = remote_path
         self.state = state
         self.reason = reason
+        if reason.rstrip(".") == FILE_NOT_SHARED.rstrip("."):
+            self.hint = "it may be gone, or have another name now: search again, or browse the user"
 
     def __str__(self) -> str:
         name = self.remote_path.rpartition("\\")[2]
