@@ -123,7 +123,9 @@ async def test_what_is_not_shared_is_one_line_and_an_exit_code(tmp_path: Path) -
     async with network(tmp_path) as (server, _):
         code, out, error = await soulmesh(tmp_path, server, "download", "eve", r"no\such.flac")
         assert (code, out) == (4, "")
-        assert error.splitlines()[-1] == "error: such.flac from eve: File not shared."
+        said, hint = error.splitlines()[-2:]
+        assert said == "error: such.flac from eve: File not shared."
+        assert hint == "hint: it may be gone, or have another name now: search again, or browse the user"
         assert "Traceback" not in error
 
 
