@@ -141,15 +141,17 @@ def search(impl: str, args: argparse.Namespace, work: Path) -> dict[str, Any]:
 
 
 def ask(query: Callable[[str], int], jobs: list[tuple[str, int]], cap: int, seconds: float) -> dict[str, Any]:
-    """Queries a second are counted in CPU time, on one core; how long single ones take, on the clock."""
-    times, wrong = [], 0
+    """Queries a second are counted in CPU time, on one core; how long single ones take, on the clock, and
+    the worst of them in CPU time too: on a busy machine the clock counts what others do meanwhile."""
+    times, wrong, worst = [], 0, 0.0
     end = time.perf_counter() + seconds
     worked = time.process_time()
     for text, right in jobs:
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.thread_time()
         got = query(text)
-        now = time.perf_counter()
+        now, cpu = time.perf_counter(), time.thread_time() - cpu
         times.append(now - began)
+        worst = max(worst, cpu)
         wrong += got != min(right, cap)
         if now > end:
             break
@@ -162,6 +164,7 @@ def ask(query: Callable[[str], int], jobs: list[tuple[str, int]], cap: int, seco
         "median_us": times[len(times) // 2] * 1e6,
         "p99_ms": times[int(len(times) * 0.99)] * 1e3,
         "worst_ms": times[-1] * 1e3,
+        "worst_cpu_ms": worst * 1e3,
         "wrong": wrong,
     }
 

@@ -295,7 +295,7 @@ class FakeEngine:
     async def share_contents(self, root: str | None = None) -> list[DirectoryData]:
         return self.folders.get(("", root or ""), [])
 
-    def scan(self) -> bool:
+    def scan(self, *, confirmed: bool = False) -> bool:
         self.scanning, was = True, self.scanning
         return not was
 

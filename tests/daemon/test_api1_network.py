@@ -25,7 +25,9 @@ class Page:
         self.net = net
         self.heard: list[tuple[str, Any]] = []
 
-    async def __call__(self, method: str, path: str, body: Any = None, status: int = 0, **query: Any) -> Any:
+    async def __call__(
+        self, method: str, path: str, /, body: Any = None, status: int = 0, **query: Any
+    ) -> Any:
         response = await self._http.request(method, path, json=body, params=query)
         if status:
             assert response.status_code == status, (response.status_code, response.text)
@@ -326,6 +328,52 @@ def test_people_bans_and_tastes(tmp_path: Path) -> None:
         assert users == [{"item": SHARER, "score": 1}]
         assert SHARER in (await ask("GET", "/interests/fans/sea%20shanties"))["items"]
         await ask("GET", f"{user}/picture", status=404)
+
+    on_a_network(play, tmp_path)
+
+
+def test_shares_are_explained_and_a_scan_that_loses_much_is_confirmed_over_http(tmp_path: Path) -> None:
+    async def scanned(ask: Page, **how: object) -> None:
+        await ask("POST", "/shares/scan", status=202, **how)
+        while (await ask.event("share.scan"))["state"] != "finished":
+            pass
+
+    async def play(ask: Page) -> None:
+        folder = ask.net.downloads / "kept"
+        folder.mkdir()
+        for number in range(10):
+            (folder / f"song {number}.mp3").write_bytes(b"no music")
+        (folder / "link.mp3").symlink_to("song 1.mp3")
+        body = {"path": str(folder), "exclude": ["song 9*"], "links": "inside"}
+        root = await ask("POST", "/shares/roots", body, 201)
+        assert root["links"] == "inside"
+        while (await ask.event("share.scan"))["state"] != "finished":
+            pass
+
+        first = await ask("GET", "/shares/problems", limit=7)
+        rest = await ask("GET", "/shares/problems", limit=7, cursor=first["next"])
+        assert (len(first["items"]), rest["next"]) == (7, None)
+        problems = [row for row in first["items"] + rest["items"] if row["root"] == "kept"]
+        assert {"root": "kept", "path": "song 3.mp3", "reason": "no MPEG audio found"} in problems
+        assert len(problems) == 10
+
+        found = await ask("GET", "/shares/explain", path=str(folder / "song 1.mp3"))
+        assert (found["offered"], found["remote_path"]) == (True, r"kept\song 1.mp3")
+        assert found["problem"] == "no MPEG audio found"
+        found = await ask("GET", "/shares/explain", path=str(folder / "song 9.mp3"))
+        assert (found["offered"], "excluded" in found["reason"]) == (False, True)
+        found = await ask("GET", "/shares/explain", path=r"kept\link.mp3")
+        assert found["offered"]
+
+        for number in range(10):
+            (folder / f"song {number}.mp3").unlink()
+        await scanned(ask)
+        [row] = [one for one in (await ask("GET", "/shares"))["roots"] if one["name"] == "kept"]
+        assert (row["held_back"], row["files"], row["problems"]) == (10, 10, 10)
+        (folder / "here.txt").touch()
+        await scanned(ask, confirmed=True)
+        [row] = [one for one in (await ask("GET", "/shares"))["roots"] if one["name"] == "kept"]
+        assert (row["held_back"], row["files"], row["problems"]) == (0, 1, 0)
 
     on_a_network(play, tmp_path)
 

@@ -467,7 +467,7 @@ def status(
             "needs_index": shares.needs_index,
             "unfinished": bool(shares.store.get("scan_open", 0)),
             "held_back": sum(shares.store.get(f"held_back:{root.id}", 0) for root in shares.roots),
-            "problems": sum(len(shares.store.problems(root)) for root in shares.roots),
+            "problems": sum(map(shares.store.count_problems, shares.roots)),
         }
         out.record(facts)
         out.line(f"shared folders   {facts['roots']} ({facts['offline']} offline)")

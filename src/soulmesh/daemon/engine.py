@@ -549,10 +549,10 @@ class ClientEngine:
             return list(reply.directories)
         return [entry for entry in reply.directories if entry.name.partition("\\")[0] == root]
 
-    def scan(self) -> bool:
+    def scan(self, *, confirmed: bool = False) -> bool:
         """Scan anew, in the background."""
         assert self.scanning is not None
-        return self.scanning.start()
+        return self.scanning.start(confirmed=confirmed)
 
     def cancel_scan(self) -> bool:
         """Stop scanning."""

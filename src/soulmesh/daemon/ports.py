@@ -432,8 +432,11 @@ class Engine(Protocol):
     async def share_contents(self, root: str | None = None) -> list[DirectoryData]:
         """What we share, base names in folders."""
 
-    def scan(self) -> bool:
-        """Scan anew, in the background; ``False`` if a scan is running."""
+    def scan(self, *, confirmed: bool = False) -> bool:
+        """Scan anew, in the background; ``False`` if a scan is running.
+
+        ``confirmed``: forget files that are gone, however many they are.
+        """
 
     def cancel_scan(self) -> bool:
         """Stop scanning; ``False`` if no scan is running."""

@@ -93,12 +93,15 @@ class Scanning:
         if self._shares.roots:
             self.start()
 
-    def start(self) -> bool:
-        """Scan; while a scan is under way, once more after it. ``False``: one is under way."""
+    def start(self, *, confirmed: bool = False) -> bool:
+        """Scan; while a scan is under way, once more after it. ``False``: one is under way.
+
+        ``confirmed``: forget files that are gone, however many they are.
+        """
         if self.running:
             self._again = True
             return False
-        self._task = asyncio.create_task(self._scan(), name="scan")
+        self._task = asyncio.create_task(self._scan(confirmed), name="scan")
         return True
 
     def cancel(self) -> bool:
@@ -126,13 +129,13 @@ class Scanning:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _scan(self) -> None:
+    async def _scan(self, confirmed: bool) -> None:
         while True:
             self._again = self._faulted = self._cancelled = False
             self._progress = 0.0
             self._say("started")
             try:
-                outcome = await self._shares.scan(progress=self._step)
+                outcome = await self._shares.scan(confirmed=confirmed, progress=self._step)
             except SoulmeshError as error:
                 self._faulted = True
                 self._say("failed", str(error))
@@ -145,6 +148,14 @@ class Scanning:
                 self._say("finished")
                 for root in outcome.roots:
                     logger.info("scanned", root=root.root, files=root.files)
+                    if root.held_back:
+                        logger.warning(
+                            "files are gone from the disk, too many to forget unasked: they are kept"
+                            " until a scan is confirmed",
+                            root=root.root,
+                            files=root.held_back,
+                        )
+            confirmed = False
             if not self._again:
                 return
 

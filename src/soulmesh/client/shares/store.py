@@ -72,6 +72,9 @@ MIGRATIONS: Final = (
     """
     CREATE INDEX unread ON files (folder, name) WHERE attributes IS NULL;
     """,
+    """
+    CREATE INDEX unreadable ON files (folder, name) WHERE problem IS NOT NULL;
+    """,
 )
 
 BUSY_SECONDS: Final = 30.0
@@ -331,6 +334,15 @@ class Store:
             (after,),
         )
         return [Change(*row) for row in rows]
+
+    def count_problems(self, root: Root) -> int:
+        """How many :meth:`problems` there are."""
+        count: int = self._db.execute(
+            "SELECT (SELECT count(*) FROM problems WHERE root = :root) + (SELECT count(*) FROM files"
+            " WHERE problem IS NOT NULL AND folder IN (SELECT id FROM folders WHERE root = :root))",
+            {"root": root.id},
+        ).fetchone()[0]
+        return count
 
     def problems(self, root: Root) -> list[Problem]:
         """What could not be read in a root: folders first, then files."""

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from soulmesh.client.shares.model import Audience, Root, folder_name
-from soulmesh.daemon.api1.operations import Body, Operation
+from soulmesh.client.shares.model import Audience, Root, Symlinks, folder_name
+from soulmesh.daemon.api1.operations import Body, Operation, Query
 from soulmesh.daemon.checks import check_shared
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call
@@ -37,9 +37,15 @@ class RootRow(BaseModel):
     """Others see its files, but cannot have them."""
     exclude: list[str]
     hidden: bool
+    links: Symlinks
+    """``inside``: symbolic links to files in the same folder are followed."""
     online: bool
     """False while the folder is not there."""
     files: int
+    held_back: int
+    """Files that are gone from the disk, too many to forget before a scan is ``confirmed``."""
+    problems: int
+    """Files and folders that could not be read."""
     scanned: str | None
     from_settings: bool
     """Named in the settings: it can be taken away only there."""
@@ -70,6 +76,7 @@ class NewRoot(Body):
     locked: bool = False
     exclude: Annotated[list[Word], Field(max_length=1000, default_factory=list)]
     hidden: bool = False
+    links: Symlinks = Symlinks.SKIP
 
 
 class ChangedRoot(Body):
@@ -79,6 +86,14 @@ class ChangedRoot(Body):
     locked: bool | None = None
     exclude: Annotated[list[Word], Field(max_length=1000)] | None = None
     hidden: bool | None = None
+    links: Symlinks | None = None
+
+
+class ScanQuery(Query):
+    """How to scan."""
+
+    confirmed: bool = False
+    """Forget files that are gone, however many they are."""
 
 
 class _Shares:
@@ -114,7 +129,13 @@ class _Shares:
         taken = {root.name for root in shared.roots}
         name = body.name.encode("utf-8") if body.name else folder_name(path, taken)
         root = Root(
-            0, name, path, _audience(body.audience, body.locked), tuple(body.exclude), hidden=body.hidden
+            0,
+            name,
+            path,
+            _audience(body.audience, body.locked),
+            tuple(body.exclude),
+            hidden=body.hidden,
+            symlinks=body.links,
         )
         saved = shared.save_root(root)
         self._engine.scan()
@@ -131,9 +152,10 @@ class _Shares:
             audience=_audience(words, locked),
             exclude=tuple(body.exclude) if body.exclude is not None else root.exclude,
             hidden=body.hidden if body.hidden is not None else root.hidden,
+            symlinks=body.links if body.links is not None else root.symlinks,
         )
         saved = self._real.shared.save_root(changed)
-        if (saved.exclude, saved.hidden) != (root.exclude, root.hidden):
+        if (saved.exclude, saved.hidden, saved.symlinks) != (root.exclude, root.hidden, root.symlinks):
             self._engine.scan()
         self._tell()
         return self._row(saved)
@@ -148,8 +170,8 @@ class _Shares:
     def _tell(self) -> None:
         self._service.hub.tell("share.roots", {"count": len(self._real.shared.roots)})
 
-    async def scan(self, _call: Call, _query: None, _body: None) -> None:
-        if not self._engine.scan():
+    async def scan(self, _call: Call, query: ScanQuery, _body: None) -> None:
+        if not self._engine.scan(confirmed=query.confirmed):
             raise HttpError(409, "A scan is under way")
 
     async def cancel_scan(self, _call: Call, _query: None, _body: None) -> None:
@@ -190,6 +212,7 @@ class _Shares:
         return path in {Path(one).expanduser().absolute() for one in self._service.settings.shares.folders}
 
     def _row(self, root: Root) -> dict[str, Any]:
+        store = self._real.shared.store
         return {
             "id": root.id,
             "name": root.name.decode("utf-8", "replace"),
@@ -198,6 +221,9 @@ class _Shares:
             "locked": root.audience.locked,
             "exclude": list(root.exclude),
             "hidden": root.hidden,
+            "links": root.symlinks,
+            "held_back": store.get(f"held_back:{root.id}", 0),
+            "problems": store.count_problems(root),
             "online": root.online,
             "files": root.files,
             "scanned": root.scanned,
@@ -253,6 +279,15 @@ def operations(service: Service) -> list[Operation]:
         Operation(
             "DELETE", one, "Share it no more", work.remove, access=admin, status=204, refusals=(409, 503)
         ),
-        Operation("POST", "/shares/scan", "Scan anew", work.scan, access=write, status=202, refusals=(409,)),
+        Operation(
+            "POST",
+            "/shares/scan",
+            "Scan anew",
+            work.scan,
+            access=write,
+            query=ScanQuery,
+            status=202,
+            refusals=(409,),
+        ),
         Operation("DELETE", "/shares/scan", "Stop scanning", work.cancel_scan, access=write, status=204),
     ]
