@@ -113,7 +113,7 @@ class Daemon:
         """Close its connections."""
         await self._http.aclose()
 
-    async def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+    async def ask(self, method: str, path: str, /, body: Any = None, **query: Any) -> Any:
         """Any operation; the answer as it came, ``None`` for an empty one.
 
         Raises:
