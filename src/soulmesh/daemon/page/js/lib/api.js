@@ -43,7 +43,8 @@ export class ApiError extends Error {
     if (status === 401) return t("error.login");
     if (status === 403 && !detail) return t("error.forbidden");
     if (status === 429) return t("error.busy", { detail: detail || title, time: seconds(retryAfter ?? 60) });
-    return detail || title || t("error.status", { status });
+    // Which field was meant is for programs; people see it where they typed.
+    return detail.replace(/^(body|query)(\.\w+)+: /, "") || title || t("error.status", { status });
   }
 }
 

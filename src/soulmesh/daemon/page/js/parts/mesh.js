@@ -95,11 +95,14 @@ function curve(from, to) {
 
 /** @param {{ node: Node }} props */
 function Circle({ node }) {
+  // Names stand beside the line that leads down; children have none below them.
   const short = node.name.length > 12 && node.kind === "child" ? `${node.name.slice(0, 10)}…` : node.name;
   const body = html`
     <title>${`${node.told}: ${node.name}`}</title>
     <circle r=${node.kind === "us" ? 12 : node.kind === "child" ? 7 : 9} />
-    <text y=${node.kind === "us" ? 28 : 24} text-anchor="middle">${short}</text>
+    ${node.kind === "child"
+      ? html`<text y="24" text-anchor="middle">${short}</text>`
+      : html`<text x="20" y="5">${short}</text>`}
   `;
   const at = `translate(${node.x} ${node.y})`;
   if (node.kind === "server" || node.kind === "us") {

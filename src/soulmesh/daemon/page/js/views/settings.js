@@ -65,7 +65,7 @@ function inOrder(items) {
 }
 
 /** @param {string} text */
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1).replace(/\b([km])ib\b/g, (_, unit) => `${unit.toUpperCase()}iB`);
 
 /** @param {string} section */
 const sectionName = (section) => SECTIONS[section]?.() ?? capital(section);
@@ -118,13 +118,14 @@ export function View({ rest }) {
       toast(answer.restart ? t("settings.savedRestart") : t("settings.saved"), { tone: answer.restart ? "plain" : "good" });
       reload();
     } catch (error) {
-      refuse(/** @type {Error} */ (error).message);
+      refuse(/** @type {import("../lib/api.js").ApiError} */ (error));
     }
     setBusy(false);
   };
-  /** What is wrong is shown at the setting that it is about. @param {string} message */
-  const refuse = (message) => {
-    const key = [...draft.keys()].sort((one, other) => other.length - one.length).find((changed) => message.includes(changed));
+  /** What is wrong is shown at the setting that it is about. @param {import("../lib/api.js").ApiError} error */
+  const refuse = ({ message, detail = "" }) => {
+    const keys = [...draft.keys()].sort((one, other) => other.length - one.length);
+    const key = keys.find((changed) => detail.includes(changed));
     if (key) setProblems((known) => ({ ...known, [key]: message }));
     else toast(message, { tone: "bad" });
   };

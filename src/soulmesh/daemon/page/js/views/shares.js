@@ -119,11 +119,15 @@ export function View() {
 /** @param {{ shares: Shares, going: Going | null, scanning: boolean }} props */
 function Summary({ shares, going, scanning }) {
   const part = going ? going.progress : shares.progress;
+  const all = shares.roots.reduce((sum, root) => sum + root.files, 0);
   const offline = shares.roots.filter((root) => !root.online).length;
   return html`
     <section class="card" aria-label=${t("shares.state")}>
       <div class="tiles">
-        <div class="tile"><b class="num">${count(shares.files)}</b><span>${t("shares.files")}</span></div>
+        <div class="tile">
+          <b class="num">${count(all)}</b><span>${t("shares.files")}</span>
+          ${all !== shares.files && html`<small class="muted num">${t("shares.forEveryone", { count: shares.files })}</small>`}
+        </div>
         <div class="tile"><b class="num">${count(shares.folders)}</b><span>${t("shares.folders")}</span></div>
         <div class="tile"><b class="num">${count(shares.roots.length)}</b><span>${t("shares.roots")}</span></div>
         <div class="tile">

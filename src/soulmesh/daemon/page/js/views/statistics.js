@@ -37,6 +37,12 @@ function sample(item) {
   return { at, download, upload, seen, forwarded, answered };
 }
 
+/** With one more at the end. A clock that was set back begins a new curve. @param {Sample[]} known @param {Sample} next */
+function following(known, next) {
+  const newest = known[known.length - 1];
+  return newest && newest.at >= next.at ? [next] : [...known.slice(1 - KEPT), next];
+}
+
 export function View() {
   const [span, setSpan] = useState("minutes");
   const totals = useLoad((signal) => api.get("statistics", {}, { signal }), []);
@@ -46,7 +52,7 @@ export function View() {
   useEffect(() => setSamples((speeds.data?.items ?? []).map(sample)), [speeds.data]);
   useEvents(["statistics.sample"], ({ kind, data }) => {
     if (kind === "missed") speeds.reload();
-    else if (span === "minutes") setSamples((known) => [...known.slice(1 - KEPT), sample(data)]);
+    else if (span === "minutes") setSamples((known) => following(known, sample(data)));
   });
   useEvents(["tree", "link"], tree.reload);
   useEvents(["transfer.DownloadFinished", "transfer.UploadFinished"], totals.reload);

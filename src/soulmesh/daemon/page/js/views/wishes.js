@@ -327,7 +327,7 @@ function OneGoal({ goal, reload }) {
         ${goal.candidates.map(
           (candidate, at) => html`
             <li key=${candidate.username} class="row">
-              <${Icon} name=${at === goal.turn ? "forward" : "free"} />
+              <${Icon} name=${at !== goal.turn ? "free" : goal.state === "finished" ? "check" : "forward"} />
               <${Person} name=${candidate.username} />
               <span class="muted num">${t("wishes.copy", { count: candidate.files, size: size(candidate.size) })}</span>
             </li>

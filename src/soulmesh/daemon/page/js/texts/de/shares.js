@@ -8,6 +8,7 @@ export default {
   "shares.noneText": "Viele schicken nichts an die, die nichts teilen. Teil einen Ordner, oder was du herunterlädst.",
   "shares.state": "Zustand",
   "shares.files": "Dateien",
+  "shares.forEveryone": "{count} davon für alle",
   "shares.folders": "Ordner",
   "shares.roots": "Geteilte Ordner",
   "shares.scanning": "Wird durchgesehen",

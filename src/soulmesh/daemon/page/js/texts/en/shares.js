@@ -8,6 +8,7 @@ export default {
   "shares.noneText": "Many users send nothing to those who share nothing. Share a folder, or what you download.",
   "shares.state": "State",
   "shares.files": "Files",
+  "shares.forEveryone": "{count} of them for everyone",
   "shares.folders": "Folders",
   "shares.roots": "Shared folders",
   "shares.scanning": "Scanning",
