@@ -161,7 +161,7 @@ class Node:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command} {number}\n".encode())
 
-    async def heard(self, patience: float = 180) -> dict[str, Any]:
+    async def heard(self, patience: float = 100) -> dict[str, Any]:
         assert self._process.stdout is not None
         async with asyncio.timeout(patience):
             line = await self._process.stdout.readline()
@@ -429,7 +429,7 @@ def main() -> None:
                 figures = asyncio.run(WORK[what](name, options.scale))
             except (TimeoutError, RuntimeError) as error:
                 figures = {}
-                print(f"  {name}: cannot do it: {error or 'no answer in time'}", file=sys.stderr)
+                print(f"  {name}: did not do it: {error or 'no answer in 100 s'}", file=sys.stderr)
             if options.json:
                 print(json.dumps({"what": what, "impl": name, **figures}))
             else:

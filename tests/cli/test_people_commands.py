@@ -388,7 +388,7 @@ def test_filters_are_saved_used_and_tried_on_results_that_are_there(bob: Bob, tm
     assert bob.local("filter", "save", "two words", "x").code == 2
     wrong = bob.local("filter", "save", "broken", "size>5 (")
     assert (wrong.code, "never closed" in wrong.err) == (2, True)
-    assert bob.local("filter", "list").out.split() == ["name", "filter", "pictures", "type:png"]
+    assert bob.local("filter", "list").out.split() == ["Name", "Filter", "pictures", "type:png"]
     login = [word for word in bob.login if word not in ("--data", str(bob.data))]
     search = ["search", *login, "-t", "1.5", "harbour"]
     found = bob._soulmesh(*search, "--json")

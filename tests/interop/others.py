@@ -14,6 +14,8 @@ import functools
 import itertools
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -173,16 +175,27 @@ async def other(way: Way, name: str, folder: Path) -> AsyncIterator[Other]:
 
 
 def free_port() -> int:
-    """A port on which nothing listens, at least for now, nor on the next one."""
-    import socket
+    """A port that nobody uses, nor the next one, below those that the system gives to outgoing calls.
 
+    The program takes it only when it has started, a second or two from now: a port that the system
+    chose would often be some connection's by then.
+    """
     while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                two.bind(("127.0.0.1", port + 1))
-                return port
+        port = random.randrange(_LOWEST_PORT, _first_given_port() - 1)
+        with socket.socket() as one, socket.socket() as two, contextlib.suppress(OSError):
+            one.bind(("", port))
+            two.bind(("", port + 1))
+            return port
+
+
+_LOWEST_PORT = 10_240
+
+
+def _first_given_port() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32_768
 
 
 def _aioslsk(python: Path, name: str, folder: Path, way: Way) -> list[str]:

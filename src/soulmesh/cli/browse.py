@@ -16,10 +16,10 @@ from soulmesh.errors import NotFound
 __all__ = ["browse"]
 
 _FILES = [
-    Column("size", "size", size, right=True),
-    Column("length", "length", duration, right=True),
+    Column("size", "Size", size, right=True),
+    Column("length", "Length", duration, right=True),
     Column("bitrate", "kbit/s", right=True),
-    Column("remote_path", "file", keep_end=True, wide=True),
+    Column("remote_path", "File", keep_end=True, wide=True),
 ]
 
 

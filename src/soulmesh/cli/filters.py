@@ -47,7 +47,8 @@ async def save(
 async def list_filters(book: AddressBook, out: Output) -> None:
     """List the saved filters."""
     rows = [{"name": name, "filter": text} for name, text in sorted(book.filters.items())]
-    out.table([Column("name", "name"), Column("filter", "filter", wide=True)], rows)
+    if not out.table([Column("name", "Name"), Column("filter", "Filter", wide=True)], rows):
+        out.note("no filters yet: soulmesh filter save NAME CONDITIONS")
 
 
 @app.command("remove")

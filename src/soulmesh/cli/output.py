@@ -253,7 +253,8 @@ class Output:
                     else Text(text, no_wrap=True, justify="right" if column.right else "left")
                 )
             table.add_row(*cells)
-        self.console.print(table)
+        if shown:
+            self.console.print(table)
         return len(shown)
 
     @contextmanager

@@ -36,8 +36,8 @@ _LEAVING = 0.5
 async def list_rooms(client: Client, out: Output) -> None:
     """List the rooms that the server shows."""
     rooms = sorted(await client.rooms.list(), key=lambda room: -room.users)
-    out.table(
-        [Column("users", "users", right=True), Column("kind", ""), Column("name", "room", wide=True)],
+    if not out.table(
+        [Column("users", "Users", right=True), Column("kind", ""), Column("name", "Room", wide=True)],
         [
             {
                 "name": room.name,
@@ -49,7 +49,8 @@ async def list_rooms(client: Client, out: Output) -> None:
             }
             for room in rooms
         ],
-    )
+    ):
+        out.note("the server shows no rooms")
 
 
 @room_app.command("users")
@@ -58,7 +59,7 @@ async def users(client: Client, out: Output, room: RoomArgument) -> None:
     """Enter a room and list who is in it."""
     found = await client.rooms.join(room)
     out.table(
-        [Column("username", "user"), Column("role", "")],
+        [Column("username", "User"), Column("role", "")],
         [
             {
                 "username": name,
@@ -201,7 +202,7 @@ async def favour(
         book.rooms[room] = private
     book.changed()
     out.table(
-        [Column("room", "entered at login", wide=True)], [{"room": name} for name in sorted(book.rooms)]
+        [Column("room", "Entered at login", wide=True)], [{"room": name} for name in sorted(book.rooms)]
     )
 
 
@@ -231,7 +232,7 @@ async def ticker(
     client.rooms.set_ticker(room, text)
     await asyncio.sleep(_LEAVING)
     out.table(
-        [Column("username", "user"), Column("text", "ticker", wide=True)],
+        [Column("username", "User"), Column("text", "Ticker", wide=True)],
         [{"username": name, "text": line} for name, line in found.tickers.items()],
     )
 
@@ -277,17 +278,18 @@ async def list_chats(client: Client, out: Output) -> None:
     """List conversations, the newest first, after fetching what waited at the server."""
     await client.privileges.check()
     await asyncio.sleep(_LEAVING)
-    out.table(
+    if not out.table(
         [
-            Column("unread", "unread", right=True),
-            Column("lines", "lines", right=True),
-            Column("place", "with"),
+            Column("unread", "Unread", right=True),
+            Column("lines", "Lines", right=True),
+            Column("place", "With"),
         ],
         [
             {"place": entry.place, "lines": entry.lines, "unread": entry.unread, "last": entry.last}
             for entry in await client.chat.conversations()
         ],
-    )
+    ):
+        out.note("no conversations yet")
 
 
 @chat_app.command("history")

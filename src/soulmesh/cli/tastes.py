@@ -22,7 +22,7 @@ interests_app = typer.Typer(
 QueryArgument = Annotated[str, typer.Argument(help="What to look for.")]
 ItemArgument = Annotated[str, typer.Argument(help="What it is about: a band, a style, anything.")]
 
-_SCORED = [Column("score", "score", right=True), Column("name", "item", wide=True)]
+_SCORED = [Column("score", "Score", right=True), Column("name", "Item", wide=True)]
 
 
 @wish_app.command("add")
@@ -51,18 +51,19 @@ async def remove(client: Client, out: Output, query: QueryArgument) -> None:
 @logged_in
 async def list_wishes(client: Client, out: Output) -> None:
     """List the wishes."""
-    out.table(
+    if not out.table(
         [
-            Column("found", "found", right=True),
-            Column("last_sent", "last searched"),
-            Column("filter", "filter"),
-            Column("query", "wish", wide=True),
+            Column("found", "Found", right=True),
+            Column("last_sent", "Last searched"),
+            Column("filter", "Filter"),
+            Column("query", "Wish", wide=True),
         ],
         [
             {"query": w.query, "filter": w.filter, "found": w.found, "last_sent": w.last_sent}
             for w in client.wishes.all
         ],
-    )
+    ):
+        out.note("no wishes yet: soulmesh wish add QUERY")
 
 
 @wish_app.command("run")
@@ -90,7 +91,8 @@ async def list_interests(book: AddressBook, out: Output) -> None:
     """List what you like and hate."""
     rows = [{"kind": "like", "item": item} for item in sorted(book.interests)]
     rows += [{"kind": "hate", "item": item} for item in sorted(book.hated)]
-    out.table([Column("kind", ""), Column("item", "interest", wide=True)], rows)
+    if not out.table([Column("kind", ""), Column("item", "Interest", wide=True)], rows):
+        out.note("no interests yet: soulmesh interests like ITEM")
 
 
 def _change(name: str, help: str) -> None:
@@ -128,7 +130,8 @@ async def recommend(
             *found.recommended,
             *(pair for pair in found.discouraged if pair not in found.recommended),
         )
-    out.table(_SCORED, [{"name": name, "score": score} for name, score in scored])
+    if not out.table(_SCORED, [{"name": name, "score": score} for name, score in scored]):
+        out.note("the server recommends nothing")
 
 
 @interests_app.command("similar")
@@ -141,10 +144,11 @@ async def similar_users(
     """Show users with a taste like yours."""
     if item is not None:
         fans = await client.interests.fans(item)
-        out.table([Column("name", "user")], [{"name": name} for name in fans])
+        out.table([Column("name", "User")], [{"name": name} for name in fans])
         return
     similar = await client.interests.similar_users()
-    out.table(_SCORED, [{"name": name, "score": score} for name, score in similar])
+    if not out.table(_SCORED, [{"name": name, "score": score} for name, score in similar]):
+        out.note("nobody has a taste like yours")
 
 
 @interests_app.command("of")
@@ -156,4 +160,5 @@ async def of(
     found = await client.interests.of(username)
     rows = [{"kind": "like", "item": item} for item in found.liked]
     rows += [{"kind": "hate", "item": item} for item in found.hated]
-    out.table([Column("kind", ""), Column("item", "interest", wide=True)], rows)
+    if not out.table([Column("kind", ""), Column("item", "Interest", wide=True)], rows):
+        out.note("nothing is known")

@@ -118,7 +118,8 @@ async def list_people(book: AddressBook, out: Output) -> None:
     rows += [{"kind": "banned", "name": str(network), "note": None} for network in book.banned_ranges]
     others = set(book.notes) - book.friends - book.banned_names
     rows += [{"kind": "note", "name": name, "note": book.notes[name]} for name in sorted(others)]
-    out.table([Column("kind", ""), Column("name", "name"), Column("note", "note", wide=True)], rows)
+    if not out.table([Column("kind", ""), Column("name", "Name"), Column("note", "Note", wide=True)], rows):
+        out.note("no friends, bans or notes yet")
 
 
 @app.command("befriend")
