@@ -44,9 +44,18 @@ def xor(data: bytes | memoryview, stream: bytes, offset: int = 0) -> bytes:
         stream = stream[turn:] + stream[:turn]
     if len(data) <= _CHUNK:
         return _piece(data, stream)
-    out = BytesIO()
+    out = _room_for(len(data))
     _pour(out, data, 0, stream)
     return out.getvalue()
+
+
+def _room_for(size: int) -> BytesIO:
+    """Somewhere to write ``size`` bytes without moving them while it grows."""
+    out = BytesIO()
+    out.seek(size - 1)
+    out.write(b"\0")
+    out.seek(0)
+    return out
 
 
 def _piece(data: bytes | memoryview, stream: bytes) -> bytes:
@@ -81,7 +90,7 @@ def obfuscate(plain: bytes, key: bytes) -> bytes:
     stream = key_stream(key)
     if len(plain) <= _CHUNK:
         return key + _piece(plain, stream)
-    out = BytesIO()
+    out = _room_for(KEY_SIZE + len(plain))
     out.write(key)
     _pour(out, plain, 0, stream)
     return out.getvalue()
@@ -98,6 +107,6 @@ def deobfuscate(data: bytes) -> bytes:
     stream = key_stream(data[:KEY_SIZE])
     if len(data) <= _CHUNK:
         return _piece(data[KEY_SIZE:], stream)
-    out = BytesIO()
+    out = _room_for(len(data) - KEY_SIZE)
     _pour(out, data, KEY_SIZE, stream)
     return out.getvalue()
