@@ -57,6 +57,7 @@ class Folder:
 
     @property
     def candidate(self) -> Candidate:
+        """What a download of the whole folder would fetch."""
         return Candidate(self.username, [(hit.file.remote_path, hit.file.size) for hit in self.hits])
 
 

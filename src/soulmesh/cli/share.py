@@ -99,9 +99,11 @@ class Assumed:
     in_groups: tuple[str, ...]
 
     def friend(self, username: str) -> bool:
+        """Whether ``username`` is the user that is assumed, and a friend."""
         return self.is_friend and username == self.username
 
     def groups(self, username: str) -> Collection[str]:
+        """The groups of the user that is assumed; nobody else is in any."""
         return self.in_groups if username == self.username else ()
 
 

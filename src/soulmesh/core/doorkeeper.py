@@ -20,6 +20,8 @@ __all__ = ["Answer", "Doorkeeper", "Pace", "Verdict"]
 
 
 class Verdict(Enum):
+    """What to do with a request of a stranger."""
+
     ADMIT = "admit"
     """Look at the request."""
     REFUSE = "refuse"
@@ -30,6 +32,8 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """A verdict, and with a refusal the ``reason`` to send."""
+
     verdict: Verdict
     reason: str = ""
 

@@ -226,6 +226,7 @@ class Download(Machine):
         return effects(self._move(Event.RESTARTED, now, reason=reason), DropLink())
 
     def disk_full(self, now: float) -> list[Effect]:
+        """Our disk has no room: the file waits, without a link."""
         if self._stays(Event.DISK_FILLED):
             return []
         had_link = self.ticket is not None
@@ -234,6 +235,7 @@ class Download(Machine):
         return effects(moved, DropLink()) if had_link else effects(moved)
 
     def disk_has_room(self, now: float) -> list[Effect]:
+        """Our disk has room again."""
         if self._stays(Event.DISK_FREED):
             return []
         return effects(self._move(Event.DISK_FREED, now))
@@ -258,9 +260,11 @@ class Download(Machine):
     # What people say.
 
     def pause(self, now: float) -> list[Effect]:
+        """A person wants it to wait."""
         return self._stop(Event.PAUSED, now, "paused")
 
     def resume(self, now: float) -> list[Effect]:
+        """A person wants it to go on."""
         return effects(self._move(Event.RESUMED, now))
 
     def retry(self, now: float) -> list[Effect]:
@@ -269,6 +273,7 @@ class Download(Machine):
         return effects(self._move(Event.RETRIED, now))
 
     def cancel(self, now: float) -> list[Effect]:
+        """A person does not want it any more."""
         return self._stop(Event.CANCELLED, now, "cancelled")
 
     def restore(self, now: float) -> list[Effect]:

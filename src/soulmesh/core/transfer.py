@@ -326,10 +326,12 @@ class Machine:
 
     @property
     def owner(self) -> Owner:
+        """On whom it depends what happens next."""
         return OWNERS[self.direction][self.state]
 
     @property
     def final(self) -> bool:
+        """Whether nothing happens by itself any more."""
         return self.state in FINAL
 
     def _move(

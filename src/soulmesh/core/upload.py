@@ -80,6 +80,7 @@ class Upload(Machine):
         return effects(self._move(Event.LINKED, now, deadline=now + OFFSET_WITHIN))
 
     def progressed(self, sent: int, now: float) -> list[Effect]:
+        """``sent`` bytes are on their way in all; silence is counted anew."""
         self.sent = sent
         if self.state is State.RUNNING:
             self.deadline = now + SILENCE
@@ -171,6 +172,7 @@ class Upload(Machine):
         return [*self._give_up(reason, now), TellRefused(reason)]
 
     def peer_left(self, now: float) -> list[Effect]:
+        """The user went offline: the upload is kept for a while."""
         if self._stays(Event.PEER_LEFT):
             return []
         self.ticket = None
@@ -186,12 +188,15 @@ class Upload(Machine):
     # What people say.
 
     def pause(self, now: float) -> list[Effect]:
+        """A person wants it to wait."""
         return self._stop(Event.PAUSED, now, "paused")
 
     def resume(self, now: float) -> list[Effect]:
+        """A person wants it to go on."""
         return effects(self._move(Event.RESUMED, now))
 
     def retry(self, now: float) -> list[Effect]:
+        """A person wants it tried anew; earlier attempts do not count."""
         self.attempts = 0
         return effects(self._move(Event.RETRIED, now))
 

@@ -73,6 +73,7 @@ class QueueRules:
     groups: Mapping[str, Group] = field(default_factory=lambda: DEFAULT_GROUPS)
 
     def group(self, name: str) -> Group:
+        """The group of this name, or the one for everybody."""
         return self.groups.get(name) or self.groups.get("default") or Group()
 
 
@@ -133,6 +134,7 @@ class UploadQueue:
 
     @property
     def free_slots(self) -> int:
+        """Uploads that could start at once."""
         return max(0, self.rules.slots - len(self._running))
 
     def waiting_of(self, username: str) -> tuple[int, int]:

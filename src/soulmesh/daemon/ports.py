@@ -72,6 +72,7 @@ class Link:
 
     @property
     def logged_in(self) -> bool:
+        """Whether the server knows us now."""
         return self.state == LinkState.LOGGED_IN
 
 

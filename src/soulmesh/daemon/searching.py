@@ -83,6 +83,7 @@ class SearchRecord:
 
     @property
     def complete(self) -> bool:
+        """Whether no more results will come."""
         return self.state.startswith("Completed")
 
     def form(self) -> dict[str, Any]:

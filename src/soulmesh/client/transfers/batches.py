@@ -68,6 +68,7 @@ class Batch:
 
     @property
     def whole(self) -> bool:
+        """Whether its files appear together, in one move at the end."""
         return bool(self.staging)
 
 
@@ -103,6 +104,7 @@ class Batches:
         return iter(list(self._batches.values()))
 
     def get(self, batch: str) -> Batch | None:
+        """The batch of this name, while it is known."""
         return self._batches.get(batch)
 
     def transfers(self, batch: Batch) -> list[Transfer]:

@@ -334,10 +334,12 @@ class Downloads:
         self.pump_soon()
 
     def peer_online(self, username: str) -> None:
+        """The user is back: what waited for them goes on."""
         for transfer in self._ledger.of_user("download", username):
             self._ledger.apply(transfer, transfer.download.peer_came(self._ledger.now()))
 
     def peer_offline(self, username: str) -> None:
+        """The user left: what they were to send waits."""
         for transfer in self._ledger.of_user("download", username):
             self._ledger.apply(transfer, transfer.download.peer_left(self._ledger.now()))
 
@@ -356,17 +358,20 @@ class Downloads:
         return True
 
     def place_told(self, username: str, message: peer.PeerPlaceInQueueReply) -> None:
+        """The uploader said which place in the queue a file has."""
         transfer = self._ledger.find("download", username, message.filename)
         if transfer is not None:
             self._ledger.apply(transfer, transfer.download.placed(message.place, self._ledger.now()))
 
     def refused(self, username: str, message: peer.PeerTransferQueueFailed) -> None:
+        """The uploader will not queue a file; the reason decides what comes next."""
         transfer = self._ledger.find("download", username, message.filename)
         if transfer is not None:
             now, jitter = self._ledger.now(), self._ledger.jitter()
             self._ledger.apply(transfer, transfer.download.refused(message.reason, now, jitter))
 
     def upload_failed(self, username: str, message: peer.PeerUploadFailed) -> None:
+        """The uploader could not send a file."""
         transfer = self._ledger.find("download", username, message.filename)
         if transfer is not None and not transfer.machine.final and transfer.state is not State.SAVING:
             now, jitter = self._ledger.now(), self._ledger.jitter()

@@ -95,6 +95,7 @@ class Goal:
 
     @property
     def candidate(self) -> Candidate:
+        """The candidate whose turn it is."""
         return self.candidates[self.turn]
 
 
@@ -125,6 +126,7 @@ class Goals:
         return iter(list(self._goals.values()))
 
     def get(self, goal: str) -> Goal | None:
+        """The goal of this name, while it is known."""
         return self._goals.get(goal)
 
     async def want(

@@ -118,6 +118,7 @@ class Ledger:
         return self.world.wall_clock()
 
     def jitter(self) -> float:
+        """A random number from 0 up to 1, which spreads retries in time."""
         return self.world.random.random()
 
     # Reading.
@@ -129,6 +130,7 @@ class Ledger:
         return iter(list(self._transfers.values()))
 
     def get(self, number: int) -> Transfer | None:
+        """The transfer of this number, if it is in the list."""
         return self._transfers.get(number)
 
     def find(self, direction: str, username: str, remote_path: str) -> Transfer | None:

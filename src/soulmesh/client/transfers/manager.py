@@ -168,6 +168,7 @@ class Transfers:
 
     @property
     def settings(self) -> TransferSettings:
+        """What is set about transfers now."""
         return self._settings
 
     @settings.setter

@@ -55,4 +55,5 @@ class TransferSettings:
 
     @property
     def incomplete_root(self) -> Path:
+        """Where unfinished files grow: ``incomplete``, or a folder within ``downloads``."""
         return self.incomplete if self.incomplete is not None else self.downloads / ".incomplete"

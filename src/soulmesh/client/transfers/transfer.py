@@ -74,6 +74,7 @@ class Meter:
 
     @property
     def total(self) -> int:
+        """Bytes that went by so far."""
         return self._total
 
 
@@ -146,15 +147,18 @@ class Transfer:
 
     @property
     def is_download(self) -> bool:
+        """Whether the file comes to us."""
         return isinstance(self.machine, Download)
 
     @property
     def download(self) -> Download:
+        """The machine of a download; not for uploads."""
         assert isinstance(self.machine, Download)
         return self.machine
 
     @property
     def upload(self) -> Upload:
+        """The machine of an upload; not for downloads."""
         assert isinstance(self.machine, Upload)
         return self.machine
 
@@ -170,6 +174,7 @@ class Transfer:
 
     @property
     def state(self) -> State:
+        """Where it stands."""
         return self.machine.state
 
     @property
@@ -179,6 +184,7 @@ class Transfer:
 
     @property
     def owner(self) -> Owner:
+        """On whom it depends what happens next."""
         return self.machine.owner
 
     @property
@@ -213,6 +219,7 @@ class Transfer:
 
     @property
     def finished(self) -> bool:
+        """Whether all of the file is where it belongs."""
         return self.state is State.FINISHED
 
     @property

@@ -204,10 +204,12 @@ class Uploads:
             self._ledger.apply(transfer, transfer.upload.refused(reason, now, self._ledger.jitter()))
 
     def peer_online(self, username: str) -> None:
+        """The user is back: what waited for them goes on."""
         for transfer in self._ledger.of_user("upload", username):
             self._ledger.apply(transfer, transfer.upload.peer_came(self._ledger.now()))
 
     def peer_offline(self, username: str) -> None:
+        """The user left: what was meant for them waits."""
         for transfer in self._ledger.of_user("upload", username):
             self._ledger.apply(transfer, transfer.upload.peer_left(self._ledger.now()))
 
