@@ -32,13 +32,22 @@ ROOT = HERE.parent.parent
 FOLDER = ROOT / ".venv-interop"
 # Nicotine+ asks for GTK, which it does not need without a window.
 PACKAGES = (["aioslsk"], ["--no-deps", "nicotine-plus"])
+NOT_TESTED = "aioslsk and Nicotine+ could not be installed"
 GIVEN = "SOULMESH_TEST_INTEROP_PYTHON"
 """An interpreter that has both packages already."""
 
 
-@functools.cache
 def python() -> Path:
-    """An interpreter with both packages; skips, loudly, where they cannot be installed."""
+    """An interpreter with both packages; skips where they cannot be installed (``conftest.py`` shouts)."""
+    found = _python()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+@functools.cache
+def _python() -> Path | str:
+    """The interpreter, or why there is none; tried once."""
     given = os.environ.get(GIVEN)
     if given:
         return Path(given)
@@ -57,10 +66,7 @@ def python() -> Path:
                 ready.write_text(stamp)
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or str(error).encode()
-        pytest.skip(
-            "INTEROPERABILITY IS NOT TESTED: aioslsk and Nicotine+ could not be installed: "
-            + said.decode(errors="replace").strip().splitlines()[-1]
-        )
+        return f"{NOT_TESTED}: {said.decode(errors='replace').strip().splitlines()[-1]}"
     return found
 
 
