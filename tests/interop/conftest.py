@@ -16,6 +16,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("INTEROPERABILITY IS NOT TESTED", sep="!", red=True, bold=True)
         terminalreporter.write_line(reasons[0].removeprefix("Skipped: "))
         terminalreporter.write_line(
-            f"{len(reasons)} tests against programs that we did not write were left out. With both packages in some"
+            f"{len(reasons)} tests against programs that we did not write were left out. With both in some"
             " interpreter, SOULMESH_TEST_INTEROP_PYTHON=/path/to/python runs them."
         )
