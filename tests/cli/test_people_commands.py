@@ -276,6 +276,13 @@ def test_a_room_that_cannot_be_is_refused_in_the_servers_words(bob: Bob) -> None
     assert "leading or trailing spaces" in done.err
 
 
+def test_what_takes_too_long_is_given_up_with_the_code_for_the_network(town: Town, bob: Bob) -> None:
+    done = bob("room", "grant-membership", "harbour", "alice", "--timeout", "0.3")
+    assert done.code == 5
+    assert "not done within 0.3 seconds" in done.err
+    assert "hint: give it more time with --timeout" in done.err
+
+
 # -- chat
 
 

@@ -12,6 +12,7 @@ import typer
 
 from soulmesh.cli.logged_in import local, logged_in
 from soulmesh.cli.output import Column, Output, clean
+from soulmesh.cli.patience import patient
 from soulmesh.client.book import AddressBook
 from soulmesh.client.chat import PrivateMessage
 from soulmesh.client.chat_store import Line
@@ -33,6 +34,7 @@ _LEAVING = 0.5
 
 @room_app.command("list")
 @logged_in
+@patient
 async def list_rooms(client: Client, out: Output) -> None:
     """List the rooms that the server shows."""
     rooms = sorted(await client.rooms.list(), key=lambda room: -room.users)
@@ -55,6 +57,7 @@ async def list_rooms(client: Client, out: Output) -> None:
 
 @room_app.command("users")
 @logged_in
+@patient
 async def users(client: Client, out: Output, room: RoomArgument) -> None:
     """Enter a room and list who is in it."""
     found = await client.rooms.join(room)
@@ -73,6 +76,7 @@ async def users(client: Client, out: Output, room: RoomArgument) -> None:
 
 @room_app.command("say")
 @logged_in
+@patient
 async def say(
     client: Client,
     out: Output,
@@ -84,14 +88,9 @@ async def say(
     wanted = " ".join(text)
     with client.events.stream(RoomMessage) as heard:
         client.rooms.say(room, wanted)
-        async with asyncio.timeout(10):
-            while True:
-                event = await heard.next()
-                if isinstance(event, RoomMessage) and (event.username, event.text) == (
-                    client.username,
-                    wanted,
-                ):
-                    break
+        async for event in heard:
+            if isinstance(event, RoomMessage) and (event.username, event.text) == (client.username, wanted):
+                break
     out.line(f"said in {clean(room)}")
     out.record({"room": room, "text": wanted})
 
@@ -142,6 +141,7 @@ async def _typed(send: Callable[[str], Coroutine[Any, Any, None]]) -> None:
 def _rights(name: str, doing: str, done: str) -> None:
     @room_app.command(name, help=doing)
     @logged_in
+    @patient
     async def change(client: Client, out: Output, room: RoomArgument, user: UserArgument) -> None:
         await getattr(client.rooms, name.replace("-", "_"))(room, user)
         out.line(f"{clean(user)} {done} {clean(room)}")
@@ -156,6 +156,7 @@ _rights("revoke-operator", "Make an operator a plain member.", "is no longer an 
 
 @room_app.command("drop")
 @logged_in
+@patient
 async def drop(
     client: Client,
     out: Output,
@@ -173,6 +174,7 @@ async def drop(
 
 @room_app.command("invitations")
 @logged_in
+@patient
 async def invitations(
     client: Client,
     out: Output,
@@ -221,6 +223,7 @@ async def feed(client: Client, out: Output) -> None:
 
 @room_app.command("ticker")
 @logged_in
+@patient
 async def ticker(
     client: Client,
     out: Output,
@@ -239,6 +242,7 @@ async def ticker(
 
 @chat_app.command("send")
 @logged_in
+@patient
 async def send(
     client: Client,
     out: Output,
@@ -274,6 +278,7 @@ async def chat_with(client: Client, out: Output, user: UserArgument) -> None:
 
 @chat_app.command("list")
 @logged_in
+@patient
 async def list_chats(client: Client, out: Output) -> None:
     """List conversations, the newest first, after fetching what waited at the server."""
     await client.privileges.check()
@@ -294,6 +299,7 @@ async def list_chats(client: Client, out: Output) -> None:
 
 @chat_app.command("history")
 @logged_in
+@patient
 async def history(
     client: Client,
     out: Output,

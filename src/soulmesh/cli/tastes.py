@@ -8,6 +8,7 @@ import typer
 
 from soulmesh.cli.logged_in import local, logged_in
 from soulmesh.cli.output import Column, Output, clean
+from soulmesh.cli.patience import patient
 from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
 from soulmesh.client.wishes import WishFound
@@ -27,6 +28,7 @@ _SCORED = [Column("score", "Score", right=True), Column("name", "Item", wide=Tru
 
 @wish_app.command("add")
 @logged_in
+@patient
 async def add(
     client: Client,
     out: Output,
@@ -41,6 +43,7 @@ async def add(
 
 @wish_app.command("remove")
 @logged_in
+@patient
 async def remove(client: Client, out: Output, query: QueryArgument) -> None:
     """Wish for it no more."""
     await client.wishes.remove(query)
@@ -49,6 +52,7 @@ async def remove(client: Client, out: Output, query: QueryArgument) -> None:
 
 @wish_app.command("list")
 @logged_in
+@patient
 async def list_wishes(client: Client, out: Output) -> None:
     """List the wishes."""
     if not out.table(
@@ -98,6 +102,7 @@ async def list_interests(book: AddressBook, out: Output) -> None:
 def _change(name: str, help: str) -> None:
     @interests_app.command(name, help=help)
     @logged_in
+    @patient
     async def change(client: Client, out: Output, item: ItemArgument) -> None:
         getattr(client.interests, name)(item)
         await client.privileges.check()
@@ -113,6 +118,7 @@ _change("unhate", "Hate it no more.")
 
 @interests_app.command("recommend")
 @logged_in
+@patient
 async def recommend(
     client: Client,
     out: Output,
@@ -136,6 +142,7 @@ async def recommend(
 
 @interests_app.command("similar")
 @logged_in
+@patient
 async def similar_users(
     client: Client,
     out: Output,
@@ -153,6 +160,7 @@ async def similar_users(
 
 @interests_app.command("of")
 @logged_in
+@patient
 async def of(
     client: Client, out: Output, username: Annotated[str, typer.Argument(help="The user's name.")]
 ) -> None:

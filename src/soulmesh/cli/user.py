@@ -9,6 +9,7 @@ import typer
 
 from soulmesh.cli.logged_in import TimeoutOption, local, logged_in
 from soulmesh.cli.output import Column, Output, clean, size, speed
+from soulmesh.cli.patience import patient
 from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
 from soulmesh.errors import NotFound, SoulmeshError
@@ -88,6 +89,7 @@ def _show(out: Output, record: dict[str, Any]) -> None:
 
 @app.command("privileges")
 @logged_in
+@patient
 async def privileges(
     client: Client,
     out: Output,
