@@ -1,19 +1,20 @@
-"""Moving files between processes: a server, one downloader, one or more uploaders, over loopback.
+"""Moving files between processes over loopback, beside aioslsk and Nicotine+ in the same run.
 
-    python benchmarks/transfers.py [--scale 0.1] [--json]
+    python benchmarks/transfers.py [--only ours,aioslsk] [--loads large,small,many] [--scale 0.1] [--json]
 
-Three loads: one large file, thousands of small ones from one user, twenty users at once. Before each the bare
-system calls are measured on the same machine (sendfile into recv_into and write): the floor. CPU seconds are
-those of the whole process, the start of the uploaders taken away.
+Three loads: one file of 1 GiB, 5,000 files of 20 kB from one user, twenty users with 50 MB each at once.
+Every client is a process of its own, and so is the server. Before each load the bare system calls are
+measured on the same files (sendfile into recv_into and write): the floor. CPU seconds and memory are what
+the system counted for the processes between the wish and its end, the start left out. Who is not done after
+--most seconds is judged by what came until then.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import importlib.util
 import json
 import os
-import resource
 import shutil
 import socket
 import subprocess
@@ -21,22 +22,30 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soulmesh.client.client import Client
-from soulmesh.client.settings import ClientSettings
-from soulmesh.client.transfers import TransferSettings
-from soulmesh.core.upload_queue import Group, QueueRules
-from soulmesh.net.world import World
-
 HOST = "127.0.0.1"
-RULES = QueueRules(slots=30, groups={"default": Group(max_files=None, max_bytes=None)})
+HERE = Path(__file__).parent
+NEEDS = {"ours": "soulmesh", "aioslsk": "aioslsk", "nicotine": "pynicotine"}
+TICK = os.sysconf("SC_CLK_TCK")
 
 
-def cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+@dataclass(frozen=True)
+class Load:
+    """What is moved."""
+
+    name: str
+    users: int
+    count: int
+    size: int
+
+    @property
+    def bytes(self) -> int:
+        return self.users * self.count * self.size
 
 
 def make_files(folder: Path, count: int, size: int) -> None:
@@ -49,8 +58,8 @@ def make_files(folder: Path, count: int, size: int) -> None:
                 left -= file.write(block[: min(left, len(block))])
 
 
-def floor(source: Path, target: Path) -> float:
-    """Bytes per second of bare system calls, socket to socket, file to file."""
+def floor(source: Path, target: Path) -> tuple[float, float]:
+    """Bytes per second, and CPU seconds per GB of both sides, of bare system calls from file to file."""
     size = source.stat().st_size
     listener = socket.create_server((HOST, 0))
 
@@ -65,7 +74,7 @@ def floor(source: Path, target: Path) -> float:
     sender.start()
     here, _ = listener.accept()
     buffer = memoryview(bytearray(256 * 1024))
-    begin = time.perf_counter()
+    used, begin = time.process_time(), time.perf_counter()
     received = 0
     with here, target.open("wb", buffering=0) as file:
         while received < size:
@@ -76,111 +85,176 @@ def floor(source: Path, target: Path) -> float:
     sender.join()
     listener.close()
     target.unlink()
-    return size / took
+    return size / took, (time.process_time() - used) / size * 1e9
 
 
-def client(name: str, port: int, folder: Path, shares: list[Path]) -> Client:
-    return Client(
-        name,
-        "secret",
-        server=(HOST, port),
-        shares=shares,
-        listen_port=0,
-        settings=ClientSettings(listen_host=HOST, rates={}),
-        transfers=TransferSettings(downloads=folder / name, queue=RULES, reserve=0),
-        data=folder / f"{name}-data",
-    )
+class Side:
+    """A client in a process of its own."""
+
+    def __init__(self, program: str, folder: Path, name: str, server: int, music: str) -> None:
+        self.folder = folder
+        folder.mkdir()
+        command = [sys.executable, str(HERE / "impls" / f"{program}_transfers.py"), str(folder), name]
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, str(server), str(free_port()), music], stdout=log, stderr=log
+            )
+
+    def wait_ready(self) -> None:
+        until = time.monotonic() + 120
+        while not (self.folder / "ready").exists():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise SystemExit("it did not start:\n" + (self.folder / "log").read_text()[-2000:])
+            time.sleep(0.02)
+
+    def cpu(self) -> float:
+        """CPU seconds so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def peak(self) -> float:
+        """The most memory so far, MiB."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    @property
+    def done(self) -> int:
+        path = self.folder / "done"
+        return path.stat().st_size if path.exists() else 0
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
 
-async def upload(name: str, port: int, folder: Path, shared: Path) -> None:
-    async with client(name, port, folder, [shared]):
-        used = cpu()
-        print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
-        print(cpu() - used, flush=True)
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind((HOST, 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
-async def measure(what: str, users: int, count: int, size: int) -> dict[str, Any]:
-    from soulmesh.server.app import Server
-    from soulmesh.server.settings import make_settings
-
-    folder = Path(tempfile.mkdtemp(prefix="soulmesh-bench-"))
-    shared = folder / "shared"
-    await asyncio.to_thread(make_files, shared, count, size)
-    given = make_settings({"server.host": HOST, "server.port": 0})
-    (folder / "server").mkdir()
-    children = []
+@contextmanager
+def server(folder: Path) -> Iterator[int]:
+    """Our server, in a process of its own."""
+    port = free_port()
+    folder.mkdir()
+    log = (folder / "log").open("wb")
+    command = [sys.executable, "-m", "soulmesh", "server", "--data", str(folder)]
+    options = ["--port", str(port), "--host", HOST, "--set", "abuse.enabled=false"]
+    process = subprocess.Popen([*command, *options], stdout=log, stderr=log)
     try:
-        bare = None
-        if size >= 1 << 20:
-            bare = await asyncio.to_thread(floor, shared / "00000.bin", folder / "floor")
-        async with Server(World.real(), given, data=folder / "server") as server:
-            for number in range(users):
-                command = [sys.executable, __file__, "--upload", f"up{number}"]
-                command += [str(server.port), str(folder), str(shared)]
-                child = subprocess.Popen(  # noqa: ASYNC220
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-                )
-                children.append(child)
-                assert child.stdout is not None
-                await asyncio.to_thread(child.stdout.readline)
-            async with client("down", server.port, folder, []) as down:
-                files = [
-                    (f"up{user}", rf"shared\{number:05}.bin", size)
-                    for user in range(users)
-                    for number in range(count)
-                ]
-                used, begin = cpu(), time.perf_counter()
-                transfers = await down.transfers.download_all(files)
-                for transfer in transfers:
-                    await transfer.wait()
-                took, used = time.perf_counter() - begin, cpu() - used
-            up = 0.0
-            for child in children:
-                out, _ = await asyncio.to_thread(child.communicate, "\n")
-                up += float(out)
+        until = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection((HOST, port), 1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > until:
+                    raise SystemExit("no server:\n" + (folder / "log").read_text()) from None
+                time.sleep(0.05)
+        yield port
     finally:
-        for child in children:
-            child.kill()
-            child.wait()
-        shutil.rmtree(folder)
-    total = users * count * size
-    result: dict[str, Any] = {
-        "load": what,
+        process.terminate()
+        process.wait()
+        log.close()
+
+
+def measure(program: str, load: Load, shared: Path, folder: Path, most: float) -> dict[str, Any]:
+    """One program, one load."""
+    sides: list[Side] = []
+    folder.mkdir()
+    with server(folder / "server") as port:
+        try:
+            names = [*(f"up{number}" for number in range(load.users)), "down"]
+            for name in names:
+                music = "" if name == "down" else str(shared)
+                sides.append(Side(program, folder / name, name, port, music))
+            down = sides[-1]
+            for side in sides:
+                side.wait_ready()
+            time.sleep(2)
+            paths = json.loads((folder / "up0" / "shared.json").read_text())
+            wanted = [[name, path, load.size] for name in names[:-1] for path in paths]
+            before = [side.cpu() for side in sides]
+            (folder / "wanted").write_text(json.dumps(wanted))
+            begin = time.perf_counter()
+            os.rename(folder / "wanted", down.folder / "go")
+            while down.done < len(wanted) and time.perf_counter() - begin < most:
+                if down.process.poll() is not None:
+                    raise SystemExit("it ended:\n" + (down.folder / "log").read_text()[-2000:])
+                time.sleep(0.01)
+            took, done = time.perf_counter() - begin, down.done
+            used = [side.cpu() - was for side, was in zip(sides, before, strict=True)]
+            memory = [side.peak() for side in sides]
+        finally:
+            for side in sides:
+                side.close()
+    moved = done * load.size
+    return {
+        "load": load.name,
+        "program": program,
         "seconds": round(took, 2),
-        "MB/s": round(total / took / 1e6),
-        "files/s": round(users * count / took, 1),
-        "cpu_up_s_per_GB": round(up / total * 1e9, 2),
-        "cpu_down_s_per_GB": round(used / total * 1e9, 2),
-        "memory_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "files": done,
+        "MB/s": round(moved / took / 1e6),
+        "files/s": round(done / took, 1),
+        "cpu_up_s_per_GB": round(sum(used[:-1]) / moved * 1e9, 2) if moved else None,
+        "cpu_down_s_per_GB": round(used[-1] / moved * 1e9, 2) if moved else None,
+        "up_MiB": round(max(memory[:-1])),
+        "down_MiB": round(memory[-1]),
     }
-    if bare is not None:
-        result["floor_MB/s"] = round(bare / 1e6)
-        result["of_floor"] = f"{100 * total / took / bare:.0f} %"
-    return result
 
 
 def main() -> None:
-    if len(sys.argv) > 1 and sys.argv[1] == "--upload":
-        name, port, folder, shared = sys.argv[2:]
-        asyncio.run(upload(name, int(port), Path(folder), Path(shared)))
-        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full load, for a quick look")
-    parser.add_argument("--json", action="store_true", help="one JSON object per load")
+    parser.add_argument("--only", default="ours,aioslsk,nicotine", help="which programs")
+    parser.add_argument("--loads", default="large,small,many", help="which loads")
+    parser.add_argument("--most", type=float, default=60.0, help="seconds for one program and load")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
     given = parser.parse_args()
     scale = given.scale
-    loads = [
-        ("one file of 1 GiB", 1, 1, max(1 << 22, int((1 << 30) * scale))),
-        ("5,000 files of 20 kB", 1, max(10, int(5000 * scale)), 20_000),
-        ("20 users x 50 MB", 20, 1, max(1 << 22, int(50_000_000 * scale))),
-    ]
-    for load in loads:
-        result = asyncio.run(measure(*load))
-        if given.json:
-            print(json.dumps(result), flush=True)
-        else:
-            print(", ".join(f"{key}: {value}" for key, value in result.items()), flush=True)
+    loads = {
+        "large": Load("one file of 1 GiB", 1, 1, max(1 << 22, int((1 << 30) * scale))),
+        "small": Load("5,000 files of 20 kB", 1, max(10, int(5000 * scale)), 20_000),
+        "many": Load("20 users x 50 MB", 20, 1, max(1 << 22, int(50_000_000 * scale))),
+    }
+    for load in (loads[name] for name in given.loads.split(",")):
+        folder = Path(tempfile.mkdtemp(prefix="soulmesh-bench-"))
+        try:
+            shared = folder / "shared"
+            make_files(shared, load.count, load.size)
+            if load.size >= 1 << 20:
+                speed, used = floor(shared / "00000.bin", folder / "floor")
+                show(
+                    {
+                        "load": load.name,
+                        "program": "floor",
+                        "MB/s": round(speed / 1e6),
+                        "cpu": round(used, 2),
+                    },
+                    as_json=given.json,
+                )
+            for program in given.only.split(","):
+                if importlib.util.find_spec(NEEDS[program]) is None:
+                    print(f"{program}: not installed here", file=sys.stderr)
+                    continue
+                found = measure(program, load, shared, folder / program, given.most)
+                if load.size >= 1 << 20 and found["MB/s"]:
+                    found["of_floor"] = f"{found['MB/s'] / speed * 1e8:.0f} %"
+                show(found, as_json=given.json)
+                shutil.rmtree(folder / program)
+        finally:
+            shutil.rmtree(folder)
+
+
+def show(found: dict[str, Any], *, as_json: bool) -> None:
+    print(
+        json.dumps(found) if as_json else ", ".join(f"{key}: {value}" for key, value in found.items()),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ __all__ = [
     "Settings",
     "Shares",
     "Transfers",
+    "UploadGroup",
     "Web",
     "Webhook",
     "default_data",
@@ -285,8 +286,25 @@ class Downloads(Section):
     verify: bool = Field(
         default=False, description="Look whether finished FLAC, WAV and AIFF files are as long as they say."
     )
+    decode: bool = Field(
+        default=False,
+        description="Decode finished FLAC files and compare the sound with its MD5 (needs the program flac).",
+    )
     accept_pushes: str = Field(
         default="friends", description="Who may send you files unasked: nobody, friends, everyone, or names."
+    )
+    other_sources: Literal["never", "failed", "better"] = Field(
+        default="never",
+        description=(
+            "When another user who has the same file takes over by itself: never, when the one that was\n"
+            "asked failed for good, or also when no byte came for a while and a better one is there."
+        ),
+    )
+    better_source: str = Field(
+        default="free", description="Who is better, as a filter of a search: free speed>500k queue<5."
+    )
+    better_after_minutes: float = Field(
+        default=60.0, ge=1, description="Minutes without a byte after which a better source is looked for."
     )
     reserve_mib: int = Field(default=64, ge=0, description="MiB of the disk that are left free.")
 
@@ -407,6 +425,32 @@ class Governor(Section):
     place: Pace = Field(default="30 in 60", description="Questions for our place in the queues of others.")
 
 
+class UploadGroup(Section):
+    """How one group of users is served; what is not said stays as it is for that group, or for default."""
+
+    users: list[str] = Field(default=[], description="Who belongs to it, by name.")
+    tier: int | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Lower tiers go first: privileged 0, friends 1, default 2, leechers 3.",
+    )
+    weight: int | None = Field(default=None, ge=1, le=1000, description="Its part in the order by weights.")
+    slots: int | None = Field(
+        default=None, ge=0, le=1000, description="Uploads to the whole group at a time; 0 for no limit."
+    )
+    slots_per_user: int | None = Field(default=None, ge=1, le=100, description="Uploads to one user of it.")
+    queue_files: int | None = Field(
+        default=None, ge=0, description="Files that one of them may have waiting; 0 for any number."
+    )
+    queue_megabytes: int | None = Field(
+        default=None, ge=0, description="Megabytes that one of them may have waiting; 0 for any number."
+    )
+    speed_kib: int | None = Field(
+        default=None, ge=0, description="KiB per second for all of them together; 0 for no limit."
+    )
+
+
 class Transfers(Section):
     """Downloads and uploads."""
 
@@ -429,6 +473,23 @@ class Transfers(Section):
     )
     queue_megabytes: int = Field(
         default=20_000, ge=0, description="Megabytes that one user may have waiting here; 0 for any number."
+    )
+    groups: dict[str, UploadGroup] = Field(
+        default={},
+        description=(
+            "Groups of users with rules of their own, and other rules for privileged, friends, default and\n"
+            'leechers: { band = { users = ["ann", "eve"], tier = 1, slots = 2, queue_files = 1000 } }.\n'
+            "`soulmesh uploads try FILE` tells what rules would have done to the requests of the last days."
+        ),
+    )
+    leech_files: int = Field(
+        default=0, ge=0, description="Who shares fewer files than this is a leecher; 0: nobody."
+    )
+    leech_folders: int = Field(default=0, ge=0, description="The same by folders.")
+    min_upload_kib: int = Field(
+        default=0,
+        ge=0,
+        description="KiB per second that an upload must reach to keep its slot while others wait; 0: any.",
     )
 
 

@@ -190,7 +190,8 @@ def test_links_that_cannot_be_opened_are_tried_three_times() -> None:
         now = machine.deadline
         assert moves(machine.tick(now)) == [(Event.DUE, State.QUEUED)]
     machine.call(5, 10, now)
-    machine.lost("no link", now)
+    # Whoever opened a link to us hears over that one that it need not wait.
+    assert TellFailed() in machine.lost("no link", now)
     assert (machine.state, machine.reason) == (State.FAILED, "no link")
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from soulmesh.core.upload_queue import Group, Order, QueueRules, UnknownUpload, UploadQueue
+from soulmesh.core.upload_queue import (
+    DEFAULT_GROUPS,
+    Group,
+    Order,
+    Person,
+    QueueRules,
+    UnknownUpload,
+    UploadQueue,
+)
 
 
 def filled(queue: UploadQueue, *asks: tuple[str, str], group: str = "default") -> UploadQueue:
@@ -163,3 +171,21 @@ def test_rules_can_be_changed_under_way() -> None:
     assert queue.start_next() is None
     queue.set_rules(QueueRules(slots=1))
     assert queue.start_next() == ("a", "1")
+
+
+@pytest.mark.parametrize(
+    ("person", "group"),
+    [
+        (Person("ann"), "default"),
+        (Person("ann", friend=True), "friends"),
+        (Person("ann", privileged=True, friend=True), "privileged"),
+        (Person("eve", privileged=True), "band"),
+        (Person("ann", files=9, folders=2), "leechers"),
+        (Person("ann", files=500, folders=1), "leechers"),
+        (Person("ann", files=10, folders=2), "default"),
+        (Person("ann", friend=True, files=0, folders=0), "friends"),
+    ],
+)
+def test_who_is_in_which_group(person: Person, group: str) -> None:
+    groups = {**DEFAULT_GROUPS, "band": Group(users=frozenset({"eve"}))}
+    assert QueueRules(groups=groups, leech_files=10, leech_folders=2).group_of(person) == group

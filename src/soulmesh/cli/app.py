@@ -21,6 +21,7 @@ from soulmesh.cli import (
     talk,
     tastes,
     transfers,
+    uploads,
     user,
     version,
     watch,
@@ -67,11 +68,12 @@ app.command()(settings.init)
 app.command()(transfers.download)
 app.command()(get.get)
 app.command()(transfers.transfers)
-app.command()(transfers.uploads)
+app.add_typer(uploads.app, name="uploads")
 app.command()(transfers.why)
 app.command()(transfers.pause)
 app.command()(transfers.resume)
 app.command()(transfers.retry)
+app.command()(transfers.elsewhere)
 app.command()(transfers.cancel)
 app.command()(version.version)
 app.add_typer(server.app)

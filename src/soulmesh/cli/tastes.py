@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,7 +11,7 @@ from soulmesh.cli.output import Column, Output, clean
 from soulmesh.cli.patience import patient
 from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
-from soulmesh.client.wishes import WishFound
+from soulmesh.client.wishes import WishFound, WishFulfilled
 
 __all__ = ["interests_app", "wish_app"]
 
@@ -34,11 +34,21 @@ async def add(
     out: Output,
     query: QueryArgument,
     filter: Annotated[str, typer.Option("--filter", "-f", help="Which results count.")] = "",
+    download: Annotated[
+        Literal["no", "once", "best"],
+        typer.Option(
+            "--download", "-d", help="Download the first result that counts, or the best of each round."
+        ),
+    ] = "no",
 ) -> None:
     """Wish for something: it is searched for while soulmesh runs."""
-    wish = await client.wishes.add(query, filter=client.filters.read(filter).text)
+    wish = await client.wishes.add(
+        query,
+        filter=client.filters.read(filter).text,
+        download="" if download == "no" else download,
+    )
     out.line(f"wished for {clean(wish.query)}")
-    out.record({"query": wish.query, "filter": wish.filter})
+    out.record({"query": wish.query, "filter": wish.filter, "download": wish.download})
 
 
 @wish_app.command("remove")
@@ -59,11 +69,20 @@ async def list_wishes(client: Client, out: Output) -> None:
         [
             Column("found", "Found", right=True),
             Column("last_sent", "Last searched"),
+            Column("download", "Download"),
+            Column("state", "State"),
             Column("filter", "Filter"),
             Column("query", "Wish", wide=True),
         ],
         [
-            {"query": w.query, "filter": w.filter, "found": w.found, "last_sent": w.last_sent}
+            {
+                "query": w.query,
+                "filter": w.filter,
+                "found": w.found,
+                "last_sent": w.last_sent,
+                "download": w.download,
+                "state": "here" if w.fulfilled else "coming" if w.goal else "open",
+            }
             for w in client.wishes.all
         ],
     ):
@@ -75,7 +94,10 @@ async def list_wishes(client: Client, out: Output) -> None:
 async def run_wishes(client: Client, out: Output) -> None:
     """Search for the wishes in turn and show what is found, until Ctrl-C."""
     out.note(f"{len(client.wishes.all)} wishes, one every {client.wishes.interval:.0f} s; Ctrl-C leaves")
-    async for event in client.events.stream(WishFound):
+    async for event in client.events.stream(WishFound, WishFulfilled):
+        if isinstance(event, WishFulfilled):
+            out.line(f"{clean(event.query)}: downloaded")
+            out.record({"query": event.query, "fulfilled": True})
         if isinstance(event, WishFound):
             hit = event.hit
             out.line(f"{clean(event.query)}: {clean(hit.username)} has {clean(hit.file.remote_path)}")

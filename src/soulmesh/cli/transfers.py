@@ -48,14 +48,16 @@ __all__ = [
     "Wanted",
     "cancel",
     "download",
+    "elsewhere",
     "follow",
     "hand_over",
+    "look",
     "pause",
     "placed",
     "resume",
     "retry",
+    "show",
     "transfers",
-    "uploads",
     "wanted",
     "why",
 ]
@@ -178,6 +180,12 @@ async def download(
     whole: Annotated[
         bool, typer.Option("--whole", help="With --folder: let it appear only when it is complete.")
     ] = False,
+    may_miss: Annotated[
+        str,
+        typer.Option(
+            "--may-miss", metavar="KINDS", help="With --whole: kinds of files it can do without: jpg,txt."
+        ),
+    ] = "",
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait however long it takes: offline users, retries, queues.")
     ] = False,
@@ -197,6 +205,9 @@ async def download(
     """
     out = run.output(json=json)
     asked = wanted(source, paths or [], folder=folder)
+    kinds = [kind.strip().lower().lstrip(".") for kind in may_miss.split(",") if kind.strip()]
+    if kinds and not whole:
+        raise UsageError("--may-miss says what a --whole folder can do without")
     options = account_options(
         server=server,
         username=username,
@@ -209,9 +220,9 @@ async def download(
         try:
             client = await stack.enter_async_context(open_client(given))
         except JournalInUse:
-            await hand_over(out, given, asked, into=into, whole=whole)
+            await hand_over(out, given, asked, into=into, whole=whole, may_miss=kinds)
             return
-        chosen = await _start(client, asked, whole=whole, into=into)
+        chosen = await _start(client, asked, whole=whole, may_miss=kinds, into=into)
         async with asyncio.timeout(timeout):
             await follow(out, client, chosen, wait=wait)
 
@@ -223,6 +234,7 @@ async def hand_over(
     *,
     into: Path | None = None,
     whole: bool = False,
+    may_miss: Sequence[str] = (),
 ) -> None:
     """Another soulmesh has our data: it is told what we want.
 
@@ -242,6 +254,7 @@ async def hand_over(
             order["into"] = placed(into)["downloads"]
         if item.folder and whole:
             order["whole"] = True
+            order["may_miss"] = list(may_miss)
         await give_order(journal_path(given), order, now)
         out.note(
             f"another soulmesh of this account runs and will download {clean(item.path)} of"
@@ -255,12 +268,14 @@ def placed(into: Path) -> dict[str, Any]:
     return {"downloads": str(into.expanduser().absolute())}
 
 
-async def _start(client: Client, asked: list[Wanted], *, whole: bool, into: Path | None) -> list[Transfer]:
+async def _start(
+    client: Client, asked: list[Wanted], *, whole: bool, may_miss: Sequence[str], into: Path | None
+) -> list[Transfer]:
     more = placed(into) if into is not None else None
     chosen: list[Transfer] = []
     for item in asked:
         if item.folder:
-            batch = await _folder(client, item, whole=whole)
+            batch = await _folder(client, item, whole=whole, may_miss=may_miss)
             chosen += client.transfers.batches.transfers(batch)
         else:
             chosen.append(await client.transfers.download(item.username, item.path, more=more))
@@ -271,14 +286,15 @@ async def _start(client: Client, asked: list[Wanted], *, whole: bool, into: Path
     return chosen
 
 
-async def _folder(client: Client, item: Wanted, *, whole: bool) -> Batch:
+async def _folder(client: Client, item: Wanted, *, whole: bool, may_miss: Sequence[str]) -> Batch:
+    folder = client.transfers.batches.folder
     try:
-        return await client.transfers.batches.folder(item.username, item.path, whole=whole)
+        return await folder(item.username, item.path, whole=whole, may_miss=may_miss)
     except FolderNotFound:
         other = in_latin_1(item.path)
         if other is None:
             raise
-        return await client.transfers.batches.folder(item.username, other, whole=whole)
+        return await folder(item.username, other, whole=whole, may_miss=may_miss)
 
 
 def in_latin_1(path: str) -> str | None:
@@ -332,6 +348,11 @@ async def _follow(out: Output, bars: Transfers, client: Client, transfer: Transf
             return
     if key is not None:
         bars.finish(key, failed=None if transfer.finished else transfer.reason)
+    successor = None if transfer.finished else await client.sources.successor(transfer)
+    if successor is not None:
+        out.note(f"{clean(transfer.name)}: {clean(successor.username)} has it too, going on there")
+        await _follow(out, bars, client, successor, wait=wait)
+        return
     out.record(row_of_transfer(transfer))
     if not transfer.finished:
         raise TransferFailed(transfer.username, transfer.remote_path, transfer.state, transfer.reason)
@@ -394,25 +415,13 @@ async def transfers(
     json: JsonOption = False,
 ) -> None:
     """Show downloads: how far, how fast, which place in the queue, and why they wait."""
-    await _show("download", all_=all_, watch=watch, limit=limit, json=json)
+    await show("download", all_=all_, watch=watch, limit=limit, json=json)
 
 
-@run.command
-async def uploads(
-    all_: Annotated[bool, typer.Option("--all", help="Show also what is finished or cancelled.")] = False,
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Keep the table up to date until Ctrl-C.")
-    ] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many finished ones at most.")] = 50,
-    json: JsonOption = False,
-) -> None:
-    """Show uploads: who gets what, and who waits."""
-    await _show("upload", all_=all_, watch=watch, limit=limit, json=json)
-
-
-async def _show(direction: str, *, all_: bool, watch: bool, limit: int, json: bool) -> None:
+async def show(direction: str, *, all_: bool, watch: bool, limit: int, json: bool) -> None:
+    """Print the transfers of one direction, once or again and again."""
     out = run.output(json=json)
-    journal = await _look(settings.load())
+    journal = await look(settings.load())
     if journal is None:
         out.note(f"no {direction}s yet")
         return
@@ -431,7 +440,8 @@ async def _show(direction: str, *, all_: bool, watch: bool, limit: int, json: bo
         await journal.close()
 
 
-async def _look(given: settings.Settings) -> Journal | None:
+async def look(given: settings.Settings) -> Journal | None:
+    """The journal, to be read; ``None`` if there is none yet."""
     path = journal_path(given)
     if not path.exists():
         return None
@@ -484,7 +494,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 async def why(number: NumberOption, json: JsonOption = False) -> None:
     """Tell a transfer's story: what happened, why it waits, what happens next."""
     out = run.output(json=json)
-    journal = await _look(settings.load())
+    journal = await look(settings.load())
     if journal is None:
         raise NotFound("there are no transfers yet")
     try:
@@ -520,6 +530,37 @@ async def why(number: NumberOption, json: JsonOption = False) -> None:
 
 
 # -- changing --------------------------------------------------------------------------------------------
+
+
+@run.command
+async def elsewhere(
+    number: NumberOption,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
+    listen_port: ListenPortOption = None,
+) -> None:
+    """Find another user who has the same file, and get it there instead."""
+    out = run.output(json=json)
+    options = account_options(
+        server=server,
+        username=username,
+        password=password,
+        password_file=password_file,
+        listen_port=listen_port,
+    )
+    given = settings.load(options)
+    try:
+        async with open_client(given) as client:
+            other = await client.sources.take(client.transfers.get(number))
+            out.note(f"{clean(other.username)} has it too, going on there")
+            await follow(out, client, [other], wait=False)
+    except JournalInUse:
+        order = {"verb": "elsewhere", "id": number}
+        await give_order(journal_path(given), order, World.real().wall_clock())
+        out.line(f"{number}: told the soulmesh that runs to look for another source")
 
 
 async def _order(verb: str, numbers: list[int], said: str) -> None:

@@ -36,6 +36,7 @@ from soulmesh.client.rooms import Rooms
 from soulmesh.client.searches import Keep, Search, Searches
 from soulmesh.client.server_link import ServerLink
 from soulmesh.client.settings import ClientSettings
+from soulmesh.client.sources import Sources
 from soulmesh.client.transfers import (
     DownloadFinished,
     Journal,
@@ -235,12 +236,16 @@ class Client:
         self.searches.blocked = self.users.banned
         self._start_people(uploads)
         await self._chat_store.open()
-        await self.wishes.start()
-        stack.push_async_callback(self.wishes.close)
+        self.sources = Sources(events, self.transfers, lambda: self.searches, lambda: self.server.connected)
+        stack.push_async_callback(self.sources.close)
+        self.transfers.elsewhere = self.sources.take
+        await self.sources.start()
         self.server.on_logged_in(self._log_on)
         events.on(ListenPortChanged, lambda _: self._announce_ports())
         # Transfers first: a peer may be quick to find our port, and must not meet deaf ears.
         await self.transfers.start()
+        await self.wishes.start()
+        stack.push_async_callback(self.wishes.close)
         await self.listening.open(self._listen_port)
         self.port_keeper = PortKeeper(self.world, self.listening, self.server, events, self.reach)
         stack.push_async_callback(self.port_keeper.close)
@@ -371,7 +376,12 @@ class Client:
         self._browser = Browser(self.links, events, self.pace, data / "browse" if data else None)
         self.transfers.batches.browse = self._files_below
         self.wishes = Wishes(
-            self.world, server, events, lambda: self.searches, data / "wishes.json" if data else None
+            self.world,
+            server,
+            events,
+            lambda: self.searches,
+            data / "wishes.json" if data else None,
+            self.transfers.goals,
         )
         self.filters = SavedFilters(self.book)
 

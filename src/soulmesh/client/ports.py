@@ -170,6 +170,13 @@ class Presence(Protocol):
     def banned(self, username: str) -> bool:
         """Whether the user, or the address it was last seen at, is banned by us."""
 
+    def shared(self, username: str) -> tuple[int, int] | None:
+        """How many files and folders the user shares; ``None`` if the server has not said."""
+
+    def on_known(self, handler: Callable[[str], None]) -> Undo:
+        """Call ``handler(username)`` when something else is known than before of what decides a user's
+        group: privileges, friendship, how much is shared."""
+
     def on_online(self, handler: Callable[[str], None]) -> Undo:
         """Call ``handler(username)`` when a user that we watch comes online (also after our own login)."""
 

@@ -94,11 +94,12 @@ class Users:
         self._privileged: set[str] = set()
         self._came: list[Callable[[str], None]] = []
         self._went: list[Callable[[str], None]] = []
+        self._learned: list[Callable[[str], None]] = []
         server.on(to_client.AddUser, self._on_add_user)
         server.on(to_client.GetUserStatus, self._on_status)
         server.on(to_client.GetUserStats, self._on_stats)
         server.on(to_client.PrivilegedUsers, self._on_privileged_users)
-        server.on(to_client.AddPrivilegedUser, lambda message: self._privileged.add(message.username))
+        server.on(to_client.AddPrivilegedUser, self._on_privileged_user)
         server.on(to_client.GetPeerAddress, self._on_address)
         server.on(to_client.ConnectToPeer, lambda message: self._seen_at(message.username, message.ip))
         server.on_logged_out(self._logged_out)
@@ -199,6 +200,15 @@ class Users:
         self._seen_at(username, address)
         return self.banned(username)
 
+    def shared(self, username: str) -> tuple[int, int] | None:
+        """How many files and folders a user shares; ``None`` if the server has not said."""
+        user = self.get(username)
+        return None if user.files is None or user.folders is None else (user.files, user.folders)
+
+    def on_known(self, handler: Callable[[str], None]) -> Undo:
+        """Call ``handler`` when privileges, friendship or what a user shares is known to be another."""
+        return _register(self._learned, handler)
+
     def on_online(self, handler: Callable[[str], None]) -> Undo:
         """Call ``handler`` when a watched user comes online."""
         return _register(self._came, handler)
@@ -214,12 +224,14 @@ class Users:
         self.book.friends.add(username)
         self.book.changed()
         self.watch(username, "friend")
+        self._learn(username)
 
     def unfriend(self, username: str) -> None:
         """Take a user off our list of friends."""
         self.book.friends.discard(username)
         self.book.changed()
         self.unwatch(username, "friend")
+        self._learn(username)
 
     def ban(self, username: str) -> None:
         """Have nothing to do with a user any more."""
@@ -267,6 +279,7 @@ class Users:
             country=message.country_code or "",
         )
         self._known[message.username] = _with_stats(user, message.user_stats)
+        self._learn(message.username)
         if message.status is not None:
             self._status(message.username, message.status, None)
 
@@ -286,6 +299,7 @@ class Users:
                 stats.shared_folder_count,
             )
         )
+        self._learn(message.username)
 
     def _status(self, username: str, status: int, privileged: bool | None) -> None:
         before = self._known.get(username, User(username))
@@ -295,6 +309,8 @@ class Users:
         self._known[username] = now
         if (before.status, before.privileged) != (now.status, now.privileged):
             self._events.emit(UserStatusChanged(username, status, now.privileged))
+        if before.privileged != now.privileged:
+            self._learn(username)
         if username not in self._reasons:
             return
         if now.online and not before.online:
@@ -306,7 +322,18 @@ class Users:
                 handler(username)
 
     def _on_privileged_users(self, message: to_client.PrivilegedUsers) -> None:
+        changed = self._privileged.symmetric_difference(message.users)
         self._privileged = set(message.users)
+        for username in changed & self._reasons.keys():
+            self._learn(username)
+
+    def _on_privileged_user(self, message: to_client.AddPrivilegedUser) -> None:
+        self._privileged.add(message.username)
+        self._learn(message.username)
+
+    def _learn(self, username: str) -> None:
+        for handler in tuple(self._learned):
+            handler(username)
 
     def _on_address(self, message: to_client.GetPeerAddress) -> None:
         if message.ip != "0.0.0.0":

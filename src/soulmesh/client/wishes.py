@@ -1,7 +1,10 @@
 """Wishes: searches that repeat themselves, at the interval that the server gives.
 
 One wish is sent per interval, in turn (WishlistInterval, normally 12 minutes).
-A hit is told once.
+A hit is told once. A wish may download what it finds: the first hit that its
+filter lets through (``once``), or the best of a round (``best``). Others who
+have it stand by as further candidates; when none of them could deliver, the next
+round tries again. A wish that has come true is searched for no more.
 """
 
 from __future__ import annotations
@@ -14,20 +17,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from soulmesh.client.events import Event, Events
-from soulmesh.client.filters import Filter
+from soulmesh.client.filters import LOSSLESS, Filter
 from soulmesh.client.ports import ServerPort
 from soulmesh.client.results import Hit
 from soulmesh.client.searches import Searches
 from soulmesh.client.tasks import Tasks
+from soulmesh.client.transfers import Candidate, GoalFailed, GoalFinished, Goals
 from soulmesh.errors import SoulmeshError, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import to_client
 
-__all__ = ["Wish", "WishFound", "Wishes"]
+__all__ = ["DOWNLOADS", "Wish", "WishFound", "WishFulfilled", "Wishes"]
 
 log = logging.getLogger(__name__)
 
+DOWNLOADS = ("", "once", "best")
+"""What a wish does with its hits: only tell them, take the first one, take the best of a round."""
+
 _MOST_REMEMBERED = 5000
+_MOST_CANDIDATES = 10
 _LISTEN = 60.0
 """Seconds for which answers to a wish are taken."""
 _INTERVAL = 720.0
@@ -41,6 +49,14 @@ class WishFound(Event):
     hit: Hit
 
 
+@dataclass(frozen=True, slots=True)
+class WishFulfilled(Event):
+    """A wish was found and downloaded."""
+
+    query: str
+    goal: str
+
+
 @dataclass(slots=True)
 class Wish:
     """One wish."""
@@ -51,6 +67,11 @@ class Wish:
     last_sent: str = ""
     """ISO 8601; empty: never."""
     found: int = 0
+    download: str = ""
+    """One of :data:`DOWNLOADS`."""
+    goal: str = ""
+    """What is being downloaded for it, an id of :class:`soulmesh.client.transfers.Goals`."""
+    fulfilled: bool = False
     _seen: dict[str, None] = field(default_factory=dict, repr=False)
 
     def fresh(self, hit: Hit) -> bool:
@@ -75,18 +96,22 @@ class Wishes:
         events: Events,
         searches: Callable[[], Searches],
         path: Path | None,
+        goals: Goals | None = None,
     ) -> None:
         self._world = world
         self._server = server
         self._events = events
         self._searches = searches
         self._path = path
+        self._goals = goals
         self._wishes: dict[str, Wish] = {}
         self._tasks = Tasks("wishes")
         self.interval = _INTERVAL
         """Seconds between two wishes, as the server wants it."""
         self._some = asyncio.Event()
         server.on(to_client.WishlistInterval, self._on_interval)
+        events.on(GoalFinished, self._came_true)
+        events.on(GoalFailed, self._failed)
 
     @property
     def all(self) -> list[Wish]:
@@ -106,20 +131,24 @@ class Wishes:
                 log.warning("%s cannot be read: %s", self._path, error)
         if self._wishes:
             self._some.set()
+        self._catch_up()
         self._tasks.start(self._work(), "searching")
 
-    async def add(self, query: str, *, filter: str = "") -> Wish:
-        """Wish for something.
+    async def add(self, query: str, *, filter: str = "", download: str = "") -> Wish:
+        """Wish for something; ``download`` is one of :data:`DOWNLOADS`.
 
         Raises:
             SearchRefused: a query that nobody would answer.
             FilterError: a filter that cannot be read.
+            UsageError: no such way to download.
         """
         query = query.strip()
+        if download not in DOWNLOADS:
+            raise UsageError(f"{download!r}: a wish is downloaded once, or the best of a round")
         self._searches().search(query, wish=True)
         if filter:
             Filter.parse(filter)
-        wish = self._wishes[query] = Wish(query, filter)
+        wish = self._wishes[query] = Wish(query, filter, download=download)
         self._some.set()
         await self._save()
         return wish
@@ -145,25 +174,79 @@ class Wishes:
 
     async def _work(self) -> None:
         while True:
-            while not self._wishes:
+            while (wish := self._next()) is None:
                 self._some.clear()
                 await self._some.wait()
             if self._server.connected:
-                query = next(iter(self._wishes))
-                wish = self._wishes.pop(query)
                 # To the end of the line.
-                self._wishes[query] = wish
+                self._wishes[wish.query] = self._wishes.pop(wish.query)
                 wish.last_sent = self._world.wall_clock().isoformat(timespec="seconds")
-                self._tasks.start(self._search(wish), f"wish {query}")
+                self._tasks.start(self._search(wish), f"wish {wish.query}")
             await asyncio.sleep(self.interval)
+
+    def _next(self) -> Wish | None:
+        """The first in line that is still open."""
+        return next((wish for wish in self._wishes.values() if not wish.fulfilled and not wish.goal), None)
 
     async def _search(self, wish: Wish) -> None:
         keep = Filter.parse(wish.filter) if wish.filter else None
         search = self._searches().search(wish.query, timeout=_LISTEN, wish=True, interactive=False, keep=keep)
+        hits: list[Hit] = []
         async for hit in search:
-            if not hit.locked and wish.fresh(hit):
+            if hit.locked:
+                continue
+            hits.append(hit)
+            if wish.fresh(hit):
                 self._events.emit(WishFound(wish.query, hit))
+            if wish.download == "once":
+                await self._get(wish, [hit])
+        if wish.download == "best" and hits:
+            await self._get(wish, sorted(hits, key=_quality)[:_MOST_CANDIDATES])
         await self._save()
+
+    # Downloading.
+
+    async def _get(self, wish: Wish, hits: list[Hit]) -> None:
+        """Download the first of ``hits``; the others, and what comes later, stand by."""
+        if self._goals is None or self._wishes.get(wish.query) is not wish:
+            return
+        candidates = [Candidate(hit.username, [(hit.file.remote_path, hit.file.size)]) for hit in hits]
+        goal = self._goals.get(wish.goal)
+        if goal is None:
+            goal = await self._goals.want(wish.query, candidates, destination=self._goals.downloads)
+            wish.goal = goal.id
+            await self._save()
+            return
+        known = {candidate.username for candidate in goal.candidates}
+        for candidate in candidates:
+            if candidate.username not in known and len(goal.candidates) < _MOST_CANDIDATES:
+                await self._goals.add(goal, candidate)
+
+    def _came_true(self, event: GoalFinished) -> None:
+        for wish in self._wishes.values():
+            if wish.goal == event.goal:
+                self._fulfil(wish)
+
+    def _fulfil(self, wish: Wish) -> None:
+        wish.fulfilled = True
+        self._events.emit(WishFulfilled(wish.query, wish.goal))
+        self._tasks.start(self._save(), "saving wishes")
+
+    def _failed(self, event: GoalFailed) -> None:
+        for wish in self._wishes.values():
+            if wish.goal == event.goal and not wish.fulfilled:
+                # Nobody could deliver; the next round may find somebody else.
+                wish.goal = ""
+                self._some.set()
+
+    def _catch_up(self) -> None:
+        """What became of downloads while nobody looked."""
+        for wish in self._wishes.values():
+            goal = self._goals.get(wish.goal) if self._goals is not None else None
+            if wish.goal and not wish.fulfilled and (goal is None or goal.state in ("failed", "dropped")):
+                wish.goal = ""
+            elif goal is not None and goal.state == "finished" and not wish.fulfilled:
+                self._fulfil(wish)
 
     async def _save(self) -> None:
         if self._path is None:
@@ -174,6 +257,9 @@ class Wishes:
                 "filter": wish.filter,
                 "last_sent": wish.last_sent,
                 "found": wish.found,
+                "download": wish.download,
+                "goal": wish.goal,
+                "fulfilled": wish.fulfilled,
                 "seen": list(wish._seen),
             }
             for wish in self._wishes.values()
@@ -183,3 +269,11 @@ class Wishes:
             await self._world.disk.write_atomic(self._path, json.dumps(data).encode())
         except SoulmeshError as error:
             log.warning("the wishes could not be kept: %s", error)
+
+
+def _quality(hit: Hit) -> tuple[float, ...]:
+    """Sorts best first: without losses, then by bitrate, then what is here soonest."""
+    file = hit.file
+    sound = -10_000 if file.extension in LOSSLESS else -(file.bitrate or 0)
+    soon = hit.expected if hit.expected is not None else 1e12
+    return (sound, 0 if hit.free_slot else 1, soon, hit.queue)

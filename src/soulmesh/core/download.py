@@ -272,9 +272,10 @@ class Download(Machine):
         self.attempts = 0
         return effects(self._move(Event.RETRIED, now))
 
-    def cancel(self, now: float) -> list[Effect]:
-        """A person does not want it any more."""
-        return self._stop(Event.CANCELLED, now, "cancelled")
+    def cancel(self, now: float, successor: str = "") -> list[Effect]:
+        """Give it up; ``successor`` is the user from whom the file comes instead."""
+        detail = f": {successor} has it too and took over" if successor else ""
+        return self._stop(Event.CANCELLED, now, "cancelled" + detail, detail)
 
     def restore(self, now: float) -> list[Effect]:
         """The program was started again: what was under way is asked for anew."""
@@ -345,9 +346,9 @@ class Download(Machine):
         self.place = None
         return effects(moved, DropLink()) if had_link else effects(moved)
 
-    def _stop(self, event: Event, now: float, reason: str) -> list[Effect]:
+    def _stop(self, event: Event, now: float, reason: str, detail: str = "") -> list[Effect]:
         had_link = self.ticket is not None
-        moved = self._move(event, now, reason=reason)
+        moved = self._move(event, now, reason=reason, detail=detail)
         self.ticket = None
         self.place = None
         return effects(moved, DropLink()) if had_link else effects(moved)

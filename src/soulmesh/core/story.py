@@ -78,7 +78,8 @@ _BOTH = {
     Event.PAUSED: "paused",
     Event.RESUMED: "resumed",
     Event.RETRIED: "started again by hand",
-    Event.CANCELLED: "cancelled",
+    Event.CANCELLED: "cancelled{detail}",
+    Event.TOOK_OVER: "takes over from {detail}",
     Event.RESTORED: "the program was started again",
 }
 

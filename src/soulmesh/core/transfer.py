@@ -122,6 +122,8 @@ class Event(StrEnum):
     RETRIED = "retried"
     CANCELLED = "cancelled"
     RESTORED = "restored"
+    TOOK_OVER = "took over"
+    """In stories alone: it was made to stand for another one, with another source."""
 
 
 class WrongMove(UsageError):

@@ -162,7 +162,8 @@ class Upload(Machine):
         if self.state in (State.RUNNING, State.DRAINING) and not self.pushed:
             return [*self._give_up(reason, now), TellFailed()]
         if self.attempts >= 3 and not self.pushed:
-            return self._give_up(reason, now)
+            # It may still hear us over a link that it opened, and need not wait for its own patience to end.
+            return [*self._give_up(reason, now), TellFailed()]
         return self._put_off(RetryClass.LINK, reason, now, jitter)
 
     def unreadable(self, reason: str, now: float) -> list[Effect]:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from soulmesh.core.retry import TOO_MANY_FILES, TOO_MANY_MEGABYTES
 from soulmesh.errors import UsageError
 
-__all__ = ["DEFAULT_GROUPS", "Group", "Order", "QueueRules", "UnknownUpload", "UploadQueue"]
+__all__ = ["DEFAULT_GROUPS", "Group", "Order", "Person", "QueueRules", "UnknownUpload", "UploadQueue"]
 
 Key = Hashable
 MEGABYTE = 1_000_000
@@ -52,6 +52,8 @@ class Group:
     max_bytes: int | None = 20_000 * MEGABYTE
     speed_limit: int | None = None
     """Bytes per second for all uploads of the group together."""
+    users: frozenset[str] = frozenset()
+    """Who belongs to it by name."""
 
 
 DEFAULT_GROUPS: Mapping[str, Group] = MappingProxyType(
@@ -65,16 +67,50 @@ DEFAULT_GROUPS: Mapping[str, Group] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """What is known of a user when it has to be told which group that user is in."""
+
+    username: str
+    privileged: bool = False
+    friend: bool = False
+    files: int | None = None
+    """How many files the user shares, as the server says; ``None`` if it has not said."""
+    folders: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class QueueRules:
     """All rules of the queue. A group that is not listed is treated as ``default``."""
 
     slots: int = 3
     order: Order = Order.ROUND_ROBIN
     groups: Mapping[str, Group] = field(default_factory=lambda: DEFAULT_GROUPS)
+    leech_files: int = 0
+    """Who shares fewer files than this is one of the ``leechers``; 0: nobody is."""
+    leech_folders: int = 0
 
     def group(self, name: str) -> Group:
         """The group of this name, or the one for everybody."""
         return self.groups.get(name) or self.groups.get("default") or Group()
+
+    def group_of(self, person: Person) -> str:
+        """The group that a user is in.
+
+        Who is named by a group is in that one, whatever else he is. Then come
+        privileges, friendship, and what the user shares; of whom that is
+        unknown nothing bad is assumed.
+        """
+        for name, group in self.groups.items():
+            if person.username in group.users:
+                return name
+        if person.privileged:
+            return "privileged"
+        if person.friend:
+            return "friends"
+        few = person.files is not None and person.files < self.leech_files
+        if few or (person.folders is not None and person.folders < self.leech_folders):
+            return "leechers"
+        return "default"
 
 
 class UnknownUpload(UsageError):

@@ -44,6 +44,12 @@ class Everybody:
     def on_online(self, handler: Callable[[str], None]) -> Callable[[], None]:
         return lambda: None
 
+    def shared(self, username: str) -> tuple[int, int] | None:
+        return None
+
+    def on_known(self, handler: Callable[[str], None]) -> Callable[[], None]:
+        return lambda: None
+
     def on_offline(self, handler: Callable[[str], None]) -> Callable[[], None]:
         return lambda: None
 

@@ -80,6 +80,8 @@ class FakePresence:
         self.privileges: set[str] = set()
         self.on: list[Callable[[str], None]] = []
         self.off: list[Callable[[str], None]] = []
+        self.counts: dict[str, tuple[int, int]] = {}
+        self.known: list[Callable[[str], None]] = []
 
     def watch(self, username: str, reason: object) -> None:
         self.watched.add((username, reason))
@@ -100,6 +102,19 @@ class FakePresence:
 
     def banned(self, username: str) -> bool:
         return username in self.bans
+
+    def shared(self, username: str) -> tuple[int, int] | None:
+        return self.counts.get(username)
+
+    def shares(self, username: str, files: int, folders: int) -> None:
+        """The server tells how much a user shares."""
+        self.counts[username] = (files, folders)
+        for handler in list(self.known):
+            handler(username)
+
+    def on_known(self, handler: Callable[[str], None]) -> Callable[[], None]:
+        self.known.append(handler)
+        return lambda: self.known.remove(handler)
 
     def on_online(self, handler: Callable[[str], None]) -> Callable[[], None]:
         self.on.append(handler)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from soulmesh.client.transfers.check import broken_audio
+from soulmesh.client.transfers.check import broken_audio, broken_sound
 from soulmesh.core.transfer import State
 from soulmesh.net.disk import RealDisk
 from tests.client.transfers.street import street, until
-from tests.support.loops import virtual
+from tests.support.loops import real, virtual
 
 
 def wav(stated: int, real: int) -> bytes:
@@ -60,3 +62,67 @@ async def test_a_broken_file_goes_to_quarantine_and_waits_for_a_person(tmp_path:
         assert not (ann.downloads / "a").exists()
         good = await ann.transfers.download("eve", eve.share(r"a\good.wav", wav(100, 92)))
         await good.wait()
+
+
+def recorded(folder: Path) -> Path:
+    """A second of sound, as the program flac writes it."""
+    if shutil.which("flac") is None:
+        pytest.skip("the program flac is not installed")
+    samples = b"".join(struct.pack("<h", (n * 37) % 20_000 - 10_000) for n in range(44_100))
+    raw, target = folder / "sound.raw", folder / "sound.flac"
+    raw.write_bytes(samples)
+    shape = ["--force-raw-format", "--endian=little", "--sign=signed", "--channels=1", "--bps=16"]
+    subprocess.run(
+        ["flac", "--silent", *shape, "--sample-rate=44100", "-o", target, raw], check=True, timeout=30
+    )
+    return target
+
+
+@real
+async def test_sound_is_decoded_and_compared_with_its_md5(tmp_path: Path) -> None:
+    sound = recorded(tmp_path)
+    assert await broken_sound(sound, "sound.flac") is None
+    content = bytearray(sound.read_bytes())
+    # The MD5 stands at the end of the first block of metadata, which begins at byte 8.
+    wrong = tmp_path / "wrong.flac"
+    wrong.write_bytes(content[:26] + bytes([content[26] ^ 1]) + content[27:])
+    assert await broken_sound(wrong, "wrong.flac") == "its sound is not what it was: MD5 signature mismatch"
+    # Without MD5 there is nothing to compare with.
+    wrong.write_bytes(content[:26] + bytes(16) + content[42:])
+    assert await broken_sound(wrong, "wrong.flac") is None
+    # A bit of the sound itself.
+    content[len(content) // 2] ^= 4
+    wrong.write_bytes(content)
+    assert "its sound" in str(await broken_sound(wrong, "wrong.flac"))
+    assert await broken_sound(wrong, "wrong.mp3") is None
+
+
+@real
+async def test_without_the_program_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert await broken_sound(tmp_path / "any.flac", "any.flac") is None
+
+
+@real
+async def test_a_decoder_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "flac"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr("soulmesh.client.transfers.check.DECODE_WITHIN", 0.1)
+    assert await broken_sound(tmp_path / "any.flac", "any.flac") is None
+
+
+@real
+async def test_a_file_whose_sound_is_wrong_goes_to_quarantine(tmp_path: Path) -> None:
+    sound = recorded(tmp_path)
+    content = bytearray(sound.read_bytes())
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann", decode=True), await there.move_in("eve")
+        good = await ann.transfers.download("eve", eve.share(r"a\good.flac", bytes(content)))
+        await good.wait()
+        content[30] ^= 1
+        bad = await ann.transfers.download("eve", eve.share(r"a\bad.flac", bytes(content)))
+        await until(bad, State.FAILED)
+        assert bad.reason == "the file is broken: its sound is not what it was: MD5 signature mismatch"
+        assert [path.name for path in (ann.downloads / "a").iterdir()] == ["good.flac"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from pathlib import Path
 
 import pytest
 
-from soulmesh.client.transfers import DownloadFinished, TransferFailed, UploadFinished
+from soulmesh.client.transfers import DownloadFinished, SharedFile, TransferFailed, UploadFinished
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import QueueRules
+from soulmesh.net.memory_disk import MemoryDisk
 from soulmesh.wire import peer, to_server
 from tests.client.transfers.street import gone, street, until
 from tests.support.loops import virtual
@@ -91,6 +93,38 @@ async def test_a_file_beyond_four_gigabytes_goes_on_where_it_was(tmp_path: Path)
             file.seek(size - 5)
             assert file.read() == b"there"
         assert transfer.download.started_at_byte == size - 1_000_000 - 65536
+
+
+@pytest.mark.slow
+@virtual
+async def test_five_gigabytes_travel_from_one_disk_in_memory_to_another(tmp_path: Path) -> None:
+    size = 5 << 30
+    async with street(tmp_path) as there:
+        disk = there.disk = MemoryDisk(tmp_path)
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        source = disk.add(tmp_path / "big.iso", size=size)
+        file = await disk.open_write(source)
+        # Something on both sides of where 32 bits end, and at the very end.
+        marks = {(4 << 30) - 3: b"before and after", size - 5: b"there"}
+        for offset, content in marks.items():
+            await file.write(offset, content)
+        await file.close()
+        eve.shelf.files[rb"a\big.iso"] = source
+        eve.shelf.locate = lambda *_: located(SharedFile(source, size))  # type: ignore[method-assign]
+        transfer = await ann.transfers.download("eve", r"a\big.iso")
+        await transfer.wait()
+        assert (transfer.size, transfer.done) == (size, size)
+        assert transfer.local_path is not None
+        came = await disk.open_read(transfer.local_path)
+        assert came.size == size
+        for offset, content in marks.items():
+            assert await came.read(offset, len(content)) == content
+        await came.close()
+        assert disk.stored < 1_000_000
+
+
+async def located(file: SharedFile) -> SharedFile:
+    return file
 
 
 @virtual
@@ -208,6 +242,52 @@ async def test_one_upload_per_user_at_a_time_and_the_others_in_turn(tmp_path: Pa
         assert sorted(p.name for p in (ann.downloads / "a").iterdir()) == sorted(
             f"{n}.mp3" for n in range(20)
         )
+
+
+@virtual
+async def test_the_next_small_file_is_offered_early_but_sent_only_after_the_one_before(
+    tmp_path: Path,
+) -> None:
+    async with street(tmp_path) as there:
+        eve, ann = await there.move_in("eve", queue=QueueRules(slots=1)), there.stranger("ann")
+        paths = [eve.share(rf"a\{n}.mp3", b"small") for n in range(3)]
+        for path in paths:
+            await ann.say("eve", peer.PeerTransferQueue(path))
+            await asyncio.sleep(1)
+        first = await ann.hears(peer.PeerTransferRequest)
+        await ann.say("eve", peer.PeerTransferReply(first.ticket, True))
+        async with asyncio.timeout(60):
+            stream = await ann.streams.get()
+        # While the first waits for its offset, the second is offered, and taken; the third is not.
+        second = await ann.hears(peer.PeerTransferRequest)
+        assert second.filename == paths[1]
+        await ann.say("eve", peer.PeerTransferReply(second.ticket, True))
+        await asyncio.sleep(30)
+        assert ann.streams.empty()
+        assert ann.heard.empty()
+        stream.write(struct.pack("<Q", 0))
+        assert await stream.readexactly(4 + 5) == struct.pack("<I", first.ticket) + b"small"
+        _, ticket = await ann.takes()
+        assert ticket == second.ticket
+        stream.close()
+
+
+@virtual
+async def test_the_next_offer_does_not_hang_on_a_small_file_that_never_goes(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        eve, ann = await there.move_in("eve", queue=QueueRules(slots=1)), there.stranger("ann")
+        paths = [eve.share(rf"a\{n}.mp3", b"small") for n in range(2)]
+        for path in paths:
+            await ann.say("eve", peer.PeerTransferQueue(path))
+        first = await ann.hears(peer.PeerTransferRequest)
+        await ann.say("eve", peer.PeerTransferReply(first.ticket, True))
+        second = await ann.hears(peer.PeerTransferRequest)
+        await ann.say("eve", peer.PeerTransferReply(second.ticket, True))
+        # No offset ever comes for the first: given up after a minute, and the second has its turn.
+        async with asyncio.timeout(120):
+            await ann.streams.get()
+            _, ticket = await ann.takes()
+        assert ticket == second.ticket
 
 
 @virtual

@@ -31,7 +31,7 @@ class Child:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.port = 0
-        self.before: list[dict[str, Any]] = []
+        self.said: list[dict[str, Any]] = []
 
     @classmethod
     async def start(cls, **job: Any) -> Child:
@@ -48,14 +48,14 @@ class Child:
         while not child.port:
             line = await child.line()
             child.port = line.get("port", 0)
-            child.before.append(line)
         return child
 
     async def line(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         text = await asyncio.to_thread(self.process.stdout.readline)
-        assert text, "the child ended"
+        assert text, f"the child ended, having said {self.said}"
         found: dict[str, Any] = json.loads(text)
+        self.said.append(found)
         return found
 
     async def reaches(self, state: str) -> None:
@@ -128,7 +128,11 @@ async def test_the_downloader_is_killed_and_goes_on_after_its_restart(tmp_path: 
     child = await Child.start(**job, port=child.port)
     finished = tmp_path / "ann" / "Album" / "song.flac"
     if not finished.exists():
-        await child.reaches("finished")
+        try:
+            await child.reaches("finished")
+        except AssertionError as error:
+            stories = [str(await transfers.why(transfer.id)) for transfer in transfers]
+            raise AssertionError(f"{error}; on our side: {stories}") from None
     await child.kill()
     assert finished.read_bytes() == CONTENT
     assert [p.name for p in finished.parent.iterdir()] == ["song.flac"]

@@ -103,6 +103,11 @@ class Batches:
     def __iter__(self) -> Any:
         return iter(list(self._batches.values()))
 
+    @property
+    def downloads(self) -> Path:
+        """The folder of all downloads."""
+        return self._settings().downloads
+
     def get(self, batch: str) -> Batch | None:
         """The batch of this name, while it is known."""
         return self._batches.get(batch)
@@ -181,6 +186,14 @@ class Batches:
         self._save(batch)
         await self._ledger.journal.committed()
         return batch
+
+    def replace(self, old: Transfer, new: Transfer) -> None:
+        """Another source has taken over a file of a batch: the batch waits for that one."""
+        batch = self._batches.get(old.batch or "")
+        if batch is not None:
+            batch.files = [new.id if number == old.id else number for number in batch.files]
+            self._save(batch)
+            old.batch = None
 
     def forget(self, batch: Batch) -> None:
         """Take a batch off the list; its transfers stay."""

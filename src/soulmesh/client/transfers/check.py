@@ -1,13 +1,21 @@
-"""Is a finished audio file whole? Looked at from its own head, without decoding."""
+"""Is a finished audio file whole? Looked at from its own head, and if that is wanted by decoding it."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import shutil
 import struct
 from pathlib import Path
 
 from soulmesh.net.world import Disk, ReadFile
 
-__all__ = ["broken_audio"]
+__all__ = ["broken_audio", "broken_sound"]
+
+log = logging.getLogger(__name__)
+
+DECODE_WITHIN = 300.0
+"""Seconds for decoding one file; what takes longer is left unchecked."""
 
 
 async def broken_audio(disk: Disk, path: Path, name: str) -> str | None:
@@ -69,3 +77,41 @@ async def _flac(file: ReadFile, head: bytes) -> str | None:
         if (frames - 1) * smallest_frame > file.size - position:
             return f"FLAC of {samples} samples is cut short"
     return None
+
+
+async def broken_sound(path: Path, name: str) -> str | None:
+    """Whether the sound of a FLAC file is what its MD5 says, in words if it is not.
+
+    The program ``flac`` decodes it, below everything else that the machine
+    does. Without that program, or when it takes too long, nothing is known.
+    """
+    if name.rpartition(".")[2].lower() != "flac":
+        return None
+    program = shutil.which("flac")
+    if program is None:
+        log.warning("finished FLAC files are not decoded: the program flac is not installed")
+        return None
+    command = [program, "--test", "--silent", "--warnings-as-errors", "--", str(path)]
+    if (nice := shutil.which("nice")) is not None:
+        command = [nice, *command]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(DECODE_WITHIN):
+            _, said = await process.communicate()
+    except TimeoutError:
+        log.warning("%s was not decoded within %g seconds", path, DECODE_WITHIN)
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode == 0 or b"cannot check MD5" in said:
+        return None
+    lines = said.decode("utf-8", "replace").split("\n")
+    reason = next((line.rpartition("ERROR")[2].strip(" ,:") for line in lines if "ERROR" in line), "")
+    return f"its sound is not what it was: {reason}" if reason else "its sound cannot be decoded"

@@ -17,7 +17,7 @@ from pathlib import Path
 from soulmesh.client.errors import ClientError, NotConnected, UserOffline
 from soulmesh.client.ports import Links, Presence, ServerPort
 from soulmesh.client.transfers.bandwidth import Bandwidth
-from soulmesh.client.transfers.check import broken_audio
+from soulmesh.client.transfers.check import broken_audio, broken_sound
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
 from soulmesh.client.transfers.saving import COMPARED, Saving
@@ -543,9 +543,13 @@ class Downloads:
         ledger, machine, settings = self._ledger, transfer.download, self._settings()
         part = whole.part
         try:
-            if whole.data is not None and (settings.verify or settings.sync is Sync.FINISHED):
+            looked_at = settings.verify or settings.decode
+            if whole.data is not None and (looked_at or settings.sync is Sync.FINISHED):
                 await self._write_part(whole, sync=settings.sync is Sync.FINISHED)
-            if settings.verify and (wrong := await broken_audio(ledger.world.disk, part, transfer.name)):
+            wrong = await broken_audio(ledger.world.disk, part, transfer.name) if settings.verify else None
+            if wrong is None and settings.decode:
+                wrong = await broken_sound(part, transfer.name)
+            if wrong is not None:
                 await self._saving.quarantine(part)
                 machine.received = 0
                 ledger.apply(transfer, machine.spoiled(f"the file is broken: {wrong}", ledger.now()))

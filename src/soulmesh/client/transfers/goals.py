@@ -125,6 +125,11 @@ class Goals:
     def __iter__(self) -> Iterator[Goal]:
         return iter(list(self._goals.values()))
 
+    @property
+    def downloads(self) -> Path:
+        """The folder of all downloads, for goals that need none of their own."""
+        return self._batches.downloads
+
     def get(self, goal: str) -> Goal | None:
         """The goal of this name, while it is known."""
         return self._goals.get(goal)

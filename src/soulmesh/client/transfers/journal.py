@@ -24,17 +24,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from soulmesh.core.rule_trial import Asked
 from soulmesh.core.story import Chapter
 from soulmesh.core.transfer import FINAL, Event, State
+from soulmesh.core.upload_queue import Person
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire import raw, text
 
 __all__ = ["Journal", "JournalError", "JournalInUse", "Record", "lock"]
 
 T = TypeVar("T")
-VERSION = 1
+VERSION = 2
 GATHER = 0.05
 """Seconds for which changes gather before they are written."""
+KEPT_FOR = 7 * 86_400.0
+"""Seconds for which requests of others are kept, to try rules on them."""
+FORGET_EVERY = 10_000
+MOST_REQUESTS = 200_000
+"""So many requests are kept at most; the oldest are forgotten first."""
 _FINAL_WORDS = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
 
 _SCHEMA = f"""
@@ -74,11 +81,25 @@ CREATE TABLE chapters (
 );
 CREATE INDEX chapters_transfer ON chapters (transfer);
 CREATE TABLE notes (kind TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, name));
+"""
+_REQUESTS = """
 CREATE TABLE requests (
-    at REAL NOT NULL, username TEXT NOT NULL, grp TEXT NOT NULL, size INTEGER NOT NULL, seconds REAL
+    at REAL NOT NULL,
+    username TEXT NOT NULL,
+    privileged INTEGER NOT NULL,
+    friend INTEGER NOT NULL,
+    files INTEGER,
+    folders INTEGER,
+    remote_path BLOB NOT NULL,
+    size INTEGER NOT NULL
 );
 CREATE INDEX requests_at ON requests (at);
 """
+_UPGRADES = {
+    # Requests said too little to try rules on them.
+    1: f"DROP TABLE requests; {_REQUESTS}",
+}
+"""From each older format to the next."""
 
 
 class JournalError(SoulmeshError):
@@ -159,7 +180,8 @@ class Journal:
         self._next_id = 1
         self._rows: dict[int, Record] = {}
         self._chapters: list[tuple[int, Chapter]] = []
-        self._requests: list[tuple[float, str, str, int, float | None]] = []
+        self._requests: list[Asked] = []
+        self._recorded = 0
         self._flush_due = False
         self._failed: JournalError | None = None
         self.commits = 0
@@ -277,14 +299,25 @@ class Journal:
         """Leave something to do for the program that has this journal."""
         self.keep("order", name, body)
 
-    def requested(self, at: float, username: str, group: str, size: int, seconds: float | None) -> None:
+    def requested(self, asked: Asked) -> None:
         """Record a request for an upload, so that rules can be tried on what really happened."""
-        self._requests.append((at, username, group, size, seconds))
+        self._requests.append(asked)
         self._flush_soon()
+        self._recorded += 1
+        if self._recorded % FORGET_EVERY == 0:
+            self.forget_requests(asked.at - KEPT_FOR)
 
     def forget_requests(self, before: float) -> None:
-        """Drop recorded requests that are older than ``before``."""
-        self._do(lambda db: db.execute("DELETE FROM requests WHERE at < ?", (before,)))
+        """Drop recorded requests that are older than ``before``, or too many."""
+        self._do(
+            lambda db: (
+                db.execute("DELETE FROM requests WHERE at < ?", (before,)),
+                db.execute(
+                    "DELETE FROM requests WHERE rowid <= (SELECT max(rowid) FROM requests) - ?",
+                    (MOST_REQUESTS,),
+                ),
+            )
+        )
 
     async def committed(self) -> None:
         """Return when all that was handed in before is on disk.
@@ -347,13 +380,24 @@ class Journal:
         )
         return {name: json.loads(body) for name, body in rows}
 
-    async def requests(self, since: float) -> list[tuple[float, str, str, int, float | None]]:
-        """Recorded requests: time, user, group, size, seconds that the upload took."""
-        return await self._ask(
+    async def requests(self, since: float) -> list[Asked]:
+        """Recorded requests since then (seconds since the epoch), and how long their uploads took."""
+        took = (
+            "SELECT size / speed FROM transfers WHERE username = requests.username"
+            " AND remote_path = requests.remote_path AND direction = 'upload' AND state = 'finished'"
+            " AND speed > 0 ORDER BY id DESC LIMIT 1"
+        )
+        rows = await self._ask(
             lambda db: db.execute(
-                "SELECT at, username, grp, size, seconds FROM requests WHERE at >= ? ORDER BY at", (since,)
+                "SELECT at, username, privileged, friend, files, folders, remote_path, size,"
+                f" ({took}) FROM requests WHERE at >= ? ORDER BY at",
+                (since,),
             ).fetchall()
         )
+        return [
+            Asked(at, Person(name, bool(privileged), bool(friend), files, folders), text(path), size, seconds)
+            for at, name, privileged, friend, files, folders, path, size, seconds in rows
+        ]
 
     async def count(self, direction: str) -> dict[str, int]:
         """How many transfers there are, by state."""
@@ -390,14 +434,26 @@ class Journal:
             for number, c in self._chapters
         ]
         self._rows = {}
-        requests = self._requests
+        requests = [
+            (
+                asked.at,
+                asked.person.username,
+                asked.person.privileged,
+                asked.person.friend,
+                asked.person.files,
+                asked.person.folders,
+                raw(asked.remote_path),
+                asked.size,
+            )
+            for asked in self._requests
+        ]
         self._chapters = []
         self._requests = []
 
         def write(db: sqlite3.Connection) -> None:
             db.executemany(_PUT, rows)
             db.executemany("INSERT INTO chapters VALUES (?, ?, ?, ?, ?, ?)", chapters)
-            db.executemany("INSERT INTO requests VALUES (?, ?, ?, ?, ?)", requests)
+            db.executemany("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?)", requests)
 
         self._do(write)
 
@@ -527,7 +583,10 @@ def _prepare(db: sqlite3.Connection, path: Path | None) -> None:
             )
         if version == 0:
             with db:
-                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+                db.executescript(f"BEGIN; {_SCHEMA} {_REQUESTS} PRAGMA user_version = {VERSION}; COMMIT;")
+        for old in range(version, VERSION) if version else ():
+            with db:
+                db.executescript(f"BEGIN; {_UPGRADES[old]} PRAGMA user_version = {old + 1}; COMMIT;")
     except sqlite3.Error as error:
         db.close()
         raise JournalError(path, str(error)) from error

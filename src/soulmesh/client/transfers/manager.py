@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from soulmesh.client.transfers.bandwidth import Bandwidth
 from soulmesh.client.transfers.batches import Batches
 from soulmesh.client.transfers.downloads import Downloads
 from soulmesh.client.transfers.goals import Goals
-from soulmesh.client.transfers.journal import Journal, JournalError, Record
+from soulmesh.client.transfers.journal import KEPT_FOR, Journal, JournalError, Record
 from soulmesh.client.transfers.layout import remote_parts, safe_name
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
@@ -32,8 +32,10 @@ from soulmesh.client.transfers.pushes import Pushes
 from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.transfers.uploads import Uploads
-from soulmesh.core.story import Standing, tell, why
-from soulmesh.core.transfer import State
+from soulmesh.core.rule_trial import Trial, try_rules
+from soulmesh.core.story import Chapter, Standing, tell, why
+from soulmesh.core.transfer import Event, State
+from soulmesh.core.upload_queue import QueueRules
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.disk import DiskError
 from soulmesh.net.stream import Stream
@@ -45,7 +47,8 @@ __all__ = ["NotShared", "Story", "Transfers", "UnknownTransfer"]
 log = logging.getLogger(__name__)
 
 ORDERS_EVERY = 1.0
-KEEP_REQUESTS = timedelta(days=7)
+TRIED_AT_ONCE = 2000
+"""Requests on which rules are tried without a thread of their own."""
 
 
 class UnknownTransfer(NotFound):
@@ -69,6 +72,10 @@ class NotShared(UsageError):
 
     def __str__(self) -> str:
         return f"{self.remote_path} is not shared with {self.username}"
+
+
+async def _nowhere(transfer: Transfer) -> None:
+    raise UsageError(f"nobody here can search for {transfer.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,8 @@ class Transfers:
         self.batches = Batches(self._ledger, links, self.downloads, lambda: self._settings)
         self.goals = Goals(self._ledger, self.batches)
         self.downloads.on_over.append(self.goals.over)
+        self.elsewhere: Callable[[Transfer], Awaitable[object]] = _nowhere
+        """Finds another source for a download and turns to it."""
         self._undo: list[Undo] = []
         self._started = False
 
@@ -138,8 +147,7 @@ class Transfers:
             else:
                 self._ledger.apply(transfer, transfer.upload.restore(now))
                 self.uploads.entered(transfer)
-        oldest = self._ledger.wall() - KEEP_REQUESTS
-        self._journal.forget_requests(oldest.timestamp())
+        self._journal.forget_requests(self._ledger.wall().timestamp() - KEPT_FOR)
         await self.batches.start()
         await self.goals.start()
         self._listen()
@@ -253,12 +261,44 @@ class Transfers:
         if transfer.state not in (State.FINISHED, State.CANCELLED):
             self._ledger.apply(transfer, transfer.machine.cancel(self._ledger.now()))
             if transfer.is_download and delete_part:
-                try:
-                    await self._ledger.world.disk.unlink(self.downloads.part_path(transfer), missing_ok=True)
-                except DiskError as error:
-                    log.warning("the part of a cancelled download stays: %s", error)
+                await self._delete_part(transfer)
         await self._journal.committed()
         return transfer
+
+    async def take_over(self, old: Transfer, username: str, remote_path: str, size: int) -> Transfer:
+        """Get a file from another user instead; returns the download that stands for ``old`` from now on.
+
+        It has the place, batch and priority of the old one, which is
+        cancelled in the same moment; what was there of it goes, for files of
+        two users are never mixed.
+
+        Raises:
+            UsageError: the old one is an upload, or is here already.
+        """
+        if not old.is_download or old.state in (State.FINISHED, State.SAVING):
+            raise UsageError(f"{old.name} of {old.username} needs no other source")
+        more: dict[str, object] = {
+            key: old.more[key] for key in ("folder", "downloads", "length") if key in old.more
+        }
+        more["tried"] = [*old.more.get("tried", ()), old.username]
+        new = self.downloads.add(
+            username, remote_path, size, priority=old.priority, batch=old.batch, more=more
+        )
+        self.batches.replace(old, new)
+        reason = f", who said: {old.reason}" if old.state is State.FAILED and old.reason else ""
+        chapter = Chapter(self._ledger.wall(), Event.TOOK_OVER, new.state, "", old.username + reason)
+        self._journal.note(new.id, chapter)
+        if old.state is not State.CANCELLED:
+            self._ledger.apply(old, old.download.cancel(self._ledger.now(), username))
+        await self._delete_part(old)
+        await self._journal.committed()
+        return new
+
+    async def _delete_part(self, transfer: Transfer) -> None:
+        try:
+            await self._ledger.world.disk.unlink(self.downloads.part_path(transfer), missing_ok=True)
+        except DiskError as error:
+            log.warning("the part of a cancelled download stays: %s", error)
 
     async def remove(self, number: int) -> None:
         """Take it off the list; what is not over is cancelled first. Finished files stay."""
@@ -313,6 +353,8 @@ class Transfers:
                 await self.cancel(number)
             case {"verb": "remove", "id": int(number)}:
                 await self.remove(number)
+            case {"verb": "elsewhere", "id": int(number)}:
+                await self.elsewhere(self.get(number))
             case {"verb": "priority", "id": int(number), "priority": int(priority)}:
                 self.set_priority(number, priority)
             case {"verb": "download", "username": str(username), "path": str(path)}:
@@ -325,7 +367,11 @@ class Transfers:
                 if isinstance(into, str):
                     destination = Path(into) / safe_name((remote_parts(folder) or [username])[-1])
                 await self.batches.folder(
-                    username, folder, destination=destination, whole=order.get("whole") is True
+                    username,
+                    folder,
+                    destination=destination,
+                    whole=order.get("whole") is True,
+                    may_miss=[str(kind) for kind in order.get("may_miss", ())],
                 )
             case _:
                 log.warning("an order that nobody understands: %s", order)
@@ -362,6 +408,17 @@ class Transfers:
     async def history(self, direction: str, *, limit: int = 100, before: int | None = None) -> list[Record]:
         """Transfers that are over, newest first, a page at a time."""
         return await self._journal.ended(direction, limit=limit, before=before)
+
+    async def try_rules(self, rules: QueueRules, *, days: float = KEPT_FOR / 86_400) -> Trial:
+        """Hold other rules of the upload queue against what was asked for in the last days.
+
+        Nothing changes; :mod:`soulmesh.core.rule_trial` says what is assumed.
+        """
+        now = self._ledger.wall().timestamp()
+        record = await self._journal.requests(now - days * 86_400)
+        if len(record) <= TRIED_AT_ONCE:
+            return try_rules(record, rules, until=now)
+        return await asyncio.to_thread(try_rules, record, rules, until=now)
 
     async def why(self, number: int) -> Story:
         """The transfer's story in plain words.
@@ -416,6 +473,7 @@ class Transfers:
             self._shares.on_changed(up.shares_changed),
             self._presence.on_online(self._on_online),
             self._presence.on_offline(self._on_offline),
+            self._presence.on_known(up.learned),
         ]
         self._links.on_file_link(self._on_file_link)
 

@@ -34,6 +34,8 @@ class TransferSettings:
     sync: Sync = Sync.NEVER
     verify: bool = False
     """Check finished FLAC, WAV and AIFF files: do they hold the sound that their heads promise?"""
+    decode: bool = False
+    """Decode finished FLAC files with the program ``flac``, and compare the sound with its MD5."""
     ask_per_user: int = 100
     """Files that one user is asked for at a time; conventions.md: others' usual limit is 100 files."""
     download_slots: int = 0
@@ -42,6 +44,13 @@ class TransferSettings:
     """Bytes of the disk that are never used."""
     accept_pushes: str = "friends"
     """Who may send files unasked: ``nobody``, ``friends``, ``everyone``, or names with commas."""
+    other_sources: str = "never"
+    """When another user who has the same file takes over by itself: ``never``, when the one that was asked
+    has ``failed`` for good, or also when no byte came for a while and a ``better`` one is there."""
+    better_source: str = "free"
+    """Who is better, as a filter (:mod:`soulmesh.client.filters`)."""
+    better_after: float = 3600.0
+    """Seconds without a byte after which a better source is looked for."""
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     queue: QueueRules = field(default_factory=QueueRules)
     door: Pace = field(default_factory=Pace)

@@ -249,6 +249,11 @@ class Transfer:
         while self.machine.state in ACTIVE:
             await self._changed.wait()
 
+    async def left(self, *states: State) -> None:
+        """Return when it is in none of these states."""
+        while self.machine.state in states:
+            await self._changed.wait()
+
     async def updates(self) -> AsyncIterator[Transfer]:
         """Yield the transfer now and whenever something changed, until it is over.
 

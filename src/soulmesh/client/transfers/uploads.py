@@ -25,9 +25,10 @@ from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.doorkeeper import Doorkeeper, Verdict
 from soulmesh.core.download import DropLink
 from soulmesh.core.retry import BANNED, FILE_NOT_SHARED, FILE_READ_ERROR, PENDING_SHUTDOWN, QUEUED
+from soulmesh.core.rule_trial import Asked
 from soulmesh.core.transfer import ACTIVE, Effect, Moved, State
 from soulmesh.core.upload import Call, OpenLink, TellFailed, TellRefused, Upload
-from soulmesh.core.upload_queue import UploadQueue
+from soulmesh.core.upload_queue import Person, UploadQueue
 from soulmesh.errors import NetworkError
 from soulmesh.net.disk import DiskError
 from soulmesh.net.filepump import FileShrank
@@ -45,6 +46,8 @@ _WATCH = "uploads"
 SLOW_FOR = 60.0
 """Seconds that an upload has to show its speed."""
 _MOST_WAITING_REQUESTS = 10_000
+SMALL = 64 * 1024
+"""Bytes up to which a file is so soon sent that the next one is offered when its link is open."""
 _GONE_FOR = 10.0
 """Seconds for which a file that is not there is not looked for again: it may come back."""
 
@@ -83,9 +86,9 @@ class Uploads:
         self._next_ticket = ledger.world.random.getrandbits(24)
         self._pump_due = False
         self._turns: dict[int, int] = {}
+        self._leaving: Transfer | None = None
+        self._after: dict[int, Transfer] = {}
         self._last_turn = 0
-        self.groups: Callable[[str], str | None] = lambda username: None
-        """Which named group a user belongs to, if any."""
         ledger.owners["upload"] = self
 
     # What people want.
@@ -110,6 +113,8 @@ class Uploads:
         self.queue.set_rules(settings.queue)
         self.door.pace = settings.door
         self.door.forget()
+        for username in self._ledger.users("upload"):
+            self.queue.regroup(username, self.group_of(username))
         self.pump_soon()
 
     def shares_changed(self) -> None:
@@ -118,11 +123,17 @@ class Uploads:
 
     def group_of(self, username: str) -> str:
         """The group whose rules count for a user."""
-        if self._presence.privileged(username):
-            return "privileged"
-        if self._presence.friend(username):
-            return "friends"
-        return self.groups(username) or "default"
+        return self.queue.rules.group_of(self._person(username))
+
+    def learned(self, username: str) -> None:
+        """Privileges, friendship or what the user shares are known to be another: so may be its group."""
+        self.queue.regroup(username, self.group_of(username))
+        self.pump_soon()
+
+    def _person(self, username: str) -> Person:
+        presence = self._presence
+        files, folders = presence.shared(username) or (None, None)
+        return Person(username, presence.privileged(username), presence.friend(username), files, folders)
 
     def place(self, transfer: Transfer) -> int | None:
         """Its place in our queue, ``None`` if it is not waiting."""
@@ -167,9 +178,10 @@ class Uploads:
             return
         known = self._ledger.find("upload", username, remote_path)
         if known is None or known.state in (State.FINISHED, State.FAILED, State.CANCELLED, State.OFFLINE):
-            group = self.group_of(username)
-            refusal = self.queue.refusal(username, group, found.size)
-            self._ledger.journal.requested(self._ledger.wall().timestamp(), username, group, found.size, None)
+            person = self._person(username)
+            refusal = self.queue.refusal(username, self.queue.rules.group_of(person), found.size)
+            asked = Asked(self._ledger.wall().timestamp(), person, remote_path, found.size)
+            self._ledger.journal.requested(asked)
             if refusal is not None:
                 # Not remembered: the next file may fit as soon as one is done.
                 self._refuse(username, remote_path, refusal, ticket)
@@ -228,7 +240,9 @@ class Uploads:
                     username, request, None, lambda error: self._unreachable(transfer, ticket, error)
                 )
             case OpenLink(ticket):
-                task = self._ledger.tasks.start(self._upload(transfer, ticket), f"uploading {transfer.name}")
+                before = self._after.pop(transfer.id, None)
+                work = self._upload(transfer, ticket, before)
+                task = self._ledger.tasks.start(work, f"uploading {transfer.name}")
                 if task is not None:
                     self._links_opening[transfer.id] = task
             case DropLink():
@@ -251,7 +265,10 @@ class Uploads:
         if new is old:
             return
         self._turns.pop(transfer.id, None)
+        if new is State.STARTING and transfer.upload.size <= SMALL:
+            self._give_slot_on(transfer)
         if new not in ACTIVE:
+            self._after.pop(transfer.id, None)
             self.queue.discard(transfer.id)
             self._forget_call(transfer)
             file = self._files.pop(transfer.id, None)
@@ -286,7 +303,21 @@ class Uploads:
                 continue
             self._last_turn += 1
             self._turns[transfer.id] = self._last_turn
+            if self._leaving is not None:
+                self._after[transfer.id], self._leaving = self._leaving, None
             self._ledger.tasks.start(self._begin(transfer, self._last_turn), f"offering {transfer.name}")
+
+    def _give_slot_on(self, leaving: Transfer) -> None:
+        """Offer the next file while this small one is on its way.
+
+        Between many small files most of the time would be spent on asking and
+        answering. The next one opens its link only when the bytes of this one
+        are out, so the slot still sends one file at a time.
+        """
+        self.queue.ended(leaving.id)
+        self._leaving = leaving
+        self._pump()
+        self._leaving = None
 
     async def _begin(self, transfer: Transfer, turn: int) -> None:
         """Open the file, so that its size is the one of the bytes that we send, and offer it."""
@@ -334,11 +365,13 @@ class Uploads:
 
     # The bytes.
 
-    async def _upload(self, transfer: Transfer, ticket: int) -> None:
+    async def _upload(self, transfer: Transfer, ticket: int, before: Transfer | None) -> None:
         ledger, machine = self._ledger, transfer.upload
         stream: Stream | None = None
         file = self._files[transfer.id]
         try:
+            if before is not None:
+                await before.left(State.STARTING, State.RUNNING)
             opened = await self._links.open_file_link(transfer.username)
             assert isinstance(opened, Stream)
             stream = opened

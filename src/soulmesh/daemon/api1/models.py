@@ -172,6 +172,12 @@ class WantedFolder(Body):
     folder: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     destination: Annotated[str, StringConstraints(max_length=1000)] | None = None
     """A folder below the downloads."""
+    whole: bool = False
+    """Let it appear only when it is complete."""
+    may_miss: Annotated[
+        list[Annotated[str, StringConstraints(max_length=16)]], Field(default_factory=list, max_length=50)
+    ]
+    """Kinds of files that a whole folder can do without: ``jpg``, ``txt``."""
 
 
 class FolderTaken(BaseModel):
@@ -220,6 +226,38 @@ class TransferPage(Page):
     """Which transfers."""
 
     direction: Literal["download", "upload"] | None = None
+
+
+class RuleTrial(Body):
+    """Rules of the upload queue to be tried; nothing changes."""
+
+    rules: dict[str, Any]
+    """Keys of the section ``[transfers]`` of the settings; the others stay as they are."""
+    days: Annotated[float, Field(gt=0, le=7)] = 7.0
+
+
+class Lot(BaseModel):
+    """How a user would have fared. Waits in seconds."""
+
+    username: str
+    group: str
+    files: int
+    served: int
+    waiting: int
+    refused: dict[str, int]
+    """How often, by the words of the refusal."""
+    usual_wait: float
+    longest_wait: float
+
+
+class Trial(BaseModel):
+    """What the rules would have done, those who fare worst first."""
+
+    items: list[Lot]
+    requests: int
+    refused: int
+    begin: str | None
+    end: str | None
 
 
 class Story(BaseModel):
@@ -326,6 +364,8 @@ class NewWish(Body):
 
     query: Annotated[str, StringConstraints(min_length=3, max_length=256)]
     filter: Annotated[str, StringConstraints(max_length=1000)] = ""
+    download: Literal["", "once", "best"] = ""
+    """Download the first hit, or the best of a round, and search no more once it is here."""
 
 
 class WishQuery(Query):
@@ -341,6 +381,10 @@ class Wish(BaseModel):
     filter: str
     last_sent: str
     found: int
+    download: str
+    goal: str | None
+    """The goal that downloads what was found."""
+    fulfilled: bool
 
 
 class Wishes(BaseModel):

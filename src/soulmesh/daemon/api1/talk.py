@@ -390,7 +390,8 @@ class _Talk:
         return {"items": [_wish(wish) for wish in client_of(self._service).wishes.all]}
 
     async def wish(self, _call: Call, _query: None, body: models.NewWish) -> dict[str, Any]:
-        made = _wish(await client_of(self._service).wishes.add(body.query, filter=body.filter))
+        wishes = client_of(self._service).wishes
+        made = _wish(await wishes.add(body.query, filter=body.filter, download=body.download))
         self._service.hub.tell("wish.added", made)
         return made
 
@@ -401,7 +402,15 @@ class _Talk:
 
 
 def _wish(wish: Any) -> dict[str, Any]:
-    return {"query": wish.query, "filter": wish.filter, "last_sent": wish.last_sent, "found": wish.found}
+    return {
+        "query": wish.query,
+        "filter": wish.filter,
+        "last_sent": wish.last_sent,
+        "found": wish.found,
+        "download": wish.download,
+        "goal": wish.goal or None,
+        "fulfilled": wish.fulfilled,
+    }
 
 
 def operations(service: Service) -> list[Operation]:

@@ -17,6 +17,7 @@ from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.transfers import destination_below
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.operations import Operation, cursor, read_cursor
+from soulmesh.daemon.choices import changed_rules
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call, guid
 from soulmesh.daemon.http.errors import HttpError
@@ -24,7 +25,7 @@ from soulmesh.daemon.http.routing import Access
 from soulmesh.daemon.ledger import Wanted
 from soulmesh.daemon.rows import moment, transfer_row
 from soulmesh.daemon.service import Service
-from soulmesh.errors import SoulmeshError
+from soulmesh.errors import ConfigError, SoulmeshError
 from soulmesh.wire import text
 
 __all__ = ["operations"]
@@ -177,7 +178,11 @@ class _Transfers:
         target = destination_below(self._service.downloads, body.destination) if body.destination else None
         names = await self._ledger.remembered(username, [body.folder])
         batch = await client.transfers.batches.folder(
-            username, names.get(body.folder, body.folder), destination=target
+            username,
+            names.get(body.folder, body.folder),
+            destination=target,
+            whole=body.whole,
+            may_miss=body.may_miss,
         )
         taken = [transfer.uuid for transfer in client.transfers.batches.transfers(batch)]
         return {"batch": batch.id, "taken": taken}
@@ -212,6 +217,37 @@ class _Transfers:
             return {"now": row["reason"] or row["state"], "past": []}
         story = await _client(self._service).transfers.why(number)
         return {"now": story.now, "past": story.past}
+
+    async def elsewhere(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
+        client = _client(self._service)
+        number = self._number(_id(call))
+        return self._model(await client.sources.take(client.transfers.get(number)))
+
+    async def try_rules(self, _call: Call, _query: None, body: models.RuleTrial) -> dict[str, Any]:
+        try:
+            rules = changed_rules(self._service.settings.transfers, body.rules)
+        except ConfigError as error:
+            raise HttpError(422, f"body.rules: {error}") from None
+        trial = await _client(self._service).transfers.try_rules(rules, days=body.days)
+        return {
+            "items": [
+                {
+                    "username": lot.username,
+                    "group": lot.group,
+                    "files": lot.files,
+                    "served": lot.served,
+                    "waiting": lot.waiting,
+                    "refused": lot.refused,
+                    "usual_wait": lot.usual,
+                    "longest_wait": lot.longest,
+                }
+                for lot in trial.lots
+            ],
+            "requests": trial.requests,
+            "refused": trial.refused,
+            "begin": moment(trial.begin or None),
+            "end": moment(trial.end or None),
+        }
 
     async def content(self, call: Call, _query: None, _body: None) -> Response:
         key = _id(call)
@@ -384,6 +420,16 @@ def operations(service: Service) -> list[Operation]:
             refusals=(503,),
             example={"priority": 1},
         ),
+        Operation(
+            "POST",
+            "/uploads/try",
+            "Try rules of the upload queue on the requests of the last days",
+            work.try_rules,
+            models.Trial,
+            body=models.RuleTrial,
+            refusals=(503,),
+            example={"rules": {"upload_slots": 5, "queue_files": 200}, "days": 3},
+        ),
         Operation("GET", one, "One transfer", work.one, models.Transfer),
         Operation("GET", f"{one}/why", "Why it is where it is", work.why, models.Story, refusals=(503,)),
         Operation(
@@ -405,6 +451,15 @@ def operations(service: Service) -> list[Operation]:
                 refusals=(503,),
             )
             for name in ("pause", "resume", "retry")
+        ),
+        Operation(
+            "POST",
+            f"{one}/elsewhere",
+            "Find another user who has the same file, and get it there; takes some twenty seconds",
+            work.elsewhere,
+            models.Transfer,
+            write,
+            refusals=(422, 429, 503),
         ),
         Operation("POST", f"{one}/cancel", "Give it up", work.cancel, access=write, status=204),
         Operation(
