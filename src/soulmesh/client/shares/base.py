@@ -37,6 +37,11 @@ Piece = tuple[int, str, int]
 """A posting not read yet: its size in bytes, the section it is in, its number there."""
 
 
+def _key(text: str) -> bytes:
+    """A word as the tables hold it. Half a surrogate pair, which is in no name, is not found and no error."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 class Base:
     """A mapped generation of the index.
 
@@ -106,11 +111,11 @@ class Base:
 
     def word(self, word: str, sign: str = "") -> Piece | None:
         """The files with a word; with ``sign``, at least those where the sign follows it. None: no file."""
-        number = self._words.number(word[::-1].encode())
+        number = self._words.number(_key(word[::-1]))
         if number < 0:
             return None
         if sign and usable_sign(sign):
-            pair = self._signs.number((word + sign).encode())
+            pair = self._signs.number(_key(word + sign))
             if pair >= 0:
                 return self._piece("sign_postings", pair)
             piece = self._piece("postings", number)
@@ -122,7 +127,7 @@ class Base:
 
     def ending(self, tail: str) -> list[Piece]:
         """Pieces whose union is the files with a word that ends like this."""
-        low, high = self._words.prefixed(tail[::-1].encode())
+        low, high = self._words.prefixed(_key(tail[::-1]))
         pieces: list[Piece] = []
         while low < high:
             if low % BLOCK == 0 and high - low >= BLOCK:

@@ -406,7 +406,10 @@ class Shares:
 
     async def folder(self, username: str, directory: str) -> list[DirectoryData]:
         """The files of one folder; an empty list if there is no such folder for this user."""
-        path = raw(directory).rstrip(b"\\")
+        try:
+            path = raw(directory).rstrip(b"\\")
+        except UnicodeEncodeError:  # a text that no name can be
+            return []
         root = self._by_name.get(path.split(b"\\", 1)[0])
         if root is None or root.id not in frozenset().union(*self._access(username)):
             return []
