@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import stat
 from pathlib import Path
 from random import Random
@@ -111,6 +112,27 @@ async def test_sigterm_tells_users_and_ends_with_0_within_5_seconds(tmp_path: Pa
         again = await server.enter("ann")
         again.send(to_server.GetUserStats("ann"))
         assert (await again.next(to_client.GetUserStats)).user_stats.shared_file_count == 2
+
+
+@pytest.mark.slow
+@patient
+async def test_sigterm_ends_within_5_seconds_also_if_the_database_is_held_by_somebody(tmp_path: Path) -> None:
+    async with process(tmp_path) as server:
+        ann = await server.enter("ann")
+        other = sqlite3.connect(tmp_path / "server.sqlite3", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        ann.send(to_server.SharedFoldersFiles(1, 2), to_server.GetUserStats("ann"))
+        await ann.writer.drain()
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            _, errors = await server.process.communicate()
+        assert server.process.returncode == 0
+        other.close()
+        if b"not kept" in errors:
+            # What was not kept was not told.
+            assert not any(isinstance(message, to_client.GetUserStats) for message in await ann.end())
+        await ann.leave()
 
 
 @pytest.mark.slow

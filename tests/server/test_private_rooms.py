@@ -161,7 +161,8 @@ async def test_an_owner_removes_an_operator_who_loses_both(town: Town) -> None:
     den = Den(town)
     await den.furnish()
     den.ann.send(to_server.PrivateRoomRevokeMembership("den", "op"))
-    ann, op, mia, _ = await den.told()
+    ann, op, mia, bob = await den.told()
+    assert bob == []
     assert kinds(op) == [
         "PrivateRoomMembershipRevoked",
         "LeaveRoom",
@@ -202,7 +203,8 @@ async def test_an_operator_removes_members_only(town: Town) -> None:
     )
     assert await den.told() == [[], [], [], []]
     den.op.send(to_server.PrivateRoomRevokeMembership("den", "mia"))
-    ann, op, mia, _ = await den.told()
+    ann, op, mia, bob = await den.told()
+    assert bob == []
     assert kinds(ann) == ["PrivateRoomRevokeMembership", "PrivateChatMessage"]
     assert kinds(op) == ["PrivateRoomRevokeMembership"]
     assert kinds(mia) == ["PrivateRoomMembershipRevoked", "RoomList"]
@@ -236,7 +238,8 @@ async def test_those_outside_hear_of_an_operator_once(town: Town) -> None:
     den = Den(town)
     await den.furnish(inside=False)
     den.ann.send(to_server.PrivateRoomGrantOperator("den", "mia"))
-    _, op, mia, _ = await den.told()
+    _, op, mia, bob = await den.told()
+    assert bob == []
     assert kinds(op) == ["PrivateRoomGrantOperator"]
     assert kinds(mia)[:2] == ["PrivateRoomGrantOperator", "PrivateRoomOperatorGranted"]
 
@@ -265,7 +268,8 @@ async def test_an_owner_takes_operator_rights_away(town: Town) -> None:
     den = Den(town)
     await den.furnish()
     den.ann.send(to_server.PrivateRoomRevokeOperator("den", "op"))
-    ann, op, mia, _ = await den.told()
+    ann, op, mia, bob = await den.told()
+    assert bob == []
     revoked = to_client.PrivateRoomRevokeOperator("den", "op")
     assert kinds(ann) == ["PrivateRoomRevokeOperator", "PrivateRoomRevokeOperator", "PrivateChatMessage"]
     assert notices(ann) == ["User op is no longer an operator of room den"]
@@ -289,7 +293,8 @@ async def test_an_operator_gives_its_rights_back_and_stays_a_member(town: Town) 
     den = Den(town)
     await den.furnish(inside=False)
     den.op.send(to_server.PrivateRoomDropOperator("den"))
-    _, op, _, _ = await den.told()
+    _, op, _, bob = await den.told()
+    assert bob == []
     assert kinds(op) == [
         "PrivateRoomRevokeOperator",
         "PrivateRoomOperatorRevoked",
@@ -307,7 +312,8 @@ async def test_a_member_drops_membership(town: Town) -> None:
     den = Den(town)
     await den.furnish()
     den.mia.send(to_server.PrivateRoomDropMembership("den"))
-    ann, op, mia, _ = await den.told()
+    ann, op, mia, bob = await den.told()
+    assert bob == []
     assert mia == [to_client.PrivateRoomMembershipRevoked("den"), to_client.LeaveRoom("den"), outside()]
     assert kinds(ann) == ["PrivateRoomRevokeMembership", "PrivateChatMessage", "UserLeftRoom"]
     assert kinds(op) == ["PrivateRoomRevokeMembership", "UserLeftRoom"]
@@ -318,7 +324,8 @@ async def test_an_operator_drops_membership(town: Town) -> None:
     den = Den(town)
     await den.furnish()
     den.op.send(to_server.PrivateRoomDropMembership("den"))
-    ann, op, mia, _ = await den.told()
+    ann, op, mia, bob = await den.told()
+    assert bob == []
     assert kinds(op) == [
         "PrivateRoomMembershipRevoked",
         "LeaveRoom",
@@ -359,7 +366,8 @@ async def test_the_owner_drops_ownership(town: Town) -> None:
     den.ann.send(to_server.SetRoomTicker("den", "mine"))
     await den.told()
     den.ann.send(to_server.PrivateRoomDropOwnership("den"))
-    ann, op, mia, _ = await den.told()
+    ann, op, mia, bob = await den.told()
+    assert bob == []
     assert ann == [
         to_client.UserLeftRoom("den", "op"),
         to_client.UserLeftRoom("den", "mia"),

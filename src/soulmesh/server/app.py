@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Parts", "Server", "StoreLost"]
 
+STOP_SECONDS = 2.8
+"""What a stop may take in all, a store that does not answer included."""
+
 TICK = 1.0
 """Seconds between looks at time-outs."""
 
@@ -370,6 +373,7 @@ class Server:
         """Accept nobody more, tell users, write out what is on its way, commit, close."""
         if self._listener is None:
             return
+        begun = self._loop.time()
         self._listener.close()
         self._listener = None
         if self._timer is not None:
@@ -396,7 +400,7 @@ class Server:
             await self.doors.close()
         self.parts.passwords.close()
         self.realm.outbox.flush()
-        await self.store.close()
+        await self.store.close(max(0.5, STOP_SECONDS - (self._loop.time() - begun)))
         if self._lock is not None:
             self._lock.close()
         assert self._stopped is not None

@@ -45,6 +45,7 @@ class Metrics(Collector):
             "accounts": (len(realm.users), "Accounts."),
             "users_online": (len(realm.online), "Users logged in."),
             "connections": (len(server.connections), "Open connections, logged in or not."),
+            "doors": (len(server.doors or ()), "Other processes that hold connections for this one."),
             "rooms": (len(realm.rooms), "Rooms, unclaimed ones included."),
             "rooms_occupied": (
                 sum(1 for room in realm.rooms.values() if room.members),

@@ -103,5 +103,9 @@ class Store(Protocol):
     async def backup(self, path: str) -> None:
         """Write a complete copy to ``path`` while everything goes on."""
 
-    async def close(self) -> None:
-        """Commit what is left and let go."""
+    async def close(self, patience: float | None = None) -> None:
+        """Commit what is left and let go.
+
+        ``patience`` is for how many seconds at most: what the store has not taken by then is lost, and was
+        told to nobody.
+        """

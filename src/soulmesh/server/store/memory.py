@@ -88,7 +88,7 @@ class MemoryStore:
         copy = {name: [[_plain(v) for v in row] for row in self.read(name)] for name in LAYOUTS}
         Path(path).write_text(json.dumps(copy))  # noqa: ASYNC240 - tests only, and small
 
-    async def close(self) -> None:
+    async def close(self, patience: float | None = None) -> None:
         """See :class:`soulmesh.server.store.Store`."""
         self.commit()
         self._apply()

@@ -188,12 +188,14 @@ class SqlStore(ABC):
         """See :class:`soulmesh.server.store.Store`."""
         self._lost_calls.append(call)
 
-    async def close(self) -> None:
+    async def close(self, patience: float | None = None) -> None:
         """See :class:`soulmesh.server.store.Store`."""
         self.commit()
         self._stopping.set()
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, patience)
+        if self._thread.is_alive():
+            self._log.error("the database does not answer: the last changes are not kept", path=self.place)
 
     # ---- the thread
 
