@@ -290,6 +290,23 @@ def test_an_interrupted_bus_lets_the_users_of_doors_go_and_those_of_the_realm_st
     check()
 
 
+def test_nonsense_on_the_bus_costs_the_door_that_it_came_from_alone(make: Make) -> None:
+    @real
+    async def check() -> None:
+        async with houses(make) as town:
+            ann = await town.enter_at(town.doors[0], "ann")
+            bob = await town.enter_at(town.doors[1], "bob")
+            for nonsense in (b"x", b"\xff" * 50, b"\2\1\0\0\0\3\0\0\0\xff x"):
+                town.doors[1]._bus.post(town.doors[1]._link.peer, nonsense)  # type: ignore[union-attr]
+            await town.doors[1].gone.wait()
+            await town.doors[1].stop()
+            await bob.end()
+            ann.send(to_server.GetUserStatus("bob"))
+            assert (await ann.next(to_client.GetUserStatus)).status == 0
+
+    check()
+
+
 @real
 async def test_a_door_without_a_realm_says_so() -> None:
     with pytest.raises(RealmSilent):

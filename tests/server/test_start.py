@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import stat
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -12,7 +14,9 @@ from soulmesh.errors import ConfigError
 from soulmesh.net.errors import PortInUse
 from soulmesh.server import folder
 from soulmesh.server.app import Server
+from soulmesh.server.bus.choose import bus_maker
 from soulmesh.server.settings import make_settings
+from soulmesh.server.store.choose import DriverMissing, open_store
 from tests.support.loops import real
 
 
@@ -79,6 +83,36 @@ def test_the_control_socket_is_in_the_folder_unless_its_name_is_too_long(tmp_pat
     elsewhere = folder.control_path(tmp_path / ("d" * 150))
     assert len(os.fsencode(elsewhere)) < 100
     assert elsewhere != folder.control_path(tmp_path / ("e" * 150))
+
+
+@pytest.mark.parametrize(
+    ("setting", "url", "package", "extra"),
+    [
+        ("store.url", "postgresql://ann@host/db", "asyncpg", "postgres"),
+        ("bus.url", "redis://host", "redis", "redis"),
+    ],
+)
+def test_what_a_setting_needs_and_is_not_installed_is_named_with_its_extra(
+    setting: str, url: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == package else found(name, *more)
+    )
+
+    def ask() -> object:
+        if extra == "redis":
+            return bus_maker(make_settings({setting: url}).bus, Random(1))
+        return open_store(url, tmp_path / "x", None)
+
+    with pytest.raises(DriverMissing, match=f"{setting} .*{package}") as caught:
+        ask()
+    assert f"soulmesh[{extra}]" in str(caught.value.hint)
+
+
+def test_a_store_that_there_is_none_for_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"store\.url .*mysql"):
+        open_store("mysql://host/db", tmp_path / "x", None)
 
 
 def test_too_few_open_files_are_warned_about() -> None:

@@ -232,6 +232,13 @@ class Door:
         link = self._link
         if link is None or sender != link.peer:
             return
+        try:
+            self._take(link, message)
+        except Exception as error:
+            self._log.error("a message could not be taken", realm=sender, exc_info=error)
+            self.gone.set()
+
+    def _take(self, link: Link, message: bytes) -> None:
         for kind, number, data in link.records(message):
             if kind == Kind.SHARED:
                 numbers, payload = shared(number, data)

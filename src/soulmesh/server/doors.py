@@ -139,6 +139,16 @@ class Doors:
         door.connections.clear()
 
     def _receive(self, sender: str, message: bytes) -> None:
+        try:
+            self._take(sender, message)
+        except Exception as error:
+            # Nonsense on the bus, or a defect of ours, costs the door that it came from and nobody else.
+            self._log.error("a message could not be taken", door=sender, exc_info=error)
+            if (door := self._doors.get(sender)) is not None:
+                door.link.put(Kind.BYE)
+                self._gone(door, "it was not understood")
+
+    def _take(self, sender: str, message: bytes) -> None:
         door = self._doors.get(sender)
         if door is None:
             link = Link(self._bus, sender)
