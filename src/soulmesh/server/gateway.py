@@ -310,6 +310,9 @@ class Connection(Session, asyncio.Protocol):
         """Close without writing anything more."""
         self.closing = True
         self.write = _nowhere
+        # It is no slow reader any more, however long the other end takes to let go.
+        self.queue = None
+        self.outbox.crowded.discard(self)
         if self.transport is not None:
             self.transport.abort()
 
