@@ -247,8 +247,12 @@ class Base:
             number = self.find_folder(span, folder)
             names: dict[bytes, int] = {}
             if number is not None:
-                first = self.folder_first[number]
-                names = {entry[0]: at for at, entry in enumerate(self.folder_entries(number), first)}
+                first, end = self.folder_first[number], self.folder_first[number + 1]
+                start = self.entry_at[first] if first < end else 0
+                data = self.read(start, self.folder_at[number + 1]) if first < end else b""
+                for at in range(first, end):
+                    begin = self.entry_at[at] - start + 5
+                    names[data[begin : begin + _U32.unpack_from(data, begin - 4)[0]]] = at
             self._last_folder = (folder, names)
         return self._last_folder[1].get(name)
 
