@@ -162,3 +162,10 @@ def test_a_message_shows_its_fields() -> None:
     match to_server.RoomChatMessage("lobby", "hi"):
         case to_server.RoomChatMessage(room, text):
             assert (room, text) == ("lobby", "hi")
+
+
+def test_the_four_public_functions_have_the_parameters_that_are_promised() -> None:
+    message = wire.from_fields(family="server", direction="to_server", name="JoinRoom", fields={"room": "x"})
+    frame = wire.encode(message)
+    assert wire.decode(frame=frame, family="server", direction="to_server") == message
+    assert wire.to_fields(message) == {"room": "x"}

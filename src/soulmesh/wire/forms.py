@@ -34,7 +34,7 @@ def to_fields(message: Struct) -> dict[str, Any]:
     return shown
 
 
-def from_fields(family: str, direction: str, name: str, values: Mapping[str, Any]) -> Message:
+def from_fields(family: str, direction: str, name: str, fields: Mapping[str, Any]) -> Message:
     """The message called ``name`` with these fields; the opposite of :func:`to_fields`.
 
     Raises:
@@ -42,7 +42,7 @@ def from_fields(family: str, direction: str, name: str, values: Mapping[str, Any
         EncodeError: a value does not fit its field, or a field that is needed is missing.
     """
     cls = find(family, direction, name)
-    message = _read(cls, values, name)
+    message = _read(cls, fields, name)
     problem = explain_value(message, name)
     if problem is not None:
         raise problem
