@@ -102,17 +102,10 @@ class ResultViews:
             FilterError: the filter cannot be read.
         """
         keep = Filter.parse(filter) if filter.strip() else None
-        files = self._known.get(search)
-        if files is None:
-            files = _Files()
+        files = self._known.get(search, _Files())
         async with files.lock:
-            if not await self._read(search, files):
-                self._known.pop(search, None)
+            if not await self._current(search, files):
                 return None
-            self._known[search] = files
-            self._known.move_to_end(search)
-            while len(self._known) > KEPT_SEARCHES:
-                self._known.popitem(last=False)
             key = (filter, order, down, group)
             found = files.views.get(key)
             if found is None or found.version != files.answers:
@@ -124,9 +117,37 @@ class ResultViews:
             files.views.move_to_end(key)
             return found, len(files.hits)
 
+    async def matches(self, search: str, filter: str, start: int) -> tuple[list[int], int] | None:
+        """Which files pass a filter, by number in the order of their arrival, from ``start`` on; and the
+        number after the last one. ``None`` without such a search.
+
+        Who keeps the files and asks for the new ones alone gets a filter without their being sent again.
+
+        Raises:
+            FilterError: the filter cannot be read.
+        """
+        keep = Filter.parse(filter)
+        files = self._known.get(search, _Files())
+        async with files.lock:
+            if not await self._current(search, files):
+                return None
+            hits = files.hits[start:]
+            return await asyncio.to_thread(_numbers, hits, keep, start), start + len(hits)
+
     def forget(self, search: str) -> None:
         """The search is gone."""
         self._known.pop(search, None)
+
+    async def _current(self, search: str, files: _Files) -> bool:
+        """Read what came since the last look; tells whether there is such a search."""
+        if not await self._read(search, files):
+            self._known.pop(search, None)
+            return False
+        self._known[search] = files
+        self._known.move_to_end(search)
+        while len(self._known) > KEPT_SEARCHES:
+            self._known.popitem(last=False)
+        return True
 
     async def _read(self, search: str, files: _Files) -> bool:
         while True:
@@ -139,6 +160,10 @@ class ResultViews:
                 files.answers += len(bodies)
             if not bodies or files.answers >= total:
                 return True
+
+
+def _numbers(hits: list[Hit], keep: Filter, start: int) -> list[int]:
+    return [number for number, hit in enumerate(hits, start) if keep(hit)]
 
 
 def _hits(bodies: list[bytes], memory: Memory) -> list[Hit]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, StringConstraints
 from soulmesh.client.browse import Browse
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.common import client_of
-from soulmesh.daemon.api1.operations import Operation, Page, cursor, read_cursor
+from soulmesh.daemon.api1.operations import Operation, Page, Query, cursor, read_cursor
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access
@@ -68,6 +68,13 @@ class Branches(BaseModel):
     next: str | None = None
 
 
+class BeginQuery(Query):
+    """Whether to ask again."""
+
+    anew: bool = True
+    """With ``false`` what is here is taken, if it is: the user is asked only if nothing is."""
+
+
 class FolderPage(Page):
     """The files of one folder."""
 
@@ -108,8 +115,12 @@ class _Browsing:
             await browse.close()
         self._browses.clear()
 
-    async def begin(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
+    async def begin(self, call: Call, query: BeginQuery, _body: None) -> dict[str, Any]:
         username = call.path["username"]
+        known = self._browses.get(username)
+        if known is not None and known.error is None and not query.anew:
+            self._browses.move_to_end(username)
+            return _figures(known)
         client = client_of(self._service)
         if (await self._engine.user_status(username)).presence == "Offline":
             raise HttpError(404, f"{username} is offline")
@@ -257,6 +268,7 @@ def operations(service: Service) -> list[Operation]:
             work.begin,
             Browsing,
             Access.WRITE,
+            query=BeginQuery,
             status=202,
             refusals=away,
         ),

@@ -12,7 +12,7 @@ from soulmesh.client.filters import Filter, FilterError
 from soulmesh.client.results import Remembered
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.common import client_of
-from soulmesh.daemon.api1.operations import Body, Operation, Page, cursor, read_cursor
+from soulmesh.daemon.api1.operations import Body, Operation, Page, Query, cursor, read_cursor
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call, guid
 from soulmesh.daemon.http.errors import HttpError
@@ -63,6 +63,25 @@ class FoundFiles(BaseModel):
     version: int
     """Grows with the answers."""
     next: str | None = None
+
+
+class MatchQuery(Query):
+    """Which files pass."""
+
+    filter: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    """In the language of filters."""
+    offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Files before this one are not looked at."""
+
+
+class Matches(BaseModel):
+    """Which files pass a filter."""
+
+    matches: list[int]
+    """Numbers from 0, in the order of arrival."""
+    start: int
+    end: int
+    """Files from ``start`` to before ``end`` were looked at."""
 
 
 class FilterText(Body):
@@ -188,6 +207,16 @@ class _Searches:
             "next": cursor(after) if items and after < len(view.rows) else None,
         }
 
+    async def matches(self, call: Call, query: MatchQuery, _body: None) -> dict[str, Any]:
+        try:
+            found = await self._views.matches(_id(call), query.filter, query.offset)
+        except FilterError as error:
+            raise HttpError(422, f"query.filter: column {error.position + 1}: {error.reason}") from None
+        if found is None:
+            raise HttpError(404, "There is no such search")
+        numbers, end = found
+        return {"matches": numbers, "start": query.offset, "end": end}
+
     async def stop(self, call: Call, _query: None, _body: None) -> None:
         if not await self._desk.stop(_id(call)):
             raise HttpError(404, "There is no such search")
@@ -259,6 +288,14 @@ def operations(service: Service) -> list[Operation]:
             work.files,
             FoundFiles,
             query=FilePage,
+        ),
+        Operation(
+            "GET",
+            f"{one}/matches",
+            "Which of its files pass a filter, by number",
+            work.matches,
+            Matches,
+            query=MatchQuery,
         ),
         Operation("POST", f"{one}/stop", "End it", work.stop, access=write, status=204),
         Operation("DELETE", one, "Forget it", work.delete, access=write, status=204),

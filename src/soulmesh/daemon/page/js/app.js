@@ -83,7 +83,7 @@ function NavItem({ view, current, onClick }) {
   const unread = view.useBadge?.() ?? 0;
   return html`<a href=${href(view.name)} aria-current=${current ? "page" : undefined} class="nav-item" onClick=${onClick}>
     <${Icon} name=${view.icon} /><span class="nav-title">${t(view.title)}</span>${unread > 0
-    && html`<span class="unread" aria-label=${t("nav.unread", { count: unread })}>${unread > 99 ? "99+" : unread}</span>`}</a>`;
+    && html`<span class="unread" aria-label=${t(view.badge ?? "nav.unread", { count: unread })}>${unread > 99 ? "99+" : unread}</span>`}</a>`;
 }
 
 /** @param {{ current: string }} props */

@@ -141,8 +141,9 @@ export const api = {
   /**
    * @param {string} path
    * @param {any} [body]
+   * @param {Record<string, any>} [query]
    */
-  post: (path, body) => call("POST", path, { body }),
+  post: (path, body, query) => call("POST", path, { body, query }),
   /**
    * @param {string} path
    * @param {any} [body]
@@ -179,9 +180,7 @@ export const api = {
 
 /** Find out whether we are let in as we are. */
 export async function enter() {
-  const enabled = await fetch(new URL("api/v0/session/enabled", home)).then((response) => response.json());
-  const allowed = !enabled || (accessToken() !== null && await call("GET", "status", { quiet: true }).then(() => true, () => false));
-  const found = { authentication: enabled, login: true, name: null, role: allowed ? "" : null, writes: true, administrator: true };
+  const found = await call("GET", "session", { quiet: true });
   const known = !found.authentication || found.role !== null;
   session.set({
     phase: known ? "in" : "login",

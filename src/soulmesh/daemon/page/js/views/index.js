@@ -17,7 +17,8 @@ import * as wishes from "./wishes.js";
 
 /**
  * @typedef {{ name: string, title: string, icon: string, place: string,
- *   View: (props: { rest: string[], query: URLSearchParams }) => any, useBadge?: () => number }} ViewModule
+ *   View: (props: { rest: string[], query: URLSearchParams }) => any, useBadge?: () => number,
+ *   badge?: string }} ViewModule
  */
 
 /** @type {ViewModule[]} */

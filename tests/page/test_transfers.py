@@ -1,0 +1,108 @@
+"""Transfers in the page: progress, what can be done, why one waits, uploads, the history."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.async_api import Locator, expect
+
+from soulmesh.daemon.ledger import Wanted
+from tests.daemon.stagecraft import OURSELVES, SHARER, SONGS
+from tests.page.conftest import Visit
+
+Perform = Callable[..., None]
+FOLDER = r"music\Quiet Harbor\Tidal Maps (2019)"
+
+
+async def want(visit: Visit, number: int = 3) -> None:
+    files = [Wanted(rf"{FOLDER}\{name}", len(data)) for name, data in list(SONGS.items())[:number]]
+    await visit.net.daemon.service.ledger.enqueue(SHARER, files)
+
+
+def file(visit: Visit, number: int) -> Locator:
+    return visit.page.get_by_role("row", level=2).filter(has_text=f"Song {number}.flac")
+
+
+def test_downloads_show_how_far_they_are_and_where_they_wait(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await visit.go("transfers")
+        await expect(page.get_by_role("heading", name="No downloads")).to_be_visible()
+        await visit.shot("transfers-empty")
+        await want(visit)
+        await expect(file(visit, 1)).to_contain_text("Running")
+        await expect(file(visit, 1)).to_contain_text(re.compile(r"KB/s"))
+        await expect(file(visit, 2)).to_contain_text("Queued")
+        await expect(page.get_by_role("tab", name="Downloads")).to_contain_text("3")
+        bar = file(visit, 1).get_by_role("progressbar")
+        await expect(bar).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d?"))
+        await visit.shot("transfers")
+
+    perform(play, sharer_limit=12_000)
+
+
+def test_a_transfer_says_why_it_is_where_it_is(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await visit.go("transfers")
+        await want(visit)
+        await expect(file(visit, 2)).to_contain_text("Queued")
+        await file(visit, 2).get_by_text("02 - Song 2.flac").dblclick()
+        dialog = page.get_by_role("dialog", name="02 - Song 2.flac")
+        await expect(dialog).to_contain_text(SHARER)
+        await expect(dialog.locator(".now")).not_to_be_empty()
+        await visit.shot("transfers-why")
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        await expect(page.get_by_role("treegrid")).to_be_focused()
+
+    perform(play, sharer_limit=12_000)
+
+
+def test_transfers_are_paused_resumed_and_removed_by_their_buttons(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await visit.go("transfers")
+        await want(visit)
+        await expect(file(visit, 3)).to_contain_text("Queued")
+        await file(visit, 3).hover()
+        await file(visit, 3).get_by_role("button", name="Pause 03 - Song 3.flac").click()
+        await expect(file(visit, 3)).to_contain_text("Paused")
+        await file(visit, 3).get_by_role("button", name="Resume 03 - Song 3.flac").click()
+        await expect(file(visit, 3)).not_to_contain_text("Paused")
+        await file(visit, 3).get_by_role("button", name=f"What to do with {SHARER}").click()
+        await page.get_by_role("menuitem", name="Remove").click()
+        await expect(page.get_by_role("row", level=2)).to_have_count(2)
+
+    perform(play, sharer_limit=12_000)
+
+
+def test_finished_ones_move_to_the_history_when_they_are_cleared(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await visit.go("transfers")
+        await want(visit, 1)
+        await expect(file(visit, 1)).to_contain_text("Finished")
+        await page.get_by_role("tab", name="History").click()
+        await expect(page.get_by_role("grid", name="History")).to_contain_text("01 - Song 1.flac")
+        await visit.shot("transfers-history")
+        await page.get_by_role("tab", name="Downloads").click()
+        await page.get_by_role("button", name="Clear finished").click()
+        await expect(page.get_by_role("heading", name="No downloads")).to_be_visible()
+
+    perform(play)
+
+
+def test_uploads_show_who_loads_what_from_us(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        await visit.go("transfers")
+        await visit.page.get_by_role("tab", name="Uploads").click()
+        await expect(visit.page.get_by_role("heading", name="No uploads")).to_be_visible()
+        await visit.net.sharer.transfers.download(OURSELVES, r"ours\04 - Gangway.mp3", 1000)
+        row = visit.page.get_by_role("row", level=2)
+        await expect(row).to_contain_text("04 - Gangway.mp3")
+        await expect(row).to_contain_text("Finished")
+        await expect(visit.page.get_by_role("row", level=1)).to_contain_text(SHARER)
+
+    perform(play)
