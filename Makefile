@@ -37,6 +37,7 @@ check: $(DEV) ## format, lint, types, import direction, and the quick tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python scripts/check_page.py
 	@$(BIN)/python -m pytest tests/test_layers.py
 	@$(BIN)/python -m pytest -m "not slow and not interop" --ignore=tests/test_layers.py $(PYTEST_ARGS)
 

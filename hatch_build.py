@@ -64,7 +64,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             if version != "editable":
                 raise SystemExit(f"error: {error}\nhint: {HINT}") from None
             self.app.display_warning(f"{error}\n{HINT}; until then the daemon serves no page")
-        build_data["artifacts"].append("src/soulmesh/daemon/page/vendor/*")
+        build_data["artifacts"] += [f"src/soulmesh/daemon/page/vendor/{name}" for name in (*FILES, STAMP)]
 
 
 HINT = "build again with a connection to the npm registry (npm's own settings name it and the proxy)"

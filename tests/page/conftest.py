@@ -112,18 +112,23 @@ async def visit(
             await browser.close()
 
 
-@pytest.fixture
-def perform(tmp_path: Path) -> Callable[..., None]:
-    """Runs a test's coroutine with the page open before it."""
+def needed() -> None:
+    """Skips a test, loudly, where there is no browser; fails it where the page is not built."""
     if chromium() is None:
         pytest.skip("NO CHROMIUM: the page is not tested (on Debian: apt install chromium)")
     if not (VENDOR / "preact.js").exists():
         pytest.fail("the libraries of the page are missing: make .venv/.ready-dev, with a connection to npm")
 
-    def run(play: Play, *, key: str | None = KEY, path: str = "/", remote: bool = True, **web: Any) -> None:
+
+@pytest.fixture
+def perform(tmp_path: Path) -> Callable[..., None]:
+    """Runs a test's coroutine with the page open before it."""
+    needed()
+
+    def run(play: Play, *, key: str | None = KEY, path: str = "/", remote: bool = True, **more: Any) -> None:
         async def whole() -> None:
             async with (
-                network(tmp_path, remote=remote, **web) as net,
+                network(tmp_path, remote=remote, **more) as net,
                 visit(net, key=key, path=path) as found,
             ):
                 async with asyncio.timeout(45):

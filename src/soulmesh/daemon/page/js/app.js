@@ -15,7 +15,7 @@ import { language, t } from "./lib/texts.js";
 import "./lib/theme.js";
 import { StatusButton } from "./shell/account.js";
 import { Login } from "./shell/login.js";
-import { Start } from "./shell/start.js";
+import { Start, StartHint } from "./shell/start.js";
 import { views } from "./views/index.js";
 
 document.documentElement.lang = language;
@@ -25,6 +25,7 @@ const PLACES = 5;
 
 function App() {
   const { phase } = useStore(session);
+  const state = useStore(connection);
   const [error, setError] = useState(/** @type {Error | null} */ (null));
   const [turn, setTurn] = useState(0);
   useEffect(() => {
@@ -40,6 +41,8 @@ function App() {
   if (error && phase === "unknown") return html`<main><${Trouble} error=${error} retry=${() => setTurn(turn + 1)} /></main>`;
   if (phase === "unknown") return html`<main><${Loading} /></main>`;
   if (phase === "login") return html`<${Login} />`;
+  // What a view loads and what it is told afterwards must leave no gap: first the ear, then the eyes.
+  if (state === "connecting") return html`<main><${Loading} /></main>`;
   return html`<${Shell} />`;
 }
 
@@ -94,7 +97,7 @@ function Navigation({ current }) {
   if (!narrow) {
     return html`<nav class="side" aria-label=${t("nav.main")}><div class="brand"><${Mark} /><span>soulmesh</span></div>
       <div class="nav-items">${views.map((view) => html`<${NavItem} key=${view.name} view=${view} current=${view.name === current} />`)}</div>
-      <div class="side-end"><${StatusButton} /></div></nav>`;
+      <div class="side-end"><${StartHint} /><${StatusButton} /></div></nav>`;
   }
   const places = views.filter((view) => view.place === "main").slice(0, PLACES - 1);
   const others = views.filter((view) => !places.includes(view));
@@ -104,7 +107,7 @@ function Navigation({ current }) {
       aria-current=${others.some((view) => view.name === current) ? "page" : undefined}>
       <${Icon} name="more" /><span class="nav-title">${t("nav.more")}</span><${OthersUnread} others=${others} /></button>
     ${more && html`<${Dialog} title=${t("nav.more")} onClose=${close}><div class="more-items">${others.map((view) => html`
-      <${NavItem} key=${view.name} view=${view} current=${view.name === current} onClick=${close} />`)}</div><${StatusButton} /><//>`}</nav>`;
+      <${NavItem} key=${view.name} view=${view} current=${view.name === current} onClick=${close} />`)}</div><${StartHint} /><${StatusButton} /><//>`}</nav>`;
 }
 
 /** The marks of everything under More. @param {{ others: import("./views/index.js").ViewModule[] }} props */

@@ -57,8 +57,7 @@ export class ApiError extends Error {
 export const session = store(/** @type {Session} */ (
   { phase: "unknown", name: null, writes: true, administrator: true, authentication: false, login: true }));
 
-/** @type {import("./store.js").Store<{ token: string | null, key: string | null }>} */
-const credential = kept("session", { token: null, key: null });
+const credential = kept("session", /** @type {{ token: string | null, key: string | null }} */ ({ token: null, key: null }));
 
 /** What is put into an address where no header is possible: the event stream, sound, pictures. */
 export const accessToken = () => credential.get().token ?? credential.get().key;

@@ -8,8 +8,7 @@ import { accessToken, address } from "./api.js";
 /** @typedef {{ id: string, kind: string, data: any }} Told */
 /** @typedef {{ kinds: Set<string>, tell: (told: Told) => void }} Ear */
 
-/** @type {import("./store.js").Store<"connecting" | "open" | "lost">} */
-export const connection = store("connecting");
+export const connection = store(/** @type {"connecting" | "open" | "lost"} */ ("connecting"));
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;

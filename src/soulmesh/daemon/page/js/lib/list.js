@@ -98,8 +98,7 @@ export function List(props) {
     if (onRange && rows.length) onRange(Math.min(first, rows.length - 1), Math.max(0, last - 1));
   }, [first, last, rows]);
 
-  /** @param {number} at */
-  const show = useCallback((at) => {
+  const show = useCallback((/** @type {number} */ at) => {
     const element = box.current;
     if (!element) return;
     const head = element.querySelector(".list-head")?.offsetHeight ?? 0;

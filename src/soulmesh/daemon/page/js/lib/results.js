@@ -75,7 +75,7 @@ export class Results {
     this.timer = undefined;
     this.quit = listen(["search"], ({ kind, data }) => {
       if (kind === "missed" || (kind === "search.changed" && data.id === id)) {
-        if (kind !== "missed") this.search.set((old) => old && { ...old, ...data });
+        if (kind !== "missed") this.search.set((/** @type {any} */ old) => old && { ...old, ...data });
         this.load();
       }
     });

@@ -3,8 +3,7 @@
  */
 import { kept } from "./store.js";
 
-/** @type {import("./store.js").Store<"auto" | "light" | "dark">} */
-export const theme = kept("theme", "auto");
+export const theme = kept("theme", /** @type {"auto" | "light" | "dark"} */ ("auto"));
 
 function put() {
   document.documentElement.style.colorScheme = theme.get() === "auto" ? "" : theme.get();

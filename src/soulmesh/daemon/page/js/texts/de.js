@@ -1,5 +1,6 @@
 /** Deutsch. */
 import shell from "./de/shell.js";
+import start from "./de/start.js";
 import search from "./de/search.js";
 import transfers from "./de/transfers.js";
 import browse from "./de/browse.js";
@@ -18,6 +19,7 @@ import log from "./de/log.js";
 /** @type {Record<string, string | { one: string, other: string }>} */
 export default {
   ...shell,
+  ...start,
   ...search,
   ...transfers,
   ...browse,

@@ -1,5 +1,6 @@
 /** English: what every other language falls back to. */
 import shell from "./en/shell.js";
+import start from "./en/start.js";
 import search from "./en/search.js";
 import transfers from "./en/transfers.js";
 import browse from "./en/browse.js";
@@ -18,6 +19,7 @@ import log from "./en/log.js";
 /** @type {Record<string, string | { one: string, other: string }>} */
 export default {
   ...shell,
+  ...start,
   ...search,
   ...transfers,
   ...browse,

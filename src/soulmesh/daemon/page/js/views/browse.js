@@ -75,22 +75,27 @@ class Tree {
     /** How far the browse is. */
     this.state = store(/** @type {any} */ (null));
     this.error = store(/** @type {Error | null} */ (null));
+    this.asked = 0;
   }
 
   /** Ask the user, unless their files are here. @param {boolean} anew */
   async begin(anew = false) {
     this.error.set(null);
+    // Answers may overtake each other: only the newest question counts.
+    this.asked += 1;
+    const mine = this.asked;
     try {
       if (anew) {
         this.children.clear();
         this.open.clear();
       }
       const found = await api.post(p`users/${this.username}/browse`, undefined, { anew });
+      if (mine !== this.asked) return;
       this.state.set(found);
       recent.set((old) => [this.username, ...old.filter((one) => one !== this.username)].slice(0, 20));
       if (found.complete) await this.roots();
     } catch (error) {
-      this.error.set(/** @type {Error} */ (error));
+      if (mine === this.asked) this.error.set(/** @type {Error} */ (error));
     }
   }
 
@@ -195,7 +200,7 @@ function Files({ username, folder, words }) {
   useEvents(["browse"], ({ kind, data }) => {
     if (kind === "missed") tree.begin();
     else if (data.username !== username) return;
-    else if (kind === "browse.BrowseProgressed") tree.state.set((old) => old && { ...old, ...data });
+    else if (kind === "browse.BrowseProgressed") tree.state.set((/** @type {any} */ old) => old && { ...old, ...data });
     else if (kind === "browse.finished") tree.begin();
   });
   if (error) return html`<${Trouble} error=${error} retry=${() => tree.begin(true)} />`;
@@ -274,8 +279,9 @@ function FileList({ username, files, label, empty, folders = false, onEnd, head 
   const [sort, setSort] = useState({ by: "", down: false });
   const ordered = useMemo(() => {
     if (!sort.by) return files;
-    const key = { name: (/** @type {File} */ f) => f.path.toLowerCase(), size: (/** @type {File} */ f) => f.size,
-      length: (/** @type {File} */ f) => f.length ?? 0, quality: (/** @type {File} */ f) => (f.bit_depth ?? 0) * (f.sample_rate ?? 0) * 10 + (f.bitrate ?? 0) }[sort.by];
+    /** @type {((file: File) => string | number) | undefined} */
+    const key = /** @type {Record<string, any>} */ ({ name: (/** @type {File} */ f) => f.path.toLowerCase(), size: (/** @type {File} */ f) => f.size,
+      length: (/** @type {File} */ f) => f.length ?? 0, quality: (/** @type {File} */ f) => (f.bit_depth ?? 0) * (f.sample_rate ?? 0) * 10 + (f.bitrate ?? 0) })[sort.by];
     if (!key) return files;
     return [...files].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0) * (sort.down ? -1 : 1));
   }, [files, sort]);
@@ -296,9 +302,12 @@ function FileList({ username, files, label, empty, folders = false, onEnd, head 
       narrow=${(/** @type {File} */ file) => html`<div class="two"><div><${FileName} file=${file} username=${username} /></div>
         <div class="num"><span>${size(file.size)}</span><span>${quality(/** @type {any} */ (file))}</span><span>${playing(file.length)}</span></div></div>`}
       actions=${(/** @type {File} */ file) => html`<${IconButton} icon="down" tabindex="-1" label=${t("search.download.file", { name: baseName(file.path) })} onClick=${() => take([file])} />`} />
-    ${chosen.length > 0 && html`<div class="selection" role="status"><span class="grow">${t("search.selected", { count: chosen.length, size: size(chosen.reduce((sum, file) => sum + file.size, 0)) })}</span>
+    ${chosen.length > 0 && html`<div class="selection" role="status"><span class="grow">${t("search.selected", { count: chosen.length, size: size(total(chosen)) })}</span>
       <${Button} kind="primary" icon="down" onClick=${() => { take(chosen); setSelected(new Set()); }}>${t("search.download")}<//></div>`}</div>`;
 }
+
+/** @param {File[]} files */
+const total = (files) => files.reduce((sum, file) => sum + file.size, 0);
 
 /** The files of one folder. @param {{ username: string, folder: string }} props */
 function Content({ username, folder }) {
@@ -310,7 +319,7 @@ function Content({ username, folder }) {
     setState("loading");
     try {
       const page = await api.get(p`users/${username}/browse/files`, { folder, cursor, limit: PAGE });
-      setFiles((old) => (cursor ? [...old, ...page.items] : page.items));
+      setFiles((/** @type {File[]} */ old) => (cursor ? [...old, ...page.items] : page.items));
       setNext(page.next);
       setState("here");
     } catch (error) {

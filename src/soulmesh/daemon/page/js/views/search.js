@@ -169,10 +169,11 @@ function Found({ id }) {
     for (const line of lines) if (selected.has(line.key)) for (const hit of filesOf(line)) if (!hit.locked) found.set(hit.at, hit);
     return [...found.values()];
   }, [selected, lines]);
-  const chosenSize = chosen.reduce((sum, hit) => sum + hit.size, 0);
+  const chosenSize = useMemo(() => chosen.reduce((/** @type {number} */ sum, /** @type {Hit} */ hit) => sum + hit.size, 0), [chosen]);
 
   const columns = useMemo(() => {
     const cell = (/** @type {(hit: Hit) => any} */ show) => (/** @type {Line} */ line) => (line.kind === "file" ? show(line.hit) : "");
+    /** @type {import("../lib/list.js").Column<Line>[]} */
     const found = [
       { id: "name", title: t("search.column.name"), width: "minmax(0, 3fr)", sort: true, cell: cell((hit) => html`<${FileName} hit=${hit} />`) },
       { id: "quality", title: t("search.column.quality"), width: "5.5rem", end: true, sort: true, cell: cell(quality) },

@@ -41,7 +41,6 @@ const RANK = { running: 0, saving: 0, draining: 0, starting: 1, linking: 1, offe
 /** @type {Record<string, "plain" | "good" | "warn" | "bad" | "accent">} */
 const TONES = { running: "accent", saving: "accent", draining: "accent", finished: "good", failed: "bad", "no room": "bad", paused: "warn", offline: "warn", delayed: "warn" };
 
-/** @param {{ rest: string[], query: URLSearchParams }} props */
 export function View() {
   follow();
   const shown = useStore(tab);
