@@ -32,9 +32,6 @@ export const locale = navigator.languages.find((one) => one.slice(0, 2).toLowerC
 let words = en;
 if (language === "de") words = (await import("../texts/de.js")).default;
 
-/** The same with the habits of the country, as far as the browser tells: how times and numbers are written. */
-export const locale = navigator.languages.find((one) => one.toLowerCase().startsWith(language)) ?? language;
-
 const plural = new Intl.PluralRules(language);
 const number = new Intl.NumberFormat(locale);
 

@@ -1,0 +1,251 @@
+"""How fluid the page stays: 25,000 results as they stream in, their order, the filter; 200 transfers that move.
+
+The daemon runs in a process of its own, on a client that does nothing but answer; the page runs in Chromium,
+without a window or a graphics card. Printed are the bars that were set beside what was seen.
+
+    python benchmarks/page.py [--results 25000] [--seconds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "src")]
+
+from playwright.async_api import Page, async_playwright  # noqa: E402
+from tests.daemon.fakes import KEY, Stage, stage, strike  # noqa: E402
+from tests.page.conftest import DESK, FLAGS, chromium  # noqa: E402
+
+from soulmesh.client.transfers.events import TransferProgressed  # noqa: E402
+from soulmesh.core.transfer import State  # noqa: E402
+from soulmesh.daemon.api0.api import api as api0  # noqa: E402
+from soulmesh.daemon.api1.api import api as api1  # noqa: E402
+from soulmesh.daemon.http import page as page_files  # noqa: E402
+from soulmesh.daemon.http.replies import empty  # noqa: E402
+from soulmesh.daemon.http.routing import Router  # noqa: E402
+from soulmesh.daemon.http.serving import HttpServer  # noqa: E402
+from soulmesh.daemon.http.shell import Api, Shell  # noqa: E402
+from soulmesh.daemon.ports import Answer, File  # noqa: E402
+
+PER_TICK, TICK = 200, 0.1
+"""Files that come at once, and seconds between."""
+PER_USER, PER_FOLDER = 20, 10
+TRANSFERS = 200
+
+WATCH = """
+window.seen = { tasks: [], frames: [] };
+new PerformanceObserver((list) => { for (const one of list.getEntries()) seen.tasks.push(one.duration); })
+  .observe({ type: "longtask", buffered: true });
+let before = performance.now();
+const frame = (now) => { seen.frames.push(now - before); before = now; requestAnimationFrame(frame); };
+requestAnimationFrame(frame);
+"""
+
+CHANGE = """async ([selector, value, kind]) => {
+  const element = document.querySelector(selector);
+  const rows = () => [...document.querySelectorAll("[data-id]")].map((row) => row.dataset.id).join();
+  const old = rows();
+  const start = performance.now();
+  element.value = value;
+  element.dispatchEvent(new Event(kind, { bubbles: true }));
+  while (rows() === old && performance.now() - start < 5000) await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+"""Changes a field and waits until other rows are seen; milliseconds."""
+
+
+def answer(number: int) -> Answer:
+    """What one user found: two folders of ten files."""
+    files = []
+    for at in range(PER_USER):
+        album = f"Album {number * 7 % 97} part {at // PER_FOLDER} (19{number % 90 + 10})"
+        folder = f"music\\Artist {number % 331}\\{album}"
+        kind = "flac" if number % 3 else "mp3"
+        attributes = ((1, 180 + at), (4, 44100), (5, 16)) if kind == "flac" else ((0, 320), (1, 200 + at))
+        name = f"{folder}\\{at % PER_FOLDER + 1:02} - Title {number * at % 7919}.{kind}"
+        files.append(File(name, 3_000_000 + number * at * 997 % 40_000_000, attributes))
+    return Answer(f"user{number:05}", number % 2 == 0, number * 1013 % 9_000_000, number % 60, files)
+
+
+async def feed(on: Stage, results: int) -> None:
+    """Answer the newest search."""
+    _, search = on.engine.searches[-1]
+    loop = asyncio.get_running_loop()
+    begun, told = loop.time(), 0
+    while told < results:
+        for _ in range(PER_TICK // PER_USER):
+            search.answer(answer(told // PER_USER))
+            told += PER_USER
+        await asyncio.sleep(max(0.0, begun + told / PER_TICK * TICK - loop.time()))
+    search.stop()
+
+
+async def serve(folder: Path, results: int, pipe: Connection) -> None:
+    on = await stage(folder)
+    files = Api((), Router(page_files.routes(page_files.PageFiles())), lambda e: empty(e.status), _no, {}, {})
+    shell = Shell([api0(on.service), api1(on.service), files], lambda: on.service.authenticator)
+    server = HttpServer(shell, "127.0.0.1", 0)
+    await server.start()
+    pipe.send(server.port)
+    loop = asyncio.get_running_loop()
+    transfers = []
+    while (order := await loop.run_in_executor(None, pipe.recv)) != "end":
+        if order == "feed":
+            on.service.spawn(feed(on, results), "feed")
+        elif order == "activate":
+            for number in range(TRANSFERS):
+                made = on.engine.transfers.add(f"peer {number % 40}", f"a\\b\\{number}.flac", 10**8)
+                transfers.append(made)
+                on.engine.transfers.move(made, State.RUNNING)
+        elif order == "progress":
+            for at, one in enumerate(transfers):
+                event = TransferProgressed(
+                    one.id, "download", one.username, one.remote_path, 10**5 * at, 10**8, 1e6
+                )
+                on.engine.emit(event)
+        pipe.send(time.process_time())
+    await server.stop()
+    await strike(on)
+
+
+def _no(_error: object) -> None:
+    return None
+
+
+def server_process(folder: Path, results: int, pipe: Connection) -> None:
+    asyncio.run(serve(folder, results, pipe))
+
+
+def show(what: str, seen: str, bar: str = "") -> None:
+    print(f"{what:<44} {seen:>24}  {bar}", flush=True)
+
+
+async def measure(port: int, pipe: Connection, results: int, seconds: float) -> None:
+    def order(what: str) -> float:
+        pipe.send(what)
+        found: float = pipe.recv()
+        return found
+
+    async with async_playwright() as play:
+        browser = await play.chromium.launch(executable_path=chromium(), args=FLAGS)
+        context = await browser.new_context(viewport=DESK, locale="en-GB")  # type: ignore[arg-type]
+        kept = json.dumps({"token": None, "key": KEY})
+        await context.add_init_script(f"localStorage.setItem('soulmesh.session', {json.dumps(kept)})")
+        await context.add_init_script("localStorage.setItem('soulmesh.start.later', 'true')")
+        await context.add_init_script(WATCH)
+        page = await context.new_page()
+        page.on("console", lambda line: print(line.text, file=sys.stderr) if line.type == "error" else None)
+        page.on("pageerror", lambda error: print(error, file=sys.stderr))
+        begun = time.perf_counter()
+        await page.goto(f"http://127.0.0.1:{port}/")
+        await page.get_by_role("heading", level=1).wait_for()
+        show("page live, first visit", f"{1000 * (time.perf_counter() - begun):.0f} ms")
+        loaded = await page.evaluate(
+            "performance.getEntriesByType('resource').reduce((sum, one) => sum + one.transferSize, 0)"
+        )
+        show("loaded for it", f"{loaded / 1024:.0f} KB")
+        await searching(page, order, results)
+        await progress(page, order, seconds)
+        await browser.close()
+
+
+async def searching(page: Page, order, results: int) -> None:  # type: ignore[no-untyped-def]
+    await page.get_by_role("searchbox", name="What to search for").fill("album title")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Waiting for the first answer").wait_for()
+    await page.evaluate("seen.tasks.length = seen.frames.length = 0")
+    before = order("feed")
+    shown = f"{results:,} files"
+    await page.get_by_text(shown).first.wait_for(timeout=240_000)
+    await page.get_by_role("button", name="Stop").wait_for(state="detached", timeout=60_000)
+    used = order("time") - before
+    seen = await page.evaluate("seen")
+    tasks, frames = seen["tasks"], seen["frames"]
+    longest = max(tasks, default=0)
+    show(f"{results:,} results stream in: long tasks", f"{len(tasks)}, longest {longest:.0f} ms", "100 ms")
+    late = sum(1 for frame in frames if frame > 50)
+    show("  frames later than 50 ms", f"{late} of {len(frames)}")
+    show("  daemon's processor time", f"{used:.2f} s")
+    for by in ("size", "name", "speed", "quality", "arrival"):
+        took = await page.evaluate(CHANGE, [".search-tools select", by, "change"])
+        show(f"sort by {by}, in groups", f"{took:.0f} ms", "100 ms")
+    for words in ("flac", "size>20mb free", "title album", ""):
+        took = await page.evaluate(CHANGE, [".filter-field input", words, "input"])
+        show(f"filter {words!r}", f"{took - 120:.0f} ms", "100 ms, without the 120 for typing")
+    await page.get_by_role("button", name="By user and folder").click()
+    for by in ("size", "name", "user"):
+        took = await page.evaluate(CHANGE, [".search-tools select", by, "change"])
+        show(f"sort by {by}, flat", f"{took:.0f} ms", "100 ms")
+    await page.get_by_role("button", name="By user and folder").click()
+    await page.evaluate("seen.tasks.length = seen.frames.length = 0")
+    await page.mouse.move(700, 500)
+    for _ in range(40):
+        await page.mouse.wheel(0, 900)
+        await page.evaluate("new Promise(requestAnimationFrame)")
+    tasks = await page.evaluate("seen.tasks")
+    show(
+        "scroll by 40 turns of the wheel: long tasks", f"{len(tasks)}, longest {max(tasks, default=0):.0f} ms"
+    )
+    nodes = await page.evaluate("document.querySelectorAll('*').length")
+    session = await page.context.new_cdp_session(page)
+    await session.send("HeapProfiler.collectGarbage")
+    heap = await page.evaluate("performance.memory.usedJSHeapSize")
+    show("elements in the document; memory of scripts", f"{nodes}; {heap / 1e6:.0f} MB")
+
+
+async def progress(page: Page, order, seconds: float) -> None:  # type: ignore[no-untyped-def]
+    order("activate")
+    await page.evaluate("location.hash = '#/transfers'")
+    await page.get_by_role("treegrid", name="Downloads").wait_for()
+    await page.evaluate("seen.tasks.length = seen.frames.length = 0")
+    session = await page.context.new_cdp_session(page)
+    await session.send("Performance.enable")
+
+    async def busy() -> float:
+        found = await session.send("Performance.getMetrics")
+        return float(next(one["value"] for one in found["metrics"] if one["name"] == "TaskDuration"))
+
+    begun, before = time.perf_counter(), await busy()
+    used = order("time")
+    while time.perf_counter() - begun < seconds:
+        order("progress")
+        await asyncio.sleep(0.25)
+    passed = time.perf_counter() - begun
+    part, daemon = (await busy() - before) / passed, (order("time") - used) / passed
+    show(f"progress of {TRANSFERS} transfers: page's main thread", f"{100 * part:.0f} %")
+    show("  daemon", f"{100 * daemon:.1f} % of a core")
+    tasks = await page.evaluate("seen.tasks")
+    show("  long tasks", f"{len(tasks)}, longest {max(tasks, default=0):.0f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=int, default=25_000)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    options = parser.parse_args()
+    if chromium() is None:
+        sys.exit("error: there is no chromium (on Debian: apt install chromium)")
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(
+            target=server_process, args=(Path(folder), options.results, theirs)
+        )
+        process.start()
+        try:
+            asyncio.run(measure(ours.recv(), ours, options.results, options.seconds))
+            ours.send("end")
+            process.join(10)
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    main()
