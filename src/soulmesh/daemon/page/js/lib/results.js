@@ -51,6 +51,8 @@ export class Results {
     this.id = id;
     /** @type {Hit[]} */
     this.hits = [];
+    /** The line of each hit, by number: made once. @type {FileLine[]} */
+    this.files = [];
     /** @type {Map<string, User>} */
     this.users = new Map();
     /** Folded or not, against what is usual. @type {Set<string>} */
@@ -119,6 +121,7 @@ export class Results {
   take(row) {
     row.at = this.hits.length;
     this.hits.push(row);
+    this.files.push({ kind: "file", key: String(row.at), hit: row });
     let user = this.users.get(row.username);
     if (!user) this.users.set(row.username, user = { name: row.username, folders: new Map(), first: row });
     const folder = user.folders.get(row.folder);
@@ -205,7 +208,7 @@ export class Results {
     const chosen = passing ? this.hits.filter((hit) => passing[hit.at]) : [...this.hits];
     this.shown = chosen.length;
     if (by !== "arrival" || down) sort(chosen, KEYS[by] ?? KEYS.arrival, down);
-    return chosen.map((hit) => ({ kind: "file", key: String(hit.at), hit }));
+    return chosen.map((hit) => this.files[hit.at]);
   }
 
   /** @returns {Line[]} */
@@ -257,7 +260,7 @@ export class Results {
         lines.push({ kind: "folder", key: folderKey, user, folder, count: files.length, size: sum, files });
         if (!this.open(folderKey)) continue;
         const ordered = by === "arrival" && !down ? files : sort([...files], key, down);
-        for (const hit of ordered) lines.push({ kind: "file", key: String(hit.at), hit });
+        for (const hit of ordered) lines.push(this.files[hit.at]);
       }
     }
     return lines;
