@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PAGE = Path(__file__).parents[2] / "src" / "soulmesh" / "daemon" / "page"
-ENTRY = re.compile(r'^  "([^"]+)": (.+),$', re.MULTILINE)
+ENTRY = re.compile(r'^  "([^"]+)":\s+((?:[^\n]|\n    )+?),$', re.MULTILINE)
 SPOKEN = re.compile(r'\btx?\(\s*"([^"]+)"|\b(?:title|badge) = "([a-z]+\.[a-z.]+)"')
 BUILT = re.compile(r"\btx?\(`([a-z.]+)\$\{")
 

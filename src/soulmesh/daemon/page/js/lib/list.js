@@ -53,6 +53,10 @@ export function List(props) {
   const box = useRef(/** @type {any} */ (null));
   const [view, setView] = useState({ top: 0, height: 600 });
   const [active, setActive] = useState(/** @type {string | null} */ (null));
+  // What can be done with a row is drawn for the one that is pointed at, has the focus or is meant: drawing it for
+  // all that are seen takes most of the time of scrolling.
+  const [pointed, setPointed] = useState(/** @type {string | null} */ (null));
+  const [focused, setFocused] = useState(/** @type {string | null} */ (null));
   const activeAt = useRef(0);
   const anchor = useRef(0);
   const atEnd = useRef(true);
@@ -243,6 +247,8 @@ export function List(props) {
     const row = event.target.closest?.("[data-at]");
     return row ? Number(row.dataset.at) : -1;
   };
+  /** @param {any} event @returns {string | null} */
+  const keyUnder = (event) => event.target.closest?.("[data-id]")?.dataset.id ?? null;
   /** @param {any} event */
   const click = (event) => {
     if (event.target.closest("button, a, input, summary") && !event.target.closest(".twist")) return;
@@ -295,7 +301,7 @@ export function List(props) {
             ? html`<div class="cell two-lines" role="gridcell">${twist}${narrow(row)}</div>`
             : columns.map((column, number) => html`<div role="gridcell" class=${`cell ${column.end ? "end" : ""} ${number ? "" : "first"}`}>
                 ${number ? null : twist}${column.cell(row)}</div>`)}
-      ${row !== undefined && actions && html`<div class="row-actions" role="gridcell">${actions(row)}</div>`}</div>`);
+      ${row !== undefined && actions && (isNarrow || at === activeNow || key === pointed || key === focused) && html`<div class="row-actions" role="gridcell">${actions(row)}</div>`}</div>`);
   }
 
   return html`<div class=${`list ${level ? "tree" : ""} ${isNarrow ? "narrow" : ""}`} role=${level ? "treegrid" : "grid"} ref=${box}
@@ -303,6 +309,8 @@ export function List(props) {
     aria-multiselectable=${onSelected ? "true" : undefined}
     aria-activedescendant=${activeNow >= first && activeNow < last ? `${id}-${activeNow}` : undefined}
     style=${template} onKeyDown=${press} onClick=${click} onDblClick=${openIt}
+    onPointerOver=${actions && ((/** @type {any} */ event) => setPointed(keyUnder(event)))} onPointerLeave=${actions && (() => setPointed(null))}
+    onFocusIn=${actions && ((/** @type {any} */ event) => setFocused(keyUnder(event)))} onFocusOut=${actions && (() => setFocused(null))}
     onFocus=${(/** @type {any} */ event) => { if (event.target === box.current && active === null && rows.length) activate(firstSeen); }}>
     <div class="list-head" role="row" aria-rowindex="1">${columns.map((column) => html`
       <div role="columnheader" class=${`cell ${column.end ? "end" : ""}`}
