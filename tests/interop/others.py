@@ -66,7 +66,8 @@ def _python() -> Path | str:
                 ready.write_text(stamp)
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or str(error).encode()
-        return f"{NOT_TESTED}: {said.decode(errors='replace').strip().splitlines()[-1]}"
+        lines = said.decode(errors="replace").strip().splitlines() or ["nobody knows why"]
+        return f"{NOT_TESTED}: {next((line for line in lines if line.startswith('ERROR')), lines[-1])}"
     return found
 
 
