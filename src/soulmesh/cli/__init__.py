@@ -12,6 +12,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import sys
 
     from soulmesh.cli.app import app
-    from soulmesh.cli.run import invoke
+    from soulmesh.cli.run import invoke, settle
 
+    settle()
     sys.exit(invoke(app, arguments))

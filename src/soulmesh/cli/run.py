@@ -72,6 +72,7 @@ __all__ = [
     "output",
     "report",
     "run",
+    "settle",
 ]
 
 FAILED = 1
@@ -211,15 +212,17 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     Ctrl-C and SIGTERM cancel ``work``, so that it says goodbye to whom it talks to; a second Ctrl-C does
     not wait for that.
     """
-    # What is loaded by now stays: looking through it for garbage would stop the loop for tens of ms.
-    gc.freeze()
-    _allow_many_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_until_terminated(work))
 
 
-def _allow_many_files() -> None:
-    """Each link to a user is an open file, and many systems allow a program a thousand unless it asks."""
+def settle() -> None:
+    """What a process does once, before its command runs.
+
+    What is loaded by now stays: looking through it for garbage would stop a loop for tens of milliseconds.
+    And each link to a user is an open file, of which many systems allow a thousand unless one asks.
+    """
+    gc.freeze()
     try:
         import resource
     except ImportError:
