@@ -6,7 +6,7 @@ Three loads: one file of 1 GiB, 5,000 files of 20 kB from one user, twenty users
 Every client is a process of its own, and so is the server. Before each load the bare system calls are
 measured on the same files (sendfile into recv_into and write): the floor. CPU seconds and memory are what
 the system counted for the processes between the wish and its end, the start left out. Who is not done after
---most seconds is judged by what came until then.
+--most seconds is judged by what came until then. A fourth load is a flood: one user asks for 18,000 files.
 """
 
 from __future__ import annotations
@@ -91,13 +91,13 @@ def floor(source: Path, target: Path) -> tuple[float, float]:
 class Side:
     """A client in a process of its own."""
 
-    def __init__(self, program: str, folder: Path, name: str, server: int, music: str) -> None:
+    def __init__(self, program: str, folder: Path, name: str, server: int, *more: str) -> None:
         self.folder = folder
         folder.mkdir()
         command = [sys.executable, str(HERE / "impls" / f"{program}_transfers.py"), str(folder), name]
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, str(server), str(free_port()), music], stdout=log, stderr=log
+                [*command, str(server), str(free_port()), *more], stdout=log, stderr=log
             )
 
     def wait_ready(self) -> None:
@@ -207,11 +207,42 @@ def measure(program: str, load: Load, shared: Path, folder: Path, most: float) -
     }
 
 
+def flood(folder: Path, count: int) -> dict[str, Any]:
+    """One user asks us for ``count`` files as fast as it can: what that costs us."""
+    folder.mkdir()
+    shared = folder / "shared"
+    make_files(shared, 4000, 1)
+    with server(folder / "server") as port:
+        asked = Side("ours", folder / "asked", "asked", port, str(shared))
+        asking = Side("flood", folder / "asking", "asking", port, "asked", str(count))
+        try:
+            asked.wait_ready()
+            asking.wait_ready()
+            time.sleep(2)
+            before = asked.cpu()
+            (asking.folder / "go").touch()
+            while not asking.done:
+                time.sleep(0.05)
+            used = asked.cpu() - before
+            heard = json.loads((asking.folder / "heard.json").read_text())
+            memory = asked.peak()
+        finally:
+            asked.close()
+            asking.close()
+    return {
+        "load": f"{count:,} requests of one user",
+        "program": "ours",
+        "cpu_s": round(used, 2),
+        "answers": sum(heard.values()),
+        "up_MiB": round(memory),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full load, for a quick look")
     parser.add_argument("--only", default="ours,aioslsk,nicotine", help="which programs")
-    parser.add_argument("--loads", default="large,small,many", help="which loads")
+    parser.add_argument("--loads", default="large,small,many,flood", help="which loads")
     parser.add_argument("--most", type=float, default=60.0, help="seconds for one program and load")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     given = parser.parse_args()
@@ -221,7 +252,8 @@ def main() -> None:
         "small": Load("5,000 files of 20 kB", 1, max(10, int(5000 * scale)), 20_000),
         "many": Load("20 users x 50 MB", 20, 1, max(1 << 22, int(50_000_000 * scale))),
     }
-    for load in (loads[name] for name in given.loads.split(",")):
+    chosen = given.loads.split(",")
+    for load in (loads[name] for name in chosen if name != "flood"):
         folder = Path(tempfile.mkdtemp(prefix="soulmesh-bench-"))
         try:
             shared = folder / "shared"
@@ -246,6 +278,12 @@ def main() -> None:
                     found["of_floor"] = f"{found['MB/s'] / speed * 1e8:.0f} %"
                 show(found, as_json=given.json)
                 shutil.rmtree(folder / program)
+        finally:
+            shutil.rmtree(folder)
+    if "flood" in chosen:
+        folder = Path(tempfile.mkdtemp(prefix="soulmesh-bench-"))
+        try:
+            show(flood(folder / "flood", int(18_000 * scale)), as_json=given.json)
         finally:
             shutil.rmtree(folder)
 
