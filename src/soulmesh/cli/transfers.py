@@ -316,9 +316,21 @@ async def follow(out: Output, client: Client, chosen: list[Transfer], *, wait: b
         outcomes = await asyncio.gather(
             *(_follow(out, bars, client, transfer, wait=wait) for transfer in chosen), return_exceptions=True
         )
+    await _tell_whole_folders(out, client, chosen)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
+
+
+async def _tell_whole_folders(out: Output, client: Client, chosen: list[Transfer]) -> None:
+    """Files of a whole folder are where they are wanted only when all of it is."""
+    batches = client.transfers.batches
+    for batch in [found for found in batches if found.whole and found.finished]:
+        mine = [transfer for transfer in batches.transfers(batch) if transfer in chosen and transfer.finished]
+        if mine:
+            await batches.settled(batch)
+        for transfer in mine:
+            out.line(str(transfer.local_path))
 
 
 async def _follow(out: Output, bars: Transfers, client: Client, transfer: Transfer, *, wait: bool) -> None:
@@ -356,7 +368,9 @@ async def _follow(out: Output, bars: Transfers, client: Client, transfer: Transf
     out.record(row_of_transfer(transfer))
     if not transfer.finished:
         raise TransferFailed(transfer.username, transfer.remote_path, transfer.state, transfer.reason)
-    out.line(str(transfer.local_path))
+    batch = client.transfers.batches.get(transfer.batch or "")
+    if batch is None or not batch.whole:
+        out.line(str(transfer.local_path))
 
 
 def _see_the_disk(client: Client, transfer: Transfer, *, wait: bool) -> None:

@@ -266,3 +266,22 @@ async def test_a_journal_that_cannot_be_used_says_why(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="closed"):
         await one.committed()
     assert UserOffline("x")
+
+
+@virtual
+async def test_a_whole_goal_is_finished_when_its_folder_stands_where_it_is_wanted(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac", "2.flac")
+        files: list[tuple[str, int | None]] = [(rf"Music\Album\{n}.flac", len(SONG)) for n in (1, 2)]
+        target = ann.downloads / "Album"
+        goal = await ann.transfers.goals.want("x", [Candidate("eve", files)], destination=target, whole=True)
+        while not any(isinstance(event, GoalFinished) for event in ann.events):
+            # Never does it seem finished before all of it is there.
+            assert goal.state == "under way"
+            await asyncio.sleep(0.01)
+        assert sorted(path.name for path in target.iterdir()) == ["1.flac", "2.flac"]
+        assert {t.local_path for t in ann.transfers.goals.transfers(goal)} == {
+            target / "1.flac",
+            target / "2.flac",
+        }

@@ -8,6 +8,7 @@ missing; kinds of files may be named that need not be (pictures, texts).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import uuid
@@ -87,6 +88,7 @@ class Batches:
         self._downloads = downloads
         self._settings = settings
         self._batches: dict[str, Batch] = {}
+        self._moves: dict[str, asyncio.Task[None]] = {}
         self.browse: Browse | None = None
         """How to find a folder's files when the user does not answer for the folder alone."""
         downloads.on_over.append(self._over)
@@ -187,6 +189,12 @@ class Batches:
         await self._ledger.journal.committed()
         return batch
 
+    async def settled(self, batch: Batch) -> None:
+        """Return when a batch whose files are all here lies where it is wanted."""
+        move = self._moves.get(batch.id)
+        if move is not None:
+            await asyncio.wait([move])
+
     def replace(self, old: Transfer, new: Transfer) -> None:
         """Another source has taken over a file of a batch: the batch waits for that one."""
         batch = self._batches.get(old.batch or "")
@@ -251,7 +259,10 @@ class Batches:
             return
         batch.finished = True
         if batch.whole:
-            self._ledger.tasks.start(self._move(batch), f"moving {batch.name}")
+            task = self._ledger.tasks.start(self._move(batch), f"moving {batch.name}")
+            if task is not None:
+                self._moves[batch.id] = task
+                task.add_done_callback(lambda _: self._moves.pop(batch.id, None))
         else:
             self._save(batch)
             self._ledger.events.emit(BatchFinished(batch.id, batch.destination))

@@ -109,6 +109,7 @@ class Goals:
         self._moved_at: dict[str, float] = {}
         self._done_at: dict[str, int] = {}
         self._failing: set[str] = set()
+        self._finishing: set[str] = set()
         self._watching = False
 
     async def start(self) -> None:
@@ -214,10 +215,21 @@ class Goals:
                 missing = True
         if missing:
             return
+        if goal.id not in self._finishing:
+            self._finishing.add(goal.id)
+            self._ledger.tasks.start(self._finish(goal), f"the end of {goal.name}")
+
+    async def _finish(self, goal: Goal) -> None:
+        """All files are here; a whole batch has still to be moved to its place."""
+        batch = self._batches.get(goal.batch)
+        if batch is not None:
+            await self._batches.settled(batch)
+        self._finishing.discard(goal.id)
+        if goal.state != "under way":
+            return
         goal.state = "finished"
         goal.story.append(f"all files of {goal.candidate.username} are here")
         self._save(goal)
-        batch = self._batches.get(goal.batch)
         self._ledger.events.emit(GoalFinished(goal.id, batch.destination if batch is not None else ""))
 
     async def _after_failure(self, goal: Goal, reason: str) -> None:
