@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,20 @@ def test_a_folder_without_names_to_search_for_is_refused(tmp_path: Path) -> None
 
 def test_a_damaged_copy_says_both_sums() -> None:
     assert str(DamagedCopy("aa", "bb")) == "the copy differs: SHA-256 aa was sent, bb arrived"
+
+
+def test_web_serves_the_page_on_the_network_and_ends_with_ctrl_c() -> None:
+    command = [sys.executable, "-m", "soulmesh", "demo", "--web", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            records = (json.loads(line) for line in process.stdout)
+            told = next(record for record in records if record["kind"] == "page")
+            with urllib.request.urlopen(told["url"], timeout=20) as page:
+                assert b"<!doctype html>" in page.read()
+            with urllib.request.urlopen(f"{told['url']}/api/v1/session", timeout=20) as session:
+                assert json.load(session)["administrator"] is True
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+        finally:
+            process.kill()

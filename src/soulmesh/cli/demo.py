@@ -17,6 +17,7 @@ import typer
 
 from soulmesh.cli import run
 from soulmesh.cli.demo_network import HOST, PASSWORD, DemoNetwork, Traffic
+from soulmesh.cli.demo_web import VISITOR, page, talk
 from soulmesh.cli.hits import COLUMNS, row
 from soulmesh.cli.output import JsonOption, Output, clean, duration, size
 from soulmesh.cli.samples import make_library
@@ -38,6 +39,9 @@ SHOWN = 12
 
 SECONDS = 4.0
 """How long the download should take at least: over 127.0.0.1 it would be done before anybody looks."""
+
+SLOW = 400 * 1024
+"""Bytes per second that are sent to who looks at the page: so that there is progress to be seen."""
 
 WAIT = 5.0
 """Seconds to wait for results; the first one usually comes within a few milliseconds."""
@@ -97,6 +101,13 @@ async def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the network running, and tell how to join it.")
     ] = False,
+    web: Annotated[
+        bool,
+        typer.Option("--web", help="Open the page on this network instead, and stay until Ctrl-C."),
+    ] = False,
+    http_port: Annotated[
+        int, typer.Option("--http-port", help="The page's port with --web; 0 for any free one.")
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
     """Start a server and some users, search, download, and compare checksums.
@@ -108,7 +119,11 @@ async def demo(
     out = run.output(json=json)
     workplace = Path(tempfile.mkdtemp(prefix="soulmesh-demo-"))
     try:
-        await _Show(out, workplace, share, query, into, port, full_speed, trace).run(keep=keep)
+        show = _Show(out, workplace, share, query, into, port, full_speed, trace)
+        if web:
+            await show.web(http_port)
+        else:
+            await show.run(keep=keep)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 
@@ -163,6 +178,26 @@ class _Show:
                 self._summary(network, asyncio.get_running_loop().time() - began)
                 if keep:
                     await self._stay(network, query)
+
+    async def web(self, http_port: int) -> None:
+        """The same network for a person with a browser: nothing is searched or downloaded before they do."""
+        shared = await self._library()
+        query = self.query or await asyncio.to_thread(likely_query, shared)
+        with opened(self.workplace / "data") as index:
+            await self._index(index, shared)
+            async with DemoNetwork(self.workplace, self.traffic, port=self.port) as network:
+                await network.join(FIRST)
+                alice = await network.join(SHARER, shares=index, upload_limit=None)
+                await network.join(BYSTANDER)
+                if not self.full_speed:
+                    alice.transfers.settings = _limited(alice, SLOW)
+                async with page(network, self.workplace, http_port) as url:
+                    await talk(network)
+                    self._step(f"The page is at {url} and you are {VISITOR}.")
+                    self.out.line(f"  Search there for “{query}”: {SHARER} shares it.")
+                    self.out.line("Ctrl-C ends it.", style="dim")
+                    self.out.record({"kind": "page", "url": url, "username": VISITOR, "query": query})
+                    await asyncio.Event().wait()
 
     # -- the acts
 

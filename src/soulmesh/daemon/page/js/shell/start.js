@@ -36,7 +36,7 @@ export function Start() {
   const step = !data.account || (!data.logged_in && !data.account_from_settings) ? "account" : data.nothing_shared && !data.roots ? "shares" : "ready";
   return html`<${Dialog} title=${t("start.title")} onClose=${close} wide>
     <ol class="steps" aria-label=${t("start.steps")}>${["account", "shares", "ready"].map((one) => html`
-      <li key=${one} aria-current=${one === step ? "step" : undefined} class=${one === "account" && step !== "account" ? "past" : ""}>${t(`start.${one}`)}</li>`)}</ol>
+      <li key=${one} aria-current=${one === step ? "step" : undefined} class=${one === "account" && step !== "account" ? "passed" : ""}>${t(`start.${one}`)}</li>`)}</ol>
     ${step === "account" && html`<${AccountStep} setup=${data} onDone=${reload} />`}
     ${step === "shares" && html`<${SharesStep} setup=${data} onDone=${reload} onLater=${close} />`}
     ${step === "ready" && html`<${ReadyStep} setup=${data} onClose=${close} />`}<//>`;
