@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import Network, network
@@ -40,6 +40,7 @@ FLAGS = [
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
 WAIT = 15_000
 """Milliseconds that something may take to be seen; it usually takes some tens."""
+expect.set_options(timeout=WAIT)
 
 
 def chromium() -> str | None:

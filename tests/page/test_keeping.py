@@ -199,6 +199,8 @@ def test_the_page_itself_is_set_in_the_same_place(perform: Perform) -> None:
         await page.get_by_label("Theme").select_option("As the system")
         await page.get_by_label("Language").select_option("Deutsch")
         await expect(page.get_by_role("heading", level=1)).to_have_text("Einstellungen")
+        await visit.go("settings/network")
+        await expect(page.get_by_label("Schnittstelle")).to_be_visible()
         await visit.shot("settings-german")
 
     perform(play)

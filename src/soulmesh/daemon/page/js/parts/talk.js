@@ -114,15 +114,17 @@ export function Lines({ label, lines, me, more = false, onMore, fresh = null, em
 
   return html`
     <div class="talk-lines">
-      <div class="talk-scroll" ref=${box} onScroll=${scrolled} tabindex="0" aria-label=${label} role="region">
+      <div class="talk-scroll" ref=${box} onScroll=${scrolled} tabindex="0" role="group" aria-label=${t("talk.lines")}>
         ${more &&
         html`<div class="talk-more">
           <${Button} kind="ghost" busy=${busy} onClick=${older}>${t("talk.older")}<//>
         </div>`}
         ${lines.length === 0 && empty}
-        <ol role="log" aria-live="polite" aria-relevant="additions" aria-label=${label}>
-          ${rows}
-        </ol>
+        <div role="log" aria-live="polite" aria-relevant="additions" aria-label=${label}>
+          <ol>
+            ${rows}
+          </ol>
+        </div>
       </div>
       ${away &&
       html`<div class="talk-toend"><${IconButton} icon="bottom" label=${t("talk.toEnd")} onClick=${toEnd} /></div>`}

@@ -70,10 +70,23 @@ const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1).replace(/
 /** @param {string} section */
 const sectionName = (section) => SECTIONS[section]?.() ?? capital(section);
 
+/** Every setting, named and explained in the language of the page. @param {AbortSignal} signal */
+async function load(signal) {
+  const found = await api.get("settings/keys", {}, { signal });
+  if (language === "en") return found;
+  /** @type {Record<string, [string, string]>} */
+  const words = (await import(`../texts/${language}/keys.js`)).default;
+  const items = found.items.map((/** @type {Setting} */ item) => {
+    const [title, description] = words[item.key] ?? [item.title, item.description];
+    return { ...item, title, description };
+  });
+  return { ...found, items };
+}
+
 /** @param {{ rest: string[] }} props */
 export function View({ rest }) {
   const narrow = useNarrow();
-  const { data, error, loading, reload } = useLoad((signal) => api.get("settings/keys", {}, { signal }), []);
+  const { data, error, loading, reload } = useLoad(load, []);
   const [draft, setDraft] = useState(/** @type {Draft} */ (new Map()));
   const [problems, setProblems] = useState(/** @type {Record<string, string>} */ ({}));
   const [words, setWords] = useState("");

@@ -1,5 +1,6 @@
 // Räume und private Unterhaltungen: was beide haben.
 export default {
+  "talk.lines": "Nachrichten",
   "talk.today": "Heute",
   "talk.yesterday": "Gestern",
   "talk.new": "Neu",

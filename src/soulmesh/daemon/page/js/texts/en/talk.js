@@ -1,5 +1,6 @@
 // Rooms and private conversations: what both have.
 export default {
+  "talk.lines": "Messages",
   "talk.today": "Today",
   "talk.yesterday": "Yesterday",
   "talk.new": "New",
