@@ -14,7 +14,7 @@ ENTRY = re.compile(r'^  "?([a-z_.]+)"?: \["(?:[^"\\]|\\.)+", "(?:[^"\\]|\\.)+"\]
 
 
 def test_every_translated_setting_is_one_with_a_name_and_an_explanation() -> None:
-    lines = (TEXTS / "de" / "keys.js").read_text(encoding="utf-8").splitlines()
+    lines = (TEXTS / "keys" / "de.js").read_text(encoding="utf-8").splitlines()
     begin = lines.index("export default {")
     entries = [ENTRY.match(line) for line in lines[begin + 1 : lines.index("};")]]
     assert all(entries), "an entry is no [name, explanation]"

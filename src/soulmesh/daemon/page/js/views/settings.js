@@ -75,7 +75,7 @@ async function load(signal) {
   const found = await api.get("settings/keys", {}, { signal });
   if (language === "en") return found;
   /** @type {Record<string, [string, string]>} */
-  const words = (await import(`../texts/${language}/keys.js`)).default;
+  const words = (await import(`../texts/keys/${language}.js`)).default;
   const items = found.items.map((/** @type {Setting} */ item) => {
     const [title, description] = words[item.key] ?? [item.title, item.description];
     return { ...item, title, description };
