@@ -135,6 +135,21 @@ def test_a_wish_finds_files_and_one_is_downloaded(perform: Perform) -> None:
     perform(play)
 
 
+def test_a_wish_comes_true_by_itself_when_it_may_download(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await visit.go("wishes")
+        await page.get_by_label("Search again and again for").fill("tidal maps song")
+        await page.get_by_label("When something is found").select_option("Download the first hit")
+        await page.get_by_role("button", name="Add wish").click()
+        row = page.get_by_role("grid", name="Wishes").get_by_role("row").filter(has_text="tidal maps song")
+        await expect(row).to_contain_text("Come true")
+        await expect(row).to_contain_text("searched for no more")
+        assert [path for path in visit.net.downloads.rglob("*.flac") if path.stat().st_size > 60_000]
+
+    perform(play)
+
+
 def test_a_goal_is_made_of_copies_that_a_search_found_and_reached(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page

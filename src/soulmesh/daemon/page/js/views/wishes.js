@@ -42,7 +42,9 @@ export const place = "more";
  * @property {string} filter
  * @property {string} last_sent ISO 8601, empty before the first time
  * @property {number} found
- * @property {string} [download] "best" if the first good hit is downloaded by itself
+ * @property {"" | "once" | "best"} download whether the first hit, or the best of a round, is downloaded by itself
+ * @property {string | null} goal what downloads it
+ * @property {boolean} fulfilled it is here, and not searched for any more
  */
 
 /**
@@ -97,7 +99,7 @@ export function View({ query }) {
 /** @param {{ chosen: string }} props */
 function WishList({ chosen }) {
   const { data, error, loading, reload } = useLoad((signal) => api.get("wishes", {}, { signal }), []);
-  useEvents(["wish"], reload);
+  useEvents(["wish", "goal"], reload);
   const [remove] = useAction(async (/** @type {Wish} */ wish) => {
     const sure = await ask({
       title: t("wishes.removeTitle"),
@@ -115,7 +117,7 @@ function WishList({ chosen }) {
   const rows = /** @type {Wish[]} */ (data.items);
   const open = rows.find((wish) => wish.query === chosen);
   const columns = [
-    { id: "query", title: t("wishes.wish"), width: "minmax(10rem, 1.4fr)", cell: (/** @type {Wish} */ wish) => html`<b dir="auto">${wish.query}</b>` },
+    { id: "query", title: t("wishes.wish"), width: "minmax(10rem, 1.4fr)", cell: (/** @type {Wish} */ wish) => html`<${WishName} wish=${wish} />` },
     { id: "filter", title: t("wishes.filter"), width: "minmax(6rem, 1fr)", cell: (/** @type {Wish} */ wish) => html`<code class="muted">${wish.filter}</code>` },
     { id: "sent", title: t("wishes.sent"), width: "10rem", cell: (/** @type {Wish} */ wish) => html`<span class="muted">${sent(wish)}</span>` },
     { id: "found", title: t("wishes.found"), width: "5rem", end: true, cell: (/** @type {Wish} */ wish) => count(wish.found) },
@@ -129,7 +131,7 @@ function WishList({ chosen }) {
         idOf=${(/** @type {Wish} */ wish) => wish.query}
         columns=${columns}
         narrow=${(/** @type {Wish} */ wish) => html`
-          <div class="two"><div class="clip"><b dir="auto">${wish.query}</b></div>
+          <div class="two"><div><${WishName} wish=${wish} /></div>
           <div class="muted small clip">${[t("wishes.hits", { count: wish.found }), sent(wish), wish.filter].filter(Boolean).join(" · ")}</div></div>
         `}
         rowClass=${(/** @type {Wish} */ wish) => (wish.query === chosen ? "chosen" : "")}
@@ -146,8 +148,23 @@ function WishList({ chosen }) {
   `;
 }
 
+/** @param {{ wish: Wish }} props */
+function WishName({ wish }) {
+  return html`
+    <span class="row clip">
+      <b class="clip" dir="auto">${wish.query}</b>
+      ${wish.fulfilled
+        ? html`<${Badge} tone="good">${t("wishes.fulfilled")}<//>`
+        : wish.goal
+          ? html`<${Badge} tone="accent">${t("wishes.coming")}<//>`
+          : wish.download && html`<${Badge} tone="plain">${wish.download === "best" ? t("wishes.best") : t("wishes.once")}<//>`}
+    </span>
+  `;
+}
+
 /** @param {Wish} wish */
 function sent(wish) {
+  if (wish.fulfilled) return t("wishes.noMore");
   return wish.last_sent ? t("wishes.sentAgo", { ago: ago(wish.last_sent) }) : t("wishes.notSent");
 }
 
@@ -160,13 +177,14 @@ function searchFor(words) {
 function NewWish({ reload }) {
   const [query, setQuery_] = useState("");
   const [filter, setFilter] = useState("");
+  const [download, setDownload] = useState("");
   const [problem, setProblem] = useState({ query: "", filter: "" });
   const [busy, setBusy] = useState(false);
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
     setBusy(true);
     try {
-      await api.post("wishes", { query: query.trim(), filter: filter.trim() });
+      await api.post("wishes", { query: query.trim(), filter: filter.trim(), download });
       setQuery_("");
       setFilter("");
       setProblem({ query: "", filter: "" });
@@ -195,6 +213,13 @@ function NewWish({ reload }) {
           spellcheck=${false}
           onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => setFilter(event.currentTarget.value)}
         />
+      <//>
+      <${Field} label=${t("wishes.when")}>
+        <select value=${download} onChange=${(/** @type {{ currentTarget: HTMLSelectElement }} */ event) => setDownload(event.currentTarget.value)}>
+          <option value="" selected=${download === ""}>${t("wishes.tell")}</option>
+          <option value="once" selected=${download === "once"}>${t("wishes.once")}</option>
+          <option value="best" selected=${download === "best"}>${t("wishes.best")}</option>
+        </select>
       <//>
       <${Button} type="submit" kind="primary" icon="plus" busy=${busy} disabled=${query.trim().length < 3}>${t("wishes.add")}<//>
     </form>
