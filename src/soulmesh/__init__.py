@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from soulmesh.client.users import UserStatusChanged as UserStatusChanged
     from soulmesh.client.users import UserUnknown as UserUnknown
     from soulmesh.client.wishes import WishFound as WishFound
+    from soulmesh.client.wishes import WishFulfilled as WishFulfilled
     from soulmesh.errors import SoulmeshError as SoulmeshError
 
 _PLACES = {
@@ -199,7 +200,7 @@ _PLACES = {
         "UserStatusChanged",
         "UserUnknown",
     ),
-    "client.wishes": ("WishFound",),
+    "client.wishes": ("WishFound", "WishFulfilled"),
     "errors": ("SoulmeshError",),
 }
 _WHERE = {name: place for place, names in _PLACES.items() for name in names}

@@ -32,7 +32,7 @@ def test_every_event_has_a_name_in_the_package_and_a_line_in_the_guide() -> None
     found = set(events())
     assert len(found) > 40
     for kind in found:
-        assert getattr(soulmesh, kind.__name__) is kind
+        assert getattr(soulmesh, kind.__name__, None) is kind, f"soulmesh/__init__.py lacks {kind.__name__}"
         assert f"`{kind.__name__}`" in guide or f"`soulmesh.{kind.__name__}`" in guide
 
 
