@@ -24,7 +24,7 @@ SETUP := PYTHON="$(PYTHON)" sh scripts/venv
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-demo: $(RUN) ## a whole network on this machine: a real file travels (ARGS="--share DIR", ARGS=--help)
+demo: $(RUN) ## a whole network on this machine: a real file travels (ARGS=--web, ARGS="--share DIR", ARGS=--help)
 	@$(BIN)/soulmesh demo $(ARGS)
 
 test: $(DEV) ## all tests

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import sqlite3
 import sys
 import tempfile
@@ -80,10 +81,14 @@ def fill(path: Path, count: int) -> None:
 async def serve(folder: Path, history: int, pipe: Connection) -> None:
     on = await stage(folder)
     fill(folder / "daemon.db", history)
+    # As the daemon does a moment after its start, and once a minute.
+    begun = time.perf_counter()
+    await on.service.ledger.keep_lists()
+    kept = time.perf_counter() - begun
     shell = Shell([api0(on.service), api1(on.service)], lambda: on.service.authenticator)
     server = HttpServer(shell, "127.0.0.1", 0)
     await server.start()
-    pipe.send(server.port)
+    pipe.send((server.port, kept))
     loop = asyncio.get_running_loop()
     transfers = []
     while True:
@@ -134,6 +139,42 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target
     return total
 
 
+async def idle(folder: Path, seconds: float) -> None:
+    """Memory and processor of a daemon that has nothing to do: no server, nothing shared."""
+    command = [
+        sys.executable,
+        "-m",
+        "soulmesh",
+        "daemon",
+        "--data",
+        str(folder / "data"),
+        "--http",
+        "127.0.0.1:0",
+    ]
+    command += ["--server", "127.0.0.1:1", "--downloads", str(folder / "downloads"), "--api-key", KEY]
+    command += ["--listen-port", "0"]
+    environ = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environ)
+    assert process.stdout is not None
+    await process.stdout.readline()
+    await asyncio.sleep(3.0)
+
+    def resident() -> float:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    def used() -> float:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before = used()
+    await asyncio.sleep(2 * seconds)
+    share = (used() - before) / (2 * seconds)
+    print(f"idle daemon: {resident():.0f} MiB resident, {100 * share:.1f} % of a core")
+    process.terminate()
+    await process.wait()
+
+
 async def measure(port: int, pipe: Connection, history: int, seconds: float) -> None:
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
@@ -150,6 +191,7 @@ async def measure(port: int, pipe: Connection, history: int, seconds: float) -> 
         "/api/v0/transfers/downloads/user%207",
         "/api/v0/telemetry/reports/transfers/summary",
         "/api/v1/history?limit=100",
+        "/api/v1/history?limit=1000",
         "/api/v1/transfers",
         "/api/v0/searches",
     ):
@@ -223,11 +265,14 @@ def main() -> None:
         )
         process.start()
         try:
-            asyncio.run(measure(ours.recv(), ours, options.history, options.seconds))
+            port, kept = ours.recv()
+            print(f"the list was made ready in {1000 * kept:.0f} ms, beside everything else")
+            asyncio.run(measure(port, ours, options.history, options.seconds))
             ours.send("end")
             process.join(10)
         finally:
             process.kill()
+        asyncio.run(idle(Path(folder), options.seconds))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,11 @@ if [ "${1:-}" = health ]; then
 import ssl, sys, urllib.request
 # It is ourselves whom we ask: the certificate is for another name.
 context = ssl._create_unverified_context()
-with urllib.request.urlopen(sys.argv[1], timeout=8, context=context) as answer:
-    sys.exit(answer.read() != b'Healthy')
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=8, context=context) as answer:
+        sys.exit(answer.read() != b'Healthy')
+except OSError as error:
+    sys.exit(f'{sys.argv[1]}: {error}')
 " "$scheme://127.0.0.1:${SOULMESH_WEB_PORT:-5030}${base%/}/health"
 fi
 
@@ -27,7 +30,8 @@ if [ -n "${SOULMESH_CONFIG:-}" ] && [ ! -e "$SOULMESH_CONFIG" ]; then
         echo "soulmesh: $SOULMESH_CONFIG cannot be written by $(id -u):$(id -g); see deploy/compose.yaml" >&2
         exit 1
     fi
-    soulmesh init --force --config "$SOULMESH_CONFIG" >/dev/null
+    # Nothing half done is left: the next start would take an empty file for yours.
+    soulmesh init --force --config "$SOULMESH_CONFIG" >/dev/null || { rm -f "$SOULMESH_CONFIG"; exit 1; }
 fi
 
 if [ "$(id -u)" != 0 ]; then

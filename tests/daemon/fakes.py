@@ -217,7 +217,7 @@ class FakeEngine:
     def search_delay(self) -> float:
         return self.delay
 
-    async def search(self, text: str) -> FakeSearch:
+    async def search(self, text: str, *, username: str | None = None, room: str | None = None) -> FakeSearch:
         self.ticket += 1
         search = FakeSearch(self.ticket)
         self.searches.append((text, search))

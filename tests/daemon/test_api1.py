@@ -250,24 +250,24 @@ def test_the_client_of_the_package_does_it_all(tmp_path: Path) -> None:
                 seen: list[Any] = []
                 listening = asyncio.create_task(collect(daemon, seen))
                 await until(lambda: len(net.daemon.service.hub) == 1, "listening")
-                search = await daemon.search("song tidal", silence=0.4)
+                search = await daemon.searches.begin("song tidal", silence=0.4)
                 await until(lambda: any(kind == "search.changed" for kind, _ in seen), "an event")
                 await until(
                     lambda: any(kind == "search.changed" and data["complete"] for kind, data in seen),
                     "the end",
                 )
-                [response] = [item async for item in daemon.results(search["id"])]
+                [response] = [item async for item in daemon.searches.answers(search["id"])]
                 assert response["username"] == SHARER
                 file = sorted(response["files"], key=lambda file: str(file["filename"]))[0]
-                taken = await daemon.download(
+                taken = await daemon.transfers.download(
                     SHARER, [(file["filename"], file["size"])], destination="elsewhere"
                 )
                 [key] = taken["taken"]
                 await until(lambda: any(kind == "transfer.DownloadFinished" for kind, _ in seen), "the file")
                 landed = tmp_path / "downloads" / "elsewhere" / "01 - Song 1.flac"
                 assert landed.read_bytes() == SONGS["01 - Song 1.flac"]
-                assert (await daemon.transfer(key))["state"] == "finished"
-                story = await daemon.why(key)
+                assert (await daemon.transfers.get(key))["state"] == "finished"
+                story = await daemon.transfers.why(key)
                 assert story["now"] == "finished"
                 assert story["past"]
 
@@ -286,7 +286,7 @@ def test_the_client_of_the_package_does_it_all(tmp_path: Path) -> None:
                 user = await daemon.ask("GET", f"/users/{SHARER}")
                 assert (user["friend"], user["presence"]) == (True, "Online")
                 assert user["downloaded"] == file["size"]
-                await daemon.say(SHARER, "hello")
+                await daemon.chat.write(SHARER, "hello")
                 wish = await daemon.ask("POST", "/wishes", {"query": "night ferry"})
                 assert wish["found"] == 0
                 await daemon.ask("DELETE", "/wishes", query="night ferry")
@@ -297,7 +297,7 @@ def test_the_client_of_the_package_does_it_all(tmp_path: Path) -> None:
                 for subject in ("login", "server", "listening port", "the data folder", "shares"):
                     assert findings[subject]["state"] == "good", findings[subject]
                 with pytest.raises(NotThere):
-                    await daemon.transfer("9a8b7c6d-5e4f-4321-8fed-cba987654321")
+                    await daemon.transfers.get("9a8b7c6d-5e4f-4321-8fed-cba987654321")
                 with pytest.raises(DaemonRefused) as wrong:
                     await daemon.ask("GET", "/status", x=1)
                 assert wrong.value.status == 422
@@ -348,7 +348,7 @@ def test_the_websocket_tells_the_same(tmp_path: Path) -> None:
             with pytest.raises(websockets.exceptions.InvalidStatus):
                 await websockets.connect(at)
             with pytest.raises(websockets.exceptions.InvalidStatus):
-                await websockets.connect(f"{at}?access_token={KEY}")
+                await websockets.connect(f"{at}?access_token={KEY}-not")
             async with httpx.AsyncClient(base_url=f"{net.url}/api/v1") as http:
                 login = {"username": "admin", "password": "correct horse"}
                 token = (await http.post("/session", json=login)).json()["token"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -19,6 +20,7 @@ from soulmesh.cli.account import (
 )
 from soulmesh.cli.output import Column, JsonOption, Output, size
 from soulmesh.cli.session import open_client
+from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for, stand_in
 from soulmesh.client.client import Client
 from soulmesh.client.errors import ClientError
 from soulmesh.client.events import Event
@@ -33,7 +35,10 @@ from soulmesh.client.transfers import (
     TransferProgressed,
 )
 from soulmesh.core.transfer import State
-from soulmesh.errors import NotFound, UsageError
+from soulmesh.errors import NotFound, SoulmeshError, UsageError
+
+if TYPE_CHECKING:
+    from soulmesh.cli.afar import Goals
 
 __all__ = ["get"]
 
@@ -102,6 +107,8 @@ async def get(
     password: PasswordOption = None,
     password_file: PasswordFileOption = None,
     listen_port: ListenPortOption = None,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Find music, choose the best source by rules, download it and check it.
 
@@ -121,11 +128,20 @@ async def get(
         listen_port=listen_port,
     )
     given = settings.load({**options, "downloads.folder": into, "downloads.verify": True})
-    async with open_client(given) as client:
+    running = await daemon_for(given, daemon, api_key, account=username, server=server)
+    async with AsyncExitStack() as stack:
+        afar = None
+        if running is not None:
+            from soulmesh.cli.afar import Goals
+
+            there = await stack.enter_async_context(stand_in(*running))
+            client, afar = cast(Client, there), await Goals.of(there.daemon, into)
+        else:
+            client = await stack.enter_async_context(open_client(given))
         failed: Exception | None = None
         for wish in wishes:
             try:
-                await _get(out, client, wish, rules, album=album, timeout=timeout, dry_run=dry_run)
+                await _get(out, client, wish, rules, afar, album=album, timeout=timeout, dry_run=dry_run)
             except (NotFound, ClientError) as error:
                 if len(wishes) == 1:
                     raise
@@ -136,9 +152,18 @@ async def get(
 
 
 async def _get(
-    out: Output, client: Client, wish: str, rules: choose.Rules, *, album: bool, timeout: float, dry_run: bool
+    out: Output,
+    client: Client,
+    wish: str,
+    rules: choose.Rules,
+    afar: Goals | None,
+    *,
+    album: bool,
+    timeout: float,
+    dry_run: bool,
 ) -> None:
-    if any(goal.name == wish and goal.state == "finished" for goal in client.transfers.goals):
+    goals = afar.known if afar is not None else [(one.name, one.state) for one in client.transfers.goals]
+    if (wish, "finished") in goals:
         out.note(f"{wish}: done before")
         return
     hits = [hit async for hit in client.search(wish, timeout=timeout)]
@@ -150,10 +175,21 @@ async def _get(
         out.table(COLUMNS, [_row(some, album=album) for some in found])
         return
     if album:
-        candidates = [await _whole(client, folder) for folder in folders]
+        candidates = [await _whole(client, folder, afar) for folder in folders]
     else:
         candidates = [Candidate(hit.username, [(hit.file.remote_path, hit.file.size)]) for (hit,) in found]
     name = folders[0].path.rpartition("\\")[2] if album else wish
+    if afar is not None:
+        got = await afar.pursue(
+            out,
+            wish,
+            candidates,
+            folder=choose_name(name) if album else None,
+            whole=album,
+            may_miss=MAY_MISS if album else (),
+        )
+        _tell(out, wish, got["state"], got["username"], got["paths"], got["story"])
+        return
     destination = client.transfers.settings.downloads
     with client.events.stream(GoalMoved, GoalFinished, GoalFailed, TransferMoved, TransferProgressed) as news:
         goal = await client.transfers.goals.want(
@@ -173,12 +209,15 @@ def choose_name(name: str) -> str:
     return safe_name(name)
 
 
-async def _whole(client: Client, folder: choose.Folder) -> Candidate:
+async def _whole(client: Client, folder: choose.Folder, afar: Goals | None) -> Candidate:
     """All of the folder that belongs to an album: the search showed only what matched its words."""
     try:
         async with asyncio.timeout(20):
-            files = await client.transfers.batches.files_of(folder.username, folder.path)
-    except (ClientError, TimeoutError):
+            if afar is not None:
+                files = await afar.files_of(folder.username, folder.path)
+            else:
+                files = await client.transfers.batches.files_of(folder.username, folder.path)
+    except (SoulmeshError, TimeoutError):
         return folder.candidate
     kinds = tuple("." + kind for kind in WITH_ALBUMS)
     chosen: list[tuple[str, int | None]] = [f for f in files if f[0].lower().endswith(kinds)]
@@ -218,22 +257,17 @@ async def _pursue(out: Output, client: Client, goal: Goal, news: object) -> None
                         out.note(f"{event.reason}; trying {event.username}")
                     if goal.state != "under way":
                         break
-    for transfer in client.transfers.goals.transfers(goal):
-        if transfer.finished:
-            out.line(str(transfer.local_path))
-    out.record(
-        {
-            "wish": goal.name,
-            "state": goal.state,
-            "username": goal.candidate.username,
-            "files": [
-                str(t.local_path) for t in client.transfers.goals.transfers(goal) if t.local_path is not None
-            ],
-            "story": goal.story,
-        }
-    )
-    if goal.state != "finished":
-        raise NotGot(goal.name, goal.story[-1].rpartition("the last one: ")[2])
+    files = [str(t.local_path) for t in client.transfers.goals.transfers(goal) if t.local_path is not None]
+    _tell(out, goal.name, goal.state, goal.candidate.username, files, goal.story)
+
+
+def _tell(out: Output, wish: str, state: str, username: str, files: list[str], story: list[str]) -> None:
+    if state == "finished":
+        for file in files:
+            out.line(file)
+    out.record({"wish": wish, "state": state, "username": username, "files": files, "story": story})
+    if state != "finished":
+        raise NotGot(wish, story[-1].rpartition("the last one: ")[2])
 
 
 def _concerns(event: Event, goal: Goal) -> bool:

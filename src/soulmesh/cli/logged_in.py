@@ -6,8 +6,8 @@
     async def browse(client: Client, out: Output, username: str) -> None: ...
 
 gives a command with ``username``, ``--server``, ``--username``, ``--json`` and all the
-others. Against a running daemon the same functions will get a stand-in for the client: what
-a command may use of it is what the public client offers.
+others. When a daemon runs, the same functions get a stand-in for the client
+(:mod:`soulmesh.cli.standin`): what a command may use is what both offer.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, ParamSpec, cast
 
 import typer
 
 from soulmesh.cli import account, run, settings
 from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.session import home, open_client
+from soulmesh.cli.through import ApiKeyOption, DaemonOption, address_book, daemon_for, stand_in
 from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
 from soulmesh.net.world import World
@@ -55,9 +56,11 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "password_file": (account.PasswordFileOption, None),
     "listen_port": (account.ListenPortOption, None),
     "data": (DataOption, None),
+    "daemon": (DaemonOption, None),
+    "api_key": (ApiKeyOption, None),
     "json": (JsonOption, False),
 }
-_LOCAL_OPTIONS = {"data": _OPTIONS["data"], "json": _OPTIONS["json"]}
+_LOCAL_OPTIONS = {name: _OPTIONS[name] for name in ("data", "daemon", "api_key", "json")}
 
 P = ParamSpec("P")
 
@@ -97,11 +100,24 @@ def logged_in(
     """Make a command of a function that needs a client which is logged in."""
 
     async def run_it(
-        *args: Any, json: bool, data: Path | None, login_name: str | None, **kwargs: Any
+        *args: Any,
+        json: bool,
+        data: Path | None,
+        login_name: str | None,
+        daemon: str | None,
+        api_key: str | None,
+        **kwargs: Any,
     ) -> None:
         given = {name: kwargs.pop(name) for name in ("server", "password", "password_file", "listen_port")}
         found = settings.load(account.account_options(username=login_name, **given))
         out = run.output(json=json)
+        running = await daemon_for(
+            found, daemon, api_key, data=data, account=login_name, server=given["server"]
+        )
+        if running is not None:
+            async with stand_in(*running) as there:
+                await function(cast(Client, there), out, *args, **kwargs)
+            return
         # Transfers that wait in the data folder are not ours to go on with: a daemon may have them.
         async with open_client(found, data=data_folder(data) if data else None, resume=False) as client:
             if client.server.greeting:
@@ -116,7 +132,14 @@ def local(
 ) -> Callable[..., Any]:
     """Make a command of a function that needs nothing but our own address book."""
 
-    async def run_it(*args: Any, json: bool, data: Path | None, **kwargs: Any) -> None:
+    async def run_it(
+        *args: Any, json: bool, data: Path | None, daemon: str | None, api_key: str | None, **kwargs: Any
+    ) -> None:
+        running = await daemon_for(settings.load(), daemon, api_key, data=data)
+        if running is not None:
+            async with address_book(running[0]) as there:
+                await function(there, run.output(json=json), *args, **kwargs)
+            return
         book = AddressBook(World.real(), data_folder(data) / "people.json")
         await book.load()
         await function(book, run.output(json=json), *args, **kwargs)

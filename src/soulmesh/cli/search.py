@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -22,7 +22,8 @@ from soulmesh.cli.hits import COLUMNS, row
 from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.session import home, open_client
 from soulmesh.cli.settings import load
-from soulmesh.cli.transfers import Wanted, follow, hand_over, placed
+from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for, stand_in
+from soulmesh.cli.transfers import Wanted, fetch, follow, hand_over, placed
 from soulmesh.client.book import AddressBook
 from soulmesh.client.filters import Filter, SavedFilters
 from soulmesh.client.results import Hit, rank
@@ -31,6 +32,9 @@ from soulmesh.client.transfers import JournalInUse
 from soulmesh.config import Settings
 from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.world import World
+
+if TYPE_CHECKING:
+    from soulmesh.daemon.remote import Daemon
 
 __all__ = ["search"]
 
@@ -85,6 +89,8 @@ async def search(
     password: PasswordOption = None,
     password_file: PasswordFileOption = None,
     listen_port: ListenPortOption = None,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Search, and show what was found, best first.
@@ -106,6 +112,15 @@ async def search(
         listen_port=listen_port,
     )
     settings = load({**given, "downloads.folder": into})
+    running = await daemon_for(settings, daemon, api_key, account=username, server=server)
+    if running is not None:
+        async with stand_in(*running) as there:
+            keep = await _filter(settings, only, there.daemon) if only is not None else None
+            afar = there.search(words, timeout=timeout, username=user, room=room, keep=keep, limit=limit)
+            chosen = await _look(out, cast(Search, afar), words, rows, get=get)
+            if get:
+                await fetch(out, there.daemon, [Wanted(chosen.username, chosen.file.remote_path)], into=into)
+        return
     keep = await _filter(settings, only) if only is not None else None
     async with AsyncExitStack() as stack:
         shared_place = False
@@ -121,13 +136,8 @@ async def search(
                 f"the server bears no more searches for now: this one goes out in {wait:.0f} s", "yellow"
             )
         asked = client.search(words, timeout=timeout, username=user, room=room, keep=keep, limit=limit)
-        hits = await _collect(out, asked)
-        if not hits:
-            raise NothingFound(words, asked.figures)
-        hits.sort(key=best_first)
-        _show(out, hits, rows, asked.figures)
+        chosen = await _look(out, asked, words, rows, get=get)
         if get:
-            chosen = best(hits)
             file = chosen.file
             if shared_place:
                 await hand_over(out, settings, [Wanted(chosen.username, file.remote_path)], into=into)
@@ -139,13 +149,32 @@ async def search(
             await follow(out, client, [transfer], wait=False)
 
 
-async def _filter(settings: Settings, text: str) -> Filter:
+async def _filter(settings: Settings, text: str, daemon: Daemon | None = None) -> Filter:
     """A filter as it was given; for ``@NAME`` those are looked through that are saved."""
     if not text.startswith("@"):
         return Filter.parse(text)
-    book = AddressBook(World.real(), home(settings) / "people.json")
-    await book.load()
+    if daemon is not None:
+        book = AddressBook(World.real(), None)
+        book.filters = await daemon.filters.all()
+    else:
+        book = AddressBook(World.real(), home(settings) / "people.json")
+        await book.load()
     return SavedFilters(book).read(text)
+
+
+async def _look(out: Output, asked: Search, words: str, rows: int, *, get: bool) -> Hit:
+    """Show what comes, and return the best of it.
+
+    Raises:
+        NothingFound: nothing came, or passed the filter.
+        NotFound: all of it is for others, though we want to ``get`` it.
+    """
+    hits = await _collect(out, asked)
+    if not hits:
+        raise NothingFound(words, asked.figures)
+    hits.sort(key=best_first)
+    _show(out, hits, rows, asked.figures)
+    return best(hits) if get else hits[0]
 
 
 def standing(hit: Hit) -> tuple[float, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.live import Live
@@ -25,6 +25,7 @@ from soulmesh.cli.account import (
 )
 from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, duration, size, speed
 from soulmesh.cli.session import home, journal_path, open_client, running_server
+from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.client.client import Client
 from soulmesh.client.transfers import (
     Batch,
@@ -44,11 +45,15 @@ from soulmesh.errors import NetworkError, NotFound, SoulmeshError, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import raw, text
 
+if TYPE_CHECKING:
+    from soulmesh.daemon.remote import Daemon
+
 __all__ = [
     "Wanted",
     "cancel",
     "download",
     "elsewhere",
+    "fetch",
     "follow",
     "hand_over",
     "look",
@@ -198,6 +203,8 @@ async def download(
     password: PasswordOption = None,
     password_file: PasswordFileOption = None,
     listen_port: ListenPortOption = None,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Download files or folders of another user.
 
@@ -216,6 +223,11 @@ async def download(
         listen_port=listen_port,
     )
     given = settings.load({**options, "downloads.folder": into})
+    running = await daemon_for(given, daemon, api_key, account=username, server=server)
+    if running is not None:
+        async with asyncio.timeout(timeout), running[0]:
+            await fetch(out, running[0], asked, into=into, whole=whole, wait=wait)
+        return
     async with AsyncExitStack() as stack:
         try:
             client = await stack.enter_async_context(open_client(given))
@@ -225,6 +237,56 @@ async def download(
         chosen = await _start(client, asked, whole=whole, may_miss=kinds, into=into)
         async with asyncio.timeout(timeout):
             await follow(out, client, chosen, wait=wait)
+
+
+async def fetch(
+    out: Output,
+    daemon: Daemon,
+    asked: list[Wanted],
+    *,
+    into: Path | None = None,
+    whole: bool = False,
+    wait: bool = False,
+) -> None:
+    """Have a daemon download something, and show it."""
+    from soulmesh.cli.afar import Following, Heard, below
+    from soulmesh.daemon.remote import NotThere
+
+    downloads = (await daemon.settings.setup())["downloads_folder"]
+    destination = below(into, downloads)
+    async with Heard(daemon, ["transfer"]) as heard:
+        keys: list[str] = []
+        for item in asked:
+            if item.folder:
+                # The folder's own name stays, also below another folder.
+                name = item.path.rpartition("\\")[2]
+                place = f"{destination}/{name}" if destination else None
+                try:
+                    found = await daemon.transfers.download_folder(
+                        item.username, item.path, destination=place, whole=whole
+                    )
+                except NotThere as error:
+                    raise NotFound(str(error)) from None
+                keys += found["taken"]
+                continue
+            size = None
+            found = await daemon.transfers.download(
+                item.username, [(item.path, size)], destination=destination
+            )
+            for refusal in found["refused"]:
+                # It is on its way already: whoever asks wants to see it come.
+                known = [
+                    row
+                    async for row in daemon.transfers.running("download")
+                    if (row["username"], row["path"]) == (item.username, item.path)
+                ]
+                if not known:
+                    raise UsageError(f"{item.path}: {refusal['reason']}")
+                keys.append(known[0]["id"])
+                if known[0]["state"] == State.DELAYED.value:
+                    await daemon.transfers.retry(known[0]["id"])
+            keys += found["taken"]
+        await Following(out, daemon, heard, wait=wait).follow(keys)
 
 
 async def hand_over(
@@ -426,32 +488,61 @@ async def transfers(
         bool, typer.Option("--watch", "-w", help="Keep the table up to date until Ctrl-C.")
     ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many finished ones at most.")] = 50,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show downloads: how far, how fast, which place in the queue, and why they wait."""
-    await show("download", all_=all_, watch=watch, limit=limit, json=json)
+    await show("download", all_=all_, watch=watch, limit=limit, json=json, daemon=daemon, api_key=api_key)
 
 
-async def show(direction: str, *, all_: bool, watch: bool, limit: int, json: bool) -> None:
+async def show(
+    direction: str,
+    *,
+    all_: bool,
+    watch: bool,
+    limit: int,
+    json: bool,
+    daemon: str | None = None,
+    api_key: str | None = None,
+) -> None:
     """Print the transfers of one direction, once or again and again."""
     out = run.output(json=json)
-    journal = await look(settings.load())
+    given = settings.load()
+    running = await daemon_for(given, daemon, api_key)
+    if running is not None:
+        async with running[0] as there:
+
+            async def listed() -> list[dict[str, Any]]:
+                return await afar_rows(there, direction, all_=all_, limit=limit)
+
+            from soulmesh.cli.afar_list import rows as afar_rows
+
+            await _print(out, listed, direction, watch=watch)
+        return
+    journal = await look(given)
     if journal is None:
         out.note(f"no {direction}s yet")
         return
     try:
-        if watch and not json and out.console.is_terminal:
-            with Live(console=out.console, refresh_per_second=2, screen=False) as live:
-                while True:
-                    live.update(_table(await _rows(journal, direction, all_=all_, limit=limit)))
-                    await asyncio.sleep(1.0)
-        rows = await _rows(journal, direction, all_=all_, limit=limit)
-        if rows:
-            out.table(COLUMNS, rows)
-        else:
-            out.note(f"no {direction}s are under way")
+        await _print(out, lambda: _rows(journal, direction, all_=all_, limit=limit), direction, watch=watch)
     finally:
         await journal.close()
+
+
+async def _print(
+    out: Output, rows: Callable[[], Awaitable[list[dict[str, Any]]]], direction: str, *, watch: bool
+) -> None:
+    if watch and not out.json and out.console.is_terminal:
+        with Live(console=out.console, refresh_per_second=2, screen=False) as live:
+            while True:
+                live.update(_table(await rows()))
+                await asyncio.sleep(1.0)
+    found = await rows()
+    if found:
+        out.table(COLUMNS, found)
+    else:
+        out.note(f"no {direction}s are under way")
 
 
 async def look(given: settings.Settings) -> Journal | None:
@@ -505,9 +596,23 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 
 @run.command
-async def why(number: NumberOption, json: JsonOption = False) -> None:
+async def why(
+    number: NumberOption,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
+    json: JsonOption = False,
+) -> None:
     """Tell a transfer's story: what happened, why it waits, what happens next."""
     out = run.output(json=json)
+    running = await daemon_for(settings.load(), daemon, api_key)
+    if running is not None:
+        from soulmesh.cli.afar_list import key_of
+
+        async with running[0] as there:
+            row = await key_of(there, number)
+            story = await there.transfers.why(row["id"])
+        _tell(out, number, row["path"], row["username"], story["past"], story["now"])
+        return
     journal = await look(settings.load())
     if journal is None:
         raise NotFound("there are no transfers yet")
@@ -536,11 +641,15 @@ async def why(number: NumberOption, json: JsonOption = False) -> None:
     )
     local = [Chapter(c.at.astimezone(), c.event, c.state, c.reason, c.detail) for c in chapters]
     past = tell(local, record.direction, record.username, now)
-    out.record({"id": number, "remote_path": record.remote_path, "now": explain(standing, now), "past": past})
-    out.line(f"{record.remote_path} ({record.username})", style="bold")
+    _tell(out, number, record.remote_path, record.username, past, explain(standing, now))
+
+
+def _tell(out: Output, number: int, path: str, username: str, past: list[str], now: str) -> None:
+    out.record({"id": number, "remote_path": path, "now": now, "past": past})
+    out.line(f"{path} ({username})", style="bold")
     for line in past:
         out.line(f"  {clean(line)}")
-    out.line(clean(explain(standing, now)))
+    out.line(clean(now))
 
 
 # -- changing --------------------------------------------------------------------------------------------
@@ -577,8 +686,17 @@ async def elsewhere(
         out.line(f"{number}: told the soulmesh that runs to look for another source")
 
 
-async def _order(verb: str, numbers: list[int], said: str) -> None:
+async def _order(verb: str, numbers: list[int], said: str, daemon: str | None, key: str | None) -> None:
     out = run.output()
+    running = await daemon_for(settings.load(), daemon, key)
+    if running is not None:
+        from soulmesh.cli.afar_list import order
+
+        async with running[0] as there:
+            for number in numbers:
+                await order(there, verb, number)
+                out.line(f"{number}: {said}")
+        return
     path = journal_path(settings.load())
     if not path.exists():
         raise NotFound("there are no transfers yet")
@@ -588,24 +706,24 @@ async def _order(verb: str, numbers: list[int], said: str) -> None:
 
 
 @run.command
-async def pause(numbers: NumberArgument) -> None:
+async def pause(numbers: NumberArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None) -> None:
     """Stop transfers until you resume them."""
-    await _order("pause", numbers, "paused")
+    await _order("pause", numbers, "paused", daemon, api_key)
 
 
 @run.command
-async def resume(numbers: NumberArgument) -> None:
+async def resume(numbers: NumberArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None) -> None:
     """Let paused transfers go on."""
-    await _order("resume", numbers, "goes on when soulmesh runs")
+    await _order("resume", numbers, "goes on when soulmesh runs", daemon, api_key)
 
 
 @run.command
-async def retry(numbers: NumberArgument) -> None:
+async def retry(numbers: NumberArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None) -> None:
     """Try transfers again now, whatever was said before."""
-    await _order("retry", numbers, "tried again when soulmesh runs")
+    await _order("retry", numbers, "tried again when soulmesh runs", daemon, api_key)
 
 
 @run.command
-async def cancel(numbers: NumberArgument) -> None:
+async def cancel(numbers: NumberArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None) -> None:
     """Give transfers up."""
-    await _order("cancel", numbers, "cancelled")
+    await _order("cancel", numbers, "cancelled", daemon, api_key)

@@ -10,6 +10,7 @@ import typer
 
 from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, clean, duration
+from soulmesh.cli.through import ApiKeyOption, DaemonOption
 from soulmesh.cli.transfers import look, show
 from soulmesh.client.transfers import Journal
 from soulmesh.core.rule_trial import Lot, try_rules
@@ -43,11 +44,13 @@ async def uploads(
         bool, typer.Option("--watch", "-w", help="Keep the table up to date until Ctrl-C.")
     ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many finished ones at most.")] = 50,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show uploads: who gets what, and who waits."""
     if context.invoked_subcommand is None:
-        await show("upload", all_=all_, watch=watch, limit=limit, json=json)
+        await show("upload", all_=all_, watch=watch, limit=limit, json=json, daemon=daemon, api_key=api_key)
 
 
 @app.command("try")

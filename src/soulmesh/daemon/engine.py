@@ -397,9 +397,9 @@ class ClientEngine:
         """Seconds that a new search would have to wait for the governor."""
         return self._client.pace.delay("search")
 
-    async def search(self, text: str) -> _Answers:
-        """Search everywhere, until it is stopped."""
-        search = self._client.search(text, timeout=FOREVER)
+    async def search(self, text: str, *, username: str | None = None, room: str | None = None) -> _Answers:
+        """Search everywhere, or ask one user or one room, until it is stopped."""
+        search = self._client.search(text, timeout=FOREVER, username=username, room=room)
         await search.start()
         return _Answers(search)
 

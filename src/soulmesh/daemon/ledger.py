@@ -1,17 +1,16 @@
 """Transfers as the API shows them: those under way from the client, finished ones from the database.
 
 A finished transfer is written once, with its body as it will be sent, so that
-a list of a hundred thousand of them is put together without touching each.
-The lists are served from memory while somebody asks for them, and dropped when
-nobody does any more.
+a list of a hundred thousand of them is put together without touching each;
+see :mod:`soulmesh.daemon.shelf`. What nobody asks for is not kept in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +23,7 @@ from soulmesh.core.transfer import FINAL, State
 from soulmesh.daemon.api0.shapes import directory_of, transfer_form
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.ports import Engine
+from soulmesh.daemon.shelf import Folders, Shelf, Shelves, user_entry
 from soulmesh.daemon.store import Store
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire import raw, text
@@ -64,50 +64,8 @@ class _Live:
     asked_place: int | None = None
 
 
-@dataclass(slots=True)
-class _Shelf:
-    """The finished transfers of one direction that are listed: user, directory, id, body."""
-
-    users: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
-    where: dict[str, tuple[str, str]] = field(default_factory=dict)
-    joined: dict[str, bytes] = field(default_factory=dict)
-
-    def put(self, key: str, username: str, directory: str, body: bytes) -> None:
-        self.users.setdefault(username, {}).setdefault(directory, {})[key] = body
-        self.where[key] = (username, directory)
-        self.joined.pop(username, None)
-
-    def drop(self, key: str) -> None:
-        place = self.where.pop(key, None)
-        if place is None:
-            return
-        username, directory = place
-        folders = self.users[username]
-        del folders[directory][key]
-        if not folders[directory]:
-            del folders[directory]
-        if not folders:
-            del self.users[username]
-        self.joined.pop(username, None)
-
-    def user(self, username: str) -> bytes:
-        found = self.joined.get(username)
-        if found is None:
-            found = self.joined[username] = _user_body(username, _lists(self.users[username]))
-        return found
-
-
-def _lists(folders: dict[str, dict[str, bytes]]) -> dict[str, list[bytes]]:
-    return {name: list(files.values()) for name, files in folders.items()}
-
-
-def _user_body(username: str, folders: dict[str, list[bytes]]) -> bytes:
-    """One user of a list, put together from bodies."""
-    parts = [
-        b'{"directory":%s,"fileCount":%d,"files":[%s]}' % (to_json(name), len(files), b",".join(files))
-        for name, files in folders.items()
-    ]
-    return b'{"username":%s,"directories":[%s]}' % (to_json(username), b",".join(parts))
+Piece = bytes | memoryview
+"""A part of an answer."""
 
 
 class Ledger:
@@ -119,11 +77,10 @@ class Ledger:
         self._wall_clock = wall_clock
         self._live: dict[str, _Live] = {}
         self._by_number: dict[int, str] = {}
-        self._shelves: dict[str, _Shelf] = {}
-        self._late: dict[str, list[Callable[[_Shelf], None]]] = {}
+        self._shelves = Shelves(store)
         self._asked_at: dict[str, float] = {}
         self._revision = 0
-        self._lists_made: dict[str, tuple[int, float, list[bytes]]] = {}
+        self._lists_made: dict[str, tuple[int, float, list[Piece]]] = {}
         self.on_finished: Callable[[Transfer, dict[str, Any]], None] = lambda transfer, body: None
         """Called when a transfer has succeeded, with its body."""
 
@@ -143,7 +100,7 @@ class Ledger:
         if not isinstance(event, TransferEvent):
             return
         if isinstance(event, TransferRemoved):
-            self._forget(event.transfer)
+            self._forget(event)
             return
         if not isinstance(event, TransferAdded | TransferMoved):
             return
@@ -163,11 +120,9 @@ class Ledger:
             live.enqueued = transfer.added
         if transfer.state is State.OFFLINE:
             live.offline = self._wall_clock()
-        shelf = self._shelves.get(transfer.direction)
-        if shelf is not None:
-            # A person had a finished one tried again.
-            shelf.drop(transfer.uuid)
+        # A person may have had a finished one tried again.
         self._store.post(lambda db: db.execute("DELETE FROM transfers WHERE id = ?", (transfer.uuid,)))
+        self._shelves.change(transfer.direction, transfer.username)
         return live
 
     def _moved(self, live: _Live, event: TransferMoved) -> None:
@@ -213,40 +168,30 @@ class Ledger:
                 row,
             )
         )
-        key, username = transfer.uuid, transfer.username
-        self._shelve(transfer.direction, lambda shelf: shelf.put(key, username, directory, body))
+        self._revision += 1
+        self._shelves.change(transfer.direction, transfer.username)
         if transfer.finished:
             self.on_finished(transfer, form)
 
-    def _shelve(self, direction: str, change: Callable[[_Shelf], None]) -> None:
-        """Change the finished transfers in memory, now or as soon as they are read."""
-        self._revision += 1
-        shelf = self._shelves.get(direction)
-        if shelf is not None:
-            change(shelf)
-        elif direction in self._late:
-            self._late[direction].append(change)
-
-    def _forget(self, number: int) -> None:
+    def _forget(self, event: TransferRemoved) -> None:
         """The client does not list it any more; we keep its record, hidden."""
-        key = self._by_number.pop(number, None)
+        key = self._by_number.pop(event.transfer, None)
         if key is None:
             return
         live = self._live.get(key)
         if live is not None:
             self._finish(live, self._wall_clock())
-        self._hide([key])
+        self._hide([key], event.direction, event.username)
 
-    def _hide(self, keys: Iterable[str]) -> None:
+    def _hide(self, keys: Iterable[str], direction: str, username: str) -> None:
         gone = list(keys)
         self._store.post(
             lambda db: db.executemany(
                 "UPDATE transfers SET removed = 1 WHERE id = ?", [(key,) for key in gone]
             )
         )
-        for direction in ("download", "upload"):
-            for key in gone:
-                self._shelve(direction, lambda shelf, key=key: shelf.drop(key))  # type: ignore[misc]
+        self._revision += 1
+        self._shelves.change(direction, username)
 
     # -- looking
 
@@ -279,7 +224,7 @@ class Ledger:
             if direction is None or live.transfer.direction == direction
         ]
 
-    async def listed(self, direction: str, *, include_removed: bool = False) -> list[bytes]:
+    async def listed(self, direction: str, *, include_removed: bool = False) -> list[Piece]:
         """All users with their transfers, as pieces of one JSON array."""
         if include_removed:
             return _array(await self._everything(direction))
@@ -287,23 +232,35 @@ class Ledger:
         made = self._lists_made.get(direction)
         if made is not None and made[0] == self._revision and loop.time() - made[1] < FRESH:
             return made[2]
-        shelf = await self._shelf(direction)
+        shelf, live = await self._now(direction)
         revision = self._revision
-        live = self._live_bodies(direction)
-        bodies = [shelf.user(username) for username in shelf.users if username not in live]
+        bodies = [entry for username, entry in shelf.entries.items() if username not in live]
         for username, folders in live.items():
-            bodies.append(_user_body(username, _merge(shelf.users.get(username), folders)))
+            bodies.append(user_entry(username, _merge(shelf.folders.get(username), folders)))
         parts = _array(bodies)
         self._lists_made[direction] = (revision, loop.time(), parts)
         return parts
 
     async def user(self, direction: str, username: str) -> bytes | None:
         """The transfers with one user; ``None`` if none is listed."""
-        shelf = await self._shelf(direction)
-        live = self._live_bodies(direction, username).get(username)
-        if live is None:
-            return shelf.user(username) if username in shelf.users else None
-        return _user_body(username, _merge(shelf.users.get(username), live))
+        shelf, live = await self._now(direction, username)
+        if username in live:
+            return user_entry(username, _merge(shelf.folders.get(username), live[username]))
+        entry = shelf.entries.get(username)
+        return None if entry is None else bytes(entry)
+
+    async def _now(
+        self, direction: str, username: str | None = None
+    ) -> tuple[Shelf, dict[str, dict[str, list[bytes]]]]:
+        """What is finished and what is under way, at one and the same moment."""
+        self._asked_at[direction] = asyncio.get_running_loop().time()
+        while True:
+            shelf = await self._shelves.get(direction)
+            live = self._live_bodies(direction, username)
+            missing = [name for name in live if name in shelf.entries and name not in shelf.folders]
+            if not missing:
+                return shelf, live
+            await self._shelves.take_apart(direction, shelf, missing)
 
     async def get(self, key: str) -> dict[str, Any] | bytes | None:
         """One transfer, listed or not; ``None`` if there is no such id."""
@@ -354,7 +311,7 @@ class Ledger:
         now = asyncio.get_running_loop().time()
         for direction, at in list(self._asked_at.items()):
             if now - at > FORGET_AFTER:
-                self._shelves.pop(direction, None)
+                self._shelves.forget(direction)
                 self._lists_made.pop(direction, None)
                 del self._asked_at[direction]
 
@@ -370,22 +327,10 @@ class Ledger:
             found.setdefault(transfer.username, {}).setdefault(folder, []).append(body)
         return found
 
-    async def _shelf(self, direction: str) -> _Shelf:
-        self._asked_at[direction] = asyncio.get_running_loop().time()
-        while direction not in self._shelves:
-            if direction in self._late:
-                # Somebody else is reading them.
-                await asyncio.sleep(0.005)
-                continue
-            self._late[direction] = []
-            try:
-                shelf = await self._store.run(lambda db: _read_shelf(db, direction))
-            finally:
-                late = self._late.pop(direction)
-            for change in late:
-                change(shelf)
-            self._shelves[direction] = shelf
-        return self._shelves[direction]
+    async def keep_lists(self) -> None:
+        """Have the lists of finished transfers ready on disk."""
+        for direction in ("download", "upload"):
+            await self._shelves.keep(direction)
 
     async def _everything(self, direction: str) -> list[bytes]:
         rows = await self._store.run(
@@ -401,7 +346,7 @@ class Ledger:
         for username, folders in self._live_bodies(direction).items():
             for directory, bodies in folders.items():
                 users.setdefault(username, {}).setdefault(directory, []).extend(bodies)
-        return [_user_body(username, folders) for username, folders in users.items()]
+        return [user_entry(username, folders) for username, folders in users.items()]
 
     # -- changing
 
@@ -461,7 +406,7 @@ class Ledger:
             ).fetchall()
         )
         if rows:
-            self._hide(row[0] for row in rows)
+            self._hide((row[0] for row in rows), "download", username)
 
     async def cancel(self, key: str, *, remove: bool) -> None:
         """Give a transfer up if it is under way; with ``remove`` it is not listed any more.
@@ -475,7 +420,13 @@ class Ledger:
                 # The event is on its way; the answer must not be older than the deed.
                 self._finish(live, self._wall_clock())
         if remove:
-            self._hide([key])
+            known = await self._store.run(
+                lambda db: db.execute(
+                    "SELECT direction, username FROM transfers WHERE id = ?", (key,)
+                ).fetchone()
+            )
+            if known is not None:
+                self._hide([key], *known)
             number = self.number(key)
             if number is not None:
                 await self._engine.transfers.remove(number)
@@ -485,9 +436,7 @@ class Ledger:
         self._store.post(
             lambda db: db.execute("UPDATE transfers SET removed = 1 WHERE direction = ?", (direction,))
         )
-        self._shelves[direction] = _Shelf()
-        if direction in self._late:
-            self._late[direction] = []
+        self._shelves.clear(direction)
         self._asked_at[direction] = asyncio.get_running_loop().time()
         self._revision += 1
         await self._store.run(lambda db: None)
@@ -523,34 +472,18 @@ def _marked(body: bytes, removed: int) -> bytes:
     return body.replace(b'"removed":false', b'"removed":true', 1) if removed else body
 
 
-def _merge(
-    shelved: dict[str, dict[str, bytes]] | None, live: dict[str, list[bytes]]
-) -> dict[str, list[bytes]]:
-    merged = _lists(shelved or {})
+def _merge(shelved: Folders | None, live: Folders) -> Folders:
+    merged = dict(shelved or {})
     for directory, bodies in live.items():
         merged[directory] = merged.get(directory, []) + bodies
     return merged
 
 
-def _array(bodies: list[bytes]) -> list[bytes]:
-    parts = [b"["]
+def _array(bodies: Sequence[Piece]) -> list[Piece]:
+    parts: list[Piece] = [b"["]
     for number, body in enumerate(bodies):
         if number:
             parts.append(b",")
         parts.append(body)
     parts.append(b"]")
     return parts
-
-
-def _read_shelf(db: sqlite3.Connection, direction: str) -> _Shelf:
-    shelf = _Shelf()
-    rows = db.execute(
-        "SELECT id, username, directory, body FROM transfers WHERE direction = ? AND removed = 0"
-        " ORDER BY username, directory, number",
-        (direction,),
-    )
-    for key, username, directory, body in rows:
-        shelf.put(key, username, directory, body)
-    for username in shelf.users:
-        shelf.user(username)
-    return shelf

@@ -363,8 +363,10 @@ class Engine(Protocol):
     def search_delay(self) -> float:
         """Seconds that a new search would have to wait for the governor; infinite while logged out."""
 
-    async def search(self, text: str) -> RunningSearch:
-        """Search everywhere."""
+    async def search(
+        self, text: str, *, username: str | None = None, room: str | None = None
+    ) -> RunningSearch:
+        """Search everywhere, or ask one user or one room."""
 
     def governor(self) -> list[GovernorState]:
         """The pace of everything that is paced."""

@@ -24,6 +24,7 @@ def transfer_row(transfer: Transfer, place: int | None) -> dict[str, Any]:
     """A transfer that the client knows, with its place in the queue as far as known."""
     return {
         "id": transfer.uuid,
+        "number": transfer.id,
         "direction": transfer.direction,
         "username": transfer.username,
         "path": transfer.remote_path,
@@ -75,6 +76,8 @@ def hit_row(hit: Hit) -> dict[str, Any]:
         "free_slot": hit.free_slot,
         "speed": hit.speed,
         "queue": hit.queue,
+        "expected": None if hit.expected is None else round(hit.expected, 1),
+        "folder_files": hit.folder_files,
     }
 
 

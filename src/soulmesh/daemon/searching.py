@@ -50,6 +50,16 @@ class SearchRequest:
     minimum_files: int = 1
     maximum_queue: int | None = None
     minimum_speed: int = 0
+    username: str | None = None
+    """Asked alone, instead of everybody."""
+    room: str | None = None
+    """Asked alone, instead of everybody."""
+
+    @property
+    def words(self) -> str:
+        """Equal for searches that are one on the network."""
+        where = f"@{self.username}" if self.username is not None else f"#{self.room}" if self.room else ""
+        return "\0".join((" ".join(self.text.lower().split()), where))
 
     def accepts(self, answer: Answer) -> bool:
         """Whether an answer passes the filter."""
@@ -146,7 +156,7 @@ class SearchDesk:
             raise HttpError(500, f"A search with the id {key} exists already")
         if len(self._records) >= MOST_RUNNING:
             raise HttpError(429, "Too many searches are running", {"retry-after": "15"})
-        words = " ".join(request.text.lower().split())
+        words = request.words
         # Equal searches that begin in the same moment are one as well.
         async with self._starting.setdefault(words, asyncio.Lock()):
             broadcast = self._broadcasts.get(words)
@@ -161,7 +171,9 @@ class SearchDesk:
         for answer in broadcast.answers:
             self._take(record, answer)
         if broadcast.task is None:
-            broadcast.task = asyncio.create_task(self._listen(words, broadcast), name=f"search {words!r}")
+            broadcast.task = asyncio.create_task(
+                self._listen(words, broadcast), name=f"search {request.text!r}"
+            )
             self._listening.add(broadcast.task)
             broadcast.task.add_done_callback(self._listening.discard)
         self.on_changed(record)
@@ -177,7 +189,7 @@ class SearchDesk:
                 {"retry-after": str(seconds)},
             )
         try:
-            search = await self._engine.search(request.text)
+            search = await self._engine.search(request.text, username=request.username, room=request.room)
         except HttpError:
             raise
         except NotConnected:

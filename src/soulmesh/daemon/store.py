@@ -132,6 +132,11 @@ class Store:
         self._work: queue.SimpleQueue[tuple[Work, Future[Any] | None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
+    @property
+    def path(self) -> Path | None:
+        """The file."""
+        return self._path
+
     async def open(self) -> None:
         """Open it, making it if it is not there.
 

@@ -90,7 +90,9 @@ class Conversations:
         def read(db: sqlite3.Connection) -> list[Any]:
             return db.execute(
                 "SELECT c.username, c.active, (SELECT count(*) FROM messages m"
-                " WHERE m.username = c.username AND m.acknowledged = 0), l.at, l.message, l.incoming"
+                " WHERE m.username = c.username AND m.acknowledged = 0),"
+                " (SELECT count(*) FROM messages m WHERE m.username = c.username),"
+                " l.at, l.message, l.incoming"
                 " FROM conversations c LEFT JOIN messages l ON l.number ="
                 " (SELECT max(number) FROM messages m WHERE m.username = c.username)"
                 " ORDER BY l.number IS NULL, l.number DESC, c.username"
@@ -101,11 +103,12 @@ class Conversations:
                 "username": username,
                 "active": bool(active),
                 "unread": unread,
+                "lines": lines,
                 "last": None if at is None else instant(datetime.fromtimestamp(at, UTC)),
                 "text": text,
                 "ours": None if incoming is None else not incoming,
             }
-            for username, active, unread, at, text, incoming in await self._store.run(read)
+            for username, active, unread, lines, at, text, incoming in await self._store.run(read)
         ]
 
     async def page(self, username: str, *, before: int | None, limit: int) -> list[dict[str, Any]] | None:

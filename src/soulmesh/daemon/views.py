@@ -80,10 +80,14 @@ class ResultViews:
     Args:
         desk: has the answers.
         memory: past speed and failures of a user, to guess by.
+        read_filter: reads a filter, or raises FilterError or UsageError.
     """
 
-    def __init__(self, desk: SearchDesk, memory: Memory) -> None:
+    def __init__(
+        self, desk: SearchDesk, memory: Memory, read_filter: Callable[[str], Filter] = Filter.parse
+    ) -> None:
         self._desk = desk
+        self._read_filter = read_filter
         self._memory = memory
         self._known: OrderedDict[str, _Files] = OrderedDict()
 
@@ -101,7 +105,7 @@ class ResultViews:
         Raises:
             FilterError: the filter cannot be read.
         """
-        keep = Filter.parse(filter) if filter.strip() else None
+        keep = self._read_filter(filter) if filter.strip() else None
         files = self._known.get(search, _Files())
         async with files.lock:
             if not await self._current(search, files):

@@ -74,6 +74,10 @@ class NewSearch(Body):
     """Seconds without an answer after which it ends."""
     response_limit: Annotated[int, Field(ge=1, le=100_000)] = 250
     file_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 25_000
+    username: Name | None = None
+    """Ask this user alone."""
+    room: Name | None = None
+    """Ask the users of this room alone."""
 
 
 class Search(BaseModel):
@@ -140,6 +144,8 @@ class Transfer(BaseModel):
     """A download or an upload."""
 
     id: str
+    number: int | None
+    """What commands call it; nothing once the client has forgotten it."""
     direction: Literal["download", "upload"]
     username: str
     path: str
@@ -285,6 +291,10 @@ class User(BaseModel):
     folders: int | None
     country: str
     last_seen: str | None
+    past_speed: float | None
+    """Bytes per second of past downloads from there."""
+    failures: int
+    """Downloads that failed since the last one that did not."""
 
 
 class Note(Body):

@@ -42,7 +42,7 @@ class FilePage(Page):
     """Which files of a search, and how."""
 
     filter: Annotated[str, StringConstraints(max_length=1000)] = ""
-    """In the language of filters: ``flac size>10mb free``."""
+    """In the language of filters: ``flac size>10mb free``; ``@NAME`` is one that is saved."""
     sort: Order = "arrival"
     order: Literal["asc", "desc"] = "asc"
     group: Literal["none", "folder", "user"] = "none"
@@ -133,7 +133,13 @@ class _Searches:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._desk = service.searches
-        self._views = ResultViews(service.searches, self._memory)
+        self._views = ResultViews(service.searches, self._memory, self._filter)
+
+    def _filter(self, text: str) -> Filter:
+        """A filter, or ``@NAME`` for one that is saved."""
+        if not text.startswith("@"):
+            return Filter.parse(text)
+        return client_of(self._service).filters.read(text)
 
     def _memory(self, username: str) -> Remembered:
         engine = self._service.engine
@@ -145,8 +151,12 @@ class _Searches:
         text = body.text.strip()
         if len(text) < 3 or not any(character.isalnum() for character in text):
             raise HttpError(422, "body.text: nothing to search for")
+        if body.username is not None and body.room is not None:
+            raise HttpError(422, "body.room: either a user or a room")
         request = SearchRequest(
             text,
+            username=body.username,
+            room=body.room,
             silence=body.silence,
             response_limit=body.response_limit,
             file_limit=body.file_limit,
@@ -288,6 +298,7 @@ def operations(service: Service) -> list[Operation]:
             work.files,
             FoundFiles,
             query=FilePage,
+            refusals=(503,),
         ),
         Operation(
             "GET",

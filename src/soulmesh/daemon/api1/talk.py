@@ -63,6 +63,19 @@ class JoinedRooms(BaseModel):
     items: list[JoinedRoom]
 
 
+class Favourite(BaseModel):
+    """A room that is entered at each login."""
+
+    name: str
+    private: bool
+
+
+class Favourites(BaseModel):
+    """All of them."""
+
+    items: list[Favourite]
+
+
 class Ticker(BaseModel):
     """A line on a room's wall."""
 
@@ -156,6 +169,7 @@ class Conversation(BaseModel):
     username: str
     active: bool
     unread: int
+    lines: int
     last: str | None
     text: str | None
     ours: bool | None
@@ -292,11 +306,14 @@ class _Talk:
     async def ticker(self, call: Call, _query: None, body: TickerText) -> None:
         await self._engine.set_ticker(self._joined(call).name, body.text)
 
-    async def favour(self, call: Call, _query: None, _body: None) -> None:
+    async def favourites(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
+        found = client_of(self._service).rooms.favourites
+        return {"items": [{"name": name, "private": found[name]} for name in sorted(found)]}
+
+    async def favour(self, call: Call, query: Join, _body: None) -> None:
         room = self._engine.room(call.path["room"])
-        client_of(self._service).rooms.favour(
-            call.path["room"], private=room.private if room is not None else False
-        )
+        private = query.private or (room.private if room is not None else False)
+        client_of(self._service).rooms.favour(call.path["room"], private=private)
 
     async def unfavour(self, call: Call, _query: None, _body: None) -> None:
         client_of(self._service).rooms.unfavour(call.path["room"])
@@ -443,6 +460,7 @@ def operations(service: Service) -> list[Operation]:
             "PUT", "/rooms/invitations", "Whether others may make us members", work.invitations, body=Switch
         ),
         change("PUT", "/rooms/feed", "Hear what is said in all public rooms", work.feed, body=Switch),
+        look("/rooms/favourites", "Rooms that are entered at each login", work.favourites, Favourites),
         look("/rooms/joined", "The rooms that we are in", work.joined, JoinedRooms),
         look(room, "One of them", work.room, RoomState),
         change("PUT", room, "Enter a room", work.join, answer=RoomState, status=200, query=Join),
@@ -459,7 +477,7 @@ def operations(service: Service) -> list[Operation]:
         ),
         change("PUT", f"{room}/read", "Mark it as read", work.read),
         change("PUT", f"{room}/ticker", "Our line on its wall", work.ticker, body=TickerText),
-        change("PUT", f"{room}/favourite", "Enter it at each login", work.favour),
+        change("PUT", f"{room}/favourite", "Enter it at each login", work.favour, query=Join),
         change("DELETE", f"{room}/favourite", "Enter it no more by itself", work.unfavour),
         change("PUT", members, "Make somebody a member", work.right("grant_membership")),
         change("DELETE", members, "End a membership", work.right("revoke_membership")),

@@ -42,7 +42,7 @@ _ENDED = (
 _ENDS = {"Succeeded": State.FINISHED.value, "Cancelled": State.CANCELLED.value}
 
 
-def _ended_model(row: Any) -> dict[str, Any]:
+def _ended_model(row: Any, number: int | None) -> dict[str, Any]:
     (
         _,
         key,
@@ -62,6 +62,7 @@ def _ended_model(row: Any) -> dict[str, Any]:
     ) = row
     return {
         "id": key,
+        "number": number,
         "direction": direction,
         "username": username,
         "path": text(name),
@@ -114,12 +115,17 @@ class _Transfers:
 
         rows = await self._service.store.run(read)
         more = cursor(rows[-1][0]) if len(rows) == query.limit else None
-        return {"items": [_ended_model(row) for row in rows], "next": more}
+        numbers = {one.uuid: one.id for one in self._service.engine.transfers} if rows else {}
+        return {"items": [_ended_model(row, numbers.get(row[1])) for row in rows], "next": more}
 
     async def one(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         key = _id(call)
         live = self._ledger.find_live(key)
-        return self._model(live) if live is not None else _ended_model(await self._ended(key))
+        return (
+            self._model(live)
+            if live is not None
+            else _ended_model(await self._ended(key), self._ledger.number(key))
+        )
 
     async def download(self, _call: Call, _query: None, body: models.NewDownload) -> dict[str, Any]:
         folder = None
@@ -213,7 +219,7 @@ class _Transfers:
         number = self._ledger.number(key)
         if number is None:
             # Over, and forgotten by the client: what is left is how it ended.
-            row = _ended_model(await self._ended(key))
+            row = _ended_model(await self._ended(key), None)
             return {"now": row["reason"] or row["state"], "past": []}
         story = await _client(self._service).transfers.why(number)
         return {"now": story.now, "past": story.past}

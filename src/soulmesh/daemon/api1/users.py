@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from starlette.responses import Response
 
 from soulmesh.client.users import User
@@ -71,6 +71,26 @@ class Tastes(BaseModel):
     hated: list[str]
 
 
+class Where(BaseModel):
+    """Where a user listens."""
+
+    host: str
+    port: int
+    obfuscated_port: int
+
+
+class Days(Body):
+    """Days of privileges to give away."""
+
+    days: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Left(BaseModel):
+    """Our own privileges after that."""
+
+    seconds_left: int
+
+
 class Kind(Query):
     """Whose recommendations: by our interests, of everybody, or users of our taste."""
 
@@ -87,9 +107,10 @@ class Scored(BaseModel):
 
 
 class Recommendations(BaseModel):
-    """The best first."""
+    """The best first; ``discouraged`` are those that people hate."""
 
     items: list[Scored]
+    discouraged: list[Scored] = []
 
 
 class Fans(BaseModel):
@@ -147,7 +168,20 @@ class _Users:
             "folders": user.folders,
             "country": user.country,
             "last_seen": (history.last_seen or None) if history else None,
+            "past_speed": history.speed if history else None,
+            "failures": history.failures if history else 0,
         }
+
+    async def address(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
+        username = call.path["username"]
+        found = await client_of(self._service).users.address(username)
+        if not found.known:
+            raise HttpError(404, f"{username} is offline")
+        return {"host": found.host, "port": found.port, "obfuscated_port": found.obfuscated_port}
+
+    async def give(self, call: Call, _query: None, body: Days) -> dict[str, Any]:
+        left = await client_of(self._service).privileges.give(call.path["username"], body.days)
+        return {"seconds_left": left}
 
     async def info(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         found = await self._engine.user_info(call.path["username"])
@@ -235,18 +269,23 @@ class _Users:
 
     async def recommendations(self, _call: Call, query: Kind, _body: None) -> dict[str, Any]:
         interests = client_of(self._service).interests
+        discouraged: tuple[tuple[str, int], ...] = ()
         if query.item:
             found = await interests.related(query.item)
         elif query.kind == "users":
             found = await interests.similar_users()
-        elif query.kind == "global":
-            found = (await interests.global_recommendations()).recommended
         else:
-            found = (await interests.recommendations()).recommended
-        return {"items": [{"item": item, "score": score} for item, score in found]}
+            everybody = query.kind == "global"
+            both = await (interests.global_recommendations() if everybody else interests.recommendations())
+            found, discouraged = both.recommended, both.discouraged
+        return {"items": _scored(found), "discouraged": _scored(discouraged)}
 
     async def fans(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         return {"items": list(await client_of(self._service).interests.fans(call.path["item"]))}
+
+
+def _scored(found: tuple[tuple[str, int], ...]) -> list[dict[str, Any]]:
+    return [{"item": item, "score": score} for item, score in found]
 
 
 def operations(service: Service) -> list[Operation]:
@@ -266,6 +305,18 @@ def operations(service: Service) -> list[Operation]:
     return [
         look("/users", "Users whom we know", work.all, Users, query=UserPage),
         look(user, "What the server says of a user, and we", work.one, models.User),
+        look(f"{user}/address", "Where it listens", work.address, Where),
+        Operation(
+            "POST",
+            f"{user}/privileges",
+            "Give days of our privileges away",
+            work.give,
+            Left,
+            Access.ADMIN,
+            body=Days,
+            refusals=(503, 504),
+            example={"days": 1},
+        ),
         look(f"{user}/info", "What a user says of itself", work.info, models.Info),
         look(f"{user}/picture", "Its picture", work.picture, Response),
         change(

@@ -44,7 +44,7 @@ def empty(status: int = 200, headers: Mapping[str, str] | None = None) -> Respon
     return Response(None, status, dict(headers or {}))
 
 
-async def _iterate(parts: Iterable[bytes], size: int) -> AsyncIterator[bytes]:
+async def _iterate(parts: Iterable[bytes | memoryview], size: int) -> AsyncIterator[bytes]:
     buffer = bytearray()
     for part in parts:
         buffer += part
@@ -55,7 +55,7 @@ async def _iterate(parts: Iterable[bytes], size: int) -> AsyncIterator[bytes]:
         yield bytes(buffer)
 
 
-def pieces(parts: Iterable[bytes], *, size: int = 256 * 1024) -> Response:
+def pieces(parts: Iterable[bytes | memoryview], *, size: int = 256 * 1024) -> Response:
     """A long answer, written piece by piece so that others get their turn between."""
     return StreamingResponse(_iterate(parts, size), media_type=JSON)
 

@@ -3,25 +3,30 @@
 ::
 
     async with Daemon("http://127.0.0.1:5030", key) as daemon:
-        search = await daemon.search("artist album")
-        async for told in daemon.events(kinds=["transfer"]):
+        search = await daemon.searches.begin("artist album")
+        async for told in daemon.events(kinds=["search", "transfer"]):
             ...
+
+What can be done stands in parts by subject: ``daemon.searches``, ``filters``, ``transfers``,
+``goals``, ``wishes``, ``users``, ``interests``, ``rooms``, ``chat``, ``shares`` and
+``settings``; see :mod:`soulmesh.daemon.remote.parts`. ``daemon.ask`` reaches any operation.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx
 
+from soulmesh.daemon.remote import parts
+from soulmesh.daemon.remote.parts import q
 from soulmesh.errors import NetworkError, NotFound, Refused
 
-__all__ = ["Daemon", "DaemonRefused", "DaemonUnreachable", "Told", "find"]
+__all__ = ["PLACE_FILE", "Daemon", "DaemonRefused", "DaemonUnreachable", "NotThere", "Place", "Told", "find"]
 
 PLACE_FILE = "daemon.json"
 
@@ -48,6 +53,18 @@ class DaemonRefused(Refused):
         self.status = status
         self.detail = detail
         self.wait = wait
+
+    def __str__(self) -> str:
+        return self.detail or f"the daemon answered {self.status}"
+
+
+class DaemonCannot(NetworkError):
+    """The daemon would, but cannot reach whom it has to ask: 503 or 504."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
 
     def __str__(self) -> str:
         return self.detail or f"the daemon answered {self.status}"
@@ -102,6 +119,17 @@ class Daemon:
         self._http = httpx.AsyncClient(
             base_url=f"{self.url}/api/v1", headers=headers, timeout=90.0, transport=transport, trust_env=False
         )
+        self.searches = parts.Searches(self)
+        self.filters = parts.Filters(self)
+        self.transfers = parts.Transfers(self)
+        self.goals = parts.Goals(self)
+        self.wishes = parts.Wishes(self)
+        self.users = parts.Users(self)
+        self.interests = parts.Interests(self)
+        self.rooms = parts.Rooms(self)
+        self.chat = parts.Chat(self)
+        self.shares = parts.Shares(self)
+        self.settings = parts.Settings(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,15 +147,20 @@ class Daemon:
         Raises:
             DaemonUnreachable: it does not answer.
             NotThere: 404.
+            DaemonCannot: 503 or 504, the server or a user does not answer.
             DaemonRefused: any other problem.
         """
         given = {name: value for name, value in query.items() if value is not None}
+        response = await self._send(method, path, json=body, params=given)
+        return response.json() if response.content else None
+
+    async def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
-            response = await self._http.request(method, path, json=body, params=given)
+            response = await self._http.request(method, path, **more)
         except httpx.HTTPError as error:
             raise DaemonUnreachable(self.url, str(error) or type(error).__name__) from None
         _check(response)
-        return response.json() if response.content else None
+        return response
 
     # -- the daemon
 
@@ -136,24 +169,68 @@ class Daemon:
         found: dict[str, Any] = await self.ask("GET", "/status")
         return found
 
+    async def who(self) -> dict[str, Any]:
+        """Who we are to it: ``name``, ``role``, and whether there is a login."""
+        found: dict[str, Any] = await self.ask("GET", "/session")
+        return found
+
+    async def log_in(self, username: str, password: str) -> None:
+        """Log in by name and password, instead of with a key."""
+        found = await self.ask("POST", "/session", {"username": username, "password": password})
+        self._http.headers["Authorization"] = f"Bearer {found['token']}"
+
     async def diagnosis(self) -> list[dict[str, Any]]:
         """What the doctor finds."""
         found: list[dict[str, Any]] = (await self.ask("GET", "/diagnosis"))["items"]
         return found
 
-    # -- searching
-
-    async def search(self, text: str, *, silence: float = 15.0) -> dict[str, Any]:
-        """Begin a search; raises :class:`DaemonRefused` with ``wait`` when it is too soon."""
-        found: dict[str, Any] = await self.ask("POST", "/searches", {"text": text, "silence": silence})
+    async def governor(self) -> list[dict[str, Any]]:
+        """How often what may be asked, and seconds until the next time."""
+        found: list[dict[str, Any]] = (await self.ask("GET", "/governor"))["items"]
         return found
 
-    async def results(self, search: str) -> AsyncIterator[dict[str, Any]]:
-        """The answers that there are by now."""
-        async for item in self.pages(f"/searches/{search}/results"):
-            yield item
+    async def statistics(self) -> dict[str, float]:
+        """Numbers by name."""
+        found: dict[str, float] = (await self.ask("GET", "/statistics"))["items"]
+        return found
 
-    async def pages(self, path: str, **query: Any) -> AsyncIterator[dict[str, Any]]:
+    async def speeds(self, span: str = "minutes") -> dict[str, Any]:
+        """Speeds over the last ``minutes`` or the last ``day``: ``step`` seconds, ``items``."""
+        found: dict[str, Any] = await self.ask("GET", "/statistics/speeds", span=span)
+        return found
+
+    async def tree(self) -> dict[str, Any]:
+        """The distributed network around it."""
+        found: dict[str, Any] = await self.ask("GET", "/tree")
+        return found
+
+    def logs(self) -> AsyncIterator[dict[str, Any]]:
+        """Recent lines of its log, oldest first."""
+        return self.pages("/logs", limit=1000)
+
+    def happened(self) -> AsyncIterator[dict[str, Any]]:
+        """What webhooks and scripts were told, newest first."""
+        return self.pages("/log/events", limit=1000)
+
+    async def deliveries(self) -> dict[str, Any]:
+        """What webhooks and scripts were not told yet."""
+        found: dict[str, Any] = await self.ask("GET", "/deliveries")
+        return found
+
+    async def content(self, transfer: str, *, first: int = 0, last: int | None = None) -> bytes:
+        """Bytes ``first`` to ``last`` of a download, as far as they are there."""
+        text = f"bytes={first}-{'' if last is None else last}"
+        return await self._bytes(f"/transfers/{q(transfer)}/content", {"Range": text})
+
+    async def picture(self, username: str) -> bytes:
+        """The picture that a user shows; raises :class:`NotThere` without one."""
+        return await self._bytes(f"/users/{q(username)}/picture", {})
+
+    async def _bytes(self, path: str, headers: dict[str, str]) -> bytes:
+        response = await self._send("GET", path, headers=headers)
+        return response.content
+
+    async def pages(self, path: str, /, **query: Any) -> AsyncIterator[dict[str, Any]]:
         """All items of a list, page by page."""
         cursor: str | None = None
         while True:
@@ -165,43 +242,20 @@ class Daemon:
                 return
             cursor = following
 
-    # -- transfers
-
-    async def download(
-        self, username: str, files: Iterable[tuple[str, int]], *, destination: str | None = None
-    ) -> dict[str, Any]:
-        """Want files of a user: (remote path, size) each."""
-        body: dict[str, Any] = {
-            "username": username,
-            "files": [{"path": path, "size": size} for path, size in files],
-        }
-        if destination is not None:
-            body["destination"] = destination
-        found: dict[str, Any] = await self.ask("POST", "/downloads", body)
-        return found
-
-    async def transfer(self, key: str) -> dict[str, Any]:
-        """One transfer."""
-        found: dict[str, Any] = await self.ask("GET", f"/transfers/{key}")
-        return found
-
-    async def why(self, key: str) -> dict[str, Any]:
-        """Why it is where it is."""
-        found: dict[str, Any] = await self.ask("GET", f"/transfers/{key}/why")
-        return found
-
-    # -- people
-
-    async def say(self, username: str, text: str) -> None:
-        """A private message."""
-        await self.ask("POST", f"/conversations/{quote(username, safe='')}/messages", {"text": text})
-
     # -- events
 
     async def events(
-        self, *, kinds: Iterable[str] | None = None, after: str | None = None
+        self,
+        *,
+        kinds: Iterable[str] | None = None,
+        after: str | None = None,
+        listening: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Told]:
-        """What happens, from now on or after an event that was seen; ends when the daemon does."""
+        """What happens, from now on or after an event that was seen; ends when the daemon does.
+
+        Args:
+            listening: called once nothing that happens is missed any more.
+        """
         query = {"kinds": ",".join(kinds) if kinds is not None else None, "after": after}
         given = {name: value for name, value in query.items() if value is not None}
         try:
@@ -209,6 +263,7 @@ class Daemon:
                 if response.is_error:
                     await response.aread()
                 _check(response)
+                listening()
                 fields: dict[str, str] = {}
                 async for line in response.aiter_lines():
                     if line:
@@ -234,5 +289,7 @@ def _check(response: httpx.Response) -> None:
         pass
     if response.status_code == 404:
         raise NotThere(detail or "not found")
+    if response.status_code in (503, 504):
+        raise DaemonCannot(response.status_code, detail)
     wait = response.headers.get("retry-after", "")
     raise DaemonRefused(response.status_code, detail, float(wait) if wait.isdigit() else None)

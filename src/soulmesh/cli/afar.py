@@ -1,0 +1,386 @@
+"""Searches, goals and downloads of a running daemon, as commands need them of a client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from soulmesh.cli.output import Output, Transfers, clean
+from soulmesh.client.filters import Filter
+from soulmesh.client.results import Hit
+from soulmesh.client.searches import SearchFigures
+from soulmesh.client.transfers import Candidate
+from soulmesh.core.transfer import State
+from soulmesh.daemon.remote import Daemon, NotThere, Told
+from soulmesh.errors import NetworkError, Refused, UsageError
+
+if TYPE_CHECKING:
+    from soulmesh.cli.standin import StandIn
+
+__all__ = ["Following", "Heard", "Search", "below", "row_of"]
+
+_OVER = frozenset({"finished", "failed", "cancelled"})
+_WAITING = frozenset({State.QUEUED.value, State.DELAYED.value, State.OFFLINE.value, State.NO_ROOM.value})
+
+
+class Search:
+    """A search that a daemon makes for us; iterate over it for hits as they come."""
+
+    def __init__(
+        self,
+        client: StandIn,
+        query: str,
+        *,
+        timeout: float,
+        username: str | None = None,
+        room: str | None = None,
+        keep: Filter | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self.query = query
+        self.figures = SearchFigures()
+        self._client = client
+        self._timeout = timeout
+        self._where = {"username": username, "room": room}
+        self._keep = keep
+        self._limit = limit
+        self._id: str | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._forget()
+
+    async def _forget(self) -> None:
+        key, self._id = self._id, None
+        if key is not None:
+            with contextlib.suppress(NotThere):
+                await self._client.daemon.searches.forget(key)
+
+    async def __aiter__(self) -> AsyncIterator[Hit]:
+        from soulmesh.cli.standin import hit
+
+        daemon = self._client.daemon
+        found = await daemon.searches.begin(
+            self.query,
+            silence=max(self._timeout, 0.1),
+            response_limit=100_000,
+            file_limit=1_000_000,
+            username=self._where["username"],
+            room=self._where["room"],
+        )
+        self._id = found["id"]
+        end = asyncio.get_running_loop().time() + self._timeout
+        users: set[str] = set()
+        seen = 0
+        while True:
+            over = asyncio.get_running_loop().time() >= end
+            while True:
+                page = await daemon.searches.files(found["id"], offset=seen, limit=1000)
+                for row in page["items"]:
+                    seen += 1
+                    one = hit(row)
+                    users.add(one.username)
+                    self.figures.users = len(users)
+                    if self._keep is not None and not self._keep(one):
+                        self.figures.filtered += 1
+                        continue
+                    self.figures.hits += 1
+                    yield one
+                    if self._limit is not None and self.figures.hits >= self._limit:
+                        await self._forget()
+                        return
+                if len(page["items"]) < 1000:
+                    break
+            if over or (await daemon.searches.get(found["id"]))["complete"]:
+                break
+            await self._news(found["id"], end)
+        await self._forget()
+
+    async def _news(self, search: str, end: float) -> None:
+        """Until more has come, or the time is over."""
+        try:
+            async with asyncio.timeout_at(end):
+                await self._client.changed(search)
+        except TimeoutError:
+            pass
+
+
+class Heard:
+    """What a daemon tells from now on, without a gap."""
+
+    def __init__(self, daemon: Daemon, kinds: Sequence[str]) -> None:
+        self._daemon = daemon
+        self._kinds = kinds
+        self._queue: asyncio.Queue[Told | None] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        heard = asyncio.Event()
+        self._task = asyncio.create_task(self._listen(heard))
+        waiting = asyncio.create_task(heard.wait())
+        await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self._task.done():
+            self._task.result()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            if not self._task.cancelled():
+                self._task.exception()
+
+    async def _listen(self, heard: asyncio.Event) -> None:
+        try:
+            async for told in self._daemon.events(kinds=self._kinds, listening=heard.set):
+                self._queue.put_nowait(told)
+        finally:
+            self._queue.put_nowait(None)
+
+    async def next(self) -> Told:
+        """The next event.
+
+        Raises:
+            DaemonUnreachable: the daemon went away.
+        """
+        told = await self._queue.get()
+        if told is None:
+            assert self._task is not None
+            await self._task
+            raise NetworkError("the daemon ended")
+        return told
+
+
+class Waits(NetworkError):
+    """A download waits for something that may take long, and the command was told not to."""
+
+    hint = "it stays with the daemon: go on with --wait, or look with `soulmesh transfers` and `soulmesh why`"
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(name, why)
+        self.name = name
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.why}"
+
+
+class NotDone(Refused):
+    """A transfer of the daemon was given up."""
+
+    def __init__(self, username: str, path: str, reason: str) -> None:
+        super().__init__(username, path, reason)
+        self.username = username
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.username} did not send {self.path}: {self.reason}"
+
+
+def row_of(row: dict[str, Any]) -> dict[str, Any]:
+    """A transfer for machines, as other commands print it."""
+    return {
+        "kind": row["direction"],
+        "id": row["number"],
+        "username": row["username"],
+        "remote_path": row["path"],
+        "state": row["state"],
+        "reason": row["reason"],
+        "size": row["size"],
+        "done": row["done"],
+        "speed": round(row["speed"]),
+        "local_path": row["local_path"],
+    }
+
+
+@dataclass(slots=True)
+class _Shown:
+    row: dict[str, Any]
+    bar: int | None = None
+    told: str = ""
+
+
+class Following:
+    """Shows transfers of a daemon until all are over.
+
+    Args:
+        heard: listening since before they began.
+    """
+
+    def __init__(self, out: Output, daemon: Daemon, heard: Heard, *, wait: bool) -> None:
+        self._out = out
+        self._daemon = daemon
+        self._heard = heard
+        self._wait = wait
+        self._shown: dict[str, _Shown] = {}
+        self._failed: Exception | None = None
+
+    async def follow(self, keys: Iterable[str]) -> None:
+        """Until the last one is over.
+
+        Raises:
+            NotDone, Waits: the first that will not be finished; the others are waited for.
+        """
+        for key in keys:
+            self._shown[key] = _Shown(await self._daemon.transfers.get(key))
+        with self._out.transfers() as bars:
+            for key in list(self._shown):
+                await self._see(bars, key)
+            while self._shown:
+                told = await self._heard.next()
+                if told.kind == "transfer.progress":
+                    for key, done, size, speed, _ in told.data["rows"]:
+                        shown = self._shown.get(key)
+                        if shown is not None:
+                            shown.row |= {"done": done, "size": size, "speed": speed}
+                            await self._see(bars, key)
+                elif told.kind == "missed":
+                    for key, shown in list(self._shown.items()):
+                        shown.row = await self._daemon.transfers.get(key)
+                        await self._see(bars, key)
+                elif told.data.get("id") in self._shown:
+                    key = told.data["id"]
+                    self._shown[key].row = told.data.get("row") or await self._daemon.transfers.get(key)
+                    await self._see(bars, key)
+        if self._failed is not None:
+            raise self._failed
+
+    async def _see(self, bars: Transfers, key: str) -> None:
+        shown = self._shown.get(key)
+        if shown is None:
+            return
+        row = shown.row
+        name = row["path"].rpartition("\\")[2]
+        if row["state"] == State.RUNNING.value and row["size"]:
+            if shown.bar is None:
+                shown.bar = bars.add(name, row["size"], row["done"])
+            bars.update(shown.bar, row["done"])
+        elif row["state"] in _OVER:
+            self._end(bars, key, shown)
+        elif row["state"] in _WAITING:
+            why = (await self._daemon.transfers.why(key))["now"]
+            if not self._wait and row["state"] in (State.DELAYED.value, State.OFFLINE.value):
+                self._failed = self._failed or Waits(name, why)
+                del self._shown[key]
+            elif why != shown.told:
+                shown.told = why
+                self._out.note(f"{clean(name)}: {clean(why)}")
+
+    def _end(self, bars: Transfers, key: str, shown: _Shown) -> None:
+        row = shown.row
+        del self._shown[key]
+        finished = row["state"] == State.FINISHED.value
+        if shown.bar is not None:
+            bars.finish(shown.bar, failed=None if finished else row["reason"])
+        self._out.record(row_of(row))
+        if finished:
+            self._out.line(str(row["local_path"]))
+        else:
+            self._failed = self._failed or NotDone(
+                row["username"], row["path"], row["reason"] or row["state"]
+            )
+
+
+def below(folder: Path | None, downloads: str) -> str | None:
+    """A folder below the daemon's downloads, from a path or from what is below them already.
+
+    Raises:
+        UsageError: it lies elsewhere.
+    """
+    if folder is None:
+        return None
+    path = folder.expanduser()
+    if not path.is_absolute():
+        path = Path.cwd() / path
+    if path == Path(downloads):
+        return None
+    if not path.is_relative_to(downloads):
+        error = UsageError(f"the daemon puts what it downloads below {downloads}, not into {path}")
+        error.hint = "name a folder below it, or go online without the daemon: --daemon none"
+        raise error
+    return str(path.relative_to(downloads))
+
+
+class Goals:
+    """Goals of a daemon, as ``soulmesh get`` needs them."""
+
+    def __init__(self, daemon: Daemon, into: str | None, known: list[tuple[str, str]]) -> None:
+        self._daemon = daemon
+        self._into = into
+        self.known = known
+        """Names and states of those that there were before."""
+
+    @classmethod
+    async def of(cls, daemon: Daemon, into: Path | None) -> Self:
+        """Those of a daemon; what is got is put ``into`` a folder below its downloads."""
+        downloads = (await daemon.settings.setup())["downloads_folder"]
+        known = [(row["name"], row["state"]) async for row in daemon.goals.all()]
+        return cls(daemon, below(into, downloads), known)
+
+    async def files_of(self, username: str, folder: str) -> list[tuple[str, int]]:
+        """The files of a folder, asked of its owner."""
+        found = await self._daemon.users.folder(username, folder)
+        return [(row["path"], row["size"]) for one in found for row in one["files"]]
+
+    async def pursue(
+        self,
+        out: Output,
+        name: str,
+        candidates: Sequence[Candidate],
+        *,
+        folder: str | None,
+        whole: bool,
+        may_miss: Iterable[str],
+    ) -> dict[str, Any]:
+        """Want something, and show it until it is whole or no source is left."""
+        async with Heard(self._daemon, ["goal", "transfer"]) as heard:
+            goal = await self._daemon.goals.want(
+                name,
+                [(candidate.username, candidate.files) for candidate in candidates],
+                destination="/".join(part for part in (self._into, folder) if part) or ".",
+                whole=whole,
+                may_miss=may_miss,
+            )
+            await self._follow(out, goal["id"], heard)
+            found = await self._daemon.goals.get(goal["id"])
+        files = []
+        for key in found["transfers"]:
+            with contextlib.suppress(NotThere):
+                row = await self._daemon.transfers.get(key)
+                if row["local_path"] and row["state"] == "finished":
+                    files.append(row["local_path"])
+        username = found["candidates"][min(found["turn"], len(found["candidates"]) - 1)]["username"]
+        return {**found, "username": username, "paths": files}
+
+    async def _follow(self, out: Output, goal: str, heard: Heard) -> None:
+        bars_of: dict[str, int] = {}
+        names: dict[str, str] = {}
+        with out.transfers() as bars:
+            while (await self._daemon.goals.get(goal))["state"] in ("under way", "paused"):
+                told = await heard.next()
+                while told.kind.partition(".")[0] != "goal":
+                    if told.kind == "transfer.progress":
+                        for key, done, size, _, _ in told.data["rows"]:
+                            if key in names and size:
+                                if key not in bars_of:
+                                    bars_of[key] = bars.add(names[key], size, done)
+                                bars.update(bars_of[key], done)
+                    elif "row" in told.data and told.data["row"]["direction"] == "download":
+                        row = told.data["row"]
+                        names[row["id"]] = row["path"].rpartition("\\")[2]
+                        if row["id"] in bars_of and row["state"] == "finished":
+                            bars.finish(bars_of[row["id"]])
+                    told = await heard.next()
+                if told.kind == "goal.GoalMoved" and told.data["goal"] == goal and told.data["reason"]:
+                    out.note(f"{told.data['reason']}; trying {told.data['username']}")

@@ -1,0 +1,64 @@
+"""Transfers of a running daemon: listed, explained and changed by their numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from soulmesh.core.transfer import State
+from soulmesh.daemon.remote import Daemon
+from soulmesh.errors import NotFound
+
+__all__ = ["key_of", "order", "rows"]
+
+
+async def rows(daemon: Daemon, direction: str, *, all_: bool, limit: int) -> list[dict[str, Any]]:
+    """What the table shows."""
+    found = [_row(row) async for row in daemon.transfers.running(direction)]
+    if all_:
+        ended = daemon.transfers.history(direction)
+        async for row in ended:
+            if len(found) >= limit:
+                break
+            found.append(_row(row))
+    return found
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    state = row["state"]
+    moved = state in (State.RUNNING.value, State.FINISHED.value)
+    return {
+        "id": row["number"],
+        "username": row["username"],
+        "name": row["path"].rpartition("\\")[2],
+        "remote_path": row["path"],
+        "state": state,
+        "percent": f"{100 * row['done'] // row['size']}%" if row["size"] else None,
+        "done": row["done"],
+        "size": row["size"],
+        "speed": round(row["speed"]) if moved else None,
+        "left": row["seconds_left"] if state == State.RUNNING.value else None,
+        "place": row["place"] if state == State.QUEUED.value else None,
+        "reason": row["reason"],
+        "local_path": row["local_path"],
+    }
+
+
+async def key_of(daemon: Daemon, number: int) -> dict[str, Any]:
+    """The transfer with this number.
+
+    Raises:
+        NotFound: there is none.
+    """
+    async for row in daemon.transfers.running():
+        if row["number"] == number:
+            return row
+    async for row in daemon.transfers.history():
+        if row["number"] == number:
+            return row
+    raise NotFound(f"there is no transfer {number}")
+
+
+async def order(daemon: Daemon, verb: str, number: int) -> None:
+    """Pause, resume, retry or cancel one."""
+    row = await key_of(daemon, number)
+    await getattr(daemon.transfers, verb)(row["id"])

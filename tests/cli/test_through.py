@@ -1,0 +1,218 @@
+"""Commands go through the daemon that runs, and say the same as without one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from tests.cli.conftest import Command, Outcome
+from tests.daemon.fakes import KEY
+from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, Network, network
+
+T = TypeVar("T")
+
+ALBUM_PATH = f"music\\Quiet Harbor\\{ALBUM}"
+FILE = f"{ALBUM_PATH}\\02 - Song 2.flac"
+
+
+@dataclass
+class Elsewhere:
+    """A network on a loop in another thread, like the processes it stands for."""
+
+    net: Network
+    loop: asyncio.AbstractEventLoop
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have something done there."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+
+    def look(self, at: Callable[[], T]) -> T:
+        """See something there."""
+
+        async def seen() -> T:
+            return at()
+
+        return self.do(seen())
+
+
+@contextmanager
+def elsewhere(tmp_path: Path, **more: Any) -> Iterator[Elsewhere]:
+    ready: Future[Elsewhere] = Future()
+    over = asyncio.Event()
+
+    async def play() -> None:
+        try:
+            async with network(tmp_path, **more) as net:
+                ready.set_result(Elsewhere(net, asyncio.get_running_loop()))
+                await over.wait()
+        except BaseException as error:
+            if not ready.done():
+                ready.set_exception(error)
+            raise
+
+    thread = threading.Thread(target=lambda: asyncio.run(play()))
+    thread.start()
+    found = ready.result(40)
+    try:
+        yield found
+    finally:
+        found.loop.call_soon_threadsafe(over.set)
+        thread.join(20)
+
+
+def lines(outcome: Outcome) -> list[Any]:
+    assert outcome.code == 0, (outcome.out, outcome.err)
+    return [json.loads(line) for line in outcome.out.splitlines()]
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+    """A daemon that is found by its data folder. No account is set: nobody could go online alone."""
+    monkeypatch.setenv("SOULMESH_DAEMON_DATA", str(tmp_path / "data"))
+    with elsewhere(tmp_path) as found:
+        yield found
+
+
+def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command) -> None:
+    hits = lines(soulmesh("search", "tidal maps", "--timeout", "1", "--filter", "size>60001", "--json"))
+    assert sorted(hit["size"] for hit in hits) == [60_002, 60_003]
+    assert {hit["username"] for hit in hits} == {SHARER}
+    shown = soulmesh("search", "tidal", "maps", "--timeout", "1", "--user", SHARER)
+    assert "3 files of 1 user" in shown.err + shown.out
+    nothing = soulmesh("search", "no such thing", "--timeout", "0.3")
+    assert (nothing.code, "nothing found" in nothing.err) == (3, True)
+    assert there.look(lambda: len(there.net.daemon.service.searches._records)) == 0
+
+    folders = lines(soulmesh("browse", SHARER, "--json"))
+    assert [one["folder"] for one in folders if one["files"]] == [ALBUM_PATH]
+    files = lines(soulmesh("browse", SHARER, "--find", "song 2", "--json"))
+    assert [one["remote_path"] for one in files] == [f"{ALBUM_PATH}\\{name}" for name in SONGS]
+    assert len(lines(soulmesh("browse", SHARER, "--folder", ALBUM_PATH, "--json"))) == 3
+
+    [got] = lines(soulmesh("download", SHARER, FILE, "--json"))
+    assert (got["state"], got["remote_path"]) == ("finished", FILE)
+    assert Path(got["local_path"]).read_bytes() == SONGS["02 - Song 2.flac"]
+    into = there.net.downloads / "kept"
+    whole = lines(
+        soulmesh("download", SHARER, "music\\Quiet Harbor", "--folder", "--into", str(into), "--json")
+    )
+    assert len(whole) == 3
+    assert {path.name for path in (into / "Quiet Harbor" / ALBUM).iterdir()} == set(SONGS)
+    wrong = soulmesh("download", SHARER, FILE, "--into", "/elsewhere")
+    assert (wrong.code, "--daemon none" in wrong.err) == (2, True)
+    gone = soulmesh("download", SHARER, "music\\nothing.flac")
+    assert gone.code == 4
+    assert "File not shared" in gone.err
+
+    rows = lines(soulmesh("transfers", "--all", "--json"))
+    [row] = [row for row in rows if row["remote_path"] == "music\\nothing.flac"]
+    assert row["state"] == "failed"
+    story = lines(soulmesh("why", str(row["id"]), "--json"))
+    assert "File not shared" in story[0]["now"]
+    assert soulmesh("why", "999").code == 3
+    waiting = soulmesh("download", "nobody.home", "a\\b.flac")
+    assert waiting.code == 3
+    assert "offline" in waiting.err
+
+
+def test_a_goal_through_the_daemon(there: Elsewhere, soulmesh: Command) -> None:
+    [got] = lines(soulmesh("get", "tidal maps song 03", "--timeout", "1", "--json"))
+    assert (got["state"], got["username"]) == ("finished", SHARER)
+    assert [Path(path).name for path in got["files"]] == ["03 - Song 3.flac"]
+    assert Path(got["files"][0]).parent == there.net.downloads
+    again = soulmesh("get", "tidal maps song 03", "--timeout", "1")
+    assert "done before" in again.out + again.err
+
+
+def test_people_rooms_and_messages(there: Elsewhere, soulmesh: Command) -> None:
+    assert soulmesh("user", "befriend", SHARER).code == 0
+    assert soulmesh("user", "note", SHARER, "sings in tune").code == 0
+    assert soulmesh("user", "ban", "192.0.2.0/24", "--address").code == 0
+    people = lines(soulmesh("user", "list", "--json"))
+    assert people == [
+        {"kind": "friend", "name": SHARER, "note": "sings in tune"},
+        {"kind": "banned", "name": "192.0.2.0/24", "note": None},
+    ]
+    assert there.look(lambda: there.net.daemon.engine.client.users.friend(SHARER))
+    [user] = lines(soulmesh("user", "show", SHARER, "--json"))
+    assert (user["status"], user["friend"], user["note"], user["files"]) == (
+        "online",
+        True,
+        "sings in tune",
+        3,
+    )
+    assert user["upload_slots"] > 0
+    assert soulmesh("user", "show", "nobody.home").code == 3
+
+    there.do(there.net.sharer.rooms.join("den"))
+    assert [room["name"] for room in lines(soulmesh("room", "list", "--json"))] == ["den"]
+    assert {row["username"] for row in lines(soulmesh("room", "users", "den", "--json"))} == {
+        OURSELVES,
+        SHARER,
+    }
+    assert lines(soulmesh("room", "say", "den", "hello", "--json")) == [{"room": "den", "text": "hello"}]
+    [ticker] = lines(soulmesh("room", "ticker", "den", "on the wall", "--json"))
+    assert ticker == {"username": OURSELVES, "text": "on the wall"}
+    # A room that was entered for one command is left again.
+    assert there.look(there.net.daemon.engine.rooms) == []
+
+    assert soulmesh("chat", "send", SHARER, "good", "evening").code == 0
+    there.do(there.net.sharer.chat.send(OURSELVES, "good night"))
+
+    async def unread() -> bool:
+        found = await there.net.daemon.service.conversations.overview()
+        return any(one["unread"] for one in found)
+
+    for _ in range(500):
+        if there.do(unread()):
+            break
+    [talk] = lines(soulmesh("chat", "list", "--json"))
+    assert (talk["place"], talk["unread"], talk["lines"]) == (SHARER, 1, 2)
+    said = lines(soulmesh("chat", "history", SHARER, "--json"))
+    assert [(line["text"], line["ours"]) for line in said] == [("good evening", True), ("good night", False)]
+    assert lines(soulmesh("chat", "list", "--json"))[0]["unread"] == 0
+
+    assert soulmesh("wish", "add", "night ferry", "--filter", "flac").code == 0
+    assert [wish["query"] for wish in lines(soulmesh("wish", "list", "--json"))] == ["night ferry"]
+    assert soulmesh("wish", "remove", "night ferry").code == 0
+    assert soulmesh("interests", "like", "sea shanties").code == 0
+    assert lines(soulmesh("interests", "list", "--json")) == [{"kind": "like", "item": "sea shanties"}]
+    there.look(lambda: there.net.sharer.interests.like("sea shanties"))
+    assert lines(soulmesh("interests", "of", SHARER, "--json"))[0]["item"] == "sea shanties"
+    watched = lines(soulmesh("watch", "--for", "0.3", "--json"))
+    assert all("event" in event for event in watched)
+
+
+def test_a_daemon_by_its_address(tmp_path: Path, soulmesh: Command) -> None:
+    with elsewhere(tmp_path) as there:
+        url = there.net.url
+        [user] = lines(soulmesh("user", "show", SHARER, "--daemon", url, "--api-key", KEY, "--json"))
+        assert user["status"] == "online"
+        refused = soulmesh("user", "show", SHARER, "--daemon", url, "--api-key", "wrong-wrong-wrong")
+        assert refused.code == 4
+        alone = soulmesh("user", "show", SHARER, "--api-key", KEY)
+        assert (alone.code, "--daemon" in alone.err) == (2, True)
+    gone = soulmesh("user", "show", SHARER, "--daemon", url, "--api-key", KEY)
+    assert gone.code == 5
+
+
+def test_without_a_daemon_commands_are_on_their_own(
+    there: Elsewhere, soulmesh: Command, tmp_path: Path
+) -> None:
+    # Another account, another server, or no daemon at all: this is not the one that runs.
+    book = tmp_path / "other"
+    assert soulmesh("user", "befriend", "eve", "--data", str(book)).code == 0
+    assert (book / "people.json").exists()
+    assert soulmesh("user", "befriend", "eve", "--daemon", "none").code == 0
+    assert there.look(lambda: there.net.daemon.engine.client.users.friend("eve")) is False
+    options = ("--server", "127.0.0.1:1", "--username", "ann")
+    assert soulmesh("user", "show", SHARER, *options, "--password-file", "/none").code == 2
