@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mmap
 import os
 import secrets
 import sqlite3
@@ -226,7 +227,9 @@ def _write(database: Path | None, path: Path, direction: str, token: str) -> Non
 
 def _read(path: Path, token: str) -> Shelf | None:
     try:
-        data = memoryview(path.read_bytes())
+        with path.open("rb") as file:
+            # Mapped, not read: what is not asked for costs nothing, and the system may have the memory back.
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         size = int.from_bytes(data[-8:], "big")
         index = json.loads(bytes(data[-8 - size : -8]))
         if index["token"] != token:

@@ -120,6 +120,11 @@ class Searches(_Part):
         )
         return found
 
+    async def matches(self, search: str, filter: str, *, offset: int = 0) -> Row:
+        """Which files pass a filter, by their numbers in the order of arrival, from one on."""
+        found: Row = await self._ask("GET", f"/searches/{q(search)}/matches", filter=filter, offset=offset)
+        return found
+
     async def stop(self, search: str) -> None:
         """End it, keeping what came."""
         await self._ask("POST", f"/searches/{q(search)}/stop")
