@@ -36,6 +36,9 @@ FILES = {
 }
 """Name in ``vendor``: name in ``node_modules``."""
 
+QUICKLY = ("--fetch-retries=1", "--fetch-retry-mintimeout=2000", "--fetch-retry-maxtimeout=4000")
+"""Who is offline is told so in seconds."""
+
 PATIENCE = 300
 """Seconds that npm may take."""
 
@@ -112,12 +115,12 @@ def install(lock: Path, folder: Path, *arguments: str) -> None:
     """Have npm fill ``folder/node_modules`` by the lock file in ``lock``.
 
     Raises:
-        PageLibrariesMissing: there is no npm, or it failed; the message ends with its last words.
+        PageLibrariesMissing: there is no npm, or it failed; the message has its first words.
     """
     for name in ("package.json", "package-lock.json"):
         shutil.copy(lock / name, folder / name)
     # Scripts of packages are not run: nothing here needs any.
-    command = [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *arguments]
+    command = [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *QUICKLY, *arguments]
     path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
     try:
         done = subprocess.run(
@@ -133,8 +136,8 @@ def install(lock: Path, folder: Path, *arguments: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PageLibrariesMissing(f"npm could not be run: {error}") from None
     if done.returncode != 0:
-        last = "\n  ".join(done.stdout.strip().splitlines()[-4:])
-        raise PageLibrariesMissing(f"npm did not bring the libraries of the page:\n  {last}")
+        told = [line for line in done.stdout.splitlines() if line.startswith("npm error")] or [done.stdout]
+        raise PageLibrariesMissing("\n  ".join(["npm did not bring the libraries of the page:", *told[:4]]))
 
 
 def bring(root: Path) -> None:

@@ -108,6 +108,13 @@ def test_results_in_the_order_and_the_groups_that_somebody_wants(tmp_path: Path)
         assert [row["name"] for row in folder["files"]] == sorted(SONGS)
         [user] = (await ask("GET", at, group="user", filter="-02"))["items"]
         assert (user["username"], user["count"], user["folders"]) == (SHARER, 2, 1)
+        # Who keeps the files asks only for the numbers of those that pass.
+        which = f"/searches/{search['id']}/matches"
+        numbers = (await ask("GET", which, filter="-02"))["matches"]
+        came = (await ask("GET", at))["items"]
+        assert ["02" in row["name"] for row in came] == [number not in numbers for number in range(3)]
+        assert await ask("GET", which, filter="flac", offset=2) == {"matches": [2], "start": 2, "end": 3}
+        assert "column" in (await ask("GET", which, status=422, filter="size>>"))["detail"]
         wrong = await ask("GET", at, status=422, filter="size>>")
         assert "column 6" in wrong["detail"]
         await ask("GET", at, status=422, sort="colour")
@@ -162,6 +169,9 @@ def test_browsing_is_a_tree_that_opens_folder_by_folder(tmp_path: Path) -> None:
         assert [row["size"] for row in first["items"] + rest["items"]] == [60_001, 60_002, 60_003]
         [asked] = (await ask("GET", f"{user}/folder", folder=ALBUM_PATH))["items"]
         assert [row["path"] for row in asked["files"]] == [f"{ALBUM_PATH}\\{name}" for name in SONGS]
+        # What is here is taken as it is, if that is asked for; else its owner is asked again.
+        here = await ask("POST", f"{user}/browse", status=202, anew="false")
+        assert (here["complete"], here["files"]) == (True, 3)
         await ask("DELETE", f"{user}/browse")
         await ask("GET", f"{user}/browse/tree", status=404)
         await ask("POST", "/users/nobody/browse", status=404)
