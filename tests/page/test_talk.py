@@ -77,6 +77,55 @@ def test_a_room_is_found_joined_and_talked_in(perform: Perform) -> None:
     perform(play)
 
 
+def test_a_room_is_entered_and_left_by_keyboard_alone(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await visit.net.sharer.rooms.join("quiet harbour")
+        await visit.net.sharer.rooms.join("tide tables")
+        await visit.go("rooms")
+        grid = page.get_by_role("grid", name="All rooms")
+        await expect(grid.get_by_role("row")).to_have_count(3)
+        await grid.focus()
+        await page.keyboard.press("End")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="tide tables")).to_be_visible()
+        await page.get_by_role("button", name="Actions for tide tables").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("menuitem").first).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("button", name="Actions for tide tables")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("menuitem").first).to_be_focused()
+        await page.keyboard.press("ArrowUp")
+        await expect(page.get_by_role("menuitem", name="Leave")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(grid).to_be_visible()
+        await until(lambda: visit.net.daemon.engine.rooms() == [], "leaving")
+
+    perform(play)
+
+
+def test_invitations_to_private_rooms_can_be_refused(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        sharer, ours = visit.net.sharer, visit.net.daemon.engine.client
+        await visit.go("rooms")
+        await page.get_by_role("button", name="New room").click()
+        await page.get_by_role("menuitem", name="Accept invitations").click()
+        await expect(page.get_by_text("Others may let you into")).to_be_visible()
+        await sharer.rooms.join("their den", private=True)
+        await sharer.rooms.grant_membership("their den", "lantern_owl")
+        await page.get_by_role("button", name="Ask again").click()
+        grid = page.get_by_role("grid", name="All rooms")
+        await expect(grid.get_by_role("row").filter(has_text="their den")).to_be_visible()
+        await page.get_by_role("button", name="New room").click()
+        await page.get_by_role("menuitem", name="Refuse invitations").click()
+        await expect(page.get_by_text("Nobody can let you into")).to_be_visible()
+        assert ours.rooms.joined == []
+
+    perform(play)
+
+
 def test_what_is_said_in_a_room_that_is_not_shown_is_marked_until_it_is_read(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page

@@ -214,6 +214,10 @@ function NewRoom() {
     if (!wanted?.trim()) return;
     await enter(wanted.trim(), closed);
   });
+  const [invite] = useAction(async (/** @type {boolean} */ on) => {
+    await api.put("rooms/invitations", { on });
+    toast(on ? t("rooms.invitationsOn") : t("rooms.invitationsOff"), { tone: "good" });
+  });
   return html`
     <${Menu}
       label=${t("rooms.new")}
@@ -222,6 +226,8 @@ function NewRoom() {
       items=${[
         { title: t("rooms.newPublic"), icon: "rooms", disabled: busy, run: () => create(false) },
         { title: t("rooms.newPrivate"), icon: "lock", disabled: busy, run: () => create(true) },
+        { title: t("rooms.invitationsAccept"), icon: "check", run: () => invite(true) },
+        { title: t("rooms.invitationsRefuse"), icon: "ban", run: () => invite(false) },
       ]}
     />
   `;
