@@ -350,14 +350,18 @@ def test_the_websocket_tells_the_same(tmp_path: Path) -> None:
             with pytest.raises(websockets.exceptions.InvalidStatus):
                 await websockets.connect(f"{at}?access_token={KEY}-not")
             async with httpx.AsyncClient(base_url=f"{net.url}/api/v1") as http:
+                # Elsewhere no credential may stand in the query.
+                for path in ("status", "transfers", "../v0/session"):
+                    assert (await http.get(f"{path}?access_token={KEY}")).status_code == 401
                 login = {"username": "admin", "password": "correct horse"}
                 token = (await http.post("/session", json=login)).json()["token"]
-            # A page in a browser cannot send headers here: a login may stand in the query.
-            async with websockets.connect(f"{at}?access_token={token}&kinds=link") as socket:
-                await until(lambda: len(net.daemon.service.hub) == 1, "listening")
-                net.daemon.service.hub.notice(LoggedIn("lantern_owl"))
-                [event] = json.loads(await asyncio.wait_for(socket.recv(), 10))
-                assert event["kind"] == "link.LoggedIn"
+            for credential in (token, KEY):
+                async with websockets.connect(f"{at}?access_token={credential}&kinds=link") as socket:
+                    await until(lambda: len(net.daemon.service.hub) == 1, "listening")
+                    net.daemon.service.hub.notice(LoggedIn("lantern_owl"))
+                    [event] = json.loads(await asyncio.wait_for(socket.recv(), 10))
+                    assert event["kind"] == "link.LoggedIn"
+                await until(lambda: len(net.daemon.service.hub) == 0, "gone")
                 assert event["data"] == {"username": "lantern_owl"}
             await until(lambda: len(net.daemon.service.hub) == 0, "leaving")
 
