@@ -56,7 +56,7 @@ class _Node:
             number, start = divmod(offset + position, BLOCK)
             piece = data[position : position + BLOCK - start]
             block = self.blocks.get(number)
-            if block is not None or bytes(piece).count(0) != len(piece):
+            if block is not None or bytes(piece) != bytes(len(piece)):
                 self._remember(number)
                 if block is None:
                     block = self.blocks[number] = bytearray(BLOCK)
