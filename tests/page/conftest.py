@@ -51,6 +51,13 @@ def chromium() -> str | None:
     return None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A network and a browser take their time to start: `make quick` leaves these tests out."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name != "test_texts.py":
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass
 class Visit:
     """A page that is open, and what stands behind it."""

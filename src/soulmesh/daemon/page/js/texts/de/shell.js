@@ -62,7 +62,7 @@ export default {
   "login.password": "Passwort",
   "login.go": "Anmelden",
   "login.key": "API-Schlüssel",
-  "login.keyhint": "Einer der Schlüssel aus den Einstellungen des Daemons.",
+  "login.keyhint": "Einer der Schlüssel aus den Einstellungen des Daemons. Auf seinem eigenen Rechner auch der in daemon.json in seinem Datenordner.",
   "login.withkey": "Stattdessen einen API-Schlüssel verwenden",
   "missing.title": "Hier ist nichts",
   "missing.text": "Unter dieser Adresse gibt es keine Seite.",

@@ -62,7 +62,7 @@ export default {
   "login.password": "Password",
   "login.go": "Log in",
   "login.key": "API key",
-  "login.keyhint": "One of the keys from the daemon's settings.",
+  "login.keyhint": "One of the keys from the daemon's settings. On the daemon's own machine also the key in daemon.json in its data folder.",
   "login.withkey": "Use an API key instead",
   "missing.title": "Nothing here",
   "missing.text": "There is no page at this address.",
