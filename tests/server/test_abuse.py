@@ -53,9 +53,12 @@ async def test_anybody_may_ask_what_is_allowed(town: Town) -> None:
     ann = await town.enter("ann")
     ann.send(to_server.PrivateChatMessage("server", "limits"))
     lines: list[str] = []
-    while len(lines) < 7:
+    while len(lines) < 8:
         lines += notices(await ann.told())
     assert lines[0] == "You may search 3 times per minute."
+    assert (
+        lines[7] == "All accounts at one address together may do 20 times what one account may, per minute."
+    )
 
 
 @in_town(abuse__same_search_per_hour=2)
@@ -76,6 +79,62 @@ async def test_flooding_of_one_user(town: Town) -> None:
     assert notices(await ann.told()) == []
     ann.send(to_server.PrivateChatMessage("bob", "x"))
     assert notices(await ann.told())[0].startswith("You may write 2 messages to one user per minute.")
+
+
+@in_town(abuse__searches_per_minute=2, abuse__address_factor=2, abuse__delay_seconds=0.01, abuse__ban_after=1)
+async def test_all_accounts_at_one_address_together(town: Town) -> None:
+    ann, bob, eve = [await town.enter(name) for name in ("ann", "bob", "eve")]
+    for number, user in enumerate((ann, ann, bob, bob)):
+        user.send(to_server.FileSearch(number, f"song {number}"))
+        assert await user.told() == []
+    # None of them alone is over its limit, and only who goes on is told.
+    eve.send(to_server.FileSearch(5, "song 5"))
+    (notice,) = notices(await eve.told())
+    assert notice.startswith("All accounts at your address together may search 4 times per minute. Slow down")
+    assert decisions(town) == ["notice"]
+    assert await ann.told() == []
+    # What is none of it is not counted.
+    eve.send(to_server.JoinRoom("room"))
+    assert notices(await eve.told()) == []
+    eve.send(to_server.FileSearch(6, "song 6"))
+    await eve.told()
+    assert decisions(town) == ["notice", "delay"]
+
+
+@in_town(abuse__searches_per_minute=3, abuse__address_factor=1, abuse__delay_seconds=0.01, abuse__ban_after=2)
+async def test_an_address_that_goes_on_is_banned_with_all_its_accounts(town: Town) -> None:
+    ann, bob, eve, dan = [await town.enter(name) for name in ("ann", "bob", "eve", "dan")]
+    for user in (ann, bob, eve):
+        user.send(to_server.FileSearch(1, "song"))
+    for user in (ann, bob, eve):
+        await user.told()
+    for user in (ann, bob):
+        user.send(to_server.FileSearch(2, "other"), to_server.FileSearch(3, "more"))
+        assert len(notices(await user.told())) == 1
+    eve.send(to_server.FileSearch(2, "other"), to_server.FileSearch(3, "more"))
+    (_, last) = notices(await eve.end())
+    sentence = "All accounts at your address together may search 3 times per minute."
+    assert last == f"You are banned: {sentence} Come back in 30 minutes."
+    assert notices(await dan.end()) == [last]
+    assert decisions(town) == ["notice", "delay", "notice", "delay", "notice", "ban"]
+    assert await (await town.connect()).end() == []
+    town.clock.forward(minutes=31)
+    await town.enter("ann")
+
+
+@in_town(abuse__searches_per_minute=2, abuse__address_factor=1.5)
+async def test_the_sum_of_an_address_begins_anew_each_minute(town: Town) -> None:
+    ann, bob = await town.enter("ann"), await town.enter("bob")
+    ann.send(to_server.FileSearch(1, "song"), to_server.FileSearch(2, "other"))
+    bob.send(to_server.FileSearch(3, "song"))
+    assert await town.all_told(ann, bob) == [[], []]
+    abuse = town.server.parts.abuse
+    assert abuse is not None
+    for address in abuse._addresses.values():
+        address.since -= 61
+    bob.send(to_server.FileSearch(4, "other"))
+    assert await bob.told() == []
+    assert decisions(town) == []
 
 
 @in_town(abuse__joins_per_minute=1, abuse__dry_run=True, abuse__ban_after=1)

@@ -1,7 +1,9 @@
 """Published limits: first a notice that states the limit, then delay, then a ban for some time.
 
 Rates are counted per account (searches, joins, messages, introductions,
-everything else) and per address (connections, logins, wrong passwords). When the
+everything else) and per address (connections, logins, wrong passwords). What all
+accounts at one address do is summed up as well: an address may do so many times
+what one account may, and is banned after so many times as many delays. When the
 engine is off, none of this is on the way of a message: the handlers are used
 as they are.
 """
@@ -9,7 +11,7 @@ as they are.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 
 from soulmesh import log
 from soulmesh.server.frames import show
@@ -48,12 +50,18 @@ def _sentence(kind: str, limit: int) -> str:
     return f"You may {_WORDS[kind].format(limit=limit)}."
 
 
+def _sum_sentence(kind: str, limit: int) -> str:
+    return f"All accounts at your address together may {_WORDS[kind].format(limit=limit)}."
+
+
 class Rates:
     """What one account did lately."""
 
-    __slots__ = ("counts", "noticed", "queries", "receivers", "started", "strikes", "windows")
+    __slots__ = ("address", "counts", "noticed", "queries", "receivers", "started", "strikes", "windows")
 
-    def __init__(self) -> None:
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        """Where it was last."""
         self.counts: dict[str, int] = {}
         self.started: dict[str, float] = {}
         self.noticed: dict[str, float] = {}
@@ -66,13 +74,24 @@ class Rates:
 class Address:
     """What one address did lately."""
 
-    __slots__ = ("connects", "failures", "logins", "open", "since", "told")
+    __slots__ = ("connects", "failures", "logins", "open", "since", "strikes", "sums", "told")
 
     def __init__(self, now: float) -> None:
         self.open = 0
         self.since = now
         self.connects = self.logins = self.failures = 0
         self.told: set[str] = set()
+        self.sums: dict[str, int] = {}
+        """What all accounts here did in this minute, by kind."""
+        self.strikes: list[float] = []
+
+    def turn(self, now: float) -> None:
+        """Begin to count anew if a minute is over."""
+        if now - self.since >= MINUTE:
+            self.since = now
+            self.connects = self.logins = self.failures = 0
+            self.told.clear()
+            self.sums.clear()
 
 
 class AbuseEngine:
@@ -109,17 +128,26 @@ class AbuseEngine:
             "same search": settings.same_search_per_hour,
             "one receiver": settings.messages_to_one_per_minute,
         }
-        return {kind: _sentence(kind, limit) for kind, limit in limits.items()}
+        published = {kind: _sentence(kind, limit) for kind, limit in limits.items()}
+        times = f"{settings.address_factor:g} times what one account may"
+        published["address"] = f"All accounts at one address together may do {times}, per minute."
+        return published
 
     # ---- accounts
 
     def entered(self, connection: Connection, user: User) -> None:
         """A user is in: count on with what it did before."""
-        connection.account_rates = self._accounts.setdefault(user.name, Rates())
+        address = self._address(connection.host, connection.gateway.seconds)
+        rates = self._accounts.get(user.name)
+        if rates is None:
+            rates = self._accounts[user.name] = Rates(address)
+        rates.address = address
+        connection.account_rates = rates
 
     def limited(self, code: int, kind: str, handle: Handler) -> Handler:
         """The handler with its limit before it."""
         limit = self._limits[kind]
+        limit_of_sum = int(limit * self._settings.address_factor)
 
         def check(session: Connection, data: bytes, pos: int, stop: int) -> None:
             rates = session.account_rates
@@ -129,8 +157,14 @@ class AbuseEngine:
                     rates.started[kind] = now
                     rates.counts[kind] = 0
                 count = rates.counts[kind] = rates.counts[kind] + 1
+                address = rates.address
+                if now - address.since >= MINUTE:
+                    address.turn(now)
+                total = address.sums[kind] = address.sums.get(kind, 0) + 1
                 if count > limit:
                     self._over(session, rates, kind, limit, now)
+                elif total > limit_of_sum:
+                    self._over_sum(session, rates, kind, limit_of_sum, now)
                 elif code == PRIVATE_MESSAGE:
                     self._count_receiver(session, rates, data, pos, now)
                 elif kind == "search" and code != WISHLIST_SEARCH:
@@ -173,40 +207,68 @@ class AbuseEngine:
             self._over(session, rates, kind, limit, now)
 
     def _over(self, session: Connection, rates: Rates, kind: str, limit: int, now: float) -> None:
+        """An account did too much."""
         user = session.user
-        if user is None:
+        if user is None or self._warned(session, rates, kind, _sentence(kind, limit), now):
             return
+        subject = show(user.name)
         sentence = _sentence(kind, limit)
+        if self._struck(rates.strikes, self._settings.ban_after, now):
+            self._ban_for_a_while(subject, "name", sentence)
+        else:
+            self._delay(session, subject, sentence)
+
+    def _over_sum(self, session: Connection, rates: Rates, kind: str, limit: int, now: float) -> None:
+        """The accounts at an address did too much together: whoever of them goes on is slowed."""
+        sentence = _sum_sentence(kind, limit)
+        if session.user is None or self._warned(session, rates, f"{kind} at one address", sentence, now):
+            return
+        patience = int(self._settings.ban_after * self._settings.address_factor)
+        if self._struck(rates.address.strikes, patience, now):
+            self._ban_for_a_while(session.host, "address", sentence)
+        else:
+            self._delay(session, show(session.user.name), sentence)
+
+    def _warned(self, session: Connection, rates: Rates, kind: str, sentence: str, now: float) -> bool:
+        """Whether a notice is enough: the first is given, and who is slowed already gets no more."""
         noticed = rates.noticed.get(kind)
-        if noticed is None or now - noticed > MEMORY:
-            rates.noticed[kind] = now
-            self._decide("notice", show(user.name), sentence)
-            if not self._settings.dry_run:
-                self._realm.notice(session, f"{sentence} Slow down, or you will be slowed and then banned.")
-            return
-        if session.busy:
-            return
-        while rates.strikes and now - rates.strikes[0] > MEMORY:
-            rates.strikes.popleft()
-        rates.strikes.append(now)
-        if len(rates.strikes) > self._settings.ban_after:
-            rates.strikes.clear()
-            minutes = self._settings.ban_minutes
-            self._decide("ban", show(user.name), f"{sentence} Banned for {minutes:g} minutes.")
-            if not self._settings.dry_run:
-                self._moderation.ban(
-                    show(user.name),
-                    until=int(self._realm.now() + minutes * 60),
-                    reason=f"{sentence} Come back in {minutes:g} minutes.",
-                    banned_by="abuse",
-                    kind="name",
-                )
-            return
-        self._decide("delay", show(user.name), f"{sentence} Delayed for {self._settings.delay_seconds:g} s.")
+        if noticed is not None and now - noticed <= MEMORY:
+            return session.busy
+        rates.noticed[kind] = now
+        assert session.user is not None
+        self._decide("notice", show(session.user.name), sentence)
+        if not self._settings.dry_run:
+            self._realm.notice(session, f"{sentence} Slow down, or you will be slowed and then banned.")
+        return True
+
+    def _struck(self, strikes: MutableSequence[float], patience: int, now: float) -> bool:
+        """Add a strike; whether there are more than ``patience`` of late."""
+        while strikes and now - strikes[0] > MEMORY:
+            del strikes[0]
+        strikes.append(now)
+        if len(strikes) <= patience:
+            return False
+        strikes.clear()
+        return True
+
+    def _delay(self, session: Connection, subject: str, sentence: str) -> None:
+        self._decide("delay", subject, f"{sentence} Delayed for {self._settings.delay_seconds:g} s.")
         if not self._settings.dry_run:
             session.busy = True
             session.slow_down()
             self._later(self._settings.delay_seconds, session.resume)
+
+    def _ban_for_a_while(self, subject: str, kind: str, sentence: str) -> None:
+        minutes = self._settings.ban_minutes
+        self._decide("ban", subject, f"{sentence} Banned for {minutes:g} minutes.")
+        if not self._settings.dry_run:
+            self._moderation.ban(
+                subject,
+                until=int(self._realm.now() + minutes * 60),
+                reason=f"{sentence} Come back in {minutes:g} minutes.",
+                banned_by="abuse",
+                kind=kind,
+            )
 
     # ---- addresses
 
@@ -266,10 +328,8 @@ class AbuseEngine:
         address = self._addresses.get(host)
         if address is None:
             address = self._addresses[host] = Address(now)
-        elif now - address.since >= MINUTE:
-            address.since = now
-            address.connects = address.logins = address.failures = 0
-            address.told.clear()
+        else:
+            address.turn(now)
         return address
 
     def _refuse(self, address: Address, host: str, why: str) -> bool:

@@ -181,6 +181,12 @@ class AbuseSection(Section):
         2000, "Introductions (ConnectToPeer) asked for per account and minute.", low=1
     )
     requests_per_minute: int = _key(20000, "Messages of every other kind per account and minute.", low=1)
+    address_factor: float = _key(
+        20.0,
+        "How many times what one account may do per minute all accounts at one address may do together (many"
+        " people may share one). More, if a proxy hides from where clients call.",
+        low=1,
+    )
     delay_seconds: float = _key(2.0, "How long a client over its limit is not read.", low=0)
     ban_after: int = _key(10, "Delays within ten minutes that end in a ban.", low=1)
     ban_minutes: float = _key(30.0, "How long that ban lasts.", low=0.1)
