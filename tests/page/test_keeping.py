@@ -61,7 +61,7 @@ def test_a_folder_is_shared_scanned_narrowed_to_friends_and_taken_away(
         await path.fill(str(scans / "maps" / "sheet 07.pdf"))
         await page.get_by_role("button", name="Explain").click()
         await expect(page.get_by_text("Offered", exact=True)).to_be_visible()
-        await expect(page.get_by_text("1 file could not be read")).to_be_visible()
+        await expect(page.get_by_role("heading", name="1 file could not be read")).to_be_visible()
         await visit.shot("shares")
 
         await asyncio.to_thread(scans.rename, tmp_path / "elsewhere")
