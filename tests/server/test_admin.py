@@ -300,6 +300,8 @@ async def test_the_http_port_needs_the_token_and_answers_in_json(town: Town) -> 
     assert (await http(town, "POST /command", '{"words": 5}'))[0] == 400
     assert (await http(town, "POST /command", "nonsense"))[0] == 400
     assert (await http(town, "nonsense"))[0] == 400
+    assert (await http(town, "GET http://["))[0] == 400
+    assert (await http(town, "GET /health HTTP/1.1\r\nContent-Length: \u00b2\r\nX:"))[0] == 200
     assert json.loads((await http(town, "GET /audit?count=1"))[1])["data"][0]["who"] == "http"
 
 

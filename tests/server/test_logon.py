@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
 
 from soulmesh.wire import to_client, to_server
 from tests.server.support import Town, in_town, kinds, login
@@ -176,6 +180,90 @@ async def test_passwords_are_hashed_off_the_loop_and_everything_sent_meanwhile_i
     await ann.leave()
     assert await refused(town, "ann", "no") == ("INVALIDPASS", None)
     await town.enter("ann", "pw")
+
+
+class Held:
+    """One kind of work on passwords, computed when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+
+@contextmanager
+def held(town: Town, work: str) -> Iterator[Held]:
+    passwords, gate = town.server.parts.passwords, Held()
+    compute = getattr(passwords, work)
+
+    async def wait(*arguments: object) -> object:
+        gate.begun.set()
+        await gate.go_on.wait()
+        return await compute(*arguments)
+
+    with mock.patch.object(passwords, work, wait):
+        yield gate
+
+
+@in_town(accounts__hash="argon2id", accounts__argon2_memory_kib=64, accounts__verified_cache=0)
+async def test_who_is_banned_while_its_password_is_checked_stays_out(town: Town) -> None:
+    await (await town.enter("ann")).leave()
+    ann = await town.connect("ann")
+    with held(town, "check") as gate:
+        ann.send(login("ann"))
+        await gate.begun.wait()
+        town.server.parts.moderation.ban("ann", until=0, reason="", banned_by="bob", kind="name")
+        gate.go_on.set()
+        assert await ann.end() == []
+    assert town.server.realm.users[b"\3\0\0\0ann"].session is None
+
+
+@in_town(accounts__hash="argon2id", accounts__argon2_memory_kib=64)
+async def test_nobody_new_comes_in_once_the_server_is_private(town: Town) -> None:
+    ann = await town.connect("ann")
+    with held(town, "make") as gate:
+        ann.send(login("ann"))
+        await gate.begun.wait()
+        town.server.realm.private = True
+        gate.go_on.set()
+        (reply,) = await ann.end()
+    assert isinstance(reply, to_client.Login)
+    assert (reply.success, reply.reason) == (False, "SVRPRIVATE")
+    assert town.server.realm.users == {}
+
+
+@in_town(accounts__hash="argon2id", accounts__argon2_memory_kib=64)
+async def test_a_password_that_is_changed_while_it_is_checked_is_wrong(town: Town) -> None:
+    parts = town.server.parts
+    await (await town.enter("ann", "old")).leave()
+    user = town.server.realm.users[b"\3\0\0\0ann"]
+    parts.passwords.forget(user)
+    ann = await town.connect("ann")
+    with held(town, "check") as gate:
+        ann.send(login("ann", "old"))
+        await gate.begun.wait()
+        await parts.admin.run("console", ["user", "password", "ann", "new"])
+        gate.go_on.set()
+        (reply,) = await ann.end()
+    assert isinstance(reply, to_client.Login)
+    assert reply.reason == "INVALIDPASS"
+    # Nor is the old one remembered as right.
+    assert await refused(town, "ann", "old") == ("INVALIDPASS", None)
+    await town.enter("ann", "new")
+
+
+@in_town(accounts__hash="argon2id", accounts__argon2_memory_kib=64)
+async def test_an_account_deleted_while_it_gets_a_password_does_not_come_back(town: Town) -> None:
+    parts = town.server.parts
+    ann = await town.enter("ann")
+    with held(town, "make") as gate:
+        ann.send(to_server.NewPassword("new"))
+        await gate.begun.wait()
+        parts.delete_account(town.server.realm.users[b"\3\0\0\0ann"])
+        gate.go_on.set()
+        assert "NewPassword" not in kinds(await ann.end())
+    town.server.realm.outbox.flush()
+    assert list(town.server.store.read("accounts")) == []
+    assert town.server.realm.users == {}
 
 
 @in_town()

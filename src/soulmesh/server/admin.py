@@ -247,7 +247,8 @@ class Admin:
     async def _user_password(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
         user = self._user(arguments[0])
         encoded = await self._parts.passwords.make(arguments[1].encode())
-        self._parts.logins.set_password(user, encoded)
+        if not self._parts.logins.set_password(user, encoded):
+            raise NotFound(f"no account named {arguments[0]}")
         self._moderation.audit.record(who, "user password", arguments[0])
         return Answer([f"{arguments[0]} has a new password."], {"name": arguments[0]})
 

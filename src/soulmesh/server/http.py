@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -114,10 +115,13 @@ class AdminHttp:
             if name
         }
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > LONGEST_BODY:
+        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > LONGEST_BODY:
             return _json(413, {"error": "the body is too long"})
         body = await reader.readexactly(int(length))
-        url = urlsplit(target)
+        try:
+            url = urlsplit(target)
+        except ValueError:
+            return _json(400, {"error": "no address"})
         parts = [unquote(part) for part in url.path.split("/") if part]
         if parts == ["health"]:
             fault = self._health()

@@ -72,13 +72,11 @@ class Logins:
             self._check(connection, name, password)
 
     def _check(self, connection: Connection, name: bytes, password: bytes) -> None:
-        realm, passwords = self._realm, self._passwords
-        user = realm.users.get(name)
-        full = len(realm.users) >= realm.maximum_users and len(realm.online) >= realm.maximum_users
-        if user is None and realm.private:
-            self._refuse(connection, "SVRPRIVATE")
-        elif full and (user is None or user.session is None):
-            self._refuse(connection, "SVRFULL")
+        passwords = self._passwords
+        user = self._realm.users.get(name)
+        why_not = self._closed_to(user)
+        if why_not is not None:
+            self._refuse(connection, why_not)
         elif user is not None and passwords.remembered(user, password):
             self._enter(connection, user, password)
         elif user is not None and not user.password:
@@ -96,25 +94,42 @@ class Logins:
             connection.busy = True
             self.spawn(self._check_slowly(connection, name, password))
 
+    def _closed_to(self, user: User | None) -> str | None:
+        """Why nobody of that account (``None``: a new one) may come in, whatever the password."""
+        realm = self._realm
+        if user is None and realm.private:
+            return "SVRPRIVATE"
+        full = len(realm.users) >= realm.maximum_users and len(realm.online) >= realm.maximum_users
+        return "SVRFULL" if full and (user is None or user.session is None) else None
+
     async def _check_slowly(self, connection: Connection, name: bytes, password: bytes) -> None:
         realm, passwords = self._realm, self._passwords
         try:
             user = realm.users.get(name)
-            encoded = None
+            made = None
             if user is None:
-                encoded = await passwords.make(password)
+                made = await passwords.make(password)
                 # Somebody may have taken the name meanwhile; then this is an ordinary login.
                 user = realm.users.get(name)
+            encoded = user.password if user is not None else ""
+            right = user is None or await passwords.check(encoded, password)
             if connection.closing:
                 return
-            if user is None:
-                assert encoded is not None
-                self._enter(connection, self._presence.create(name, encoded), password)
-            elif await passwords.check(user.password, password):
-                if not connection.closing and realm.users.get(name) is user:
-                    self._enter(connection, user, password)
-            else:
+            # While the hash was computed everything may have changed.
+            why_not = self._closed_to(user)
+            if self._banned(name[4:], connection.host) or realm.users.get(name) is not user:
+                connection.hang_up()
+            elif not right:
                 self._wrong(connection, name)
+            elif why_not is not None:
+                self._refuse(connection, why_not)
+            elif user is None:
+                assert made is not None
+                self._enter(connection, self._presence.create(name, made), password)
+            elif user.password != encoded:
+                self._refuse(connection, "INVALIDPASS")
+            else:
+                self._enter(connection, user, password)
         finally:
             connection.resume()
 
@@ -148,17 +163,19 @@ class Logins:
     async def _new_password(self, connection: Connection, user: User, password: bytes) -> None:
         try:
             encoded = await self._passwords.make(password)
-            self.set_password(user, encoded)
-            if connection.user is user:
+            if self.set_password(user, encoded) and connection.user is user:
                 connection.send(wire.encode(to_client.NewPassword(wire.text(password))))
         finally:
             connection.resume()
 
-    def set_password(self, user: User, encoded: str) -> None:
-        """Put an encoded hash in place of the one before."""
+    def set_password(self, user: User, encoded: str) -> bool:
+        """Put an encoded hash in place of the one before; false if the account is deleted meanwhile."""
+        if self._realm.users.get(user.name) is not user:
+            return False
         self._passwords.forget(user)
         user.password = encoded
         self._realm.keep_account(user)
+        return True
 
     # ---- tasks
 
