@@ -319,7 +319,7 @@ def test_chat_with_shows_what_was_said_and_sends_what_is_typed(town: Town, bob: 
 def test_wishes_are_kept_with_their_filters(bob: Bob) -> None:
     bob.local("filter", "save", "good", "type:flac size>1mb")
     assert bob.records("wish", "add", "slow signals", "--filter", "@good") == [
-        {"query": "slow signals", "filter": "type:flac size>1mb"}
+        {"query": "slow signals", "filter": "type:flac size>1mb", "download": ""}
     ]
     assert [row["query"] for row in bob.records("wish", "list")] == ["slow signals"]
     wrong = bob("wish", "add", "anything", "--filter", "size>>1")
