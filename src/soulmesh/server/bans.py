@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from soulmesh.errors import UsageError
 from soulmesh.server.realm import Realm
 
-__all__ = ["Ban", "Bans", "address_of"]
+__all__ = ["Ban", "Bans", "address_of", "subject_of"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NetworkOf = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -32,6 +32,25 @@ def address_of(host: str) -> Address | None:
         return ipaddress.ip_address(host.removeprefix("::ffff:"))
     except ValueError:
         return None
+
+
+def subject_of(kind: str, subject: str) -> str:
+    """The one way to write the subject of a ban of that kind.
+
+    Raises:
+        UsageError: an address or network that is none.
+    """
+    if kind == "address":
+        address = address_of(subject)
+        if address is None:
+            raise UsageError(f"{subject} is no address")
+        return str(address)
+    if kind == "network":
+        try:
+            return str(ipaddress.ip_network(subject, strict=False))
+        except ValueError as error:
+            raise UsageError(f"{subject} is no network such as 10.1.0.0/16") from error
+    return subject
 
 
 class Bans:
@@ -61,16 +80,7 @@ class Bans:
                 kind = "address"
             elif "/" in subject:
                 kind = "network"
-        if kind == "address":
-            address = address_of(subject)
-            if address is None:
-                raise UsageError(f"{subject} is no address")
-            subject = str(address)
-        elif kind == "network":
-            try:
-                subject = str(ipaddress.ip_network(subject, strict=False))
-            except ValueError as error:
-                raise UsageError(f"{subject} is no network such as 10.1.0.0/16") from error
+        subject = subject_of(kind, subject)
         ban = Ban(kind, subject, until, reason, banned_by, int(self._realm.now()))
         self._put(ban)
         self._realm.store.save("bans", (kind, subject, until, reason, banned_by, ban.created))

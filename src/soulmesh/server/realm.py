@@ -116,14 +116,17 @@ class Realm:
             else:
                 owner.likes = (owner.likes or set()) | {item}
         self._load_rooms()
+        latest = 0
         for row in self.store.read("messages"):
+            latest = max(latest, row[0])
             receiver = self.users.get(frames.wire_name(row[1]))
             if receiver is not None:
                 if receiver.queue is None:
                     receiver.queue = {}
                 receiver.queue[row[0]] = row
         values: dict[str, str] = {row[0]: row[1] for row in self.store.read("settings")}
-        self.next_chat_id = int(values.get("next_chat_id", "1"))
+        # Messages may have come from elsewhere, by import: their numbers are taken too.
+        self.next_chat_id = max(int(values.get("next_chat_id", "1")), latest + 1)
         self.greeting = values.get("greeting", self.greeting)
         self.private = values.get("private", "true" if self.private else "false") == "true"
         self.maximum_users = int(values.get("maximum_users", self.maximum_users))

@@ -5,7 +5,8 @@ are its columns (docs/server.md describes each). Names and texts are text; bytes
 that are no UTF-8 are written as ``{"latin-1": "..."}``. Secrets are in it: the
 hashes of passwords. A line of type ``accounts`` may carry ``plain_password``
 instead of ``password``, for lists that come from another program; it is hashed
-on the way in. Columns that are left out take their usual value.
+on the way in. Columns that are left out take their usual value. A line that a server
+could not work with, such as a name that nobody can log in with, is none.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from soulmesh.errors import SoulmeshError
+from soulmesh.errors import SoulmeshError, UsageError
+from soulmesh.server.accounts import name_fault
+from soulmesh.server.bans import subject_of
+from soulmesh.server.rooms import room_name_fault
 from soulmesh.server.store import LAYOUTS, Row, Store
 
 __all__ = ["BadLine", "export_lines", "import_lines", "line_of"]
@@ -76,6 +80,12 @@ _NUMBERS = {
     "uploads",
     "was_public",
 }
+
+
+HIGHEST = 0xF0000000
+"""Of numbers of messages, which are 32 bits wide: those that are still to come need some as well."""
+
+_NUMERIC_SETTINGS = {"next_chat_id", "maximum_users"}
 
 
 class BadLine(SoulmeshError):
@@ -144,7 +154,33 @@ def _row(number: int, line: str, hash_password: Callable[[bytes], str]) -> tuple
     for column in layout.columns:
         if column not in values:
             raise BadLine(number, f"{column} is missing")
-    return table, tuple(_in(number, table, column, values[column]) for column in layout.columns)
+    row = {column: _in(number, table, column, values[column]) for column in layout.columns}
+    fault = _fault(table, row)
+    if fault is not None:
+        raise BadLine(number, fault)
+    return table, tuple(row.values())
+
+
+def _fault(table: str, row: dict[str, Any]) -> str | None:
+    """Why no server could work with this row, or ``None``."""
+    if table == "accounts" and (wrong := name_fault(row["name"])) is not None:
+        return f"this cannot be the name of an account: {wrong or 'it is reserved'}"
+    if table == "rooms" and (nameless := room_name_fault(row["name"])) is not None:
+        return nameless.decode("utf-8", "replace")
+    if table == "messages" and not 0 < row["id"] <= HIGHEST:
+        return f"id must be a number from 1 to {HIGHEST}"
+    if table == "settings" and row["key"] in _NUMERIC_SETTINGS:
+        text = row["value"]
+        if not (text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) <= HIGHEST):
+            return f"the value of {row['key']} must be a number from 1 to {HIGHEST}"
+    if table == "bans":
+        if row["kind"] not in ("name", "address", "network"):
+            return "kind must be name, address or network"
+        try:
+            row["subject"] = subject_of(row["kind"], row["subject"])
+        except UsageError as error:
+            return str(error)
+    return None
 
 
 def _out(value: Any) -> Any:
