@@ -17,11 +17,16 @@ from typing import Any
 
 import pytest
 
+from soulmesh.client import client as client_module
+from soulmesh.client.shares.model import Root
+from soulmesh.client.shares.service import Shares
 from soulmesh.config import Settings
 from soulmesh.daemon.checks import check_folder, check_listening, check_shared, is_local
 from soulmesh.daemon.engine import Account
 from soulmesh.daemon.remote import Daemon as Client
 from soulmesh.errors import ConfigError
+from soulmesh.net.errors import PortInUse
+from soulmesh.net.world import World
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import network, until
 
@@ -201,6 +206,81 @@ def test_changed_settings_count_without_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_while_another_client_takes_over_the_daemon_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        async with network(tmp_path) as net:
+            running = net.daemon
+            start, seen = client_module.Client.start, []
+
+            async def starting(self: client_module.Client, *, log_in: bool = True) -> None:
+                paths = ("v0/application", "v0/transfers/downloads", "v0/shares", "v1/status")
+                seen.extend([await asyncio.to_thread(get, f"{net.url}/api/{path}") for path in paths])
+                await start(self, log_in=log_in)
+
+            monkeypatch.setattr(client_module.Client, "start", starting)
+            running._overlay = {"network.local_address": "127.0.0.1"}
+            await running.reload()
+            assert len(seen) == 4
+            assert json.loads(seen[0])["server"]["isConnected"] is False
+            await until(lambda: running.engine.link.logged_in, "the login")
+
+    asyncio.run(play())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beside", [{}, {"network.local_address": "127.0.0.1"}], ids=["moved", "anew"])
+def test_a_port_that_is_taken_leaves_everything_as_it_was(tmp_path: Path, beside: dict[str, str]) -> None:
+    async def play() -> None:
+        async with network(tmp_path) as net:
+            running = net.daemon
+            before = running.service.settings
+            transfer = await running.engine.client.transfers.download("nobody at all", "a\\b.flac", 5)
+            running._overlay = {
+                "network.listen_port": net.sharer.listening.port,
+                "transfers.upload_slots": 7,
+                **beside,
+            }
+            with pytest.raises(PortInUse):
+                await running.reload()
+            assert running.service.settings == before
+            await until(lambda: running.engine.link.logged_in, "the login")
+            assert running.engine.client.transfers.settings.queue.slots != 7
+            assert running.service.ledger.find_live(transfer.uuid) in list(running.engine.client.transfers)
+            # And it is no dead end.
+            running._overlay = {"network.listen_port": 0, "transfers.upload_slots": 7}
+            await running.reload()
+            assert running.engine.client.transfers.settings.queue.slots == 7
+
+    asyncio.run(play())
+
+
+@pytest.mark.slow
+def test_folders_shared_beside_a_daemon_are_shared_by_it(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with network(tmp_path) as net:
+            more = tmp_path / "more"
+            more.mkdir()
+            (more / "one.mp3").write_bytes(b"x")
+            # As `soulmesh share add` and `share scan` do, in a process of their own.
+            beside = Shares(tmp_path / "data" / "shares", wall_clock=World.real().wall_clock)
+            try:
+                beside.save_root(Root(0, b"more", more))
+                await beside.scan()
+            finally:
+                beside.close()
+            await until(lambda: net.daemon.engine.shares.files == 2, "the new folder")
+            shares = json.loads(await asyncio.to_thread(get, f"{net.url}/api/v0/shares"))["local"]
+            assert [(s["alias"], s["files"], s["directories"]) for s in shares] == [
+                ("more", 1, 1),
+                ("ours", 1, 1),
+            ]
+
+    asyncio.run(play())
+
+
+@pytest.mark.slow
 def test_the_doctor_finds_the_daemon_and_says_what_is_wrong(tmp_path: Path) -> None:
     with daemon(tmp_path, "--api-key", KEY, "--server", "127.0.0.1:1") as (_, url):
         command = [sys.executable, "-m", "soulmesh", "doctor", "--data", str(tmp_path / "data")]
@@ -278,6 +358,29 @@ async def send(port: int, data: bytes) -> tuple[asyncio.StreamReader, asyncio.St
     writer.write(data)
     await writer.drain()
     return reader, writer
+
+
+def test_headers_without_an_end_are_refused(tmp_path: Path) -> None:
+    from soulmesh.daemon.http.serving import MOST_HEADERS
+
+    async def play() -> None:
+        async with network(tmp_path) as net:
+            start = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+            for endless in (b"X: " + b"a" * MOST_HEADERS, b"X-Y: z\r\n" * MOST_HEADERS):
+                data = (start + endless)[: MOST_HEADERS + 1]
+                reader, writer = await send(net.daemon.http.port, data)
+                assert b" 431 " in await asyncio.wait_for(reader.readline(), 10)
+                assert (await reader.read()).endswith(b"\r\n\r\n")
+                writer.close()
+            # Long ones that end are served, one after the other.
+            reader, writer = await send(net.daemon.http.port, b"")
+            for _ in range(4):
+                writer.write(start + b"X: " + b"a" * (MOST_HEADERS // 2) + b"\r\n\r\n")
+                assert b" 200 " in await asyncio.wait_for(reader.readline(), 10)
+                assert (await reader.readuntil(b"Healthy")).endswith(b"Healthy")
+            writer.close()
+
+    asyncio.run(play())
 
 
 def test_hostile_requests_cost_nothing_but_themselves(tmp_path: Path) -> None:

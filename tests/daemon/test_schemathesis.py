@@ -24,7 +24,7 @@ from tests.daemon.stagecraft import loader
 
 schemathesis = pytest.importorskip("schemathesis")
 
-EXAMPLES = {"a stage": 10, "a client": 5}
+EXAMPLES = {"a stage": 4, "a client": 2}
 ENDLESS = {"/events"}
 
 

@@ -46,6 +46,7 @@ from soulmesh.daemon.ports import (
     Tree,
 )
 from soulmesh.daemon.scanning import Scanning
+from soulmesh.errors import SoulmeshError
 from soulmesh.net.world import World
 from soulmesh.wire import peer, to_client, to_server
 from soulmesh.wire.enums import UserStatus
@@ -159,7 +160,7 @@ class ClientEngine:
             settings=ShareSettings(guard=settings.shares.lose_at_most),
         )
         self._shares = shares
-        self._client = Client(
+        client = Client(
             self._account.username or "",
             self._account.password,
             server=parse_address(settings.network.server),
@@ -174,12 +175,14 @@ class ClientEngine:
         )
         self.scanning = Scanning(shares, self._pass_on)
         try:
-            await self._client.start(log_in=False)
+            await client.start(log_in=False)
         except BaseException:
-            await self._client.close()
+            await client.close()
             shares.close()
             raise
-        self._client.events.on(Event, self._take)
+        # Not before it is whole: until then, whoever looks sees the one before.
+        self._client = client
+        client.events.on(Event, self._take)
         self.scanning.share(settings.shares.folders)
         self.scanning.keep(watch=settings.shares.watch, rescan_hours=settings.shares.rescan_hours)
         if self._account.username:
@@ -197,7 +200,8 @@ class ClientEngine:
         """Other settings from now on; what needs a new client gets one.
 
         Raises:
-            SoulmeshError: the listening port cannot be had, a folder cannot be used.
+            SoulmeshError: the listening port cannot be had, a folder cannot be used; everything stays as
+                it was.
         """
         old, self._settings = self._settings, settings
         if (
@@ -206,19 +210,29 @@ class ClientEngine:
             != settings.network
             or old.governor != settings.governor
         ):
-            self._account = account
+            before, self._account = self._account, account
             await self.close()
-            await self.open()
-            self.on_new_client()
+            try:
+                await self.open()
+            except SoulmeshError:
+                self._settings, self._account = old, before
+                await self.open()
+                raise
+            finally:
+                self.on_new_client()
             return
+        if old.network.listen_port != settings.network.listen_port:
+            try:
+                await self._client.set_listen_port(settings.network.listen_port)
+            except SoulmeshError:
+                self._settings = old
+                raise
         self._client.transfers.settings = transfer_settings(settings)
         if self.scanning is not None and old.shares.folders != settings.shares.folders:
             self.scanning.share(settings.shares.folders, instead_of=old.shares.folders)
         if self.scanning is not None and old.shares != settings.shares:
             self._shares.settings = replace(self._shares.settings, guard=settings.shares.lose_at_most)
             self.scanning.keep(watch=settings.shares.watch, rescan_hours=settings.shares.rescan_hours)
-        if old.network.listen_port != settings.network.listen_port:
-            await self._client.set_listen_port(settings.network.listen_port)
 
     @property
     def client(self) -> Client:

@@ -160,15 +160,20 @@ class Daemon:
         """Read the settings again and go by them.
 
         Raises:
-            ConfigError: they are wrong; then everything stays as it was.
+            ConfigError, SoulmeshError: they are wrong, or cannot be had; then everything stays as it was.
         """
         async with self._reloading:
             settings, account = self._load(self._together)
             self.logbook.install()
             check_listening(settings)
             account = await asyncio.to_thread(self._account, settings, account)
+            before = self.service.settings
             self.service.apply(settings)
-            await self.engine.apply(settings, account)
+            try:
+                await self.engine.apply(settings, account)
+            except SoulmeshError:
+                self.service.apply(before)
+                raise
             logger.info("settings read again")
 
     async def _with_kept(self, settings: Settings, account: Account) -> tuple[Settings, Account]:

@@ -51,7 +51,7 @@ class Scanning:
             ShareRoot(
                 alias=root.name.decode("utf-8", "replace"),
                 local_path=root.path,
-                folders=None,
+                folders=self._shares.index.count_folders(root.id) if root.scanned else None,
                 files=root.files if root.scanned else None,
                 raw=f"[{root.name.decode('utf-8', 'replace')}]{root.path}",
             )

@@ -24,14 +24,17 @@ logger = log.get("daemon.http")
 
 HEADERS_WITHIN = 20.0
 """Seconds in which the headers of a request have to arrive."""
+MOST_HEADERS = 300_000
+"""Bytes of headers after which nobody waits for their end; more than one reading of the socket gives."""
 KEEP_ALIVE = 75
 MOST_CONNECTIONS = 2000
 
 
 class _Protocol(HttpToolsProtocol):
-    """One connection. A caller who sends its headers byte by byte is not waited for."""
+    """One connection. A caller whose headers come byte by byte, or never end, is not waited for."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _headers = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -44,6 +47,18 @@ class _Protocol(HttpToolsProtocol):
         self._disarm()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._deadline is None:
+            return
+        self._headers += len(data)
+        if self._headers > MOST_HEADERS:
+            status = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+            self.transport.write(status + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+            self.transport.close()
+
     def on_message_begin(self) -> None:
         self._arm()
         super().on_message_begin()
@@ -54,6 +69,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _arm(self) -> None:
         self._disarm()
+        self._headers = 0
         self._deadline = self.loop.call_later(HEADERS_WITHIN, self._give_up)
 
     def _disarm(self) -> None:
