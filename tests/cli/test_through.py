@@ -9,11 +9,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from soulmesh.core.rule_trial import Asked
+from soulmesh.core.upload_queue import Person
 from tests.cli.conftest import Command, Outcome
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, Network, network
@@ -131,6 +134,30 @@ def test_a_goal_through_the_daemon(there: Elsewhere, soulmesh: Command) -> None:
     assert Path(got["files"][0]).parent == there.net.downloads
     again = soulmesh("get", "tidal maps song 03", "--timeout", "1")
     assert "done before" in again.out + again.err
+
+
+def test_rules_are_tried_on_what_the_daemon_was_asked_for(
+    there: Elsewhere, soulmesh: Command, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("queue_files = 1\nupload_slots = 1\n")
+    assert "nobody has asked for anything in these days" in soulmesh("uploads", "try", str(rules)).err
+
+    async def ask() -> None:
+        journal = there.net.daemon.engine.client.transfers._journal
+        now = datetime.now(UTC).timestamp()
+        for number in range(5):
+            journal.requested(Asked(now - 100 + number, Person("eve"), f"ours\\{number}.mp3", 10_000_000))
+
+    there.do(ask())
+    # By the daemon's address: nothing of it is on this machine.
+    at = ("--daemon", there.net.url, "--api-key", KEY)
+    [row] = lines(soulmesh("uploads", "try", str(rules), *at, "--days", "30", "--json"))
+    assert (row["username"], row["reasons"]) == ("eve", {"Too many files": 3})
+    done = soulmesh("uploads", "try", str(rules))
+    assert "5 requests of 1 users; refused: 3 (as it is: 0)" in done.err
+    rules.write_text("nonsense = 1\n")
+    assert "nonsense" in soulmesh("uploads", "try", str(rules), *at).err
 
 
 def test_people_rooms_and_messages(there: Elsewhere, soulmesh: Command) -> None:

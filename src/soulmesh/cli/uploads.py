@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +11,10 @@ import typer
 
 from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, clean, duration
-from soulmesh.cli.through import ApiKeyOption, DaemonOption
+from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.cli.transfers import look, show
 from soulmesh.client.transfers import Journal
-from soulmesh.core.rule_trial import Lot, try_rules
+from soulmesh.core.rule_trial import Trial, try_rules
 from soulmesh.daemon.choices import changed_rules, queue_rules
 from soulmesh.errors import ConfigError
 from soulmesh.net.world import World
@@ -62,6 +63,8 @@ async def try_(
     ],
     days: Annotated[float, typer.Option("--days", min=0.01, help="Requests of so many days.")] = 7.0,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show so many users.")] = 30,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Try rules on the requests of the last days: who would have waited, who would have been refused.
@@ -70,25 +73,64 @@ async def try_(
     """
     out = run.output(json=json)
     given = settings.load()
-    tried = changed_rules(given.transfers, read_rules(rules))
-    journal = await look(given)
-    if journal is None:
-        out.note("nobody has asked for anything yet")
-        return
-    now = World.real().wall_clock().timestamp()
-    record = await _record(journal, now - days * 86_400)
-    if not record:
+    changes = read_rules(rules)
+    through = await daemon_for(given, daemon, api_key)
+    if through is not None:
+        async with through[0] as there:
+            # It keeps what was asked for during a week.
+            within = min(days, 7.0)
+            found = _trial(await there.transfers.try_rules(changes, days=within))
+            before = _trial(await there.transfers.try_rules({}, days=within))
+    else:
+        tried = changed_rules(given.transfers, changes)
+        journal = await look(given)
+        if journal is None:
+            out.note("nobody has asked for anything yet")
+            return
+        now = World.real().wall_clock().timestamp()
+        record = await _record(journal, now - days * 86_400)
+        found = _Found.of(try_rules(record, tried, until=now))
+        before = _Found.of(try_rules(record, queue_rules(given.transfers), until=now))
+    if not found.requests:
         out.note("nobody has asked for anything in these days")
         return
-    found = try_rules(record, tried, until=now)
-    before = try_rules(record, queue_rules(given.transfers), until=now)
-    as_it_is = {lot.username: lot for lot in before.lots}
-    rows = [_row(lot, as_it_is[lot.username]) for lot in found.lots]
+    as_it_is = {lot["username"]: lot for lot in before.lots}
+    rows = [_row(lot, as_it_is[lot["username"]]) for lot in found.lots]
     out.table(COLUMNS, rows if json else rows[:limit])
     out.note(
         f"{found.requests} requests of {len(found.lots)} users; refused: {found.refused}"
         f" (as it is: {before.refused})"
     )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The outcome of a trial, ours or a daemon's; users as ``/api/v1`` has them."""
+
+    lots: list[dict[str, Any]]
+    requests: int
+    refused: int
+
+    @classmethod
+    def of(cls, trial: Trial) -> _Found:
+        lots = [
+            {
+                "username": lot.username,
+                "group": lot.group,
+                "files": lot.files,
+                "served": lot.served,
+                "waiting": lot.waiting,
+                "refused": lot.refused,
+                "usual_wait": lot.usual,
+                "longest_wait": lot.longest,
+            }
+            for lot in trial.lots
+        ]
+        return cls(lots, trial.requests, trial.refused)
+
+
+def _trial(row: dict[str, Any]) -> _Found:
+    return _Found(row["items"], row["requests"], row["refused"])
 
 
 async def _record(journal: Journal, since: float) -> list[Any]:
@@ -116,19 +158,18 @@ def read_rules(path: Path) -> dict[str, Any]:
     return section
 
 
-def _row(lot: Lot, now: Lot) -> dict[str, Any]:
-    refused = sum(lot.refused.values())
-    before = sum(now.refused.values())
-    words = f"waited {duration(now.longest)}" + (f", {before} refused" if before else "")
+def _row(lot: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    before = sum(now["refused"].values())
+    words = f"waited {duration(now['longest_wait'])}" + (f", {before} refused" if before else "")
     return {
-        "username": clean(lot.username),
-        "group": lot.group,
-        "files": lot.files,
-        "served": lot.served,
-        "usual_wait": round(lot.usual, 1),
-        "longest_wait": round(lot.longest, 1),
-        "waiting": lot.waiting,
-        "refused": refused,
-        "reasons": lot.refused,
+        "username": clean(lot["username"]),
+        "group": lot["group"],
+        "files": lot["files"],
+        "served": lot["served"],
+        "usual_wait": round(lot["usual_wait"], 1),
+        "longest_wait": round(lot["longest_wait"], 1),
+        "waiting": lot["waiting"],
+        "refused": sum(lot["refused"].values()),
+        "reasons": lot["refused"],
         "now": words,
     }
