@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -134,6 +135,40 @@ def test_a_goal_through_the_daemon(there: Elsewhere, soulmesh: Command) -> None:
     assert Path(got["files"][0]).parent == there.net.downloads
     again = soulmesh("get", "tidal maps song 03", "--timeout", "1")
     assert "done before" in again.out + again.err
+
+
+def test_goals_of_the_daemon(there: Elsewhere, soulmesh: Command) -> None:
+    nothing = soulmesh("goals", "list")
+    assert (nothing.code, "nothing is wanted" in nothing.err) == (0, True)
+    for name in ("one", "two"):
+        goal = {"username": "nobody.home", "files": [{"path": f"a\\{name}.flac", "size": 1000}]}
+        at = f"{there.net.url}/api/v1/goals"
+        body = json.dumps({"name": name, "candidates": [goal]}).encode()
+        with urlopen(Request(at, body, {"X-API-Key": KEY, "Content-Type": "application/json"})) as answer:
+            assert answer.status == 201
+    two, one = lines(soulmesh("goals", "list", "--json"))
+    assert (one["name"], one["username"], one["size"], one["state"]) == (
+        "one",
+        "nobody.home",
+        1000,
+        "under way",
+    )
+    assert "two" in soulmesh("goals", "list").out
+    at_it = ("--daemon", there.net.url, "--api-key", KEY)
+    assert lines(soulmesh("goals", "pause", "one", *at_it, "--json"))[0]["state"] == "paused"
+    assert soulmesh("goals", "resume", one["id"]).out == "one: under way\n"
+    assert soulmesh("goals", "cancel", two["id"][:-1]).out == "two: dropped\n"
+    states = {row["name"]: row["state"] for row in lines(soulmesh("goals", "list", "--json"))}
+    assert states == {"one": "under way", "two": "dropped"}
+    gone = soulmesh("goals", "cancel", "three")
+    assert (gone.code, "there is no goal three" in gone.err) == (3, True)
+
+
+def test_goals_need_a_daemon(soulmesh: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOULMESH_DAEMON_DATA", str(tmp_path / "data"))
+    done = soulmesh("goals", "list")
+    assert done.code == 2
+    assert "no daemon runs" in done.err
 
 
 def test_rules_are_tried_on_what_the_daemon_was_asked_for(

@@ -13,6 +13,7 @@ from soulmesh.cli import (
     doctor,
     filters,
     get,
+    goals,
     online,
     search,
     server,
@@ -67,6 +68,7 @@ app.command()(watch.watch)
 app.command()(settings.init)
 app.command()(transfers.download)
 app.command()(get.get)
+app.add_typer(goals.app, name="goals")
 app.command()(transfers.transfers)
 app.add_typer(uploads.app, name="uploads")
 app.command()(transfers.why)

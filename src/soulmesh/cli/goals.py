@@ -1,0 +1,130 @@
+"""``soulmesh goals``: what a running daemon was told to get, and how far it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from soulmesh.cli import run
+from soulmesh.cli.daemon import require_extra
+from soulmesh.cli.doctor import where
+from soulmesh.cli.output import Column, JsonOption, clean, size
+from soulmesh.cli.through import ApiKeyOption
+from soulmesh.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from soulmesh.daemon.remote import Daemon
+
+__all__ = ["app"]
+
+app = typer.Typer(help="What a running daemon was told to get, from whoever has it.", no_args_is_help=True)
+
+DaemonOption = Annotated[
+    str | None,
+    typer.Option("--daemon", metavar="URL", help="The daemon; found by its data folder if not given."),
+]
+GoalArgument = Annotated[
+    str, typer.Argument(metavar="GOAL", help="Its name, its id, or as much of the id as only one has.")
+]
+
+COLUMNS = [
+    Column("id", "Id", lambda text: text[:8]),
+    Column("name", "Goal", wide=True),
+    Column("state", "State"),
+    Column("username", "From"),
+    Column("done", "Here", size, right=True),
+    Column("size", "Of", size, right=True),
+    Column("last", "What happened last", wide=True),
+]
+
+
+def _there(url: str | None, key: str | None) -> Daemon:
+    require_extra()
+    from soulmesh.daemon.remote import Daemon
+
+    return Daemon(*where(url, key, None))
+
+
+def _row(goal: dict[str, Any]) -> dict[str, Any]:
+    turn = goal["turn"]
+    candidates = goal["candidates"]
+    return {
+        "id": goal["id"],
+        "name": clean(goal["name"]),
+        "state": goal["state"],
+        "username": clean(candidates[turn]["username"]) if 0 <= turn < len(candidates) else "",
+        "done": goal["done"],
+        "size": goal["size"],
+        "last": clean(goal["story"][-1]) if goal["story"] else "",
+    }
+
+
+@app.command("list")
+@run.command
+async def list_(daemon: DaemonOption = None, api_key: ApiKeyOption = None, json: JsonOption = False) -> None:
+    """Show the goals, the newest first."""
+    out = run.output(json=json)
+    async with _there(daemon, api_key) as there:
+        found = [goal async for goal in there.goals.all()]
+    if not out.table(COLUMNS, [_row(goal) for goal in found]):
+        out.note("nothing is wanted: soulmesh get WORDS")
+
+
+@app.command()
+@run.command
+async def pause(
+    goal: GoalArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None, json: JsonOption = False
+) -> None:
+    """Let a goal rest."""
+    await _turn("pause", goal, daemon, api_key, json=json)
+
+
+@app.command()
+@run.command
+async def resume(
+    goal: GoalArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None, json: JsonOption = False
+) -> None:
+    """Go on with a goal that rests."""
+    await _turn("resume", goal, daemon, api_key, json=json)
+
+
+@app.command()
+@run.command
+async def cancel(
+    goal: GoalArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None, json: JsonOption = False
+) -> None:
+    """Want it no longer. What is here stays."""
+    await _turn("cancel", goal, daemon, api_key, json=json)
+
+
+async def _turn(verb: str, given: str, url: str | None, key: str | None, *, json: bool) -> None:
+    out = run.output(json=json)
+    async with _there(url, key) as there:
+        goals = [goal async for goal in there.goals.all()]
+        goal = await getattr(there.goals, verb)(find(goals, given)["id"])
+    out.record(_row(goal))
+    out.line(f"{clean(goal['name'])}: {goal['state']}")
+
+
+def find(goals: list[dict[str, Any]], given: str) -> dict[str, Any]:
+    """The goal that is meant: by its id, else by its name, else by the beginning of its id.
+
+    Raises:
+        NotFound: there is none.
+        UsageError: it may be several.
+    """
+    for meant in (
+        [goal for goal in goals if goal["id"] == given],
+        [goal for goal in goals if goal["name"] == given],
+        [goal for goal in goals if given and goal["id"].startswith(given)],
+    ):
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            error = UsageError(f"{given} may be {len(meant)} goals")
+            error.hint = "say its id: soulmesh goals list --json"
+            raise error
+    missing = NotFound(f"there is no goal {given}")
+    missing.hint = "soulmesh goals list"
+    raise missing
