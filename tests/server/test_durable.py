@@ -311,7 +311,10 @@ async def test_backup_export_and_import_carry_everything_over(tmp_path: Path) ->
 @patient
 async def test_administration_works_with_and_without_a_running_server(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path), "--set", "accounts.argon2_memory_kib=64")
-    await command("admin", *data, "user", "add", "ann", "--password", "first", "--admin")
+    _, _, notes = await command("admin", *data, "user", "add", "ann", "--password", "first", "--admin")
+    assert f"no server's data in {tmp_path} before" in notes
+    _, _, notes = await command("admin", *data, "user", "list")
+    assert notes == ""
     async with process(tmp_path) as server:
         await server.enter("ann", "first")
         await command("admin", *data, "user", "privileges", "ann", "30")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +142,24 @@ def test_a_backup_is_a_complete_copy_made_while_writing_goes_on(open_store: Open
         await committed(store, store.commit())
         await copying
         assert target.stat().st_size > 0
+        await store.close()
+
+    check()
+
+
+def test_a_backup_is_for_nobody_else_and_overwrites_nothing(open_store: Open, tmp_path: Path) -> None:
+    @real
+    async def check() -> None:
+        store = open_store()
+        store.save("settings", ("key", "value"))
+        await committed(store, store.commit())
+        target = tmp_path / "copy"
+        await store.backup(str(target))
+        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+        before = target.read_bytes()
+        with pytest.raises(FileExistsError):
+            await store.backup(str(target))
+        assert target.read_bytes() == before
         await store.close()
 
     check()

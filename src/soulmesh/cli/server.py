@@ -166,11 +166,16 @@ async def admin(
 ) -> None:
     """Administrate: over the control socket if the server runs, on its folder if not."""
     require_extra()
+    from soulmesh.server.folder import DATABASE
     from soulmesh.server.offline import administrate
     from soulmesh.server.settings import load_settings
 
     settings = load_settings(config, os.environ, changes or ())
-    answer = await administrate(data_folder(data), settings, words or ["help"])
+    folder = data_folder(data)
+    fresh = not settings.store.url and not (folder / DATABASE).exists()
+    answer = await administrate(folder, settings, words or ["help"])
+    if fresh:
+        sys.stderr.write(f"note: there was no server's data in {folder} before: it is made\n")
     if json:
         sys.stdout.write(jsonlib.dumps(answer.data, ensure_ascii=False) + "\n")
     else:

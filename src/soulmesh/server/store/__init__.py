@@ -101,7 +101,11 @@ class Store(Protocol):
         """``call()`` on the loop if somebody else has the store now, and nothing can be kept any more."""
 
     async def backup(self, path: str) -> None:
-        """Write a complete copy to ``path`` while everything goes on."""
+        """Write a complete copy to ``path`` while everything goes on. Nobody else may read it (mode 0600).
+
+        Raises:
+            FileExistsError: there is something; nothing is ever overwritten.
+        """
 
     async def close(self, patience: float | None = None) -> None:
         """Commit what is left and let go.

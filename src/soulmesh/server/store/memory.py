@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
-from pathlib import Path
 
 from soulmesh.server.store import LAYOUTS, Row
 
@@ -86,7 +86,9 @@ class MemoryStore:
     async def backup(self, path: str) -> None:
         """Tables as JSON: there is no database file to copy."""
         copy = {name: [[_plain(v) for v in row] for row in self.read(name)] for name in LAYOUTS}
-        Path(path).write_text(json.dumps(copy))  # noqa: ASYNC240 - tests only, and small
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w") as file:  # noqa: ASYNC230 - tests only, and small
+            file.write(json.dumps(copy))
 
     async def close(self, patience: float | None = None) -> None:
         """See :class:`soulmesh.server.store.Store`."""

@@ -47,8 +47,14 @@ class SqliteStore(SqlStore):
         """A complete copy of the database in ``path``, which must not exist, by SQLite's own VACUUM INTO."""
 
         def copy() -> None:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("VACUUM INTO ?", (path,))
+            # Ours before a byte is in it: the hashes of passwords are. VACUUM takes an empty file.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            try:
+                with self._engine.connect() as connection:
+                    connection.exec_driver_sql("VACUUM INTO ?", (path,))
+            except BaseException:
+                os.unlink(path)
+                raise
 
         await asyncio.to_thread(copy)
 
