@@ -121,7 +121,8 @@ def test_a_refusal_and_a_retry_have_the_bodies_of_their_examples(perform: Perfor
         on.engine.transfers.move(second, State.DELAYED, "The wait timed out")
         found = await on.call.get(f"/transfers/downloads/x/{UUIDS[1]}")
         same(found, example("transfer-download-retrying"))
-        second.machine.attempts = 0
+        # As the machine counts: the refusal is the first failure, and nothing is tried again.
+        second.machine.attempts = 1
         on.engine.transfers.move(second, State.FAILED, "File not shared.")
         found = await on.call.get(f"/transfers/downloads/x/{UUIDS[1]}")
         same(found, example("transfer-download-rejected"))

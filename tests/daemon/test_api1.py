@@ -39,6 +39,10 @@ def test_every_operation_is_described_and_every_path_asks_for_a_credential(perfo
         assert len(declared) > 50
         ids = [one["operationId"] for item in found["paths"].values() for one in item.values()]
         assert len(set(ids)) == len(ids)
+        for path, item in found["paths"].items():
+            for method, one in item.items():
+                for kind in one.get("requestBody", {}).get("content", {}).values():
+                    assert "example" in kind, (method, path)
 
         def references(node: Any) -> Any:
             if isinstance(node, dict):

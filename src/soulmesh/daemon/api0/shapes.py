@@ -113,6 +113,8 @@ def transfer_form(
         remaining = 0.0
     elif transfer.state is State.RUNNING and speed > 0:
         remaining = (size - done) / speed
+    # Of those that failed, the last one was not followed by a retry.
+    retries = max(0, transfer.machine.attempts - (transfer.state is State.FAILED))
     reason = transfer.reason if transfer.state in (State.FAILED, State.DELAYED, State.OFFLINE) else ""
     return form(
         id=transfer.uuid,
@@ -134,7 +136,7 @@ def transfer_form(
         remainingTime=duration(remaining),
         placeInQueue=place,
         exception=reason or None,
-        attempts=transfer.machine.attempts,
+        attempts=retries,
         nextAttemptAt=unzoned(next_attempt),
         removed=removed,
     )
