@@ -347,7 +347,10 @@ class Goals:
         async with Heard(self._daemon, ["goal", "transfer"]) as heard:
             goal = await self._daemon.goals.want(
                 name,
-                [(candidate.username, candidate.files) for candidate in candidates],
+                [
+                    (one.username, [(*file, one.lengths.get(file[0])) for file in one.files])
+                    for one in candidates
+                ],
                 destination="/".join(part for part in (self._into, folder) if part) or ".",
                 whole=whole,
                 may_miss=may_miss,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soulmesh.client.results import FoundFile, Hit
-from soulmesh.client.transfers import Candidate
+from soulmesh.client.transfers import Candidate, candidate_of
 from soulmesh.errors import ConfigError
 
 __all__ = ["AUDIO", "Folder", "Rules", "albums", "queries", "songs"]
@@ -58,7 +58,7 @@ class Folder:
     @property
     def candidate(self) -> Candidate:
         """What a download of the whole folder would fetch."""
-        return Candidate(self.username, [(hit.file.remote_path, hit.file.size) for hit in self.hits])
+        return candidate_of(self.hits)
 
 
 def songs(hits: Iterable[Hit], rules: Rules, *, most: int = 10) -> list[Hit]:

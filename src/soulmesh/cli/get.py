@@ -33,6 +33,7 @@ from soulmesh.client.transfers import (
     GoalMoved,
     TransferMoved,
     TransferProgressed,
+    candidate_of,
 )
 from soulmesh.core.transfer import State
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
@@ -177,7 +178,7 @@ async def _get(
     if album:
         candidates = [await _whole(client, folder, afar) for folder in folders]
     else:
-        candidates = [Candidate(hit.username, [(hit.file.remote_path, hit.file.size)]) for (hit,) in found]
+        candidates = [candidate_of(some) for some in found]
     name = folders[0].path.rpartition("\\")[2] if album else wish
     if afar is not None:
         got = await afar.pursue(
@@ -221,7 +222,9 @@ async def _whole(client: Client, folder: choose.Folder, afar: Goals | None) -> C
         return folder.candidate
     kinds = tuple("." + kind for kind in WITH_ALBUMS)
     chosen: list[tuple[str, int | None]] = [f for f in files if f[0].lower().endswith(kinds)]
-    return Candidate(folder.username, chosen) if len(chosen) >= len(folder.hits) else folder.candidate
+    if len(chosen) < len(folder.hits):
+        return folder.candidate
+    return Candidate(folder.username, chosen, folder.candidate.lengths)
 
 
 def _row(hits: tuple[Hit, ...], *, album: bool) -> dict[str, object]:

@@ -142,7 +142,9 @@ async def search(
             if shared_place:
                 await hand_over(out, settings, [Wanted(chosen.username, file.remote_path)], into=into)
                 return
-            more = placed(into) if into is not None else None
+            more = placed(into) if into is not None else {}
+            if file.length is not None:
+                more["length"] = file.length
             transfer = await client.transfers.download(
                 chosen.username, file.remote_path, file.size, more=more
             )

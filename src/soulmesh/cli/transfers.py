@@ -226,7 +226,7 @@ async def download(
     running = await daemon_for(given, daemon, api_key, account=username, server=server)
     if running is not None:
         async with asyncio.timeout(timeout), running[0]:
-            await fetch(out, running[0], asked, into=into, whole=whole, wait=wait)
+            await fetch(out, running[0], asked, into=into, whole=whole, may_miss=kinds, wait=wait)
         return
     async with AsyncExitStack() as stack:
         try:
@@ -246,6 +246,7 @@ async def fetch(
     *,
     into: Path | None = None,
     whole: bool = False,
+    may_miss: Sequence[str] = (),
     wait: bool = False,
 ) -> None:
     """Have a daemon download something, and show it."""
@@ -263,7 +264,7 @@ async def fetch(
                 place = f"{destination}/{name}" if destination else None
                 try:
                     found = await daemon.transfers.download_folder(
-                        item.username, item.path, destination=place, whole=whole
+                        item.username, item.path, destination=place, whole=whole, may_miss=may_miss
                     )
                 except NotThere as error:
                     raise NotFound(str(error)) from None

@@ -22,7 +22,7 @@ from soulmesh.client.ports import ServerPort
 from soulmesh.client.results import Hit
 from soulmesh.client.searches import Searches
 from soulmesh.client.tasks import Tasks
-from soulmesh.client.transfers import Candidate, GoalFailed, GoalFinished, Goals
+from soulmesh.client.transfers import GoalFailed, GoalFinished, Goals, candidate_of
 from soulmesh.errors import SoulmeshError, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import to_client
@@ -210,7 +210,7 @@ class Wishes:
         """Download the first of ``hits``; the others, and what comes later, stand by."""
         if self._goals is None or self._wishes.get(wish.query) is not wish:
             return
-        candidates = [Candidate(hit.username, [(hit.file.remote_path, hit.file.size)]) for hit in hits]
+        candidates = [candidate_of([hit]) for hit in hits]
         goal = self._goals.get(wish.goal)
         if goal is None:
             goal = await self._goals.want(wish.query, candidates, destination=self._goals.downloads)

@@ -175,8 +175,8 @@ class Download(Machine):
         if self.state in (State.PAUSED, State.CANCELLED, State.FAILED, State.NO_ROOM):
             return [Refuse(ticket, CANCELLED)]
         todo: list[Effect] = []
-        if self.state in (State.STARTING, State.RUNNING):
-            # The peer starts anew, so it lost the link that we still think alive.
+        if self.state in (State.OFFERED, State.STARTING, State.RUNNING):
+            # The peer starts anew, so it lost the link that we still think alive, or are about to answer.
             todo.append(DropLink())
         self.ticket = ticket
         self.size = size

@@ -80,6 +80,7 @@ _BOTH = {
     Event.RETRIED: "started again by hand",
     Event.CANCELLED: "cancelled{detail}",
     Event.TOOK_OVER: "takes over from {detail}",
+    Event.GATHERED: "its folder is whole; moved to {detail}",
     Event.RESTORED: "the program was started again",
 }
 

@@ -124,6 +124,8 @@ class Event(StrEnum):
     RESTORED = "restored"
     TOOK_OVER = "took over"
     """In stories alone: it was made to stand for another one, with another source."""
+    GATHERED = "gathered"
+    """In stories alone: the folder that it waited in was whole, and moved to its place."""
 
 
 class WrongMove(UsageError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -351,9 +351,15 @@ class Ledger:
     # -- changing
 
     async def enqueue(
-        self, username: str, files: list[Wanted], *, batch: str | None = None, folder: str | None = None
+        self,
+        username: str,
+        files: list[Wanted],
+        *,
+        batch: str | None = None,
+        folder: str | None = None,
+        lengths: Mapping[str, int] | None = None,
     ) -> tuple[list[dict[str, Any]], list[Failure]]:
-        """Want files of a user who is online.
+        """Want files of a user who is online; ``lengths`` are their seconds where those are known.
 
         A finished record of the same file gives way to a new one, with a new id.
 
@@ -367,7 +373,7 @@ class Ledger:
             raise HttpError(500, f"User {username} appears to be offline")
         transfers = self._engine.transfers
         names = await self.remembered(username, [file.filename for file in files])
-        taken: list[tuple[str, int]] = []
+        taken: list[tuple[str, int, dict[str, object]]] = []
         failures: list[Failure] = []
         for file in files:
             name = names.get(file.filename, file.filename)
@@ -378,16 +384,18 @@ class Ledger:
             if known is not None:
                 await transfers.remove(known.id)
             await self._supersede(username, name)
-            taken.append((name, file.size))
-        more: dict[str, object] | None = {"folder": folder} if folder is not None else None
+            more: dict[str, object] = {"folder": folder} if folder is not None else {}
+            if lengths and file.filename in lengths:
+                more["length"] = lengths[file.filename]
+            taken.append((name, file.size, more))
         # Together, so that all of them wait for one write to the disk.
         added = await asyncio.gather(
-            *(transfers.download(username, name, size, batch=batch, more=more) for name, size in taken),
+            *(transfers.download(username, name, size, batch=batch, more=more) for name, size, more in taken),
             return_exceptions=True,
         )
         forms: list[dict[str, Any]] = []
         now = self._wall_clock()
-        for (name, _), outcome in zip(taken, added, strict=True):
+        for (name, _, _), outcome in zip(taken, added, strict=True):
             if isinstance(outcome, SoulmeshError):
                 failures.append(Failure(name, str(outcome)))
             elif isinstance(outcome, BaseException):

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from soulmesh.client.transfers import Transfer, TransferFailed
+from soulmesh.client.transfers import Journal, Transfer, TransferFailed
+from soulmesh.core.download import Download
 from soulmesh.core.transfer import State
-from soulmesh.net.disk import DiskFull, RealDisk
+from soulmesh.net.disk import DiskError, DiskFull, RealDisk
 from soulmesh.net.stream import Stream
 from soulmesh.wire import peer
 from soulmesh.wire.message import Message
@@ -121,6 +122,54 @@ async def test_a_second_link_with_the_same_ticket_is_dropped(tmp_path: Path) -> 
         await gone(second)
         stream.write(SONG[1000:])
         await transfer.wait()
+
+
+class SlowDisk(RealDisk):
+    """A disk that takes a while to say how much room it has."""
+
+    async def free_space(self, path: Path) -> int:
+        await asyncio.sleep(5)
+        return 1 << 40
+
+
+@virtual
+async def test_a_new_offer_is_served_although_the_link_of_the_old_one_just_came(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = SlowDisk()
+        _, eve, transfer = await offered(there, ticket=5)
+        old = await eve.links.open_file_link("ann")
+        old.write(struct.pack("<I", 5))
+        await asyncio.sleep(1)
+        assert transfer.state is State.OFFERED
+        await offer_again(eve, ticket=6)
+        await eve.gives("ann", 6, SONG)
+        await gone(old)
+        await transfer.wait()
+        assert transfer.machine.attempts == 0
+
+
+@virtual
+async def test_one_transfer_gone_wrong_does_not_stop_the_clock_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        wrong, right = [await ann.transfers.download("eve", path) for path in ("a", "b")]
+        for _ in range(2):
+            await eve.hears(peer.PeerTransferQueue)
+        told: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+
+        def tick(machine: Download, now: float, jitter: float = 0.0) -> Any:
+            if machine is wrong.machine:
+                raise AssertionError("a mistake of ours")
+            return intact(machine, now, jitter)
+
+        intact = Download.tick
+        monkeypatch.setattr(Download, "tick", tick)
+        # After a minute in the queue each asks for its place.
+        assert (await eve.hears(peer.PeerPlaceInQueueRequest)).filename == right.remote_path
+        assert str(told[0]["exception"]) == "a mistake of ours"
 
 
 @pytest.mark.parametrize("sent", [0, 1, 1000, 65536, 500_000, len(SONG) - 1])
@@ -283,6 +332,48 @@ async def test_a_folder_that_cannot_be_written_says_so_and_is_tried_later(tmp_pa
         assert "downloads" in transfer.reason
         ann.downloads.unlink()
         await transfer.wait()
+
+
+@virtual
+async def test_what_cannot_be_saved_for_whatever_reason_is_tried_again_and_never_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann", verify=True), await there.move_in("eve")
+        mistakes = [IndexError("a mistake of ours")]
+
+        async def broken_audio(*_: Any) -> None:
+            if mistakes:
+                raise mistakes.pop()
+
+        monkeypatch.setattr("soulmesh.client.transfers.downloads.broken_audio", broken_audio)
+        transfer = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        await until(transfer, State.DELAYED)
+        assert transfer.reason == "it could not be saved: a mistake of ours"
+        await transfer.wait()
+
+
+@virtual
+async def test_a_disk_that_is_away_after_a_restart_keeps_nothing_in_saving(tmp_path: Path) -> None:
+    class Away(RealDisk):
+        """A drive that was pulled out."""
+
+        async def stat(self, path: Path) -> Any:
+            raise DiskError(path, "gone")
+
+    async with street(tmp_path) as there:
+        database = tmp_path / "ann.sqlite"
+        ann, eve = await there.move_in("ann", Journal(database, threaded=False)), await there.move_in("eve")
+        transfer = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        await until(transfer, State.SAVING)
+        transfer.more["target"] = str(ann.downloads / "Album" / "01.flac")
+        ann.transfers._ledger.record(transfer)
+        await ann.close()
+        there.disk = Away()
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        again = ann.transfers.get(transfer.id)
+        await until(again, State.DELAYED)
+        assert again.machine.deadline is not None
 
 
 # The uploader's side.

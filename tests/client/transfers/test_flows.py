@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -465,6 +467,39 @@ async def test_speed_limits_are_kept(tmp_path: Path) -> None:
         await transfer.wait()
         took = asyncio.get_running_loop().time() - begin
         assert 8 < took < 14
+
+
+@virtual
+async def test_by_schedule_another_limit_holds_from_its_hour_on_and_for_what_is_under_way(
+    tmp_path: Path,
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        # By the wall clock of the test it is two o'clock in the afternoon, somewhere.
+        local = ann.transfers._ledger.wall().astimezone()
+        begin, end = (local + timedelta(minutes=5)), (local + timedelta(minutes=10))
+        ann.transfers.settings = replace(
+            ann.settings,
+            download_limit=4096,
+            schedule=(f"{begin:%H:%M}-{end:%H:%M} down=100",),
+        )
+        size = (5 * 60 * 4 + 1000) * 1024
+        transfer = await ann.transfers.download("eve", eve.share(r"a\b.mp3", bytes(size)))
+        await until(transfer, State.RUNNING)
+        began = loop.time()
+        await asyncio.sleep(240)
+        # 4 KiB a second, and what may go at once however small the limit is.
+        assert 230 * 4096 < transfer.done < 240 * 4096 + 128 * 1024
+        await transfer.wait()
+        # The rest came at 100 KiB a second as soon as its hour was there.
+        assert 290 < loop.time() - began < 340
+        # When the hour is over, the old limit is back.
+        await asyncio.sleep(600 - loop.time() + 40)
+        began = loop.time()
+        late = await ann.transfers.download("eve", eve.share(r"a\c.mp3", bytes(200 * 1024)))
+        await late.wait()
+        assert loop.time() - began > 30
 
 
 @virtual

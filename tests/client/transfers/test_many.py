@@ -92,6 +92,9 @@ async def test_a_whole_folder_appears_in_one_move_when_nothing_is_missing(tmp_pa
         assert sorted(p.name for p in target.iterdir()) == ["1.flac", "2.flac"]
         assert first.local_path == target / "1.flac"
         assert batch.finished
+        # The story ends where the file is, not where it waited for the others.
+        story = await ann.transfers.why(first.id)
+        assert story.past[-1] == f"14:00 its folder is whole; moved to {target / '1.flac'}"
 
 
 @virtual
@@ -210,6 +213,36 @@ async def test_everything_goes_on_after_a_restart(tmp_path: Path) -> None:
         assert again[offline.id].state is State.OFFLINE
         story = await ann.transfers.why(one.id)
         assert any("the program was started again" in line for line in story.past)
+
+
+@virtual
+async def test_whoever_answers_before_all_is_read_from_the_journal_is_heard(tmp_path: Path) -> None:
+    class Slow(Journal):
+        """Takes a while to say what it has about batches and goals."""
+
+        async def kept(self, kind: str) -> dict[str, dict[str, Any]]:
+            await asyncio.sleep(10)
+            return await super().kept(kind)
+
+    async with street(tmp_path) as there:
+        database = tmp_path / "ann.sqlite"
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        eve = await there.move_in("eve", queue=QueueRules(slots=0))
+        path = eve.share(r"Music\Album\1.flac", SONG)
+        batch = await ann.transfers.batches.make([("eve", path, len(SONG))], name="Album", whole=True)
+        [wanted] = batch.files
+        await asyncio.sleep(100)
+        await ann.close()
+        del there.houses["ann"]
+        eve.transfers.settings = type(eve.settings)(downloads=eve.downloads)
+        await asyncio.sleep(4000)
+        began = asyncio.get_running_loop().time()
+        ann = await there.move_in("ann", Slow(database, threaded=False))
+        await ann.transfers.get(wanted).wait()
+        # The offer came while the rest was being read: it was not lost, and nobody's patience had to end.
+        assert asyncio.get_running_loop().time() - began < 60
+        await asyncio.sleep(1)
+        assert (ann.downloads / "Album" / "1.flac").read_bytes() == SONG
 
 
 @pytest.mark.slow

@@ -13,7 +13,15 @@ from soulmesh.client.transfers.events import (
     TransferRemoved,
     UploadFinished,
 )
-from soulmesh.client.transfers.goals import Candidate, Goal, GoalFailed, GoalFinished, GoalMoved, Goals
+from soulmesh.client.transfers.goals import (
+    Candidate,
+    Goal,
+    GoalFailed,
+    GoalFinished,
+    GoalMoved,
+    Goals,
+    candidate_of,
+)
 from soulmesh.client.transfers.journal import Journal, JournalError, JournalInUse, Record
 from soulmesh.client.transfers.layout import Layout
 from soulmesh.client.transfers.manager import NotShared, Story, Transfers, UnknownTransfer
@@ -55,4 +63,5 @@ __all__ = [
     "Transfers",
     "UnknownTransfer",
     "UploadFinished",
+    "candidate_of",
 ]

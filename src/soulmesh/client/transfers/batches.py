@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from soulmesh.client.transfers.layout import numbered, remote_parts, safe_name
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
-from soulmesh.core.transfer import State
+from soulmesh.core.story import Chapter
+from soulmesh.core.transfer import Event, State
 from soulmesh.errors import NotFound
 from soulmesh.net.disk import DiskError, FileExists, FileMissing
 from soulmesh.wire import peer, raw, text
@@ -167,10 +168,12 @@ class Batches:
         may_miss: Iterable[str] = (),
         priority: int = 0,
         below: dict[str, list[str]] | None = None,
+        lengths: Mapping[str, int] | None = None,
     ) -> Batch:
         """Want files (user, remote path, size) that belong together.
 
-        ``below`` gives the folders under the destination for a remote path.
+        ``below`` gives the folders under the destination for a remote path,
+        ``lengths`` its seconds where they are known.
         """
         settings = self._settings()
         identity = str(uuid.UUID(int=self._ledger.world.random.getrandbits(128), version=4))
@@ -181,9 +184,10 @@ class Batches:
         self._batches[identity] = batch
         for username, path, size in files:
             inner = Path(staging or target, *(below or {}).get(path, []))
-            transfer = self._downloads.add(
-                username, path, size, priority=priority, batch=identity, more={"folder": str(inner)}
-            )
+            more: dict[str, object] = {"folder": str(inner)}
+            if lengths and path in lengths:
+                more["length"] = lengths[path]
+            transfer = self._downloads.add(username, path, size, priority=priority, batch=identity, more=more)
             batch.files.append(transfer.id)
         self._save(batch)
         await self._ledger.journal.committed()
@@ -292,6 +296,9 @@ class Batches:
             if transfer.local_path is not None and transfer.local_path.is_relative_to(source):
                 transfer.local_path = chosen / transfer.local_path.relative_to(source)
                 self._ledger.record(transfer)
+                where = str(transfer.local_path)
+                chapter = Chapter(self._ledger.wall(), Event.GATHERED, transfer.state, "", where)
+                self._ledger.journal.note(transfer.id, chapter)
         self._save(batch)
         self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
 

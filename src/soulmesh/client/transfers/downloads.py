@@ -161,7 +161,15 @@ class Downloads:
     async def _was_it_saved(self, transfer: Transfer) -> None:
         target = Path(transfer.more["target"])
         part = self.part_path(transfer)
-        if not await self._saving.have(part) and await self._saving.holds(target, None, transfer.size or 0):
+        try:
+            here = not await self._saving.have(part) and await self._saving.holds(
+                target, None, transfer.size or 0
+            )
+        except DiskError as error:
+            # Asked for anew it meets the disk again, and then waits with that as its reason.
+            log.warning("cannot see whether %s was saved: %s", transfer.name, error)
+            here = False
+        if here:
             transfer.local_path = target
             self._ledger.apply(transfer, transfer.download.saved(self._ledger.now(), str(target)))
             return
@@ -562,6 +570,13 @@ class Downloads:
             if transfer.state is State.SAVING:
                 transfer.disk_error = error
                 ledger.apply(transfer, machine.broken(str(error), ledger.now(), ledger.jitter()))
+            return
+        except Exception as error:
+            # A mistake of ours, or of a program that looks at the file. Nobody else ends this state.
+            log.exception("cannot save %s", transfer.name)
+            if transfer.state is State.SAVING:
+                reason = f"it could not be saved: {error or type(error).__name__}"
+                ledger.apply(transfer, machine.broken(reason, ledger.now(), ledger.jitter()))
             return
         transfer.local_path = final
         if transfer.state is State.SAVING:

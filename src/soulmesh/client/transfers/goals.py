@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from soulmesh.client.events import Event
+from soulmesh.client.results import Hit
 from soulmesh.client.transfers.batches import Batches
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.transfer import Transfer
@@ -26,7 +27,7 @@ from soulmesh.core.transfer import State
 from soulmesh.errors import UsageError
 from soulmesh.wire import raw, text
 
-__all__ = ["Candidate", "Goal", "GoalFailed", "GoalFinished", "GoalMoved", "Goals"]
+__all__ = ["Candidate", "Goal", "GoalFailed", "GoalFinished", "GoalMoved", "Goals", "candidate_of"]
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class Candidate:
 
     username: str
     files: list[tuple[str, int | None]]
+    lengths: dict[str, int] = field(default_factory=dict)
+    """Seconds by remote path, where the search told: another source must have the same."""
 
 
 @dataclass(slots=True)
@@ -97,6 +100,15 @@ class Goal:
     def candidate(self) -> Candidate:
         """The candidate whose turn it is."""
         return self.candidates[self.turn]
+
+
+def candidate_of(hits: Sequence[Hit]) -> Candidate:
+    """The files of one user as the search found them, with what it told of their length."""
+    return Candidate(
+        hits[0].username,
+        [(hit.file.remote_path, hit.file.size) for hit in hits],
+        {hit.file.remote_path: hit.file.length for hit in hits if hit.file.length},
+    )
 
 
 class Goals:
@@ -270,6 +282,7 @@ class Goals:
             destination=Path(goal.destination) if goal.destination is not None else None,
             whole=goal.whole,
             may_miss=goal.may_miss,
+            lengths=candidate.lengths,
         )
         goal.batch = batch.id
         self._save(goal)
@@ -309,15 +322,20 @@ class Goals:
         body = asdict(goal)
         # Remote names are bytes; JSON has text only.
         body["candidates"] = [
-            [c.username, [[raw(path).hex(), size] for path, size in c.files]] for c in goal.candidates
+            [
+                c.username,
+                [[raw(path).hex(), size, c.lengths.get(path)] for path, size in c.files],
+            ]
+            for c in goal.candidates
         ]
         self._ledger.journal.keep(_KIND, goal.id, body)
 
 
 def _loaded(body: dict[str, Any]) -> Goal:
-    candidates = [
-        Candidate(username, [(text(bytes.fromhex(path)), size) for path, size in files])
-        for username, files in body.pop("candidates")
-    ]
+    candidates = []
+    for username, files in body.pop("candidates"):
+        known = [(text(bytes.fromhex(path)), size, *length) for path, size, *length in files]
+        lengths = {path: rest[0] for path, _, *rest in known if rest and rest[0]}
+        candidates.append(Candidate(username, [(path, size) for path, size, *_ in known], lengths))
     here = [(name, size) for name, size in body.pop("here")]
     return Goal(candidates=candidates, here=here, **body)

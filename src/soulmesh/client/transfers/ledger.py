@@ -386,15 +386,18 @@ class Ledger:
     def _ring(self) -> None:
         self._timer = None
         now = self.now()
-        while self._alarms and self._alarms[0][0] <= now:
-            at, number = heapq.heappop(self._alarms)
-            if self._armed_for.get(number) != at:
-                continue
-            del self._armed_for[number]
-            transfer = self._transfers.get(number)
-            if transfer is not None:
-                self.apply(transfer, transfer.machine.tick(now, self.jitter()))
-        self._set_timer()
+        try:
+            while self._alarms and self._alarms[0][0] <= now:
+                at, number = heapq.heappop(self._alarms)
+                if self._armed_for.get(number) != at:
+                    continue
+                del self._armed_for[number]
+                transfer = self._transfers.get(number)
+                if transfer is not None:
+                    self.apply(transfer, transfer.machine.tick(now, self.jitter()))
+        finally:
+            # Whatever went wrong with one, the alarms of all others still ring.
+            self._set_timer()
 
 
 Act = Callable[[Transfer, Effect], None]

@@ -147,10 +147,11 @@ class Transfers:
             else:
                 self._ledger.apply(transfer, transfer.upload.restore(now))
                 self.uploads.entered(transfer)
+        # In the same turn of the loop: the answer to what goes out now must find our ears open.
+        self._listen()
         self._journal.forget_requests(self._ledger.wall().timestamp() - KEPT_FOR)
         await self.batches.start()
         await self.goals.start()
-        self._listen()
         self._started = True
         if self._journal.shared:
             self._ledger.tasks.start(self._follow_orders(), "orders of other programs")

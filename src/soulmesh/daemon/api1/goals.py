@@ -142,7 +142,11 @@ class _Goals:
         if any(".." in path.replace("/", "\\").split("\\") for path in paths):
             raise HttpError(422, "body.candidates: a path leads out of its folder")
         names = await self._service.ledger.remembered(body.username, paths)
-        return Candidate(body.username, [(names.get(f.path, f.path), f.size or None) for f in body.files])
+        return Candidate(
+            body.username,
+            [(names.get(f.path, f.path), f.size or None) for f in body.files],
+            {names.get(f.path, f.path): f.length for f in body.files if f.length},
+        )
 
     def _goal(self, call: Call) -> Goal:
         found = self._goals.get(call.path["id"])

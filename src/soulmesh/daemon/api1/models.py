@@ -114,6 +114,8 @@ class Wanted(Body):
 
     path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     size: Annotated[int, Field(ge=0, lt=1 << 62)] = 0
+    length: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
+    """Seconds, as a search told them: what takes over from another user must be as long."""
 
 
 class NewDownload(Body):

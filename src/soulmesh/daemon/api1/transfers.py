@@ -138,7 +138,12 @@ class _Transfers:
             if ".." in file.filename.replace("/", "\\").split("\\"):
                 raise HttpError(422, "body.files: a path leads out of its folder")
         try:
-            taken, failed = await self._ledger.enqueue(body.username, files, folder=folder)
+            taken, failed = await self._ledger.enqueue(
+                body.username,
+                files,
+                folder=folder,
+                lengths={file.path: file.length for file in body.files if file.length},
+            )
         except HttpError as error:
             offline = error.message is not None and error.message.endswith("appears to be offline")
             raise HttpError(404 if offline else 503, error.message) from None

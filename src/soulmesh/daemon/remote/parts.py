@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 Row = dict[str, Any]
-Files = Iterable[tuple[str, int | None]]
-"""Remote paths with their sizes."""
+Files = Iterable[tuple[str, int | None] | tuple[str, int | None, int | None]]
+"""Remote paths with their sizes, and with their seconds where a search told them."""
 
 
 class Asking(Protocol):
@@ -44,7 +44,12 @@ def q(name: object) -> str:
 
 
 def _wanted(files: Files) -> list[Row]:
-    return [{"path": path, "size": size or 0} for path, size in files]
+    rows: list[Row] = []
+    for path, size, *length in files:
+        rows.append({"path": path, "size": size or 0})
+        if length and length[0]:
+            rows[-1]["length"] = length[0]
+    return rows
 
 
 class _Part:
@@ -179,15 +184,22 @@ class Transfers(_Part):
         return found
 
     async def download_folder(
-        self, username: str, folder: str, *, destination: str | None = None, whole: bool = False
+        self,
+        username: str,
+        folder: str,
+        *,
+        destination: str | None = None,
+        whole: bool = False,
+        may_miss: Iterable[str] = (),
     ) -> Row:
         """Want all files of a folder and of those below it: ``batch`` and ``taken``.
 
         Args:
             destination: below the downloads; by default the folder's own name.
             whole: nothing appears there before everything is here.
+            may_miss: endings of files that a whole folder can do without.
         """
-        body: Row = {"username": username, "folder": folder, "whole": whole}
+        body: Row = {"username": username, "folder": folder, "whole": whole, "may_miss": list(may_miss)}
         if destination is not None:
             body["destination"] = destination
         found: Row = await self._ask("POST", "/downloads/folder", body)
