@@ -86,7 +86,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere
         yield found
 
 
-def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command) -> None:
+def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command, tmp_path: Path) -> None:
     hits = lines(soulmesh("search", "tidal maps", "--timeout", "1", "--filter", "size>60001", "--json"))
     assert sorted(hit["size"] for hit in hits) == [60_002, 60_003]
     assert {hit["username"] for hit in hits} == {SHARER}
@@ -111,6 +111,14 @@ def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command) -> 
     )
     assert len(whole) == 3
     assert {path.name for path in (into / "Quiet Harbor" / ALBUM).iterdir()} == set(SONGS)
+    # What the sharer has no more, and what a whole folder can do without.
+    (tmp_path / "music" / "Quiet Harbor" / ALBUM / "03 - Song 3.flac").unlink()
+    options = ["--folder", "--whole", "--may-miss", "flac", "--into", str(there.net.downloads / "most")]
+    assert soulmesh("download", SHARER, ALBUM_PATH, *options).code == 4
+    assert {path.name for path in (there.net.downloads / "most" / ALBUM).iterdir()} == {
+        "01 - Song 1.flac",
+        "02 - Song 2.flac",
+    }
     wrong = soulmesh("download", SHARER, FILE, "--into", "/elsewhere")
     assert (wrong.code, "--daemon none" in wrong.err) == (2, True)
     gone = soulmesh("download", SHARER, "music\\nothing.flac")

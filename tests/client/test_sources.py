@@ -11,7 +11,7 @@ import pytest
 from soulmesh.client.plain_shares import PlainFile, PlainShares
 from soulmesh.client.results import FoundFile
 from soulmesh.client.sources import NoOtherSource, alike, words_for
-from soulmesh.client.transfers import TransferSettings
+from soulmesh.client.transfers import TransferSettings, candidate_of
 from soulmesh.client.wishes import WishFulfilled
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import QueueRules
@@ -22,14 +22,17 @@ from tests.client.transfers.street import until
 SONG = bytes(range(256)) * 1000
 
 
-def shelf(stage: Stage, owner: str, *names: str, content: bytes = SONG) -> PlainShares:
+def shelf(
+    stage: Stage, owner: str, *names: str, content: bytes = SONG, length: int | None = None
+) -> PlainShares:
     """Real files that a user shares as ``Music\\Album\\NAME``."""
     folder = stage.folder / f"{owner}-music"
     folder.mkdir(exist_ok=True)
     files = []
     for name in names:
         (folder / name).write_bytes(content)
-        files.append(PlainFile(folder / name, len(content), f"Music\\Album\\{name}"))
+        attributes = ((1, length),) if length is not None else ()
+        files.append(PlainFile(folder / name, len(content), f"Music\\Album\\{name}", attributes))
     return PlainShares(files)
 
 
@@ -73,6 +76,30 @@ def test_sources_that_failed_are_not_asked_again() -> None:
         with pytest.raises(NoOtherSource, match="nobody else was found"):
             await alice.sources.take(old)
         assert old.state is State.PAUSED
+
+    play(scene)
+
+
+def test_another_source_must_be_as_long_as_the_search_said_of_the_first() -> None:
+    async def scene(stage: Stage) -> None:
+        bob = await stage.enter("bob", shares=shelf(stage, "bob", "Blue Moon.flac", length=200))
+        await stage.enter("carol", shares=shelf(stage, "carol", "Blue Moon.flac", length=212))
+        alice = await stage.enter("alice", transfers=settings(stage))
+        await asyncio.sleep(5)
+        hits = [hit async for hit in alice.search("blue moon", timeout=10)]
+        bob.users.ban("alice")
+        found = candidate_of([hit for hit in hits if hit.username == "bob"])
+        goal = await alice.transfers.goals.want("blue moon", [found])
+        [old] = alice.transfers.goals.transfers(goal)
+        await until(old, State.FAILED)
+        # carol's has the same name and size, and is another recording.
+        with pytest.raises(NoOtherSource):
+            await alice.sources.take(old)
+        await stage.enter("dave", shares=shelf(stage, "dave", "Blue Moon.flac", length=201))
+        await asyncio.sleep(5)
+        new = await alice.sources.take(old)
+        assert (new.username, new.more["length"]) == ("dave", 200)
+        await new.wait()
 
     play(scene)
 

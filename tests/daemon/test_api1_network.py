@@ -245,6 +245,47 @@ def test_transfers_one_by_one_by_folder_and_many_at_once(tmp_path: Path) -> None
     on_a_network(play, tmp_path)
 
 
+def test_a_folder_that_is_wanted_whole_appears_only_then_and_may_do_without_some_kinds(
+    tmp_path: Path,
+) -> None:
+    async def play(ask: Page) -> None:
+        # What the sharer still lists, and has no more.
+        (tmp_path / ALBUM_PATH.replace("\\", "/") / min(SONGS)).unlink()
+        folder = {"username": SHARER, "folder": ALBUM_PATH, "whole": True}
+        never = {**folder, "destination": "never"}
+        taken = (await ask("POST", "/downloads/folder", never, 201))["taken"]
+        for _ in range(len(SONGS) - 1):
+            await ask.event("transfer.DownloadFinished")
+        rows = [
+            await ask.eventually(lambda row: row["state"] in ("finished", "failed"), f"/transfers/{key}")
+            for key in taken
+        ]
+        assert sorted(row["state"] for row in rows) == ["failed", "finished", "finished"]
+        assert not (ask.net.downloads / "never").exists()
+        await ask("POST", "/transfers/actions", {"action": "remove", "ids": taken})
+        soon = {**folder, "destination": "soon", "may_miss": [".FLAC"]}
+        assert len((await ask("POST", "/downloads/folder", soon, 201))["taken"]) == len(SONGS)
+        await until((ask.net.downloads / "soon").exists, "the folder")
+        assert {path.name for path in (ask.net.downloads / "soon").iterdir()} == set(SONGS) - {min(SONGS)}
+        await ask("POST", "/downloads/folder", {**folder, "may_miss": ["x" * 17]}, 422)
+
+    on_a_network(play, tmp_path)
+
+
+def test_how_long_a_file_is_goes_with_it_for_whoever_takes_over(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        files = [{"path": "x\\a.flac", "size": 5, "length": 200}, {"path": "x\\b.flac", "size": 5}]
+        await ask("POST", "/downloads", {"username": SHARER, "files": files}, 201)
+        goal = {"name": "c", "candidates": [{"username": SHARER, "files": [{**files[0], "path": "c"}]}]}
+        await ask("POST", "/goals", goal, 201)
+        client = ask.net.daemon.engine.client
+        assert client is not None
+        lengths = {transfer.name: transfer.more.get("length") for transfer in client.transfers}
+        assert lengths == {"a.flac": 200, "b.flac": None, "c": 200}
+
+    on_a_network(play, tmp_path)
+
+
 def test_rooms_and_messages_with_marks_of_what_was_read(tmp_path: Path) -> None:
     async def play(ask: Page) -> None:
         den = "/rooms/joined/den"

@@ -191,7 +191,9 @@ async def test_everything_goes_on_after_a_restart(tmp_path: Path) -> None:
         size = len(SONG)
         latin = eve.share(b"x\\\xe9.mp3", SONG)
         one = await ann.transfers.download("eve", latin, priority=3)
-        goal = await ann.transfers.goals.want("Album", [Candidate("eve", [(r"Music\Album\1.flac", size)])])
+        goal = await ann.transfers.goals.want(
+            "Album", [Candidate("eve", [(r"Music\Album\1.flac", size)], {r"Music\Album\1.flac": 200})]
+        )
         paused = await ann.transfers.download("eve", r"Music\Album\2.flac")
         ann.transfers.pause(paused.id)
         offline = await ann.transfers.download("nobody", "y")
@@ -210,6 +212,8 @@ async def test_everything_goes_on_after_a_restart(tmp_path: Path) -> None:
         restored = ann.transfers.goals.get(goal.id)
         assert restored is not None
         assert restored.state == "finished"
+        assert restored.candidates == goal.candidates
+        assert [transfer.more["length"] for transfer in ann.transfers.goals.transfers(restored)] == [200]
         assert again[offline.id].state is State.OFFLINE
         story = await ann.transfers.why(one.id)
         assert any("the program was started again" in line for line in story.past)
