@@ -257,6 +257,26 @@ def test_a_port_that_is_taken_leaves_everything_as_it_was(tmp_path: Path, beside
 
 
 @pytest.mark.slow
+def test_what_cannot_be_had_is_not_kept(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with network(tmp_path, remote=True) as net:
+            running = net.daemon
+            taken = net.sharer.listening.port
+            kept = tmp_path / "data" / "settings.json"
+            # Over both APIs; what is wished next does not fail with it.
+            running._reload_soon({"network.listen_port": taken})
+            await until(lambda: running._overlay == {}, "the end of the wish")
+            await running._change_settings({"network.listen_port": taken})
+            await until(lambda: json.loads(kept.read_text()) == {}, "the end of the wish")
+            await running._change_settings({"transfers.upload_slots": 7})
+            await until(lambda: running.engine.client.transfers.settings.queue.slots == 7, "the slots")
+            assert json.loads(kept.read_text()) == {"transfers.upload_slots": 7}
+            assert running.engine.link.logged_in
+
+    asyncio.run(play())
+
+
+@pytest.mark.slow
 def test_folders_shared_beside_a_daemon_are_shared_by_it(tmp_path: Path) -> None:
     async def play() -> None:
         async with network(tmp_path) as net:

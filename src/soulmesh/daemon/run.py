@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -200,10 +200,19 @@ class Daemon:
         wanted = {key: value for key, value in wanted.items() if value is not None}
         settings, _ = self._load({**wanted, **self._overlay})
         check_listening(settings)
-        await asyncio.to_thread(write_whole, self._data / SETTINGS_FILE, json.dumps(wanted, indent=1))
-        self._kept = wanted
-        self.service.spawn(self._reload_quietly(), "reload")
+        before = self._kept
+        await self._keep(wanted)
+
+        async def take_back() -> None:
+            if self._kept is wanted:
+                await self._keep(before)
+
+        self.service.spawn(self._reload_quietly(take_back), "reload")
         return settings
+
+    async def _keep(self, values: dict[str, Any]) -> None:
+        await asyncio.to_thread(write_whole, self._data / SETTINGS_FILE, json.dumps(values, indent=1))
+        self._kept = values
 
     async def _set_account(self, username: str, password: str) -> None:
         """Somebody said over HTTP who to be; it is kept in the data folder."""
@@ -227,15 +236,23 @@ class Daemon:
         wanted = {**self._overlay, **overlay}
         settings, _ = self._load({**self._kept, **wanted})
         check_listening(settings)
-        self._overlay = wanted
-        self.service.spawn(self._reload_quietly(), "reload")
+        before, self._overlay = self._overlay, wanted
+
+        async def take_back() -> None:
+            if self._overlay is wanted:
+                self._overlay = before
+
+        self.service.spawn(self._reload_quietly(take_back), "reload")
         return settings
 
-    async def _reload_quietly(self) -> None:
+    async def _reload_quietly(self, take_back: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Fail to the log alone; what cannot be had is taken back, or all that follows would fail with it."""
         try:
             await self.reload()
         except (ConfigError, SoulmeshError) as error:
             logger.error("the settings stay as they were", reason=str(error))
+            if take_back is not None:
+                await take_back()
 
     async def _watch(self) -> None:
         if self._config_file is None:
