@@ -198,6 +198,21 @@ def test_a_wish_downloads_once_what_it_finds_and_is_searched_for_no_more() -> No
     play(scene, limit=10 * 86400)
 
 
+def test_a_wish_of_an_earlier_run_is_searched_for_as_soon_as_we_are_online() -> None:
+    async def scene(stage: Stage) -> None:
+        data = stage.folder / "alice-data"
+        async with stage.client("alice", data=data) as alice:
+            await alice.wishes.add("blue moon", download="once")
+            await asyncio.sleep(5)
+        await stage.enter("bob", shares=shelf(stage, "bob", "Blue Moon.flac"))
+        await asyncio.sleep(5)
+        async with stage.client("alice", data=data) as alice:
+            await asyncio.sleep(90)
+            assert [wish.fulfilled for wish in alice.wishes.all] == [True]
+
+    play(scene)
+
+
 def test_a_wish_takes_the_best_of_a_round_and_the_next_best_when_that_fails() -> None:
     async def scene(stage: Stage) -> None:
         await stage.enter("bob", shares=shelf(stage, "bob", "blue moon.mp3"))

@@ -36,6 +36,7 @@ DOWNLOADS = ("", "once", "best")
 
 _MOST_REMEMBERED = 5000
 _MOST_CANDIDATES = 10
+LOOK_FOR_LOGIN_EVERY = 2.0
 _LISTEN = 60.0
 """Seconds for which answers to a wish are taken."""
 _INTERVAL = 720.0
@@ -177,11 +178,14 @@ class Wishes:
             while (wish := self._next()) is None:
                 self._some.clear()
                 await self._some.wait()
-            if self._server.connected:
-                # To the end of the line.
-                self._wishes[wish.query] = self._wishes.pop(wish.query)
-                wish.last_sent = self._world.wall_clock().isoformat(timespec="seconds")
-                self._tasks.start(self._search(wish), f"wish {wish.query}")
+            if not self._server.connected:
+                # The login is still to come: it must not cost the wish a whole interval.
+                await asyncio.sleep(LOOK_FOR_LOGIN_EVERY)
+                continue
+            # To the end of the line.
+            self._wishes[wish.query] = self._wishes.pop(wish.query)
+            wish.last_sent = self._world.wall_clock().isoformat(timespec="seconds")
+            self._tasks.start(self._search(wish), f"wish {wish.query}")
             await asyncio.sleep(self.interval)
 
     def _next(self) -> Wish | None:
