@@ -33,7 +33,8 @@ def test_downloads_show_how_far_they_are_and_where_they_wait(perform: Perform) -
         await want(visit)
         await expect(file(visit, 1)).to_contain_text("Running")
         await expect(file(visit, 1)).to_contain_text(re.compile(r"KB/s"))
-        await expect(file(visit, 2)).to_contain_text("Queued")
+        # The next small file is offered while this one runs; only the one after it stands in the queue.
+        await expect(file(visit, 3)).to_contain_text("Queued")
         await expect(page.get_by_role("tab", name="Downloads")).to_contain_text("3")
         bar = file(visit, 1).get_by_role("progressbar")
         await expect(bar).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d?"))
@@ -47,9 +48,9 @@ def test_a_transfer_says_why_it_is_where_it_is(perform: Perform) -> None:
         page = visit.page
         await visit.go("transfers")
         await want(visit)
-        await expect(file(visit, 2)).to_contain_text("Queued")
-        await file(visit, 2).get_by_text("02 - Song 2.flac").dblclick()
-        dialog = page.get_by_role("dialog", name="02 - Song 2.flac")
+        await expect(file(visit, 3)).to_contain_text("Queued")
+        await file(visit, 3).get_by_text("03 - Song 3.flac").dblclick()
+        dialog = page.get_by_role("dialog", name="03 - Song 3.flac")
         await expect(dialog).to_contain_text(SHARER)
         await expect(dialog.locator(".now")).not_to_be_empty()
         await visit.shot("transfers-why")

@@ -401,9 +401,10 @@ async def run_command(command: Sequence[str]) -> str:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
-        # What it printed and nobody read, or a child of it that holds the pipe, would keep the pipe open.
+        # What it printed and nobody read, or a child of it that holds the pipe, would keep the pipe open, and
+        # asyncio waits for the pipe as well as for the process: the pipe goes first.
         process._transport.close()  # type: ignore[attr-defined]
+        await process.wait()
         await asyncio.sleep(0)
     if status:
         raise ConfigError(f"{command[0]} failed with status {status}")
