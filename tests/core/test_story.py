@@ -82,6 +82,12 @@ def test_every_event_of_the_tables_has_words() -> None:
             "receiving from eve, 25 %",
         ),
         (Standing("upload", State.RUNNING, Owner.PEER, "eve", size=0), "sending to eve"),
+        (
+            Standing(
+                "download", State.FINISHED, Owner.NOBODY, "eve", until=at(15, 13), held_back="/x is read-only"
+            ),
+            "all received, but its folder could not be moved: /x is read-only; next try 15:13",
+        ),
     ],
 )
 def test_where_it_stands_in_one_sentence(standing: Standing, words: str) -> None:

@@ -10,6 +10,8 @@ from soulmesh.core.download import DropLink
 from soulmesh.core.transfer import UPLOAD, Effect, Event, Moved, Owner, State
 from soulmesh.core.upload import Call, OpenLink, TellFailed, TellRefused, Upload
 
+MIB = 1024 * 1024
+
 
 def moves(effects: list[Effect]) -> list[tuple[Event, State]]:
     return [(e.event, e.new) for e in effects if isinstance(e, Moved)]
@@ -305,3 +307,34 @@ def test_a_deadline_in_a_state_that_has_none_is_a_mistake() -> None:
     machine.deadline = 1.0
     with pytest.raises(AssertionError):
         machine.tick(2.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "offset", "took", "patience"),
+    [
+        # Nothing is under way: it must close, as ever.
+        (5 * MIB, 5 * MIB, 0.1, 120),
+        # The network swallowed it at once, which says nothing of the reader: ten KiB each second.
+        (5 * MIB, 0, 0.1, 120 + 512),
+        (500 * MIB, 495 * MIB, 0.1, 120 + 512),
+        # 100 MiB were read in 1000 seconds, so the last ten need a hundred.
+        (110 * MIB, 0, 1000, 120 + 100),
+        # A quick reader gets hardly more than before.
+        (1010 * MIB, 0, 10, 120 + 0.1),
+        # Slower than anybody who reads: a dead link does not keep its slot for hours.
+        (11 * MIB, 0, 50_000, 120 + 1024),
+    ],
+)
+def test_a_slow_reader_has_time_to_read_what_is_under_way(
+    size: int, offset: int, took: float, patience: float
+) -> None:
+    machine = Upload()
+    machine.call(5, size, 0.0)
+    machine.accepted(1.0)
+    machine.linked(2.0)
+    machine.offset(offset, 3.0)
+    machine.all_sent(3.0 + took)
+    assert machine.deadline == pytest.approx(3.0 + took + patience)
+    assert machine.tick(3.0 + took + patience - 0.01) == []
+    machine.tick(3.0 + took + patience + 0.01)
+    assert machine.reason == "the peer never confirmed the end by closing"

@@ -164,6 +164,30 @@ def test_a_paced_sendfile_obeys_too(tmp_path: Path) -> None:
     assert sum(granted) == 100_000
 
 
+@real
+async def test_a_sendfile_under_way_begins_to_ask_when_it_is_no_longer_free(tmp_path: Path) -> None:
+    source = tmp_path / "song"
+    source.write_bytes(CONTENT)
+    sent: list[int] = []
+    granted: list[int] = []
+
+    async def pace(wanted: int) -> int:
+        granted.append(min(wanted, 500_000))
+        return granted[-1]
+
+    disk = RealDisk()
+    reading = await disk.open_read(source)
+    async with tcp_pair() as (one, other), asyncio.TaskGroup() as group:
+        work = one.send_file(reading, 0, SIZE, progress=sent.append, pace=pace, free=lambda: not sent)
+        group.create_task(work)
+        assert await other.readexactly(SIZE) == CONTENT
+    # The first call to the system was free, all that followed was asked for.
+    assert sum(granted) == SIZE - sent[0]
+    assert sum(sent) == SIZE
+    await reading.close()
+    disk.close()
+
+
 @virtual
 async def test_progress_shows_on_a_slow_line_before_a_buffer_is_full() -> None:
     network = MemoryNetwork(bandwidth=50_000, segment=4096)

@@ -135,3 +135,38 @@ async def test_a_disk_that_says_no_is_a_disk_error(tmp_path: Path) -> None:
         await far.receive_file(file, 0, len(CONTENT))  # a file open for reading only
     await file.close()
     await end(near, far)
+
+
+@real
+async def test_a_limit_that_is_set_later_takes_the_rest_back_to_the_loop(tmp_path: Path) -> None:
+    near, far = await pair()
+    file = await RealDisk().open_write(tmp_path / "f")
+    told: list[int] = []
+    came = asyncio.Event()
+    asked: list[int] = []
+
+    def progress(count: int) -> None:
+        told.append(count)
+        came.set()
+
+    async def pace(wanted: int) -> int:
+        asked.append(min(wanted, 500_000))
+        if len(asked) == 1:
+            near.write(CONTENT[3_000_000:] + b"after")
+        return asked[-1]
+
+    free = threads_free()
+    receiving = asyncio.create_task(
+        far.receive_file(file, 0, len(CONTENT), progress=progress, pace=pace, free=lambda: not told)
+    )
+    near.write(CONTENT[:3_000_000])
+    await came.wait()
+    assert not asked
+    assert await receiving == len(CONTENT)
+    await file.close()
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert sum(told) == len(CONTENT)
+    assert sum(asked) >= len(CONTENT) - 3_000_000
+    assert threads_free() == free
+    assert await far.readexactly(5) == b"after"
+    await end(near, far)

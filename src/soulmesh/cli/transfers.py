@@ -388,10 +388,15 @@ async def follow(out: Output, client: Client, chosen: list[Transfer], *, wait: b
 async def _tell_whole_folders(out: Output, client: Client, chosen: list[Transfer]) -> None:
     """Files of a whole folder are where they are wanted only when all of it is."""
     batches = client.transfers.batches
-    for batch in [found for found in batches if found.whole and found.finished]:
+    for batch in [found for found in batches if found.whole and (found.finished or found.reason)]:
         mine = [transfer for transfer in batches.transfers(batch) if transfer in chosen and transfer.finished]
         if mine:
             await batches.settled(batch)
+            if batch.reason:
+                out.note(
+                    f"{batch.name} could not be moved to {batch.destination}: {batch.reason}; "
+                    "that is tried again while soulmesh runs"
+                )
         for transfer in mine:
             out.line(str(transfer.local_path))
 

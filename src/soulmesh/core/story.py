@@ -43,6 +43,8 @@ class Standing:
     place: int | None = None
     done: int = 0
     size: int | None = None
+    held_back: str = ""
+    """Finished, but its folder could not be moved to where it is wanted: why. ``until`` is the next try."""
 
 
 _DOWNLOAD = {
@@ -137,6 +139,9 @@ def why(standing: Standing, now: datetime) -> str:
             said = "the disk is full; goes on when there is room"
         case State.PAUSED:
             said = "paused until you resume it"
+        case State.FINISHED if standing.held_back:
+            when = f"; next try {clock(standing.until, now)}" if standing.until else ""
+            said = f"all received, but its folder could not be moved: {standing.held_back}{when}"
         case State.FINISHED:
             said = "finished"
         case State.FAILED:

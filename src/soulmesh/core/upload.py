@@ -20,6 +20,11 @@ OFFSET_WITHIN = 60.0
 SILENCE = 120.0
 CLOSE_WITHIN = 120.0
 """A downloader that has all bytes must close; one that never does has a dead link."""
+HELD = 10 * 1024 * 1024
+"""Bytes that may be under way when the network has taken the last one: by its own settings, Linux lets
+a socket keep 4 MiB to be sent and 6 MiB to be read."""
+SLOWEST = 10 * 1024
+"""Bytes per second: nobody who reads is taken to be slower, or a dead link would keep its slot for hours."""
 KEEP_FOR_ABSENT = 24 * 3600.0
 
 
@@ -54,7 +59,7 @@ class Upload(Machine):
 
     table = UPLOAD
     direction = "upload"
-    __slots__ = ("policy", "pushed", "sent", "size", "started_at_byte", "ticket")
+    __slots__ = ("policy", "pushed", "running_since", "sent", "size", "started_at_byte", "ticket")
 
     def __init__(self, *, size: int = 0, pushed: bool = False, policy: RetryPolicy | None = None) -> None:
         super().__init__(State.QUEUED)
@@ -65,6 +70,8 @@ class Upload(Machine):
         self.sent = 0
         """The downloader has the file up to here, as far as we handed bytes to the network."""
         self.started_at_byte = 0
+        self.running_since = 0.0
+        """When the downloader said where to start."""
         self.ticket: int | None = None
 
     # Our own steps.
@@ -85,12 +92,14 @@ class Upload(Machine):
         if self.state is State.RUNNING:
             self.deadline = now + SILENCE
             return []
+        self.running_since = now
         return effects(self._move(Event.MOVED_ON, now, deadline=now + SILENCE))
 
     def all_sent(self, now: float) -> list[Effect]:
-        """The network took the last byte."""
+        """The network took the last byte: the downloader may read what is under way, and has to close."""
         self.sent = self.size
-        return effects(self._move(Event.ALL_SENT, now, deadline=now + CLOSE_WITHIN))
+        patience = CLOSE_WITHIN + self._still_reading(now)
+        return effects(self._move(Event.ALL_SENT, now, deadline=now + patience))
 
     # What the peer says.
 
@@ -128,6 +137,7 @@ class Upload(Machine):
                 TellFailed(),
             ]
         self.started_at_byte = offset
+        self.running_since = now
         self.sent = offset
         moved = self._move(Event.MOVED_ON, now, deadline=now + SILENCE, detail=str(offset))
         return effects(moved)
@@ -241,6 +251,19 @@ class Upload(Machine):
         raise AssertionError(f"a deadline in state {self.state}")
 
     # Within.
+
+    def _still_reading(self, now: float) -> float:
+        """Seconds that the downloader may need for what the network took and it has not read.
+
+        That is :data:`HELD` at most, so all bytes before were read since the
+        start: no speed that the network showed, but the least that the reader
+        must have had. Of a file that fits into what is held nothing is known,
+        however fast the network swallowed it.
+        """
+        moved = max(0, self.size - self.started_at_byte)
+        held = min(moved, HELD)
+        rate = (moved - held) / max(now - self.running_since, 0.001)
+        return held / max(rate, SLOWEST)
 
     def _give_up(self, reason: str, now: float) -> list[Effect]:
         had_link = self.ticket is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from soulmesh.net.errors import ConnectionLost
@@ -56,11 +57,12 @@ async def send_file(
     *,
     progress: Progress | None = None,
     pace: Pace | None = None,
+    free: Callable[[], bool] | None = None,
 ) -> None:
     """Send ``count`` bytes of ``file`` from ``offset`` on; returns when the system has taken them all.
 
     ``progress`` is told of every piece; ``pace`` is asked before each one how
-    much may go.
+    much may go, except while ``free`` says that nothing is limited.
 
     Raises:
         ConnectionLost: the connection broke; FileShrank: the file did.
@@ -71,10 +73,12 @@ async def send_file(
     socket = stream.transport.get_extra_info("socket")
     native = file.descriptor is not None and socket is not None and hasattr(os, "sendfile")
     while left:
-        piece = left if pace is None else min(left, max(1, await pace(left)))
+        unasked = pace is None or (free is not None and free())
+        piece = left if pace is None or unasked else min(left, max(1, await pace(left)))
         sent = 0
+        shrank = False
         if native:
-            pump = _Sendfile(stream, file, offset, piece, progress)
+            pump = _Sendfile(stream, file, offset, piece, progress, free if unasked else None)
             try:
                 sent = await pump.run()
             except OSError as error:
@@ -82,10 +86,11 @@ async def send_file(
                     raise ConnectionLost(error.strerror or str(error)) from error
                 native = False
                 sent = pump.sent
+            shrank = pump.shrank
         else:
             sent = await _send_by_reading(stream, file, offset, min(piece, READ_AT_ONCE), progress)
-        if not sent and native:
-            raise FileShrank(count - left, count)
+        if shrank:
+            raise FileShrank(count - left + sent, count)
         offset += sent
         left -= sent
     if not native:
@@ -109,9 +114,16 @@ class _Sendfile:
     """One run of ``sendfile`` calls, each when the socket has room."""
 
     def __init__(
-        self, stream: Stream, file: ReadFile, offset: int, count: int, progress: Progress | None
+        self,
+        stream: Stream,
+        file: ReadFile,
+        offset: int,
+        count: int,
+        progress: Progress | None,
+        free: Callable[[], bool] | None,
     ) -> None:
         self._stream = stream
+        self._free = free
         self._offset = offset
         self._left = count
         self._progress = progress
@@ -121,9 +133,11 @@ class _Sendfile:
         self._from = file.descriptor
         self._to = -1
         self.sent = 0
+        self.shrank = False
+        """The file ended before ``count``."""
 
     async def run(self) -> int:
-        """Send; returns the number of bytes sent, fewer than wanted only if the file ends."""
+        """Send; returns the number of bytes sent, fewer than wanted if the file ends, or ``free`` does."""
         # A loop does not let us watch a socket that belongs to a transport; a
         # duplicate of its descriptor is another number for the same socket.
         self._to = os.dup(self._stream.transport.get_extra_info("socket").fileno())
@@ -166,7 +180,8 @@ class _Sendfile:
             self._stream.bytes_sent += sent
             if self._progress is not None:
                 self._progress(sent)
-        if not sent or not self._left:
+        self.shrank = not sent
+        if not sent or not self._left or (self._free is not None and not self._free()):
             self._stream.loop.remove_writer(self._to)
             self._done.set_result(None)
 
@@ -179,33 +194,40 @@ async def receive_file(
     *,
     progress: Progress | None = None,
     pace: Pace | None = None,
+    free: Callable[[], bool] | None = None,
 ) -> int:
     """Receive at most ``count`` bytes into ``file`` from ``offset`` on.
 
     Returns the number of bytes, fewer than ``count`` if the other side closed
     before. ``progress`` is told of bytes once they are written; all bytes it
     was told of are in the file, also when this raises or is cancelled.
+    ``pace`` is asked before each piece how much may come, except while
+    ``free`` says that nothing is limited.
 
     Raises:
         ConnectionLost: the connection broke.
         DiskError: the file could not be written.
     """
     received = 0
-    if pace is None and count >= WORTH_A_THREAD and serves(stream, file):
+    unasked = pace is None or (free is not None and free())
+    if unasked and count >= WORTH_A_THREAD and serves(stream, file):
         received = await _take_unread(stream, file, offset, count, progress)
         if received == count or stream.at_eof:
             return received
         if thread_free():
-            return received + await receive_in_thread(
-                stream, file, offset + received, count - received, progress=progress
+            came, ended = await receive_in_thread(
+                stream, file, offset + received, count - received, progress=progress, free=free
             )
+            received += came
+            if ended or received == count:
+                return received
     size = min(RECEIVE_BUFFER, max(count, 1))
     filling, writing = memoryview(bytearray(size)), memoryview(bytearray(size if count > size else 0))
     pending: asyncio.Task[None] | None = None
     try:
         while received < count:
             piece = min(size, count - received)
-            if pace is not None:
+            if pace is not None and not (free is not None and free()):
                 piece = min(piece, max(1, await pace(piece)))
             came = await stream.read_into(filling[:piece], patience=PATIENCE)
             if not came:

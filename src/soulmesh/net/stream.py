@@ -424,11 +424,12 @@ class Stream(asyncio.Protocol):
         *,
         progress: Progress | None = None,
         pace: Pace | None = None,
+        free: Callable[[], bool] | None = None,
     ) -> None:
         """Send ``count`` bytes of ``file`` from ``offset``; see :func:`soulmesh.net.filepump.send_file`."""
         from soulmesh.net.filepump import send_file
 
-        await send_file(self, file, offset, count, progress=progress, pace=pace)
+        await send_file(self, file, offset, count, progress=progress, pace=pace, free=free)
 
     async def receive_file(
         self,
@@ -438,11 +439,12 @@ class Stream(asyncio.Protocol):
         *,
         progress: Progress | None = None,
         pace: Pace | None = None,
+        free: Callable[[], bool] | None = None,
     ) -> int:
         """Receive at most ``count`` bytes into ``file``; see :func:`soulmesh.net.filepump.receive_file`."""
         from soulmesh.net.filepump import receive_file
 
-        return await receive_file(self, file, offset, count, progress=progress, pace=pace)
+        return await receive_file(self, file, offset, count, progress=progress, pace=pace, free=free)
 
     # -- ending
 

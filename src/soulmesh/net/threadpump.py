@@ -50,12 +50,19 @@ def thread_free() -> bool:
 
 
 async def receive_in_thread(
-    stream: Stream, file: WriteFile, offset: int, count: int, *, progress: Callable[[int], None] | None = None
-) -> int:
+    stream: Stream,
+    file: WriteFile,
+    offset: int,
+    count: int,
+    *,
+    progress: Callable[[int], None] | None = None,
+    free: Callable[[], bool] | None = None,
+) -> tuple[int, bool]:
     """Receive up to ``count`` bytes into ``file`` at ``offset``; call :func:`thread_free` before.
 
-    Returns the bytes received, fewer if the other side closed. ``progress``
-    is called on the loop, with bytes that are written.
+    Returns the bytes received, and whether the other side closed; both fewer
+    bytes and no end if ``free``, asked five times a second, said that speed is
+    limited now. ``progress`` is called on the loop, with bytes that are written.
 
     Raises:
         ConnectionLost: the connection broke.
@@ -93,6 +100,8 @@ async def receive_in_thread(
             # The thread writes to the file: it must have ended before anybody closes that.
             cancelled = True
             pump.stop()
+        if free is not None and not free():
+            pump.leave()
         if pump.written > told and progress is not None:
             written = pump.written
             progress(written - told)
@@ -107,7 +116,7 @@ async def receive_in_thread(
         raise disk_error(pump.disk_error, getattr(file, "path", "the file")) from pump.disk_error
     if pump.link_error is not None:
         raise ConnectionLost(pump.link_error.strerror or str(pump.link_error)) from pump.link_error
-    return pump.written
+    return pump.written, pump.ended
 
 
 class _Pump:
@@ -120,17 +129,24 @@ class _Pump:
         self._offset = offset
         self._count = count
         self._stopped = False
+        self._leaving = False
+        self.ended = False
+        """Nothing more will come: the other side closed, or we were stopped."""
         self.written = 0
         self.disk_error: OSError | None = None
         self.link_error: OSError | None = None
 
     def stop(self) -> None:
         """End soon, whatever is missing."""
-        self._stopped = True
+        self._stopped = self.ended = True
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+
+    def leave(self) -> None:
+        """End soon, and leave the connection to somebody else."""
+        self._leaving = True
 
     def run(self) -> None:
         """Move bytes until all are there, the other side closes, or something breaks."""
@@ -147,7 +163,7 @@ class _Pump:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         low_water = 0
-        while self.written < self._count and not self._stopped:
+        while self.written < self._count and not self._stopped and not self._leaving:
             wanted = min(len(buffer), self._count - self.written)
             if wanted // 2 != low_water:
                 # Wake up for half a buffer, not for every packet.
@@ -159,6 +175,7 @@ class _Pump:
             except (BlockingIOError, InterruptedError):
                 continue
             if not came:
+                self.ended = True
                 return
             try:
                 self._write(buffer[:came])

@@ -502,6 +502,34 @@ async def test_by_schedule_another_limit_holds_from_its_hour_on_and_for_what_is_
         assert loop.time() - began > 30
 
 
+@pytest.mark.parametrize("limited", ["download", "upload"])
+@virtual
+async def test_a_limit_that_is_set_while_nothing_was_limited_reaches_what_is_under_way(
+    tmp_path: Path, limited: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with street(tmp_path) as there:
+        there.network.bandwidth = 1_000_000
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        transfer = await ann.transfers.download("eve", eve.share(r"a\b.mp3", bytes(20_000_000)))
+        await until(transfer, State.RUNNING)
+        await asyncio.sleep(5)
+        assert 4_000_000 < transfer.done < 6_000_000
+        house = ann if limited == "download" else eve
+        before = house.settings
+        house.transfers.settings = replace(before, **{f"{limited}_limit": 10_000})
+        # What both ends hold already still comes.
+        await asyncio.sleep(30)
+        then = transfer.done
+        await asyncio.sleep(100)
+        assert 900_000 < transfer.done - then < 1_100_000
+        # And when it is lifted, the rest comes as fast as before.
+        house.transfers.settings = before
+        began = loop.time()
+        await transfer.wait()
+        assert loop.time() - began < 20
+
+
 @virtual
 async def test_a_slow_upload_loses_its_slot_when_others_wait(tmp_path: Path) -> None:
     async with street(tmp_path) as there:

@@ -25,6 +25,7 @@ from soulmesh.client.transfers import (
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import QueueRules
 from soulmesh.errors import UsageError
+from soulmesh.net.disk import DiskError, DiskFull, NotAllowed, RealDisk
 from soulmesh.wire import peer
 from soulmesh.wire.structs import DirectoryData, FileData
 from tests.client.transfers.street import House, street, until
@@ -95,6 +96,103 @@ async def test_a_whole_folder_appears_in_one_move_when_nothing_is_missing(tmp_pa
         # The story ends where the file is, not where it waited for the others.
         story = await ann.transfers.why(first.id)
         assert story.past[-1] == f"14:00 its folder is whole; moved to {target / '1.flac'}"
+
+
+class Stubborn(RealDisk):
+    """A disk that does not move folders, until the test lets it."""
+
+    error: DiskError | None = None
+    free = 1 << 40
+    tried: list[float]
+
+    async def rename_new(self, source: Path, target: Path) -> None:
+        if source.name.startswith("batch-"):
+            self.tried.append(asyncio.get_running_loop().time())
+            if self.error is not None:
+                raise self.error
+        await super().rename_new(source, target)
+
+    async def free_space(self, path: Path) -> int:
+        return self.free
+
+
+def stubborn(error: DiskError) -> Stubborn:
+    disk = Stubborn()
+    disk.error, disk.tried = error, []
+    return disk
+
+
+@virtual
+async def test_a_whole_folder_that_the_disk_refuses_is_moved_later_and_says_why(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = stubborn(NotAllowed("/music", "read-only file system"))
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac")
+        files: list[tuple[str, int | None]] = [(r"Music\Album\1.flac", len(SONG))]
+        target = ann.downloads / "Album"
+        goal = await ann.transfers.goals.want("x", [Candidate("eve", files)], destination=target, whole=True)
+        [song] = ann.transfers.goals.transfers(goal)
+        await song.wait()
+        await asyncio.sleep(3 * 3600)
+        first, second, third, fourth, *_ = disk.tried
+        # A quarter of an hour, half an hour, an hour; each with up to a tenth more.
+        assert 900 <= second - first <= 990
+        assert 1800 <= third - second <= 1980
+        assert 3600 <= fourth - third <= 3960
+        batch = ann.transfers.batches.get(goal.batch)
+        assert batch is not None
+        assert (batch.finished, goal.state, target.exists()) == (False, "under way", False)
+        assert batch.reason == str(disk.error)
+        now = (await ann.transfers.why(song.id)).now
+        assert now.startswith(f"all received, but its folder could not be moved: {disk.error}; next try ")
+        disk.error = None
+        await ann.transfers.batches.gathered(batch)
+        assert (batch.finished, batch.reason, batch.attempts, batch.next_try) == (True, "", 0, None)
+        assert song.local_path == target / "1.flac"
+        assert (await ann.transfers.why(song.id)).now == "finished"
+        await asyncio.sleep(1)
+        assert goal.state == "finished"
+
+
+@virtual
+async def test_a_whole_folder_is_moved_as_soon_as_a_full_disk_has_room_again(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = stubborn(DiskFull("/music"))
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac")
+        path = r"Music\Album\1.flac"
+        batch = await ann.transfers.batches.make([("eve", path, len(SONG))], name="Album", whole=True)
+        [song] = ann.transfers.batches.transfers(batch)
+        await until(song, State.RUNNING)
+        disk.free = 0
+        await song.wait()
+        await asyncio.sleep(200)
+        assert len(disk.tried) == 1
+        disk.free, disk.error = 1 << 40, None
+        await asyncio.sleep(31)
+        assert batch.finished
+        assert song.local_path == ann.downloads / "Album" / "1.flac"
+
+
+@virtual
+async def test_a_whole_folder_that_the_disk_refused_is_moved_after_a_restart(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = stubborn(DiskError("/music", "gone"))
+        database = tmp_path / "ann.sqlite"
+        ann, eve = await there.move_in("ann", Journal(database, threaded=False)), await there.move_in("eve")
+        await album(eve, "1.flac")
+        path = r"Music\Album\1.flac"
+        batch = await ann.transfers.batches.make([("eve", path, len(SONG))], name="Album", whole=True)
+        [song] = ann.transfers.batches.transfers(batch)
+        await song.wait()
+        await asyncio.sleep(1)
+        assert batch.reason
+        await ann.close()
+        del there.houses["ann"]
+        disk.error = None
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        await asyncio.sleep(1)
+        assert (ann.downloads / "Album" / "1.flac").read_bytes() == SONG
 
 
 @virtual

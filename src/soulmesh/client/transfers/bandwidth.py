@@ -6,16 +6,31 @@ import asyncio
 from collections.abc import Callable
 
 from soulmesh.core.speed import Bucket, Hours, limits_at, parse_hours
-from soulmesh.net.stream import Pace
 from soulmesh.net.world import World
 
-__all__ = ["Bandwidth"]
+__all__ = ["Bandwidth", "Pacer"]
 
 CHECK_SCHEDULE_EVERY = 30.0
 
 
+class Pacer:
+    """What one transfer asks: called, how many bytes may go now; :meth:`free`, whether it need not ask."""
+
+    def __init__(self, bandwidth: Bandwidth, names: list[str]) -> None:
+        self._bandwidth = bandwidth
+        self._names = names
+
+    async def __call__(self, wanted: int) -> int:
+        """Wait until some of ``wanted`` bytes may go, and say how many."""
+        return await self._bandwidth._take(self._names, wanted)
+
+    def free(self) -> bool:
+        """Whether nothing limits this transfer now. Cheap: asked for every call to the system."""
+        return self._bandwidth._free(self._names)
+
+
 class Bandwidth:
-    """Hands out permission to move bytes. Without a limit there is nothing to ask."""
+    """Hands out permission to move bytes. Without a limit there is nothing to wait for."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -42,17 +57,13 @@ class Bandwidth:
         self._groups = dict(groups or {})
         self._checked = float("-inf")
 
-    def pace(self, direction: str, group: str | None = None) -> Pace | None:
-        """What :meth:`Stream.send_file` asks before each piece; ``None`` if nothing is limited at all."""
-        limited = self._hours or self._limits[1 if direction == "download" else 0] is not None
-        if not limited and self._groups.get(group or "") is None:
-            return None
-        names = [direction] if group is None else [direction, f"{direction} {group}"]
+    def pace(self, direction: str, group: str | None = None) -> Pacer:
+        """What :meth:`Stream.send_file` asks: a limit set or lifted later counts from then on."""
+        return Pacer(self, [direction] if group is None else [direction, f"{direction} {group}"])
 
-        async def pace(wanted: int) -> int:
-            return await self._take(names, wanted)
-
-        return pace
+    def _free(self, names: list[str]) -> bool:
+        clock = asyncio.get_running_loop().time
+        return all(self._bucket(name, clock).rate is None for name in names)
 
     async def _take(self, names: list[str], wanted: int) -> int:
         loop = asyncio.get_running_loop()

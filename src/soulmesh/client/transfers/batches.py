@@ -19,16 +19,17 @@ from typing import Any
 
 from soulmesh.client.errors import ClientError
 from soulmesh.client.ports import Links
-from soulmesh.client.transfers.downloads import Downloads
+from soulmesh.client.transfers.downloads import LOOK_FOR_ROOM_EVERY, Downloads
 from soulmesh.client.transfers.events import BatchFinished
 from soulmesh.client.transfers.layout import numbered, remote_parts, safe_name
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.retry import RetryClass
 from soulmesh.core.story import Chapter
 from soulmesh.core.transfer import Event, State
 from soulmesh.errors import NotFound
-from soulmesh.net.disk import DiskError, FileExists, FileMissing
+from soulmesh.net.disk import DiskError, DiskFull, FileExists, FileMissing
 from soulmesh.wire import peer, raw, text
 
 __all__ = ["Batch", "Batches", "FolderNotFound"]
@@ -67,6 +68,12 @@ class Batch:
     files: list[int] = field(default_factory=list)
     """Ids of its transfers."""
     finished: bool = False
+    reason: str = ""
+    """Why it is not at its destination although all files are there: what the disk said."""
+    attempts: int = 0
+    """Moves that failed in a row."""
+    next_try: float | None = None
+    """Seconds of the wall clock (Unix time) when it is moved again."""
 
     @property
     def whole(self) -> bool:
@@ -90,6 +97,7 @@ class Batches:
         self._settings = settings
         self._batches: dict[str, Batch] = {}
         self._moves: dict[str, asyncio.Task[None]] = {}
+        self._delayed: dict[str, asyncio.Task[None]] = {}
         self.browse: Browse | None = None
         """How to find a folder's files when the user does not answer for the folder alone."""
         downloads.on_over.append(self._over)
@@ -194,10 +202,15 @@ class Batches:
         return batch
 
     async def settled(self, batch: Batch) -> None:
-        """Return when a batch whose files are all here lies where it is wanted."""
+        """Return when a batch with all its files is where it is wanted, or its ``reason`` says why not."""
         move = self._moves.get(batch.id)
         if move is not None:
             await asyncio.wait([move])
+
+    async def gathered(self, batch: Batch) -> None:
+        """As :meth:`settled`, but as long as the move is tried again when the disk refuses it."""
+        while (work := self._moves.get(batch.id) or self._delayed.get(batch.id)) is not None:
+            await asyncio.wait([work])
 
     def replace(self, old: Transfer, new: Transfer) -> None:
         """Another source has taken over a file of a batch: the batch waits for that one."""
@@ -209,6 +222,9 @@ class Batches:
 
     def forget(self, batch: Batch) -> None:
         """Take a batch off the list; its transfers stay."""
+        delayed = self._delayed.pop(batch.id, None)
+        if delayed is not None:
+            delayed.cancel()
         self._batches.pop(batch.id, None)
         self._ledger.journal.keep(_KIND, batch.id, None)
 
@@ -249,7 +265,7 @@ class Batches:
 
     def _over(self, transfer: Transfer) -> None:
         batch = self._batches.get(transfer.batch or "")
-        if batch is not None and not batch.finished:
+        if batch is not None and not batch.finished and batch.id not in self._delayed:
             self._look(batch)
 
     def _look(self, batch: Batch) -> None:
@@ -289,9 +305,10 @@ class Batches:
             return
         except DiskError as error:
             log.warning("%s stays in %s: %s", batch.name, source, error)
-            batch.finished = False
+            self._put_off(batch, error)
             return
         batch.destination = str(chosen)
+        batch.reason, batch.attempts, batch.next_try = "", 0, None
         for transfer in self.transfers(batch):
             if transfer.local_path is not None and transfer.local_path.is_relative_to(source):
                 transfer.local_path = chosen / transfer.local_path.relative_to(source)
@@ -301,6 +318,41 @@ class Batches:
                 self._ledger.journal.note(transfer.id, chapter)
         self._save(batch)
         self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
+
+    def _put_off(self, batch: Batch, error: DiskError) -> None:
+        """The disk said no: the same move is made later, as with a file that could not be saved."""
+        batch.finished = False
+        batch.reason = str(error)
+        batch.attempts += 1
+        jitter = self._ledger.jitter()
+        delay = self._settings().retries.delay(RetryClass.LOCAL, batch.attempts, jitter)
+        batch.next_try = None if delay is None else self._ledger.wall().timestamp() + delay
+        self._save(batch)
+        if batch.id not in self._batches or delay is None:
+            return
+        again = self._again(batch, delay, full=isinstance(error, DiskFull))
+        task = self._ledger.tasks.start(again, f"moving {batch.name} later")
+        if task is not None:
+            self._delayed[batch.id] = task
+
+    async def _again(self, batch: Batch, delay: float, *, full: bool) -> None:
+        """Move a batch when ``delay`` seconds are over; after a full disk as soon as it has room again."""
+        due = self._ledger.now() + delay
+        # A quota says "full" where the disk shows room: then only time helps.
+        full = full and not await self._has_room(Path(batch.destination))
+        while (left := due - self._ledger.now()) > 0:
+            await asyncio.sleep(min(left, LOOK_FOR_ROOM_EVERY) if full else left)
+            if full and await self._has_room(Path(batch.destination)):
+                break
+        del self._delayed[batch.id]
+        self._look(batch)
+
+    async def _has_room(self, target: Path) -> bool:
+        """A move takes no more than the names: any room above the reserve will do."""
+        try:
+            return await self._ledger.world.disk.free_space(target.parent) > self._settings().reserve
+        except DiskError:
+            return False
 
     def _save(self, batch: Batch) -> None:
         self._ledger.journal.keep(_KIND, batch.id, asdict(batch))

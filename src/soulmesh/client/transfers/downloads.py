@@ -468,7 +468,7 @@ class Downloads:
         view = memoryview(data)
         received = 0
         while received < len(data):
-            wanted = len(data) - received if pace is None else await pace(len(data) - received)
+            wanted = await pace(len(data) - received)
             came = await stream.read_into(view[received : received + wanted])
             if machine.ticket != ticket:
                 return False
@@ -513,9 +513,8 @@ class Downloads:
 
             if have:
                 progress(0)
-            await stream.receive_file(
-                file, have, size - have, progress=progress, pace=self._bandwidth.pace("download")
-            )
+            pace = self._bandwidth.pace("download")
+            await stream.receive_file(file, have, size - have, progress=progress, pace=pace, free=pace.free)
             if machine.ticket != ticket:
                 return False
             if received < size:

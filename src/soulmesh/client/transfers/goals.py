@@ -235,7 +235,7 @@ class Goals:
         """All files are here; a whole batch has still to be moved to its place."""
         batch = self._batches.get(goal.batch)
         if batch is not None:
-            await self._batches.settled(batch)
+            await self._batches.gathered(batch)
         self._finishing.discard(goal.id)
         if goal.state != "under way":
             return

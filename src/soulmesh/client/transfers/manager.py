@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -436,6 +436,9 @@ class Transfers:
         until = None
         if machine.deadline is not None:
             until = wall + timedelta(seconds=max(0.0, machine.deadline - self._ledger.now()))
+        batch = self.batches.get(transfer.batch or "")
+        if batch is not None and batch.next_try is not None and transfer.state is State.FINISHED:
+            until = datetime.fromtimestamp(batch.next_try, wall.tzinfo)
         standing = Standing(
             transfer.direction,
             machine.state,
@@ -447,6 +450,7 @@ class Transfers:
             self.place(transfer),
             transfer.done,
             transfer.size,
+            batch.reason if batch is not None else "",
         )
         local = [type(c)(c.at.astimezone(), c.event, c.state, c.reason, c.detail) for c in chapters]
         return Story(why(standing, wall), tell(local, transfer.direction, transfer.username, wall))

@@ -423,7 +423,9 @@ class Uploads:
 
         pace = self._bandwidth.pace("upload", self.group_of(transfer.username))
         if machine.size > offset:
-            await stream.send_file(file, offset, machine.size - offset, progress=progress, pace=pace)
+            await stream.send_file(
+                file, offset, machine.size - offset, progress=progress, pace=pace, free=pace.free
+            )
         if machine.ticket != ticket:
             return
         ledger.apply(transfer, machine.all_sent(ledger.now()))
