@@ -69,7 +69,7 @@ $(DEV): pyproject.toml constraints.txt scripts/venv hatch_build.py npm/package-l
 
 # Nicotine+ asks for GTK, which its protocol code does not use.
 $(BENCH): pyproject.toml constraints.txt scripts/venv
-	@$(SETUP) .venv-bench -e '.[all]' aioslsk
+	@$(SETUP) .venv-bench -e '.[all]' aioslsk playwright pytest
 	@$(SETUP) .venv-bench --no-deps nicotine-plus
 	@touch $@
 

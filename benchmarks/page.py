@@ -21,7 +21,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "src")]
 
-from playwright.async_api import CDPSession, Page, async_playwright  # noqa: E402
+try:
+    from playwright.async_api import CDPSession, Page, async_playwright
+except ImportError:
+    sys.exit("playwright is missing: make bench ARGS=benchmarks/page.py, or pip install playwright pytest")
 from tests.daemon.fakes import KEY, Stage, stage, strike  # noqa: E402
 from tests.page.conftest import DESK, FLAGS, chromium  # noqa: E402
 
