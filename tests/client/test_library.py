@@ -21,7 +21,7 @@ def events(kind: type[soulmesh.Event] = soulmesh.Event) -> Iterator[type[soulmes
     for module in pkgutil.walk_packages(soulmesh.client.__path__, "soulmesh.client."):
         importlib.import_module(module.name)
     for narrower in kind.__subclasses__():
-        if not narrower.__module__.startswith("soulmesh."):
+        if not narrower.__module__.startswith("soulmesh.client."):
             continue
         # A class with slots is made twice; the first one is nobody's.
         if narrower is getattr(importlib.import_module(narrower.__module__), narrower.__name__, None):

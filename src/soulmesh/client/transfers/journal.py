@@ -369,7 +369,13 @@ class Journal:
             ).fetchall()
         )
         return [
-            Chapter(datetime.fromtimestamp(at, UTC), Event(event), State(state), reason, detail)
+            Chapter(
+                datetime.fromtimestamp(at, UTC),
+                Event(event),
+                State(state),
+                _told(reason) or "",
+                _told(detail) or "",
+            )
             for at, event, state, reason, detail in rows
         ]
 
@@ -430,7 +436,7 @@ class Journal:
             return
         rows = [_row(record) for record in self._rows.values()]
         chapters = [
-            (number, c.at.timestamp(), c.event.value, c.state.value, c.reason, c.detail)
+            (number, c.at.timestamp(), c.event.value, c.state.value, _stored(c.reason), _stored(c.detail))
             for number, c in self._chapters
         ]
         self._rows = {}
@@ -595,6 +601,21 @@ def _prepare(db: sqlite3.Connection, path: Path | None) -> None:
         raise
 
 
+def _stored(told: str | None) -> str | bytes | None:
+    """A path of this machine need not be UTF-8, nor a reason that names one: SQLite has its bytes then."""
+    if told is None:
+        return None
+    try:
+        told.encode()
+    except UnicodeEncodeError:
+        return told.encode("utf-8", "surrogateescape")
+    return told
+
+
+def _told(stored: str | bytes | None) -> str | None:
+    return stored.decode("utf-8", "surrogateescape") if isinstance(stored, bytes) else stored
+
+
 def _row(r: Record) -> tuple[object, ...]:
     return (
         r.id,
@@ -604,11 +625,11 @@ def _row(r: Record) -> tuple[object, ...]:
         raw(r.remote_path),
         r.size,
         r.state.value,
-        r.reason,
+        _stored(r.reason),
         r.attempts,
         r.deadline,
         r.done,
-        r.local_path,
+        _stored(r.local_path),
         r.added,
         r.started,
         r.ended,
@@ -623,6 +644,7 @@ def _row(r: Record) -> tuple[object, ...]:
 def _record(row: Sequence[Any]) -> Record:
     values = list(row)
     values[4] = text(values[4])
+    values[7], values[11] = _told(values[7]), _told(values[11])
     values[6] = State(values[6])
     values[18] = bool(values[18])
     values[19] = json.loads(values[19])
