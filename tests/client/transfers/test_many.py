@@ -22,10 +22,10 @@ from soulmesh.client.transfers import (
     JournalInUse,
     Record,
 )
-from soulmesh.core.transfer import State
+from soulmesh.core.transfer import Event, State
 from soulmesh.core.upload_queue import QueueRules
 from soulmesh.errors import UsageError
-from soulmesh.net.disk import DiskError, DiskFull, NotAllowed, RealDisk
+from soulmesh.net.disk import DiskError, DiskFull, NotAllowed, OtherFilesystem, RealDisk
 from soulmesh.wire import peer
 from soulmesh.wire.structs import DirectoryData, FileData
 from tests.client.transfers.street import House, street, until
@@ -190,9 +190,47 @@ async def test_a_whole_folder_that_the_disk_refused_is_moved_after_a_restart(tmp
         await ann.close()
         del there.houses["ann"]
         disk.error = None
-        ann = await there.move_in("ann", Journal(database, threaded=False))
+        journal = Journal(database, threaded=False)
+        ann = await there.move_in("ann", journal)
         await asyncio.sleep(1)
-        assert (ann.downloads / "Album" / "1.flac").read_bytes() == SONG
+        moved = ann.downloads / "Album" / "1.flac"
+        assert moved.read_bytes() == SONG
+        # The journal, which alone knows files of an earlier run, knows where it is now.
+        record = await journal.get(song.id)
+        assert record is not None
+        assert record.local_path == str(moved)
+        [*_, last] = await journal.story(song.id)
+        assert (last.event, last.detail) == (Event.GATHERED, str(moved))
+
+
+class TwoDisks(RealDisk):
+    """What is unfinished lies on another disk than the downloads."""
+
+    async def same_filesystem(self, one: Path, other: Path) -> bool:
+        return ("unfinished" in one.parts) == ("unfinished" in other.parts)
+
+    async def rename_new(self, source: Path, target: Path) -> None:
+        if target.parent.exists() and not await self.same_filesystem(source, target):
+            raise OtherFilesystem(target)
+        await super().rename_new(source, target)
+
+
+@virtual
+async def test_a_whole_folder_gathers_on_the_disk_where_it_is_wanted(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = TwoDisks()
+        ann = await there.move_in("ann", incomplete=tmp_path / "unfinished")
+        eve = await there.move_in("eve")
+        await album(eve, "1.flac")
+        path = r"Music\Album\1.flac"
+        batch = await ann.transfers.batches.make([("eve", path, len(SONG))], name="Album", whole=True)
+        [song] = ann.transfers.batches.transfers(batch)
+        await song.wait()
+        await asyncio.sleep(1)
+        assert (batch.finished, batch.reason) == (True, "")
+        assert [path.name for path in ann.downloads.iterdir()] == ["Album"]
+        assert song.local_path == ann.downloads / "Album" / "1.flac"
+        assert song.local_path.read_bytes() == SONG
 
 
 @virtual

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +186,7 @@ class Batches:
         settings = self._settings()
         identity = str(uuid.UUID(int=self._ledger.world.random.getrandbits(128), version=4))
         target = destination or settings.downloads / safe_name(name)
-        staging = str(settings.incomplete_root / f"batch-{identity}") if whole else ""
+        staging = str(await self._staging(identity, target)) if whole else ""
         kinds = sorted({kind.lower().lstrip(".") for kind in may_miss})
         batch = Batch(identity, name, str(target), staging, kinds)
         self._batches[identity] = batch
@@ -263,6 +263,15 @@ class Batches:
             return list(await self.browse(username, folder))[:MOST_FILES]
         return files[:MOST_FILES]
 
+    async def _staging(self, identity: str, target: Path) -> Path:
+        """Where a whole batch gathers: from another file system it could not be moved in one go."""
+        root = self._settings().incomplete_root
+        try:
+            near = await self._ledger.world.disk.same_filesystem(root, target)
+        except DiskError:
+            near = True
+        return root / f"batch-{identity}" if near else target.parent / f".batch-{identity}"
+
     def _over(self, transfer: Transfer) -> None:
         batch = self._batches.get(transfer.batch or "")
         if batch is not None and not batch.finished and batch.id not in self._delayed:
@@ -316,8 +325,20 @@ class Batches:
                 where = str(transfer.local_path)
                 chapter = Chapter(self._ledger.wall(), Event.GATHERED, transfer.state, "", where)
                 self._ledger.journal.note(transfer.id, chapter)
+        if any(self._ledger.get(number) is None for number in batch.files):
+            await self._move_records(batch, source, chosen)
         self._save(batch)
         self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
+
+    async def _move_records(self, batch: Batch, source: Path, chosen: Path) -> None:
+        """Files that were finished in an earlier run are in the journal alone."""
+        journal = self._ledger.journal
+        for record in await journal.of_batch(batch.id):
+            path = Path(record.local_path)
+            if self._ledger.get(record.id) is None and path.is_relative_to(source):
+                where = str(chosen / path.relative_to(source))
+                journal.put(replace(record, local_path=where))
+                journal.note(record.id, Chapter(self._ledger.wall(), Event.GATHERED, record.state, "", where))
 
     def _put_off(self, batch: Batch, error: DiskError) -> None:
         """The disk said no: the same move is made later, as with a file that could not be saved."""
