@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import sys
@@ -10,12 +11,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from soulmesh.cli import settings
+from soulmesh.cli.output import Output
 from soulmesh.cli.session import open_client, running_server
-from soulmesh.cli.transfers import Wanted, in_latin_1, wanted
+from soulmesh.cli.transfers import Wanted, follow, in_latin_1, wanted
 from soulmesh.client.client import Client
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.transfers import Journal, JournalInUse, Record, TransferSettings, UnknownTransfer
@@ -23,11 +26,13 @@ from soulmesh.client.transfers.orders import give_order
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import QueueRules
 from soulmesh.errors import UsageError
+from soulmesh.net.disk import NotAllowed, RealDisk
 from soulmesh.net.world import World
 from soulmesh.server.app import Server
 from soulmesh.server.settings import make_settings
 from soulmesh.wire import raw
-from tests.support.loops import real
+from tests.client.transfers.street import street
+from tests.support.loops import real, virtual
 
 SONG = bytes(range(256)) * 2000
 
@@ -116,6 +121,31 @@ async def test_a_folder_by_its_link_comes_with_what_is_below_it(tmp_path: Path) 
         assert code == 0, error
         names = {p.name for p in (tmp_path / "downloads" / "Post").iterdir()}
         assert {"01 Song.flac", "02 Song.flac", "03 Song.flac"} <= names
+
+
+@virtual
+async def test_a_whole_folder_that_the_disk_refuses_to_move_says_so(tmp_path: Path) -> None:
+    class Stubborn(RealDisk):
+        """Lets no folder be moved."""
+
+        async def rename_new(self, source: Path, target: Path) -> None:
+            if source.name.startswith("batch-"):
+                raise NotAllowed(target, "read-only file system")
+            await super().rename_new(source, target)
+
+    async with street(tmp_path) as there:
+        there.disk = Stubborn()
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        path = eve.share(r"Music\Album\1.flac", SONG)
+        batch = await ann.transfers.batches.make([("eve", path, len(SONG))], name="Album", whole=True)
+        chosen = ann.transfers.batches.transfers(batch)
+        said, errors = io.StringIO(), io.StringIO()
+        out = Output(stdout=said, stderr=errors)
+        await follow(out, cast(Client, ann), chosen, wait=True)
+        told = " ".join(errors.getvalue().split())
+        assert f"could not be moved to {batch.destination}: not allowed to use" in told
+        assert told.endswith("that is tried again while soulmesh runs")
+        assert said.getvalue().split()[-1] == str(chosen[0].local_path)
 
 
 @real
