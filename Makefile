@@ -9,6 +9,9 @@ PYTHON ?=
 ARGS ?=
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
+# Tests of one file stay together and in order; two files are run at a time (WORKERS=0: one after the other).
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 # Paths are relative throughout, so that the folder may have a name with spaces.
 BIN := .venv/bin
@@ -28,10 +31,10 @@ demo: $(RUN) ## a whole network on this machine: a real file travels (ARGS=--web
 	@$(BIN)/soulmesh demo $(ARGS)
 
 test: $(DEV) ## all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 quick: $(DEV) ## the tests that take little time
-	@$(BIN)/python -m pytest -m "not slow and not interop" $(PYTEST_ARGS) $(ARGS)
+	@$(PYTEST) -m "not slow and not interop" $(ARGS)
 
 check: $(DEV) ## format, lint, types, import direction, and the quick tests
 	@$(BIN)/ruff format --check .
@@ -39,7 +42,7 @@ check: $(DEV) ## format, lint, types, import direction, and the quick tests
 	@$(BIN)/mypy
 	@$(BIN)/python scripts/check_page.py
 	@$(BIN)/python -m pytest tests/test_layers.py
-	@$(BIN)/python -m pytest -m "not slow and not interop" --ignore=tests/test_layers.py $(PYTEST_ARGS)
+	@$(PYTEST) -m "not slow and not interop" --ignore=tests/test_layers.py
 
 format: $(DEV) ## let ruff put the code in shape
 	@$(BIN)/ruff format .
@@ -54,7 +57,7 @@ fuzz: $(FUZZ) ## throw bytes at the wire for FUZZ_SECONDS, guided by coverage
 	@.venv-fuzz/bin/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) $(ARGS)
 
 clean: ## remove everything that was made here
-	@rm -rf .venv .venv-bench .venv-fuzz .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage \
+	@rm -rf .venv .venv-bench .venv-fuzz .venv-interop* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage \
 		src/soulmesh/daemon/page/vendor
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+from collections import Counter
 
 import pytest
 
@@ -16,3 +17,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported stays: the collector need not look through it after each test."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A skipped test is a letter among thousands: what no program was there for is said loudly."""
+    skipped = [
+        report for report in terminalreporter.stats.get("skipped", ()) if isinstance(report.longrepr, tuple)
+    ]
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, number in sorted(reasons.items()):
+        if reason.startswith("NOT TESTED"):
+            terminalreporter.write_line(f"{reason}: {number} tests left out", red=True, bold=True)

@@ -32,13 +32,16 @@ ROOT = HERE.parent.parent
 FOLDER = ROOT / ".venv-interop"
 # Nicotine+ asks for GTK, which it does not need without a window.
 PACKAGES = (["aioslsk"], ["--no-deps", "nicotine-plus"])
-NOT_TESTED = "aioslsk and Nicotine+ could not be installed"
 GIVEN = "SOULMESH_TEST_INTEROP_PYTHON"
 """An interpreter that has both packages already."""
+NOT_TESTED = (
+    "NOT TESTED: INTEROPERABILITY, for aioslsk and Nicotine+ could not be installed (with both in some"
+    f" interpreter, {GIVEN}=/path/to/python tests it)"
+)
 
 
 def python() -> Path:
-    """An interpreter with both packages; skips where they cannot be installed (``conftest.py`` shouts)."""
+    """An interpreter with both packages; skips, and says so, where they cannot be installed."""
     found = _python()
     if isinstance(found, str):
         pytest.skip(found)
@@ -55,8 +58,7 @@ def _python() -> Path | str:
     stamp = f"{sys.executable} {sys.version} {PACKAGES} {constraints.read_text()}"
     found, ready = FOLDER / "bin" / "python", FOLDER / "stamp"
     try:
-        FOLDER.mkdir(exist_ok=True)
-        with (FOLDER / "lock").open("w") as lock:
+        with FOLDER.with_name(f"{FOLDER.name}.lock").open("w") as lock:
             # Tests may run in several processes; one installs, the others wait.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not ready.exists() or ready.read_text() != stamp:

@@ -123,7 +123,7 @@ async def visit(
 def needed() -> None:
     """Skips a test, loudly, where there is no browser; fails it where the page is not built."""
     if chromium() is None:
-        pytest.skip("NO CHROMIUM: the page is not tested (on Debian: apt install chromium)")
+        pytest.skip("NOT TESTED: the page, for there is no Chromium here (apt-get install chromium)")
     if not (VENDOR / "preact.js").exists():
         pytest.fail("the libraries of the page are missing: make .venv/.ready-dev, with a connection to npm")
 
