@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import stat
+import tempfile
 from pathlib import Path
 from random import Random
 
@@ -78,11 +79,16 @@ def test_a_folder_is_for_one_server(tmp_path: Path) -> None:
     folder.lock(tmp_path).close()
 
 
-def test_the_control_socket_is_in_the_folder_unless_its_name_is_too_long(tmp_path: Path) -> None:
+def test_the_control_socket_is_in_the_folder_unless_its_name_is_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert folder.control_path(Path("/srv/data")) == Path("/srv/data/control.sock")
     elsewhere = folder.control_path(tmp_path / ("d" * 150))
     assert len(os.fsencode(elsewhere)) < 100
     assert elsewhere != folder.control_path(tmp_path / ("e" * 150))
+    # The place for temporary files may be deep itself.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 150)))
+    assert len(os.fsencode(folder.control_path(tmp_path / ("d" * 150)))) < 108
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,10 @@ def control_path(path: Path) -> Path:
     if len(os.fsencode(natural)) <= _LONGEST_SOCKET:
         return natural
     digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"soulmesh-{os.getuid()}-{digest}" / "control.sock"
+    short = Path(f"soulmesh-{os.getuid()}-{digest}") / "control.sock"
+    place = Path(tempfile.gettempdir()) / short
+    # The place for temporary files may be deep itself.
+    return place if len(os.fsencode(place)) <= _LONGEST_SOCKET else Path("/tmp") / short
 
 
 def raise_file_limit(users: int) -> str | None:

@@ -36,8 +36,15 @@ const conversations = store(/** @type {Conversation[] | null} */ (null));
 let shown = "";
 let following = false;
 
+/** How many events have changed the list: an answer that was on its way meanwhile may be older than they are. */
+let changes = 0;
+
 async function load() {
-  conversations.set((await api.get("conversations")).items);
+  for (let tries = 0; tries < 5; tries += 1) {
+    const before = changes;
+    conversations.set((await api.get("conversations")).items);
+    if (before === changes) return;
+  }
 }
 
 /** @param {string} username @param {(found: Conversation) => Conversation} change */
@@ -55,6 +62,7 @@ function follow() {
   following = true;
   load().catch(() => (following = false));
   listen(["chat"], ({ kind, data }) => {
+    changes += 1;
     if (kind === "missed") {
       load().catch(() => undefined);
     } else if (kind === "chat.message") {

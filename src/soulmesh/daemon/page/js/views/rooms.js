@@ -95,8 +95,15 @@ const feed = store({ on: false, lines: /** @type {Line[]} */ ([]) });
 /** The room that is on the screen: what is said there is read at once. */
 let shown = "";
 
+/** How many events have changed the list: an answer that was on its way meanwhile may be older than they are. */
+let changes = 0;
+
 async function loadJoined() {
-  joined.set((await api.get("rooms/joined")).items);
+  for (let tries = 0; tries < 5; tries += 1) {
+    const before = changes;
+    joined.set((await api.get("rooms/joined")).items);
+    if (before === changes) return;
+  }
 }
 
 /** @param {string} room @param {(found: Joined) => Joined} change */
@@ -112,6 +119,7 @@ function follow() {
   following = true;
   loadJoined().catch(() => (following = false));
   listen(["room", "link"], ({ kind, data }) => {
+    if (kind !== "room.PublicMessage" && kind !== "room.RoomTickerChanged") changes += 1;
     if (kind === "room.said") {
       if (!data.ours && data.room !== shown) changeJoined(data.room, (room) => ({ ...room, unread: room.unread + 1 }));
     } else if (kind === "room.RoomMemberJoined") {
