@@ -30,12 +30,9 @@ TWO_LAYOUTS = ("ChildDepth", "GetRelatedSearches", "DistributedServerSearchReque
 """Their length tells two layouts apart, so that a cut one may be another one."""
 BETWEEN_USERS = [s for s in FRAMED if s.family.name != "server"]
 
-# Reading is quick; a slow example would be a finding, unless the machine is very busy.
-DEADLINE = 2000
-
 
 def tries(count: int) -> settings:
-    return settings(max_examples=count, deadline=DEADLINE, suppress_health_check=list(HealthCheck))
+    return settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 each_message = pytest.mark.parametrize(

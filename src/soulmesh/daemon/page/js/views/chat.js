@@ -192,9 +192,11 @@ function Conversing({ user, narrow }) {
   const unread = useRef(conversations.get()?.find((found) => found.username === user)?.unread ?? 0);
   const path = p`conversations/${user}`;
   const history = useLoad(async (signal) => {
-    if (conversations.get() === null) await load();
+    const known = () => conversations.get()?.some((found) => found.username === user);
+    // The list may be older than what was said just now.
+    if (!known()) await load();
     // Where nothing was said yet, there is nothing to ask for.
-    if (!conversations.get()?.some((found) => found.username === user)) return { items: [], before: null };
+    if (!known()) return { items: [], before: null };
     return api.get(`${path}/messages`, { limit: 100 }, { signal });
   }, [user]);
   const about = useLoad((signal) => api.get(p`users/${user}`, {}, { signal }), [user]);
