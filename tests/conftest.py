@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections import Counter
 
+import hypothesis
 import pytest
 
 # A shell that starts us in the background has us ignore Ctrl-C, and so would the processes of the tests.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Each run by hand looks somewhere new; a continuous build finds the same twice, and tells the first example
+# that fails as it is (making it smaller may take longer than a test has).
+hypothesis.settings.register_profile(
+    "build", derandomize=True, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("build")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
