@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import multiprocessing
 import os
+import socket
 import sqlite3
 import sys
 import tempfile
@@ -78,13 +80,20 @@ def fill(path: Path, count: int) -> None:
     db.close()
 
 
+def own_memory() -> int:
+    """Bytes that are ours alone: not those of a mapped file, which the system may have back."""
+    gc.collect()
+    return int(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0]) * 1024
+
+
 async def serve(folder: Path, history: int, pipe: Connection) -> None:
     on = await stage(folder)
     fill(folder / "daemon.db", history)
     # As the daemon does a moment after its start, and once a minute.
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), own_memory()
     await on.service.ledger.keep_lists()
     kept = time.perf_counter() - begun
+    grown = own_memory() - before
     shell = Shell([api0(on.service), api1(on.service)], lambda: on.service.authenticator)
     server = HttpServer(shell, "127.0.0.1", 0)
     await server.start()
@@ -101,6 +110,12 @@ async def serve(folder: Path, history: int, pipe: Connection) -> None:
                     on.engine.transfers.add(f"peer {number % 40}", f"a\\b\\{number}.flac", 10**8)
                 )
                 on.engine.transfers.move(transfers[-1], State.RUNNING)
+        if order == "finish":
+            transfer = on.engine.transfers.add("user 7", "music\\artist 7\\album\\new.flac", 10**8)
+            on.engine.transfers.move(transfer, State.FINISHED)
+        if order == "memory":
+            pipe.send(grown)
+            continue
         if order == "progress":
             for transfer in transfers:
                 event = TransferProgressed(
@@ -137,6 +152,30 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target
         total += size
     await reader.readline()
     return total
+
+
+def fetch(port: int, target: str, tag: str = "") -> tuple[int, float, str]:
+    """One request by a caller who only reads: bytes of the body, seconds, and its ETag."""
+    taken = bytearray(1 << 20)
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        begun = time.perf_counter()
+        line.sendall(
+            f"GET {target} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\n"
+            f"If-None-Match: {tag}\r\nConnection: close\r\n\r\n".encode()
+        )
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += line.recv(1 << 16)
+        total = len(head.partition(b"\r\n\r\n")[2])
+        while size := line.recv_into(taken):
+            total += size
+        passed = time.perf_counter() - begun
+    head = head.partition(b"\r\n\r\n")[0].lower()
+    assert head.startswith((b"http/1.1 200 ", b"http/1.1 304 ")), head
+    told = head.partition(b"etag: ")[2].partition(b"\r\n")[0].decode()
+    if b" 200 " in head[:16]:
+        assert total == int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return total, passed, told
 
 
 async def idle(folder: Path, seconds: float) -> None:
@@ -184,10 +223,29 @@ async def measure(port: int, pipe: Connection, history: int, seconds: float) -> 
         return float(pipe.recv())
 
     one = await connect()
-    print(f"{history} finished transfers in the history")
+    print(
+        f"{history} finished transfers in the history; in the daemon's own memory"
+        f" {order('memory') / history:.0f} bytes for each"
+    )
+    tag = ""
+    for what, before in (
+        ("all at once, the first time", ""),
+        ("again", ""),
+        ("again, by who has it (304)", "tag"),
+        ("after one more ended", "finish"),
+        (f"with {ACTIVE} running", "activate"),
+        ("again", ""),
+    ):
+        if before not in ("", "tag"):
+            order(before)
+        used = order("time")
+        size, passed, told = fetch(port, "/api/v0/transfers/downloads", tag if before == "tag" else "")
+        used, tag = order("time") - used, told or tag
+        print(
+            f"  {'/api/v0/transfers/downloads ' + what:56} {1000 * passed:8.1f} ms  {size:>11} bytes,"
+            f" {1000 * used:.1f} ms of the server's processor"
+        )
     for target in (
-        "/api/v0/transfers/downloads",
-        "/api/v0/transfers/downloads",
         "/api/v0/transfers/downloads/user%207",
         "/api/v0/telemetry/reports/transfers/summary",
         "/api/v1/history?limit=100",
@@ -199,8 +257,6 @@ async def measure(port: int, pipe: Connection, history: int, seconds: float) -> 
         size = await ask(*one, target)
         print(f"  {target:48} {1000 * (time.perf_counter() - begun):8.1f} ms  {size:>11} bytes")
     await ask(*one, "/api/v0/transfers/uploads")
-    pipe.send("activate")
-    pipe.recv()
     # Only what is under way, as a dashboard that clears its list sees it.
     writer = one[1]
     writer.write(

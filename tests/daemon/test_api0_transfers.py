@@ -446,3 +446,63 @@ def test_finished_transfers_survive_a_restart(perform: Perform) -> None:
         assert set(user["directories"][0]) == set(example("uploads-list")[0]["directories"][0])
 
     perform(play)
+
+
+def test_who_has_the_list_already_is_told_so_and_whatever_changes_it_counts(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        first, second, third = await enqueue(on)
+        for transfer in (first, second):
+            on.engine.transfers.move(transfer, State.FINISHED)
+        await on.call("DELETE", f"/transfers/downloads/quiet.harbor/{third.uuid}?remove=true", status=204)
+
+        async def current(target: str, tag: str | None = None) -> str | None:
+            """The ETag of now; ``None`` if ``tag`` is still good."""
+            reply = await on.call("GET", target, headers={"If-None-Match": tag or ""})
+            assert reply.status == (200 if reply.body else 304)
+            assert reply.headers["cache-control"] == "private, no-cache"
+            return reply.headers["etag"] if reply.status == 200 else None
+
+        for target in ("/transfers/downloads", "/transfers/downloads/quiet.harbor"):
+            tag = await current(target)
+            assert tag is not None
+            assert await current(target, tag) is None
+            assert await current(target, f'"other", W/{tag}') is None
+        upload = on.engine.transfers.add("Pine & Cedar", "Music\\Lantern\\04.mp3", 7, upload=True)
+        on.engine.transfers.move(upload, State.FINISHED)
+        assert await current("/transfers/downloads", tag) is None
+        [fourth] = await enqueue(on, [{"filename": "music\\04.mp3", "size": 1000}])
+        tags = [tag]
+        on.engine.transfers.move(fourth, State.RUNNING)
+        for state in (State.RUNNING, State.FINISHED):
+            if state is State.FINISHED:
+                on.engine.transfers.move(fourth, state)
+            else:
+                fourth.machine.received = 500  # type: ignore[union-attr]
+                on.service.ledger._lists_made.clear()
+            found = await current("/transfers/downloads", tags[-1])
+            assert found is not None
+            tags.append(found)
+        await on.call("DELETE", "/transfers/downloads/all/completed", status=204)
+        cleared = await current("/transfers/downloads", tags[-1])
+        assert cleared is not None
+        assert len({*tags, cleared}) == 4
+
+    perform(play)
+
+
+def test_a_long_list_is_whole_and_says_its_length(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        reason = "x" * 300_000
+        await enqueue(on)
+        for number in range(6):
+            transfer = on.engine.transfers.add(f"user {number}", f"a\\{number}.mp3", 7)
+            if number % 2:
+                on.engine.transfers.move(transfer, State.FAILED, reason)
+        reply = await on.call("GET", "/transfers/downloads", status=200)
+        assert int(reply.headers["content-length"]) == len(reply.body) > 900_000
+        found = {user["username"]: user["directories"][0]["files"] for user in reply.json}
+        assert sorted(found) == ["quiet.harbor", *(f"user {number}" for number in range(6))]
+        assert found["user 1"][0]["exception"] == reason
+        assert len(found["quiet.harbor"]) == 3
+
+    perform(play)

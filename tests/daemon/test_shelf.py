@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from soulmesh.daemon import shelf as module
-from soulmesh.daemon.shelf import Shelves
+from soulmesh.daemon.shelf import Folders, Shelves
 from soulmesh.daemon.store import Store
 
 
@@ -23,10 +23,10 @@ class Cabinet:
         self.shelves = Shelves(store)
         self._count = 0
 
-    def finish(self, username: str, name: str) -> str:
+    def finish(self, username: str, name: str, folder: str = "music") -> str:
         self._count += 1
         key = f"{self._count:036}"
-        row = (key, "download", username, "music", name.encode(), json.dumps({"filename": name}).encode())
+        row = (key, "download", username, folder, name.encode(), json.dumps({"filename": name}).encode())
         self.store.post(
             lambda db: db.execute(
                 "INSERT INTO transfers (id, direction, username, directory, filename, state, size, done,"
@@ -34,21 +34,32 @@ class Cabinet:
                 row,
             )
         )
-        self.shelves.change("download", username)
+        self.shelves.add("download", username, folder, row[-1])
         return key
 
-    def hide(self, key: str, username: str) -> None:
+    def hide(self, key: str, username: str, folder: str = "music") -> None:
         self.store.post(lambda db: db.execute("UPDATE transfers SET removed = 1 WHERE id = ?", (key,)))
-        self.shelves.change("download", username)
+        self.shelves.change("download", username, folder)
 
-    async def listed(self) -> dict[str, list[str]]:
-        found = (await self.shelves.get("download")).entries
-        entries = [json.loads(bytes(entry)) for entry in found.values()]
-        assert [entry["username"] for entry in entries] == list(found)
+    async def folders(self, **live: Folders) -> dict[str, dict[str, list[str]]]:
+        shelf = await self.shelves.get("download")
+        entries = json.loads(b"".join(shelf.pieces(live)))
+        for entry in entries:
+            assert (
+                json.loads(b"".join(shelf.user(entry["username"], live.get(entry["username"], {})))) == entry
+            )
+            for folder in entry["directories"]:
+                assert folder["fileCount"] == len(folder["files"]) > 0
         return {
-            entry["username"]: [file["filename"] for file in entry["directories"][0]["files"]]
+            entry["username"]: {
+                folder["directory"]: [file["filename"] for file in folder["files"]]
+                for folder in entry["directories"]
+            }
             for entry in entries
         }
+
+    async def listed(self) -> dict[str, list[str]]:
+        return {user: folders["music"] for user, folders in (await self.folders()).items()}
 
 
 def in_a_cabinet(play: Callable[[Cabinet], Awaitable[None]], path: Path | None) -> None:
@@ -67,6 +78,7 @@ def in_a_cabinet(play: Callable[[Cabinet], Awaitable[None]], path: Path | None) 
 def _small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WORTH_A_FILE", 2)
     monkeypatch.setattr(module, "TOO_MANY_CHANGED", 1)
+    monkeypatch.setattr(module, "TOO_MANY_ADDED", 2)
 
 
 def test_what_ends_is_listed_and_what_is_hidden_is_not(tmp_path: Path) -> None:
@@ -123,9 +135,16 @@ def test_an_old_file_is_written_anew_and_a_damaged_one_is_not_believed(tmp_path:
         await on.shelves.keep("download")
         assert file.read_bytes() != before
         wanted = {"ann": ["1", "2"], "bob": ["1", "2"]}
-        for damaged in (before, b"", b"nonsense", file.read_bytes()[:-3]):
+        good = file.read_bytes()
+        for damaged in (before, b"", b"nonsense", good[:-3], good[100:], bytes(8), good[:-8] + b"\xff" * 8):
+            # In another file: this one may be in use.
+            file.unlink()
             file.write_bytes(damaged)
             on.shelves.forget("download")
+            assert await on.listed() == wanted
+            # And soon there is a good one again.
+            await on.shelves.keep("download")
+            assert len(file.read_bytes()) == len(good)
             assert await on.listed() == wanted
         # A list that was emptied does not come back.
         on.shelves.clear("download")
@@ -134,6 +153,50 @@ def test_an_old_file_is_written_anew_and_a_damaged_one_is_not_believed(tmp_path:
         assert await on.listed() == {}
 
     in_a_cabinet(play, path)
+
+
+def test_folders_that_changed_stand_among_those_that_lie_in_the_file(tmp_path: Path) -> None:
+    async def play(on: Cabinet) -> None:
+        for user in ("ann", "bob", "cid", "dot"):
+            for folder in ("a", "b \\ \u00e9\u20ac", "c"):
+                on.finish(user, f"1 {folder}", folder)
+        gone = [on.finish("eve", "1", "a"), on.finish("eve", "2", "b")]
+        await on.shelves.keep("download")
+        assert (tmp_path / "listed-download.json").exists()
+        whole = {f: [f"1 {f}"] for f in ("a", "b \\ \u00e9\u20ac", "c")}
+        users = dict.fromkeys(("ann", "bob", "cid", "dot"), whole)
+        assert await on.folders() == {**users, "eve": {"a": ["1"], "b": ["2"]}}
+        on.finish("bob", "2", "b \\ \u00e9\u20ac")
+        on.finish("bob", "3", "new")
+        on.finish("fay", "4", "new")
+        on.hide(gone[0], "eve", "a")
+        bob = {**whole, "b \\ \u00e9\u20ac": ["1 b \\ \u00e9\u20ac", "2"], "new": ["3"]}
+        wanted = {**users, "bob": bob, "eve": {"b": ["2"]}, "fay": {"new": ["4"]}}
+        assert await on.folders() == wanted
+        on.hide(gone[1], "eve", "b")
+        del wanted["eve"]
+        assert await on.folders() == wanted
+        # What is under way comes behind what is over, in the same folder or in one of its own.
+        live = {"ann": {"c": [b'{"filename":"5"}'], "d": [b'{"filename":"6"}', b'{"filename":"7"}']}}
+        live["gil"] = {"e": [b'{"filename":"8"}']}
+        moving = {**wanted, "ann": {**whole, "c": ["1 c", "5"], "d": ["6", "7"]}, "gil": {"e": ["8"]}}
+        assert await on.folders(**live) == moving
+        assert await on.folders() == wanted
+        # A new file, and from it: the same.
+        await on.shelves.keep("download")
+        assert await on.folders() == wanted
+
+    in_a_cabinet(play, tmp_path / "daemon.sqlite")
+
+
+def test_who_is_not_listed_costs_nothing_to_ask_for(tmp_path: Path) -> None:
+    async def play(on: Cabinet) -> None:
+        on.finish("ann", "1")
+        shelf = await on.shelves.get("download")
+        assert shelf.user("nobody", {}) == []
+        assert not [name for name in shelf._opened if name == "nobody"]
+
+    in_a_cabinet(play, None)
 
 
 def test_what_changes_while_the_file_is_written_does_not_get_lost(tmp_path: Path) -> None:

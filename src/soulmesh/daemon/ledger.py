@@ -2,16 +2,18 @@
 
 A finished transfer is written once, with its body as it will be sent, so that
 a list of a hundred thousand of them is put together without touching each;
-see :mod:`soulmesh.daemon.shelf`. What nobody asks for is not kept in memory.
+see :mod:`soulmesh.daemon.shelf`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 from pydantic_core import to_json
@@ -22,18 +24,17 @@ from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.transfer import FINAL, State
 from soulmesh.daemon.api0.shapes import directory_of, transfer_form
 from soulmesh.daemon.http.errors import HttpError
+from soulmesh.daemon.http.replies import portions
 from soulmesh.daemon.ports import Engine
-from soulmesh.daemon.shelf import Folders, Shelf, Shelves, user_entry
+from soulmesh.daemon.shelf import Folders, Piece, Shelf, Shelves
 from soulmesh.daemon.store import Store
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire import raw, text
 
-__all__ = ["Failure", "Ledger", "Wanted"]
+__all__ = ["Failure", "Ledger", "Listed", "Wanted"]
 
 FRESH = 0.1
 """Seconds that a list of running transfers may be old: progress comes four times a second."""
-FORGET_AFTER = 300.0
-"""Seconds without a question after which finished transfers are dropped from memory."""
 LOOK_AGAIN = timedelta(seconds=60)
 """What we tell of a user who is offline; in truth the server tells us when it is back."""
 
@@ -64,8 +65,12 @@ class _Live:
     asked_place: int | None = None
 
 
-Piece = bytes | memoryview
-"""A part of an answer."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list as it will be sent, and a mark that others with the same mark share its contents."""
+
+    parts: list[Piece]
+    mark: str
 
 
 class Ledger:
@@ -78,9 +83,8 @@ class Ledger:
         self._live: dict[str, _Live] = {}
         self._by_number: dict[int, str] = {}
         self._shelves = Shelves(store)
-        self._asked_at: dict[str, float] = {}
         self._revision = 0
-        self._lists_made: dict[str, tuple[int, float, list[Piece]]] = {}
+        self._lists_made: dict[str, tuple[int, float, Listed]] = {}
         self.on_finished: Callable[[Transfer, dict[str, Any]], None] = lambda transfer, body: None
         """Called when a transfer has succeeded, with its body."""
 
@@ -109,20 +113,22 @@ class Ledger:
         except SoulmeshError:
             return
         self._revision += 1
-        live = self._live.get(transfer.uuid) or self._enter(transfer)
+        live = self._live.get(transfer.uuid) or self._enter(transfer, new=isinstance(event, TransferAdded))
         if isinstance(event, TransferMoved):
             self._moved(live, event)
 
-    def _enter(self, transfer: Transfer) -> _Live:
+    def _enter(self, transfer: Transfer, *, new: bool = False) -> _Live:
         live = self._live[transfer.uuid] = _Live(transfer)
         self._by_number[transfer.id] = transfer.uuid
         if not transfer.is_download:
             live.enqueued = transfer.added
         if transfer.state is State.OFFLINE:
             live.offline = self._wall_clock()
-        # A person may have had a finished one tried again.
-        self._store.post(lambda db: db.execute("DELETE FROM transfers WHERE id = ?", (transfer.uuid,)))
-        self._shelves.change(transfer.direction, transfer.username)
+        if not new:
+            # A person may have had a finished one tried again.
+            self._store.post(lambda db: db.execute("DELETE FROM transfers WHERE id = ?", (transfer.uuid,)))
+            directory = directory_of(transfer.remote_path)
+            self._shelves.change(transfer.direction, transfer.username, directory)
         return live
 
     def _moved(self, live: _Live, event: TransferMoved) -> None:
@@ -169,7 +175,7 @@ class Ledger:
             )
         )
         self._revision += 1
-        self._shelves.change(transfer.direction, transfer.username)
+        self._shelves.add(transfer.direction, transfer.username, directory, body)
         if transfer.finished:
             self.on_finished(transfer, form)
 
@@ -181,9 +187,9 @@ class Ledger:
         live = self._live.get(key)
         if live is not None:
             self._finish(live, self._wall_clock())
-        self._hide([key], event.direction, event.username)
+        self._hide([key], event.direction, event.username, directory_of(event.remote_path))
 
-    def _hide(self, keys: Iterable[str], direction: str, username: str) -> None:
+    def _hide(self, keys: Iterable[str], direction: str, username: str, directory: str) -> None:
         gone = list(keys)
         self._store.post(
             lambda db: db.executemany(
@@ -191,7 +197,7 @@ class Ledger:
             )
         )
         self._revision += 1
-        self._shelves.change(direction, username)
+        self._shelves.change(direction, username, directory)
 
     # -- looking
 
@@ -224,43 +230,27 @@ class Ledger:
             if direction is None or live.transfer.direction == direction
         ]
 
-    async def listed(self, direction: str, *, include_removed: bool = False) -> list[Piece]:
+    async def listed(self, direction: str, *, include_removed: bool = False) -> Listed:
         """All users with their transfers, as pieces of one JSON array."""
         if include_removed:
-            return _array(await self._everything(direction))
+            parts = (await self._everything(direction)).pieces(self._live_bodies(direction))
+            return Listed(parts, secrets.token_hex(8))
         loop = asyncio.get_running_loop()
         made = self._lists_made.get(direction)
         if made is not None and made[0] == self._revision and loop.time() - made[1] < FRESH:
             return made[2]
-        shelf, live = await self._now(direction)
-        revision = self._revision
-        bodies = [entry for username, entry in shelf.entries.items() if username not in live]
-        for username, folders in live.items():
-            bodies.append(user_entry(username, _merge(shelf.folders.get(username), folders)))
-        parts = _array(bodies)
-        self._lists_made[direction] = (revision, loop.time(), parts)
-        return parts
+        shelf = await self._shelves.get(direction)
+        live = self._live_bodies(direction)
+        found = Listed(list(portions(shelf.pieces(live))), _mark(shelf, live))
+        self._lists_made[direction] = (self._revision, loop.time(), found)
+        return found
 
-    async def user(self, direction: str, username: str) -> bytes | None:
+    async def user(self, direction: str, username: str) -> Listed | None:
         """The transfers with one user; ``None`` if none is listed."""
-        shelf, live = await self._now(direction, username)
-        if username in live:
-            return user_entry(username, _merge(shelf.folders.get(username), live[username]))
-        entry = shelf.entries.get(username)
-        return None if entry is None else bytes(entry)
-
-    async def _now(
-        self, direction: str, username: str | None = None
-    ) -> tuple[Shelf, dict[str, dict[str, list[bytes]]]]:
-        """What is finished and what is under way, at one and the same moment."""
-        self._asked_at[direction] = asyncio.get_running_loop().time()
-        while True:
-            shelf = await self._shelves.get(direction)
-            live = self._live_bodies(direction, username)
-            missing = [name for name in live if name in shelf.entries and name not in shelf.folders]
-            if not missing:
-                return shelf, live
-            await self._shelves.take_apart(direction, shelf, missing)
+        shelf = await self._shelves.get(direction)
+        live = self._live_bodies(direction, username)
+        parts = shelf.user(username, live.get(username, {}))
+        return Listed(parts, _mark(shelf, live)) if parts else None
 
     async def get(self, key: str) -> dict[str, Any] | bytes | None:
         """One transfer, listed or not; ``None`` if there is no such id."""
@@ -306,15 +296,6 @@ class Ledger:
             live.asked_place = place
             self._revision += 1
 
-    def tidy(self) -> None:
-        """Drop from memory what nobody asked for lately."""
-        now = asyncio.get_running_loop().time()
-        for direction, at in list(self._asked_at.items()):
-            if now - at > FORGET_AFTER:
-                self._shelves.forget(direction)
-                self._lists_made.pop(direction, None)
-                del self._asked_at[direction]
-
     def _live_bodies(self, direction: str, username: str | None = None) -> dict[str, dict[str, list[bytes]]]:
         now = self._wall_clock()
         found: dict[str, dict[str, list[bytes]]] = {}
@@ -328,25 +309,21 @@ class Ledger:
         return found
 
     async def keep_lists(self) -> None:
-        """Have the lists of finished transfers ready on disk."""
+        """Have the lists of finished transfers ready, on disk where that is worth it."""
         for direction in ("download", "upload"):
             await self._shelves.keep(direction)
 
-    async def _everything(self, direction: str) -> list[bytes]:
+    async def _everything(self, direction: str) -> Shelf:
+        """Those that are listed no more as well."""
         rows = await self._store.run(
             lambda db: db.execute(
                 "SELECT username, directory, body, removed FROM transfers WHERE direction = ?"
-                " ORDER BY number",
+                " ORDER BY username, directory, number",
                 (direction,),
             ).fetchall()
         )
-        users: dict[str, dict[str, list[bytes]]] = {}
-        for username, directory, body, removed in rows:
-            users.setdefault(username, {}).setdefault(directory, []).append(_marked(body, removed))
-        for username, folders in self._live_bodies(direction).items():
-            for directory, bodies in folders.items():
-                users.setdefault(username, {}).setdefault(directory, []).extend(bodies)
-        return [user_entry(username, folders) for username, folders in users.items()]
+        marked = ((user, folder, _marked(body, removed)) for user, folder, body, removed in rows)
+        return await asyncio.to_thread(Shelf.of, marked)
 
     # -- changing
 
@@ -414,7 +391,7 @@ class Ledger:
             ).fetchall()
         )
         if rows:
-            self._hide((row[0] for row in rows), "download", username)
+            self._hide((row[0] for row in rows), "download", username, directory_of(name))
 
     async def cancel(self, key: str, *, remove: bool) -> None:
         """Give a transfer up if it is under way; with ``remove`` it is not listed any more.
@@ -430,7 +407,7 @@ class Ledger:
         if remove:
             known = await self._store.run(
                 lambda db: db.execute(
-                    "SELECT direction, username FROM transfers WHERE id = ?", (key,)
+                    "SELECT direction, username, directory FROM transfers WHERE id = ?", (key,)
                 ).fetchone()
             )
             if known is not None:
@@ -445,7 +422,6 @@ class Ledger:
             lambda db: db.execute("UPDATE transfers SET removed = 1 WHERE direction = ?", (direction,))
         )
         self._shelves.clear(direction)
-        self._asked_at[direction] = asyncio.get_running_loop().time()
         self._revision += 1
         await self._store.run(lambda db: None)
 
@@ -480,18 +456,11 @@ def _marked(body: bytes, removed: int) -> bytes:
     return body.replace(b'"removed":false', b'"removed":true', 1) if removed else body
 
 
-def _merge(shelved: Folders | None, live: Folders) -> Folders:
-    merged = dict(shelved or {})
-    for directory, bodies in live.items():
-        merged[directory] = merged.get(directory, []) + bodies
-    return merged
-
-
-def _array(bodies: Sequence[Piece]) -> list[Piece]:
-    parts: list[Piece] = [b"["]
-    for number, body in enumerate(bodies):
-        if number:
-            parts.append(b",")
-        parts.append(body)
-    parts.append(b"]")
-    return parts
+def _mark(shelf: Shelf, live: Mapping[str, Folders]) -> str:
+    found = blake2b(shelf.version.encode(), digest_size=12)
+    for username, folders in live.items():
+        found.update(username.encode("utf-8", "surrogatepass") + b"\0")
+        for bodies in folders.values():
+            for body in bodies:
+                found.update(body)
+    return found.hexdigest()

@@ -355,7 +355,6 @@ class Service:
     async def _tidy(self) -> None:
         while True:
             await self.ledger.keep_lists()
-            self.ledger.tidy()
             self.searches.forget_before(self.settings.history.searches)
             self.events.forget_before(self.settings.history.events)
             await asyncio.sleep(TIDY_EVERY)

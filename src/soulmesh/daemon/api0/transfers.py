@@ -18,7 +18,7 @@ from soulmesh.daemon.http.call import Call, Properties, guid, integer
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import empty, form, instant, pieces, reply
 from soulmesh.daemon.http.routing import Access, Handler, Route
-from soulmesh.daemon.ledger import Failure, Wanted
+from soulmesh.daemon.ledger import Failure, Listed, Wanted
 from soulmesh.daemon.service import Service
 from soulmesh.errors import SoulmeshError
 
@@ -82,10 +82,8 @@ class TransferPaths:
         """``GET /transfers/{direction}s``."""
 
         async def handler(call: Call) -> Response:
-            parts = await self._ledger.listed(direction, include_removed=call.flag("includeRemoved"))
-            if len(parts) < 1000 and sum(map(len, parts)) < 1 << 20:
-                return reply(b"".join(parts))
-            return pieces(parts)
+            found = await self._ledger.listed(direction, include_removed=call.flag("includeRemoved"))
+            return _whole(call, found)
 
         return handler
 
@@ -93,10 +91,10 @@ class TransferPaths:
         """``GET /transfers/{direction}s/{username}``."""
 
         async def handler(call: Call) -> Response:
-            body = await self._ledger.user(direction, call.path["username"])
-            if body is None:
+            found = await self._ledger.user(direction, call.path["username"])
+            if found is None:
                 raise HttpError(404)
-            return reply(body)
+            return _whole(call, found)
 
         return handler
 
@@ -210,6 +208,14 @@ class TransferPaths:
             return None
         found: dict[str, Any] = json.loads(row[0])
         return found
+
+
+def _whole(call: Call, found: Listed) -> Response:
+    """The list, or nothing at all for who has it already."""
+    headers = {"etag": f'"{found.mark}"', "cache-control": "private, no-cache"}
+    if call.knows(headers["etag"]):
+        return empty(304, headers)
+    return pieces(found.parts, headers=headers)
 
 
 def _with_transfers(kept: dict[str, Any], bodies: list[bytes]) -> bytes:

@@ -65,6 +65,11 @@ class Call:
         """A text of the query, ``None`` if it is missing or blank."""
         return self.query.get(name.lower(), "").strip() or None
 
+    def knows(self, tag: str) -> bool:
+        """Whether the caller has the answer with this ETag already."""
+        given = self.request.headers.get("if-none-match", "").split(",")
+        return any(text.strip().removeprefix("W/") in (tag, "*") for text in given)
+
     async def body(self, limit: int = LARGEST_BODY) -> bytes:
         """The whole body.
 

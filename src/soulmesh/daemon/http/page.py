@@ -133,7 +133,7 @@ def routes(files: PageFiles) -> list[Route]:
         data = files.index()
         tag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
         headers = {"etag": tag, "cache-control": ASK_AGAIN, "content-security-policy": POLICY}
-        if _known(call, tag):
+        if call.knows(tag):
             return Response(None, 304, headers)
         return Response(data, 200, headers, media_type=KINDS[".html"])
 
@@ -147,7 +147,7 @@ def routes(files: PageFiles) -> list[Route]:
         # A page that was opened before an update asks with the old version for what it needs later.
         keep = FOR_EVER if version == files.version else ASK_AGAIN
         headers = {"etag": found.tag, "cache-control": keep, "vary": "Accept-Encoding"}
-        if _known(call, found.tag):
+        if call.knows(found.tag):
             return Response(None, 304, headers)
         data = found.data
         if found.packed is not None and _takes_gzip(call):
@@ -161,11 +161,6 @@ def routes(files: PageFiles) -> list[Route]:
         path += f"/{{piece{depth}}}"
         found.append(Route("GET", path, file, Access.PUBLIC))
     return found
-
-
-def _known(call: Call, tag: str) -> bool:
-    given = call.request.headers.get("if-none-match", "").split(",")
-    return any(text.strip().removeprefix("W/") in (tag, "*") for text in given)
 
 
 def _takes_gzip(call: Call) -> bool:

@@ -6,12 +6,14 @@ the forms that a .NET program writes (and that typed clients parse).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import to_json
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 __all__ = [
     "JSON",
@@ -21,11 +23,16 @@ __all__ = [
     "instant",
     "local_instant",
     "pieces",
+    "portions",
     "reply",
     "unzoned",
 ]
 
 JSON = "application/json; charset=utf-8"
+
+Piece = bytes | memoryview
+PORTION = 512 * 1024
+"""Bytes of an answer that are written at once."""
 
 
 def form(**fields: Any) -> dict[str, Any]:
@@ -44,20 +51,50 @@ def empty(status: int = 200, headers: Mapping[str, str] | None = None) -> Respon
     return Response(None, status, dict(headers or {}))
 
 
-async def _iterate(parts: Iterable[bytes | memoryview], size: int) -> AsyncIterator[bytes]:
+def portions(parts: Iterable[Piece], size: int = PORTION) -> Iterator[Piece]:
+    """Short parts together, long ones cut, and those not copied."""
     buffer = bytearray()
     for part in parts:
-        buffer += part
-        if len(buffer) >= size:
+        if len(part) < size // 8:
+            buffer += part
+            if len(buffer) >= size:
+                yield bytes(buffer)
+                buffer.clear()
+            continue
+        if buffer:
             yield bytes(buffer)
             buffer.clear()
+        view = memoryview(part)
+        for start in range(0, len(view), size):
+            yield view[start : start + size]
     if buffer:
         yield bytes(buffer)
 
 
-def pieces(parts: Iterable[bytes | memoryview], *, size: int = 256 * 1024) -> Response:
+class _Long(Response):
+    """An answer in many pieces. Who goes away before its end is written to in vain, which costs nothing."""
+
+    media_type = JSON
+
+    def __init__(self, parts: Sequence[Piece], length: int, headers: Mapping[str, str]) -> None:
+        super().__init__(None, headers={**headers, "content-length": str(length)})
+        self._parts = parts
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        for portion in portions(self._parts):
+            await send({"type": "http.response.body", "body": portion, "more_body": True})
+            # A socket that takes all at once would keep everybody else waiting.
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def pieces(parts: Sequence[Piece], *, headers: Mapping[str, str] | None = None) -> Response:
     """A long answer, written piece by piece so that others get their turn between."""
-    return StreamingResponse(_iterate(parts, size), media_type=JSON)
+    length = sum(map(len, parts))
+    if length <= PORTION:
+        return reply(b"".join(parts), headers=headers)
+    return _Long(parts, length, headers or {})
 
 
 def instant(at: datetime | None) -> str | None:
