@@ -5,7 +5,9 @@
 The client is a process of its own (``impls/NAME_client.py``). This process is its world: a small server, its
 parent and children in the distributed network, those who answer its search, and the user whose shares it
 browses. Both talk over loopback. Processor seconds and memory are those of the client's process, read from
-outside; stalls of its loop are measured inside, by a task that asks for a turn every millisecond.
+outside; stalls of its loop are measured inside, by a task that asks for a turn every millisecond: by the
+clock and in processor time of the loop's thread. A third process does nothing but ask for turns: what stalls
+it, the machine stalls.
 """
 
 from __future__ import annotations
@@ -151,17 +153,64 @@ class World:
 
 
 class Node:
-    """The process that is measured."""
+    """A process that does what it is told in lines, and answers in lines of JSON.
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+    ``port``: where it listens.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int, idle: Node | None = None) -> None:
         self._process = process
+        self._idle = idle
         self.port = port
 
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def start(cls, script: str, *arguments: object, idle: Node | None = None) -> AsyncIterator[Node]:
+        """Run a script of ``impls`` until the end of the block."""
+        folder = Path(__file__).parent
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(folder / "impls" / script), *map(str, arguments)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=None if os.environ.get("BENCH_DEBUG") else asyncio.subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+        )
+        try:
+            found = cls(process, 0, idle)
+            found.port = (await found.heard(60))["ready"]
+            yield found
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def worked(self, command: str, number: int) -> dict[str, Any]:
+        """Do a command from beginning to end; see :meth:`result`."""
+        await self.begin(command, number)
+        return await self.result()
+
+    async def begin(self, command: str, number: int) -> None:
+        """Do a command that :meth:`result` waits for. The machine's stalls are looked at from now on."""
+        if self._idle is not None:
+            self._idle.do("forget", 0)
+            await self._idle.heard()
+        self.do(command, number)
+
+    async def result(self) -> dict[str, Any]:
+        """What a command came to: ``turn`` has the figures of the longest turn, the machine's beside it."""
+        said = await self.heard()
+        if self._idle is not None:
+            self._idle.do("tell", 0)
+            said["turn"]["idle process stalled ms"] = (await self._idle.heard())["stall"]
+        return said
+
     def do(self, command: str, number: int) -> None:
+        """Send a line."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command} {number}\n".encode())
 
     async def heard(self, patience: float = 100) -> dict[str, Any]:
+        """The next line."""
         assert self._process.stdout is not None
         async with asyncio.timeout(patience):
             line = await self._process.stdout.readline()
@@ -189,22 +238,11 @@ async def node(implementation: str, shared: int) -> AsyncIterator[tuple[World, N
     """A world, and one client that is logged in."""
     world = World()
     await world.open()
-    script = Path(__file__).parent / "impls" / f"{implementation}_client.py"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(script), str(world.port), str(shared)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=None if os.environ.get("BENCH_DEBUG") else asyncio.subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(script.parent.parent)},
-    )
-    assert process.stdout is not None
+    script = f"{implementation}_client.py"
     try:
-        found = Node(process, json.loads(await asyncio.wait_for(process.stdout.readline(), 60))["ready"])
-        yield world, found
+        async with Node.start("idle.py") as idle, Node.start(script, world.port, shared, idle=idle) as found:
+            yield world, found
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
         await world.close()
 
 
@@ -285,7 +323,7 @@ async def results(implementation: str, scale: float) -> dict[str, float]:
     users = int(USERS * scale)
     async with node(implementation, 0) as (world, found):
         before, memory = found.cpu, found.most_memory
-        found.do("search", users)
+        await found.begin("search", users)
         asked = await asyncio.wait_for(world.asked.get(), 20)
         assert isinstance(asked, to_server.FileSearch)
         replies = []
@@ -315,15 +353,14 @@ async def results(implementation: str, scale: float) -> dict[str, float]:
             return None
 
         streams = await asyncio.gather(*(answer(user) for user in range(users)))
-        said = await found.heard()
+        said = await found.result()
         for stream in streams:
             if stream is not None:
                 stream.abort()
         return {
             "results": said["results"],
             "seconds": said["seconds"],
-            "worst stall ms": said["stall"],
-            "of our own ms": said["busy"],
+            **said["turn"],
             "CPU s": found.cpu - before,
             "MB": found.most_memory,
             "MB more": found.most_memory - memory,
@@ -361,15 +398,14 @@ async def browse(implementation: str, scale: float) -> dict[str, float]:
         world.shares = large_list(folder, int(SHARED * scale))
         gc.collect()
         before, memory = found.cpu, found.most_memory
-        found.do("browse", 0)
+        await found.begin("browse", 0)
         first = await found.heard()
-        said = await found.heard()
+        said = await found.result()
         return {
             "files": said["results"],
             "first folders s": first["first"] - world.sent_first,
             "seconds": said["seconds"],
-            "worst stall ms": said["stall"],
-            "of our own ms": said["busy"],
+            **said["turn"],
             "CPU s": found.cpu - before,
             "MB": found.most_memory,
             "MB more": found.most_memory - memory,
@@ -380,13 +416,11 @@ async def links(implementation: str, scale: float) -> dict[str, float]:
     """A thousand users are asked who they are, fifty at a time; each says it and hangs up."""
     async with node(implementation, 0) as (_, found):
         before = found.cpu
-        found.do("links", int(LINKS * scale))
-        said = await found.heard()
+        said = await found.worked("links", int(LINKS * scale))
         return {
             "links": said["results"],
             "seconds": said["seconds"],
-            "worst stall ms": said["stall"],
-            "of our own ms": said["busy"],
+            **said["turn"],
             "CPU s": found.cpu - before,
             "tasks left": said["left"]["tasks"],
             "descriptors left": said["left"]["files"],
@@ -397,7 +431,7 @@ async def links(implementation: str, scale: float) -> dict[str, float]:
 GOALS = {
     "forward": "5,000 searches/s to 10 children on one core: CPU s per 5,000 below 1",
     "forward and answer": "",
-    "results": "25,000 results of 500 users: no stall over 50 ms, under 100 MB",
+    "results": "25,000 results of 500 users: no turn of the loop over 50 ms, under 100 MB",
     "browse": "1,000,000 files: under 150 MB, first folders within a second",
     "links": "1,000 links opened and closed: no task, no descriptor left",
 }
@@ -408,13 +442,15 @@ WORK = {
     "browse": browse,
     "links": links,
 }
+MORE = {"results": ["ours_asyncio"]}
+"""Further implementations for one load."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", help=f"of: {', '.join(WORK)}; all if none is given")
     parser.add_argument("--scale", type=float, default=1.0, help="a part of the load, for a quick look")
-    parser.add_argument("--only", help="one implementation: ours or aioslsk")
+    parser.add_argument("--only", help="one implementation: ours, ours_asyncio or aioslsk")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each")
     options = parser.parse_args()
     names = [options.only] if options.only else ["ours", "aioslsk"]
@@ -424,7 +460,7 @@ def main() -> None:
     for what in options.what or WORK:
         if not options.json:
             print(f"{what}: {GOALS[what]}" if GOALS[what] else what)
-        for name in names:
+        for name in names if options.only else [*names, *MORE.get(what, [])]:
             try:
                 figures = asyncio.run(WORK[what](name, options.scale))
             except (TimeoutError, RuntimeError) as error:

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from impls.node import Watch, listen, make_music, tell
@@ -74,7 +75,19 @@ async def links(client: Client, count: int) -> None:
     tell(results=count, left=left, **took)
 
 
-if __name__ == "__main__":
+def run(loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> None:
+    """Be that process, on a loop of this kind."""
     # As the commands do (cli/run.py): what is loaded stays, and is not looked through for garbage.
     gc.freeze()
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main(int(sys.argv[1]), int(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    try:
+        import uvloop
+    except ImportError:
+        run(None)
+    else:
+        # As the commands do where it is installed.
+        run(uvloop.new_event_loop)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections import Counter
 
 import pytest
 
 from soulmesh import wire
 from soulmesh.client.errors import SearchRefused, TooManyRequests
+from soulmesh.client.results import Hit
 from soulmesh.client.searches import SearchFinished, SearchWarning
 from soulmesh.client.wishes import WishFound
 from soulmesh.core.pacing import Rate
@@ -120,6 +123,66 @@ def test_filters_count_what_they_hold_back() -> None:
         assert [h.file.size async for h in search] == [5000]
         assert (search.figures.hits, search.figures.filtered, search.figures.users) == (1, 1, 1)
         assert stage.events("alice", SearchFinished)[-1].figures is search.figures
+
+    play(scene)
+
+
+@pytest.mark.in_memory
+def test_reading_a_large_answer_lets_the_loop_turn_whether_a_filter_keeps_its_files_or_not() -> None:
+    async def scene(stage: Stage) -> None:
+        many = {f"blue_{n}": n + 1 for n in range(400)}
+        await stage.enter("bob", shares=shares(**many), changes={"results_per_answer": 400})
+        alice = await stage.enter("alice")
+        looked: Counter[int] = Counter()
+        turns = itertools.count()
+        turn = next(turns)
+
+        async def count() -> None:
+            nonlocal turn
+            while True:
+                turn = next(turns)
+                await asyncio.sleep(0)
+
+        def keep(hit: Hit) -> bool:
+            looked[turn] += 1
+            return hit.file.size > 200
+
+        search = alice.search("blue", timeout=5, keep=keep)
+        await search.start()
+        await asyncio.sleep(2)
+        counting = asyncio.create_task(count())
+        found = [await search.next() for _ in range(200)]
+        counting.cancel()
+        search.stop()
+        assert {hit.file.size for hit in found if hit} == set(range(201, 401))
+        assert sum(looked.values()) == 400
+        assert max(looked.values()) <= 50
+        assert (search.figures.hits, search.figures.filtered, search.figures.users) == (200, 200, 1)
+        assert await search.next() is None
+
+    play(scene)
+
+
+@pytest.mark.in_memory
+def test_an_answer_that_is_half_read_is_not_lost_to_whoever_gives_up_waiting() -> None:
+    async def scene(stage: Stage) -> None:
+        many = {f"blue_{n}": n + 1 for n in range(120)}
+        await stage.enter("bob", shares=shares(**many))
+        alice = await stage.enter("alice")
+        search = alice.search("blue", timeout=5)
+        await search.start()
+        await asyncio.sleep(2)
+        found = []
+        while len(found) < 120:
+            # Every attempt is cancelled in its first pause.
+            reading = asyncio.ensure_future(search.next())
+            await asyncio.sleep(0)
+            if not reading.done():
+                reading.cancel()
+                await asyncio.wait([reading])
+            elif (hit := reading.result()) is not None:
+                found.append(hit.file.name)
+        assert len(set(found)) == 120
 
     play(scene)
 

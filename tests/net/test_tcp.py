@@ -62,6 +62,30 @@ async def test_a_call_reaches_the_listener_and_bytes_go_both_ways() -> None:
 
 
 @real
+async def test_a_crowd_that_calls_at_once_is_let_in_a_few_at_a_time_and_nobody_is_refused() -> None:
+    arrived: list[asyncio.BaseTransport] = []
+
+    class Guest(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            arrived.append(transport)
+
+    listener = await TcpNetwork().listen(Guest, "127.0.0.1", 0)
+    # The loop does not turn meanwhile: the system keeps all of them waiting.
+    crowd = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(100)]
+    each_turn = []
+    while len(arrived) < len(crowd):
+        before = len(arrived)
+        await asyncio.sleep(0)
+        each_turn.append(len(arrived) - before)
+    assert max(each_turn) <= 16
+    for caller in crowd:
+        caller.close()
+    for transport in arrived:
+        transport.abort()
+    listener.close()
+
+
+@real
 async def test_a_closed_listener_refuses_and_its_open_connections_go_on() -> None:
     network = TcpNetwork()
     accepted: asyncio.Queue[Stream] = asyncio.Queue()

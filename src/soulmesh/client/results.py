@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from soulmesh.wire.enums import FileAttribute
 from soulmesh.wire.structs import FileData
 
-__all__ = ["FoundFile", "Hit", "Remembered", "estimate", "found_file", "rank", "stays"]
+__all__ = ["FoundFile", "Hit", "Remembered", "estimate", "folder_of", "found_file", "rank", "stays"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class FoundFile:
     @property
     def folder(self) -> str:
         """All of the path but its last part."""
-        return self.remote_path.rpartition("\\")[0]
+        return folder_of(self.remote_path)
 
     @property
     def extension(self) -> str:
@@ -88,6 +88,11 @@ class Hit:
     """Seconds until it would be finished, as a guess; ``None`` if nobody can say."""
     folder_files: int = 1
     """How many files of the same folder are in the same answer."""
+
+
+def folder_of(remote_path: str) -> str:
+    """All of a path but its last part."""
+    return remote_path.rpartition("\\")[0]
 
 
 def found_file(entry: FileData) -> FoundFile:

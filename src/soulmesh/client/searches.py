@@ -9,8 +9,8 @@ ticket nobody waits for is recognised by its first bytes and dropped.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -20,7 +20,7 @@ from soulmesh.client.events import Event, Events
 from soulmesh.client.links import CallbackFailed, Links, PeerMisbehaved
 from soulmesh.client.pace import Pace
 from soulmesh.client.ports import ServerPort
-from soulmesh.client.results import FoundFile, Hit, Memory, Remembered, estimate, found_file
+from soulmesh.client.results import Hit, Memory, Remembered, estimate, folder_of, found_file
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.suspicion import suspicious
 from soulmesh.errors import DecodeError
@@ -32,9 +32,9 @@ __all__ = ["Search", "SearchFigures", "SearchFinished", "SearchStarted", "Search
 Keep = Callable[[Hit], bool]
 
 _YIELD_EVERY = 50
-"""Hits between two turns of the event loop while answers are unpacked."""
-_LARGE = 64 * 1024
-"""Bytes of an answer that takes long to unpack: some thousand files."""
+"""Files between two turns of the event loop while answers are read, whether a filter keeps them or not."""
+_LARGE = 16 * 1024
+"""Bytes of an answer that may take long to unpack: names that repeat themselves shrink to a sixtieth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,19 @@ class SearchFigures:
     """Users who found something and could not connect to us (as far as they say so)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer, unpacked."""
+
+    reply: peer.PeerSearchReply
+    rule: str | None
+    """The rule of :mod:`soulmesh.client.suspicion` that it breaks."""
+    free: Counter[str]
+    """By folder, how many files are in it."""
+    locked: Counter[str]
+    """The same for files that are not for us."""
+
+
 class Search:
     """One search. Iterate over it for hits; it ends by itself after its time.
 
@@ -123,7 +136,10 @@ class Search:
         self._limit = limit
         self._frames: deque[tuple[str, bytes]] = deque()
         self._bytes = 0
-        self._hits: deque[Hit] = deque()
+        self._answers: deque[Iterator[Hit | None]] = deque()
+        """Answers that are being read."""
+        self._looked = 0
+        """Files since the loop had its last turn."""
         self._seen: dict[str, set[str]] = {}
         """By user the paths that came. No pairs: garbage collection looks through every tuple."""
         self._wake = asyncio.Event()
@@ -154,26 +170,37 @@ class Search:
         """The next hit; ``None`` when the search is over and all is read."""
         await self.start()
         while True:
-            if self._hits:
-                self.figures.hits += 1
-                hit = self._hits.popleft()
-                if self._limit is not None and self.figures.hits >= self._limit:
-                    self._hits.clear()
-                    self._frames.clear()
-                    self.stop()
-                elif self.figures.hits % _YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
-                return hit
+            if self._looked >= _YIELD_EVERY:
+                self._looked = 0
+                await asyncio.sleep(0)
+            if self._answers:
+                for hit in self._answers[0]:
+                    self._looked += 1
+                    if hit is not None:
+                        return self._give(hit)
+                    if self._looked >= _YIELD_EVERY:
+                        break
+                else:
+                    self._answers.popleft()
+                continue
             if self._frames:
                 username, frame = self._frames.popleft()
                 self._bytes -= len(frame)
-                await self._unpack(username, frame)
+                await self._open(username, frame)
                 await asyncio.sleep(0)
                 continue
             if self.done:
                 return None
             self._wake.clear()
             await self._wake.wait()
+
+    def _give(self, hit: Hit) -> Hit:
+        self.figures.hits += 1
+        if self._limit is not None and self.figures.hits >= self._limit:
+            self._answers.clear()
+            self._frames.clear()
+            self.stop()
+        return hit
 
     async def _read(self) -> AsyncIterator[Hit]:
         try:
@@ -213,65 +240,76 @@ class Search:
         self._bytes += len(frame)
         self._wake.set()
 
-    async def _unpack(self, sender: str, frame: bytes) -> None:
+    async def _open(self, sender: str, frame: bytes) -> None:
+        """Unpack an answer, and have its files read one by one."""
         try:
             if len(frame) > _LARGE:
                 # Beside the loop, which goes on turning meanwhile.
-                reply = await asyncio.to_thread(wire.decode, frame, "peer", "peer")
+                answer = await asyncio.to_thread(self._unpack, frame)
             else:
-                reply = wire.decode(frame, "peer", "peer")
+                answer = self._unpack(frame)
         except DecodeError as error:
             self.figures.unreadable += 1
             self._manager.events.emit(PeerMisbehaved(sender, str(error)))
             return
-        assert isinstance(reply, peer.PeerSearchReply)
+        reply = answer.reply
         files = len(reply.results) + len(reply.locked_results or ())
         if self._manager.blocked(sender):
             self.figures.blocked += files
             return
-        rule = self._manager.suspicious(self.query, reply)
-        if rule is not None:
+        if answer.rule is not None:
             self.figures.suspicious += files
-            self.figures.rules[rule] = self.figures.rules.get(rule, 0) + files
+            self.figures.rules[answer.rule] = self.figures.rules.get(answer.rule, 0) + files
             return
         self.figures.users += sender not in self._seen
-        self._add(sender, reply, (found_file(entry) for entry in reply.results), locked=False)
-        self._add(sender, reply, (found_file(entry) for entry in reply.locked_results or ()), locked=True)
+        self._answers.append(self._hits(sender, answer))
 
-    def _add(
-        self, sender: str, reply: peer.PeerSearchReply, files: Iterable[FoundFile], *, locked: bool
-    ) -> None:
+    def _unpack(self, frame: bytes) -> _Answer:
+        """What goes through all files of an answer at once; it may run in a thread."""
+        reply = wire.decode(frame, "peer", "peer")
+        assert isinstance(reply, peer.PeerSearchReply)
+        free = Counter(folder_of(entry.filename) for entry in reply.results)
+        locked = Counter(folder_of(entry.filename) for entry in reply.locked_results or ())
+        return _Answer(reply, self._manager.suspicious(self.query, reply), free, locked)
+
+    def _hits(self, sender: str, answer: _Answer) -> Iterator[Hit | None]:
+        """The files of an answer, made when they are asked for; ``None`` for each that is held back."""
+        reply, keep, figures = answer.reply, self._keep, self.figures
         past = self._manager.memory(sender)
-        found = list(files)
-        folders: dict[str, int] = {}
-        for file in found:
-            folders[file.folder] = folders.get(file.folder, 0) + 1
         seen = self._seen.setdefault(sender, set())
-        for file in found:
-            if file.remote_path in seen:
-                self.figures.repeated += 1
-                continue
-            seen.add(file.remote_path)
-            hit = Hit(
-                sender,
-                file,
-                reply.has_slots_free,
-                reply.avg_speed,
-                reply.queue_size,
-                locked,
-                estimate(
+        for entries, folders, locked in (
+            (reply.results, answer.free, False),
+            (reply.locked_results or (), answer.locked, True),
+        ):
+            for entry in entries:
+                if entry.filename in seen:
+                    figures.repeated += 1
+                    yield None
+                    continue
+                seen.add(entry.filename)
+                file = found_file(entry)
+                expected = estimate(
                     file.size,
                     free_slot=reply.has_slots_free,
                     speed=reply.avg_speed,
                     queue=reply.queue_size,
                     past=past,
-                ),
-                folders[file.folder],
-            )
-            if self._keep is not None and not self._keep(hit):
-                self.figures.filtered += 1
-                continue
-            self._hits.append(hit)
+                )
+                hit = Hit(
+                    sender,
+                    file,
+                    reply.has_slots_free,
+                    reply.avg_speed,
+                    reply.queue_size,
+                    locked,
+                    expected,
+                    folders[file.folder],
+                )
+                if keep is None or keep(hit):
+                    yield hit
+                else:
+                    figures.filtered += 1
+                    yield None
 
 
 class Searches:

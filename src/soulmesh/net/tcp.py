@@ -25,6 +25,9 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 BACKLOG = 1024
 """Connections the system keeps waiting for us to accept."""
 
+_IN_ONE_TURN = 16
+"""So many of them are accepted in one turn of the loop, so that a crowd does not stop it."""
+
 # A peer behind a home router that forgot us never says goodbye: ask after two
 # minutes of silence, and give up after two more.
 _KEEPALIVE = (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
@@ -109,6 +112,9 @@ class TcpNetwork:
     async def listen(self, factory: Callable[[], asyncio.BaseProtocol], host: str, port: int) -> TcpListener:
         """See :meth:`soulmesh.net.world.Network.listen`."""
         loop = asyncio.get_running_loop()
+        # asyncio on selectors accepts in one go as many as may wait; uvloop looks after itself.
+        in_crowds = isinstance(loop, asyncio.SelectorEventLoop)
+        backlog = _IN_ONE_TURN if in_crowds else BACKLOG
         bind_to = "0.0.0.0" if host in _EVERY_ADDRESS else host
         if not 0 <= port <= 65535:
             raise PortImpossible(bind_to, port)
@@ -120,17 +126,21 @@ class TcpNetwork:
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     sock.setblocking(False)
                     sock.bind((bind_to, port))
-                    server = await loop.create_server(factory, sock=sock, backlog=BACKLOG)
+                    server = await loop.create_server(factory, sock=sock, backlog=backlog)
                 except BaseException:
                     sock.close()
                     raise
             else:
-                server = await loop.create_server(factory, bind_to, port, backlog=BACKLOG, reuse_address=True)
+                server = await loop.create_server(factory, bind_to, port, backlog=backlog, reuse_address=True)
         except OSError as error:
             raise listen_error(error, bind_to, port) from error
         for listening in server.sockets:
             # Linux hands these options on to accepted sockets.
             _keep_alive(listening)
+            if in_crowds:
+                # The system may keep more waiting than the loop was told.
+                with listening.dup() as same:
+                    same.listen(BACKLOG)
         name = server.sockets[0].getsockname()
         return TcpListener(server, name[0], name[1])
 
