@@ -68,6 +68,17 @@ def found(query: str, path: str) -> bool:
         ("οδοσ", r"μουσική\ΟΔΟΣ.mp3", True),
         ("夜", r"音楽\静かな夜.mp3", False),
         ("*夜", r"音楽\静かな夜.mp3", True),
+        ("ليلة", "موسيقى\\ألف ليلة وليلة.mp3", True),
+        ("ليل", "موسيقى\\ألف ليلة وليلة.mp3", False),
+        # Turkish: the capital İ is an i with a dot of its own, and ı is no i
+        ("İSTANBUL", "türkü\\istanbul.mp3", False),
+        ("İSTANBUL", "türkü\\İstanbul.mp3", True),
+        ("i\u0307stanbul", "türkü\\İstanbul.mp3", True),
+        ("ısparta", "türkü\\Isparta.mp3", False),
+        # an emoji is a sign
+        ("🎵", "m\\🎵 song.mp3", False),
+        ("song", "m\\🎵song❤\ufe0f.mp3", True),
+        ("🎵song", "m\\🎵song.mp3", True),
         ("corazo\u0301n", "m\\Coraz\u00f3n.mp3", True),
         ("coraz\u00f3n", "m\\Corazo\u0301n.mp3", True),
     ],
@@ -102,7 +113,8 @@ def test_word_characters_are_the_same_for_the_pattern_and_for_the_single_test() 
 
 
 SCRIPTS = st.sampled_from(
-    "abAB12ßİıσςΣ éÉàñøœ ночьНОЧЬ 夜桜サクラ 한국 हिन्दी ไทย عربي עברית ǆ ﬀ ' . - _ * ( ) & \\ \u0301\u0308"
+    "abAB12ßẞİıIσςΣέΈ éÉàñøœ ночьНОЧЬйЙ 夜桜サクラ゛ 한국 हिन्दी ไทย عربي עברית ǆ ﬀ 🎵 👍🏽 ❤\ufe0f\u200d ٣ ²"
+    " ' . - _ * ( ) & \\ \u0301\u0307\u0308"
 )
 NAMES = st.text(SCRIPTS, max_size=24)
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=24)

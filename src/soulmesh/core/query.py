@@ -24,9 +24,8 @@ Decisions where the text leaves room (``docs/decisions/0061-query-rules.md``):
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from unicodedata import normalize
 
 __all__ = [
@@ -59,8 +58,7 @@ def is_word_character(character: str) -> bool:
     return character.isalnum()
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One term of a query, folded, without its asterisk or dash."""
 
     text: str
@@ -69,11 +67,8 @@ class Term:
     """Any word characters may come before ``text``."""
     words: tuple[str, ...]
     """The words inside ``text``, in order; never empty."""
-
-    @property
-    def plain(self) -> bool:
-        """Whether the term is a single word, so that holding the word is all that is asked."""
-        return len(self.words) == 1 and self.words[0] == self.text
+    plain: bool
+    """Whether the term is a single word, so that holding the word is all that is asked."""
 
     @property
     def open_ended(self) -> bool:
@@ -97,8 +92,7 @@ class Term:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """A query, read. Terms that say the same are kept once, in the order written."""
 
     text: str
@@ -119,16 +113,20 @@ def parse_query(text: str) -> Query:
     include: dict[tuple[str, bool], Term] = {}
     exclude: dict[tuple[str, bool], Term] = {}
     for piece in fold(text).split():
-        chosen = include
-        if piece[0] == "-":
-            piece = piece[1:]
-            chosen = exclude
-        wildcard = piece[:1] == "*"
-        if wildcard:
-            piece = piece[1:]
-        words = WORD.findall(piece)
-        if words:
-            chosen.setdefault((piece, wildcard), Term(piece, wildcard, tuple(words)))
+        chosen, wildcard = include, False
+        if not piece.isalnum():
+            if piece[0] == "-":
+                piece = piece[1:]
+                chosen = exclude
+            if piece[:1] == "*":
+                piece = piece[1:]
+                wildcard = True
+        if piece.isalnum():
+            chosen[piece, wildcard] = Term(piece, wildcard, (piece,), True)
+        else:
+            words = WORD.findall(piece)
+            if words:
+                chosen[piece, wildcard] = Term(piece, wildcard, tuple(words), False)
     return Query(text, tuple(include.values()), tuple(exclude.values()))
 
 

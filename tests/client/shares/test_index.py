@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
+from typing import Any
 from unicodedata import normalize
 
 import pytest
@@ -104,6 +105,19 @@ def test_one_result_out_of_very_many_candidates_is_found_without_ado(tmp_path: P
     for limit in (1, 2, 300):
         result = index.search(parse_query("b,mp3"), limit)
         assert {index.remote_path(number) for number in result.numbers} == {b"Music\\f7\\b,mp3"}
+
+
+def test_each_candidate_is_looked_at_once_however_many_there_are(tmp_path: Path) -> None:
+    rng = Random(2)
+    names = [b"b in" if n % 400 == 7 else b"b out" if rng.random() < 0.7 else b"c" for n in range(100_000)]
+    files = [(b"%06d %s" % (n, name), 1, b"") for n, name in enumerate(names)]
+    builder = BaseBuilder(tmp_path / "base.shares")
+    builder.root(ROOT, b"Music")
+    builder.folder(b"Music\\f", files)
+    builder.finish({})
+    index = Index(Base(tmp_path / "base.shares"))
+    result = index.search(parse_query("b"), 250, phrases=["out"], effort=Effort(1_000_000))
+    assert sorted(result.numbers) == [n for n, name in enumerate(names) if name == b"b in"]
 
 
 def test_what_is_added_and_removed_is_found_and_not_found(tmp_path: Path) -> None:
@@ -283,6 +297,11 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.setattr(f"soulmesh.client.shares.{module}.SIGN_THRESHOLD", 1)
         monkeypatch.setattr("soulmesh.client.shares.index.CUT_BELOW", 2)
         monkeypatch.setattr("soulmesh.client.shares.index.LEAST_ROUND", 1)
+        for name, value in (("CONTAINER", 2), ("ZONES", 2), ("SURPLUS", 1), ("MANY_FILES", 3)):
+            monkeypatch.setattr(f"soulmesh.client.shares.index.{name}", value)
+        monkeypatch.setattr("soulmesh.client.shares.build.NEAR_SHIFT", 1)
+        monkeypatch.setattr("soulmesh.client.shares.base.NEAR_SHIFT", 1)
+        monkeypatch.setattr("soulmesh.client.shares.base.KEPT_WORDS", 2)
         monkeypatch.setattr("soulmesh.client.shares.base.KEEP_FROM", 1)
         monkeypatch.setattr("soulmesh.client.shares.base.KEEP_BYTES", 100)
 
@@ -323,3 +342,76 @@ def test_the_index_agrees_with_the_rule_on_anything(
         right = expected(present, query)
         assert found(index, query) == right, query
         assert len(found(index, query, 2)) == min(2, len(right)), query
+
+
+ROOTS = {1: b"Music", 2: b"Friends"}
+CHOICE = st.integers(0, 1000)
+STEP = st.one_of(
+    st.tuples(st.just("add"), st.sampled_from(sorted(ROOTS)), REMOTE),
+    st.tuples(st.just("remove"), CHOICE, st.none()),
+    st.tuples(st.just("ask"), SOURCE, SOURCE),
+    st.tuples(st.just("ask"), WORDS, SOURCE),
+    st.tuples(st.just("write it anew"), st.none(), st.none()),
+)
+
+
+def written(path: Path, present: Iterable[tuple[int, bytes]]) -> Index:
+    """An index of what is present, as a scan writes one when enough has changed."""
+    builder = BaseBuilder(path)
+    for root, root_name in ROOTS.items():
+        folders: defaultdict[bytes, list[bytes]] = defaultdict(list)
+        for remote in sorted(remote for number, remote in present if number == root):
+            folder, _, name = remote.rpartition(b"\\")
+            folders[folder].append(name)
+        builder.root(root, root_name)
+        for folder in sorted(folders):
+            builder.folder(folder, [(name, 1, b"") for name in folders[folder]])
+    builder.finish({})
+    return Index(Base(path))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(STEP, min_size=4, max_size=24))
+@pytest.mark.usefixtures("sizes")
+def test_files_come_and_go_between_queries_of_users_who_may_see_more_or_less(
+    tmp_path: Path, steps: list[tuple[str, Any, Any]]
+) -> None:
+    present: set[tuple[int, bytes]] = set()
+    seen = ["love"]
+    index = written(tmp_path / "base.shares", present)
+
+    def cut(source: str | tuple[int, int, int, str]) -> str:
+        if isinstance(source, str):
+            return source
+        which, start, size, sign = source
+        chosen = seen[which % len(seen)]
+        return sign + chosen[start : start + size]
+
+    for what, one, other in steps:
+        if what == "add":
+            path = ROOTS[one] + other[len(b"Music") :]
+            folder, _, name = path.rpartition(b"\\")
+            index.add(one, folder, name, 1, b"")
+            present.add((one, path))
+            seen.append(text(path))
+        elif what == "remove" and present:
+            root, path = sorted(present)[one % len(present)]
+            folder, _, name = path.rpartition(b"\\")
+            assert index.remove(root, folder, name)
+            present.discard((root, path))
+        elif what == "ask":
+            query = f"{cut(one)} {cut(other)}"
+            parsed = parse_query(query)
+            for audience in (None, 1, 2):
+                right = {
+                    path for root, path in present if audience in (None, root) and matches(parsed, text(path))
+                }
+                within = None if audience is None else index.of_root(audience)
+                for limit in (1000, 2):
+                    result = index.search(parsed, limit, within=within, effort=Effort(1_000_000))
+                    paths = {index.remote_path(number) for number in result.numbers}
+                    assert paths <= right, (query, audience)
+                    assert len(paths) == len(result.numbers) == min(limit, len(right)), (query, audience)
+        elif what == "write it anew":
+            index = written(tmp_path / "base.shares", present)
+    assert len(index) == len(present)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pyroaring import BitMap
 
-from soulmesh.client.shares.build import FORMAT, SIGN_THRESHOLD, RootSpan, usable_sign
+from soulmesh.client.shares.build import FORMAT, NEAR_SHIFT, SIGN_THRESHOLD, RootSpan, usable_sign
 from soulmesh.client.shares.entries import searchable
 from soulmesh.client.shares.mapped import DamagedFile, MappedFile
 from soulmesh.client.shares.words import BLOCK, WordTable
@@ -27,11 +27,14 @@ __all__ = ["Base"]
 KEEP_BYTES: Final = 16 << 20
 KEEP_FROM: Final = 4096
 KEPT_FOLDERS: Final = 4096
+KEPT_WORDS: Final = 4096
+LONGEST_KEPT: Final = 32
 ONE_READ: Final = 8192
 SAMPLED: Final = 32
 """Of so many folders, the name of one is kept in memory once folders are looked up."""
 
 _U32: Final = Struct("<I")
+_ENTRY_HEAD: Final = Struct("<BI")
 
 Piece = tuple[int, str, int]
 """A posting not read yet: its size in bytes, the section it is in, its number there."""
@@ -63,10 +66,11 @@ class Base:
         self._listing_at = file.offset("listing")
         self._descriptor = file.descriptor
         self.entry_at = file.numbers("entry_at")
-        self.folder_at = file.numbers("folder_at")
-        self.folder_first = file.numbers("folder_first")
-        self._folder_names = file.section("folder_names")
-        self._folder_name_at = file.numbers("folder_name_at")
+        self.folder_at = file.copied_numbers("folder_at")
+        self.folder_first = file.copied_numbers("folder_first")
+        self._folder_near = file.copied_numbers("folder_near")
+        self._folder_names = file.copied("folder_names")
+        self._folder_name_at = file.copied_numbers("folder_name_at")
         self._words = WordTable(file, "words", self.about["word_blocks"])
         self._signs = WordTable(file, "signs", self.about["sign_blocks"])
         self._sections = {
@@ -80,6 +84,7 @@ class Base:
         }
         self._kept: OrderedDict[tuple[str, int], BitMap] = OrderedDict()
         self._kept_bytes = 0
+        self._found: dict[str, Piece | None] = {}
         self._folded_folders: dict[int, str] = {}
         self._folder_samples: dict[int, list[bytes]] = {}
         self._last_folder: tuple[bytes | None, dict[bytes, int]] = (None, {})
@@ -111,6 +116,19 @@ class Base:
 
     def word(self, word: str, sign: str = "") -> Piece | None:
         """The files with a word; with ``sign``, at least those where the sign follows it. None: no file."""
+        key = word + sign
+        try:
+            return self._found[key]
+        except KeyError:
+            pass
+        piece = self._find_word(word, sign)
+        if len(self._found) >= KEPT_WORDS:
+            self._found.clear()
+        if len(key) <= LONGEST_KEPT:
+            self._found[key] = piece
+        return piece
+
+    def _find_word(self, word: str, sign: str) -> Piece | None:
         number = self._words.number(_key(word[::-1]))
         if number < 0:
             return None
@@ -152,12 +170,13 @@ class Base:
 
     def folder_of(self, number: int) -> int:
         """The folder that a file lies in."""
-        return bisect_right(self.folder_first, number) - 1
+        near, at = self._folder_near, number >> NEAR_SHIFT
+        return bisect_right(self.folder_first, number, near[at] + 1, near[at + 1] + 1) - 1
 
     def folder_name(self, folder: int) -> bytes:
         """The remote path of a folder."""
         at = self._folder_name_at
-        return bytes(self._folder_names[at[folder] : at[folder + 1]])
+        return self._folder_names[at[folder] : at[folder + 1]]
 
     def entry_end(self, number: int, folder: int) -> int:
         """Where the entry of a file ends in the listing."""
@@ -180,7 +199,7 @@ class Base:
 
     def folded_path(self, number: int) -> str:
         """The path of a file as queries are compared with it."""
-        folder = bisect_right(self.folder_first, number) - 1
+        folder = self.folder_of(number)
         text = self._folded_folders.get(folder)
         if text is None:
             if len(self._folded_folders) >= KEPT_FOLDERS:
@@ -195,33 +214,38 @@ class Base:
 
         Neighbours in a folder, which is how the files of an album come, are read in one go.
         """
-        folder_first, entry_at = self.folder_first, self.entry_at
+        first, near, entry_at, folder_at = self.folder_first, self._folder_near, self.entry_at, self.folder_at
         names, name_at = self._folder_names, self._folder_name_at
         descriptor, listing_at = self._descriptor, self._listing_at
-        pread, u32, pack, bisect = os.pread, _U32.unpack_from, _U32.pack, bisect_right
-        entries = []
+        pread, u32, head, bisect = os.pread, _U32.unpack_from, _ENTRY_HEAD.pack, bisect_right
+        entries: list[bytes] = []
+        add = entries.append
         count = len(numbers)
         at = 0
         while at < count:
             number = numbers[at]
-            folder = bisect(folder_first, number)
-            stop = folder_first[folder]
+            step = number >> NEAR_SHIFT
+            folder = bisect(first, number, near[step] + 1, near[step + 1] + 1)
+            stop = first[folder]
             start = entry_at[number]
+            end = entry_at[number + 1] if number + 1 < stop else folder_at[folder]
+            path = names[name_at[folder - 1] : name_at[folder]] + b"\\"
+            at += 1
+            if at == count or not number < numbers[at] < stop:
+                data = pread(descriptor, end - start, listing_at + start)
+                add(head(1, len(path) + u32(data, 1)[0]) + path + data[5:])
+                continue
+            spans = [(start, end)]
             reach = start + ONE_READ
-            path = bytes(names[name_at[folder - 1] : name_at[folder]]) + b"\\"
-            spans = []
-            while True:
-                end = entry_at[number + 1] if number + 1 < stop else self.folder_at[folder]
+            while at < count and number < numbers[at] < stop and entry_at[numbers[at]] <= reach:
+                number = numbers[at]
+                end = entry_at[number + 1] if number + 1 < stop else folder_at[folder]
                 spans.append((entry_at[number], end))
                 at += 1
-                if at == count or not number < numbers[at] < stop or entry_at[numbers[at]] > reach:
-                    break
-                number = numbers[at]
             data = pread(descriptor, end - start, listing_at + start)
             for begin, end in spans:
                 begin -= start
-                size = len(path) + u32(data, begin + 1)[0]
-                entries.append(b"\x01%b%b%b" % (pack(size), path, data[begin + 5 : end - start]))
+                add(head(1, len(path) + u32(data, begin + 1)[0]) + path + data[begin + 5 : end - start])
         return entries
 
     def span(self, root: int) -> RootSpan | None:

@@ -11,6 +11,7 @@ a word of the folder's name is one run in its posting. The sections:
 ``folder_names``   the remote paths of the folders, once more, for search answers
 ``folder_name_at`` where each begins, and the end
 ``folder_first``   u32 per folder, and one more: the number of its first file
+``folder_near``    u32 per 16 files, and one more: the folder that the first of them is in
 ``words``          reversed words, sorted (:mod:`soulmesh.client.shares.words`)
 ``postings``       one roaring bitmap per word; ``posting_at`` their offsets
 ``blocks``         the union of every 64 neighbouring postings; ``block_at``
@@ -40,12 +41,15 @@ from soulmesh.client.shares.mapped import SectionWriter
 from soulmesh.client.shares.words import BLOCK, write_words
 from soulmesh.core.query import fold
 
-__all__ = ["SIGN_THRESHOLD", "BaseBuilder", "FileRecord", "RootSpan", "usable_sign"]
+__all__ = ["NEAR_SHIFT", "SIGN_THRESHOLD", "BaseBuilder", "FileRecord", "RootSpan", "usable_sign"]
 
 SIGN_THRESHOLD: Final = 256
 """Words in more files than this have a posting for each sign that follows them."""
 
-FORMAT: Final = 1
+NEAR_SHIFT: Final = 4
+"""For every 16 files it is written down which folder they are in."""
+
+FORMAT: Final = 2
 
 # A word takes the sign behind it along, so that one pass serves both kinds of posting.
 _TOKEN: Final = re.compile(r"[^\W_]+[\W_]?")
@@ -161,7 +165,8 @@ class BaseBuilder:
             writer.section(name, array(kind, values).tobytes())
             arrays[name] = kind
         writer.section("folder_first", self._folder_first.tobytes())
-        arrays["folder_first"] = "I"
+        writer.section("folder_near", self._near().tobytes())
+        arrays["folder_first"] = arrays["folder_near"] = "I"
         self._entry_at = array("Q")
 
         words, signs = self._postings(arrays)
@@ -177,6 +182,14 @@ class BaseBuilder:
                 "sign_blocks": signs,
             }
         )
+
+    def _near(self) -> array[int]:
+        near = array("I")
+        for folder, end in enumerate(self._folder_first[1:]):
+            while len(near) << NEAR_SHIFT < end:
+                near.append(folder)
+        near.append(max(0, len(self._folder_first) - 2))
+        return near
 
     def _postings(self, arrays: dict[str, str]) -> tuple[list[int], list[int]]:
         by_word: defaultdict[str, list[str]] = defaultdict(list)

@@ -9,9 +9,9 @@ cost is bounded by :class:`Effort`: a query that is too dear ends there.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from zlib import crc32
 
 from pyroaring import BitMap
@@ -31,6 +31,12 @@ CUT_BELOW: Final = 300
 KEPT_UNIONS: Final = 32
 LISTING_PIECE: Final = 1 << 20
 LEAST_ROUND: Final = 256
+CONTAINER: Final = 1 << 16
+"""Numbers that a roaring bitmap keeps together."""
+MANY_FILES: Final = 8 * CONTAINER
+ZONES: Final = 4
+SURPLUS: Final = 8
+"""A zone is looked at alone where it should hold this many times the results that are wanted."""
 
 
 class TooDear(Exception):
@@ -66,24 +72,40 @@ class Found:
     """The search was broken off. ``numbers`` match, but more might have."""
 
 
+class _Candidates(NamedTuple):
+    """What the postings leave of a query."""
+
+    files: BitMap
+    checks: list[Term]
+    """Terms that must be looked for in the paths."""
+    suspects: list[tuple[Term, BitMap]]
+    """Exclusions that must be looked for, each with the files where it may stand."""
+    sampled: bool = False
+    """Only a zone was looked at."""
+
+
+_NONE: Final = _Candidates(BitMap(), [], [])
+
+
 class _Source(Protocol):
     """One of the two halves of the index, as a search sees it."""
 
-    def word(self, word: str, sign: str) -> tuple[int, Callable[[], BitMap]] | None: ...
+    def word(self, word: str, sign: str = "") -> Any | None:
+        """Something for :meth:`load`, a tuple with its size first; None where no file holds the word."""
 
-    def ending(self, tail: str, among: BitMap | None, effort: Effort) -> BitMap: ...
+    def load(self, piece: Any) -> BitMap:
+        """The files; not to be changed."""
+
+    def ending(self, tail: str, among: BitMap | None, effort: Effort) -> BitMap:
+        """The files that hold a word with this ending."""
 
 
 class _BaseSource:
     def __init__(self, base: Base) -> None:
         self._base = base
         self._unions: OrderedDict[str, BitMap] = OrderedDict()
-
-    def word(self, word: str, sign: str) -> tuple[int, Callable[[], BitMap]] | None:
-        piece = self._base.word(word, sign)
-        if piece is None:
-            return None
-        return piece[0], lambda: self._base.load(piece)
+        self.word = base.word
+        self.load = base.load
 
     def ending(self, tail: str, among: BitMap | None, effort: Effort) -> BitMap:
         kept = self._unions.get(tail)
@@ -109,9 +131,14 @@ class _DeltaSource:
     def __init__(self, delta: Delta) -> None:
         self._delta = delta
 
-    def word(self, word: str, sign: str) -> tuple[int, Callable[[], BitMap]] | None:
+    def word(self, word: str, sign: str = "") -> tuple[int, str] | None:
         posting = self._delta.word(word)
-        return None if posting is None else (len(posting), lambda: posting)
+        return None if posting is None else (len(posting), word)
+
+    def load(self, piece: tuple[int, str]) -> BitMap:
+        posting = self._delta.word(piece[1])
+        assert posting is not None
+        return posting
 
     def ending(self, tail: str, among: BitMap | None, effort: Effort) -> BitMap:
         union = self._delta.ending(tail)
@@ -128,6 +155,7 @@ class Index:
         self.version = 0
         """Counts changes; whatever was derived from the index is stale when it has moved."""
         self._in_base: dict[tuple[int, bytes], int | None] = {}
+        self._zones: dict[int, BitMap] = {}
         self._base_source = _BaseSource(base)
         self._delta_source = _DeltaSource(self.delta)
 
@@ -182,18 +210,13 @@ class Index:
             return Found(())
         effort = effort or Effort()
         try:
-            candidates, checks, suspects = self._candidates(self._base_source, query, effort)
-            if len(self.delta):
-                added, more_checks, more_suspects = self._candidates(self._delta_source, query, effort)
-                candidates = candidates | added
-                checks = checks or more_checks
-                suspects += more_suspects
+            candidates, checks, suspects, sampled = self._all_candidates(
+                query, effort, within, 0 if phrases else limit
+            )
+            if sampled and (suspects or len(candidates) < limit):
+                candidates, checks, suspects, _ = self._all_candidates(query, effort, within, 0)
         except TooDear:
             return Found((), too_dear=True)
-        if self.removed:
-            candidates = candidates - self.removed
-        if within is not None:
-            candidates = candidates & within
         if not checks and not suspects and not phrases:
             return Found(_spread(candidates, limit, query.text))
 
@@ -214,50 +237,95 @@ class Index:
             return Found(found, too_dear=True)
         return Found(found)
 
-    def _candidates(
-        self, source: _Source, query: Query, effort: Effort
-    ) -> tuple[BitMap, list[Term], list[tuple[Term, BitMap]]]:
-        """Files that hold all words, the terms that must be looked for in their paths, and
-        the exclusions that must be looked for, each with the files where it may stand."""
-        words: list[tuple[int, Callable[[], BitMap]]] = []
+    def _all_candidates(
+        self, query: Query, effort: Effort, within: BitMap | None, enough: int
+    ) -> _Candidates:
+        """Those of base and delta, without what is gone and what is not to be seen."""
+        files, checks, suspects, sampled = self._candidates(self._base_source, query, effort, enough)
+        if len(self.delta):
+            added = self._candidates(self._delta_source, query, effort, 0)
+            files = files | added.files
+            checks = checks or added.checks
+            suspects = [*suspects, *added.suspects]
+        if self.removed:
+            files = files - self.removed
+        if within is not None:
+            files = files & within
+        return _Candidates(files, checks, suspects, sampled)
+
+    def _candidates(self, source: _Source, query: Query, effort: Effort, enough: int) -> _Candidates:
+        """Those of one half. Where far more than ``enough`` (if that is not 0) are to be expected
+        and the words are all that is asked, only a zone of the files is looked at."""
+        pieces: list[Any] = []
         endings: list[str] = []
         checks: list[Term] = []
         effort.spend(len(query.include) + len(query.exclude))
         for term in query.include:
-            if not _gather(source, term, words, endings):
-                return BitMap(), [], []
+            if not _gather(source, term, pieces, endings):
+                return _NONE
             if not term.plain:
                 checks.append(term)
-        words.sort(key=_by_size)
+        pieces.sort()
         candidates: BitMap | None = None
-        for _, load in words:
-            candidates = load() if candidates is None else candidates & load()
+        sampled = False
+        for piece in pieces:
+            posting = source.load(piece)
+            if candidates is not None:
+                candidates = candidates & posting
+            elif enough and not checks and not endings and self._plenty(source, pieces, enough):
+                sampled = True
+                candidates = posting & self._zone(query.text)
+            else:
+                candidates = posting
             if not candidates:
-                return candidates, [], []
+                return _Candidates(candidates, [], [], sampled)
         for tail in endings:
             candidates = source.ending(tail, candidates, effort)
             if not candidates:
-                return candidates, [], []
+                return _NONE
         assert candidates is not None  # a term has at least one word
 
         suspects: list[tuple[Term, BitMap]] = []
         for term in query.exclude:
-            words, endings = [], []
-            if not _gather(source, term, words, endings):
+            pieces, endings = [], []
+            if not _gather(source, term, pieces, endings):
                 continue
-            if term.plain and words:
-                candidates = candidates - words[0][1]()
+            if term.plain and pieces:
+                candidates = candidates - source.load(pieces[0])
                 continue
             those = candidates
-            for _, load in sorted(words, key=_by_size):
-                those = those & load()
+            for piece in sorted(pieces):
+                those = those & source.load(piece)
             for tail in endings:
                 those = source.ending(tail, those, effort)
             if term.plain:
                 candidates = candidates - those
             elif those:
                 suspects.append((term, those))
-        return candidates, checks, suspects
+        return _Candidates(candidates, checks, suspects, sampled)
+
+    def _plenty(self, source: _Source, pieces: Sequence[Any], enough: int) -> bool:
+        """Whether a zone holds more than enough files with all these words, as far as numbers say."""
+        least = enough * ZONES * SURPLUS
+        if self.base.files < MANY_FILES:
+            return False
+        expected = float(self.base.files)
+        for piece in pieces:
+            expected *= len(source.load(piece)) / self.base.files
+            if expected < least:
+                return False
+        return True
+
+    def _zone(self, text: str) -> BitMap:
+        """One of the zones: every so-many-th container of a bitmap, so that the others are skipped."""
+        number = _offset(text, ZONES)
+        zone = self._zones.get(number)
+        if zone is None:
+            zone = BitMap()
+            for first in range(number * CONTAINER, self.base.files, ZONES * CONTAINER):
+                zone.add_range(first, min(first + CONTAINER, self.base.files))
+            self._zones[number] = zone
+        return zone
 
     # One file
 
@@ -389,25 +457,19 @@ def _unchanged(base: Base, folder: int, end: int) -> Iterator[tuple[int, bytes]]
         at += len(piece)
 
 
-def _by_size(piece: tuple[int, Callable[[], BitMap]]) -> int:
-    return piece[0]
-
-
-def _gather(
-    source: _Source, term: Term, words: list[tuple[int, Callable[[], BitMap]]], endings: list[str]
-) -> bool:
+def _gather(source: _Source, term: Term, pieces: list[Any], endings: list[str]) -> bool:
     """Look up the words of a term; False when one of them is in no file."""
+    text = term.text
     if term.plain:
         if term.wildcard:
-            endings.append(term.text)
+            endings.append(text)
             return True
-        found = source.word(term.text, "")
+        found = source.word(text)
         if found is None:
             return False
-        words.append(found)
+        pieces.append(found)
         return True
     at = 0
-    text = term.text
     for number, word in enumerate(term.words):
         at = text.index(word, at) + len(word)
         if number == 0 and term.open_ended:
@@ -416,7 +478,7 @@ def _gather(
         found = source.word(word, text[at : at + 1])
         if found is None:
             return False
-        words.append(found)
+        pieces.append(found)
     return True
 
 
@@ -427,21 +489,19 @@ def _offset(text: str, step: int) -> int:
 
 def _spread(candidates: BitMap, limit: int, text: str) -> Sequence[int]:
     """At most ``limit`` of the candidates, taken at equal distances: neighbours lie in one folder."""
-    count = len(candidates)
-    if count <= limit:
-        return candidates.to_array()
-    step = count // limit
-    return candidates[_offset(text, step) :: step].to_array()[:limit]
+    numbers = candidates.to_array()
+    step = len(numbers) // limit
+    # The array is sliced, not the bitmap: pyroaring 1.2.0 loses its way with steps over 256.
+    return numbers[_offset(text, step) :: step][:limit] if step > 1 else numbers[:limit]
 
 
 def _walk(candidates: BitMap, limit: int, text: str) -> Iterator[int]:
     """All candidates, each once, first at equal distances and then what lies between."""
-    count = len(candidates)
-    # Each round costs a pass over the bitmap, so it has to bring some numbers.
-    step = count // max(limit, LEAST_ROUND)
+    numbers = candidates.to_array()
+    step = len(numbers) // max(limit, LEAST_ROUND)
     if step <= 1:
-        yield from candidates
+        yield from numbers
         return
     offset = _offset(text, step)
     for shift in range(step):
-        yield from candidates[(offset + shift) % step :: step]
+        yield from numbers[(offset + shift) % step :: step]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+from array import array
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -180,3 +181,12 @@ class MappedFile:
         """A section written from an ``array``: an indexable view of its items."""
         kind = self.about["arrays"][name]
         return self.section(name).cast(kind)
+
+    def copied(self, name: str) -> bytes:
+        """The bytes of a section, in memory: for small ones that are looked into all the time."""
+        at, size, _ = self._sections[name]
+        return os.pread(self._descriptor, size, at)
+
+    def copied_numbers(self, name: str) -> array[int]:
+        """The same for a section written from an ``array``."""
+        return array(self.about["arrays"][name], self.copied(name))

@@ -34,26 +34,25 @@ def write_words(writer: SectionWriter, name: str, words: Sequence[bytes]) -> lis
 
 
 class WordTable:
-    """The words of one section, numbered in their order."""
+    """The words of one section, numbered in their order. The text is in memory: a lookup copies nothing."""
 
     def __init__(self, file: MappedFile, name: str, offsets: Sequence[int]) -> None:
-        self._text = file.section(name)
+        self._text = file.copied(name)
         self._offsets = [*offsets, len(self._text)]
-        self._firsts = [
-            block[1 : block.index(b"\n", 1)] for block in map(self._block, range(len(self._offsets) - 1))
-        ]
+        text = self._text
+        self._firsts = [text[at + 1 : text.index(b"\n", at + 1)] for at in offsets]
 
     def _block(self, number: int) -> bytes:
-        return bytes(self._text[self._offsets[number] : self._offsets[number + 1]])
+        return self._text[self._offsets[number] : self._offsets[number + 1]]
 
     def number(self, word: bytes) -> int:
         """The number of a word, or -1."""
         block = bisect_right(self._firsts, word) - 1
         if block < 0:
             return -1
-        text = self._block(block)
-        at = text.find(b"\n" + word + b"\n")
-        return -1 if at < 0 else block * BLOCK + text.count(b"\n", 0, at)
+        text, start = self._text, self._offsets[block]
+        at = text.find(b"\n%b\n" % word, start, self._offsets[block + 1])
+        return -1 if at < 0 else block * BLOCK + text.count(b"\n", start, at)
 
     def rank(self, word: bytes) -> int:
         """How many words sort before ``word``."""
