@@ -28,6 +28,8 @@ __all__ = ["FILE_SECONDS", "Reading", "read_all", "readers_by_default"]
 FILE_SECONDS: Final = 20.0
 """How long one file may take, by default."""
 
+START_SECONDS: Final = 60.0
+"""How long a reader may take to begin: a busy machine is not the fault of a file."""
 BATCH: Final = 24
 TELL_EVERY: Final = 0.2
 LOOK_EVERY: Final = 1.0
@@ -64,8 +66,10 @@ def _read(path: bytes) -> tuple[bytes, str | None]:
 
 
 def _serve(link: Connection, read: Callable[[bytes], tuple[bytes, str | None]], parent: int) -> None:
-    """The life of a reader: takes lists of paths, gives back results in the same order."""
+    """The life of a reader: says that it has begun with an empty list, then takes lists of paths
+    and gives back results in the same order."""
     try:
+        link.send([])
         while True:
             # A parent that was killed cannot end us, and the link does not tell: readers that
             # were forked after this one hold copies of its other end.
@@ -92,6 +96,7 @@ class _Reader(Generic[K]):
     link: Connection
     jobs: deque[tuple[K, bytes]] = field(default_factory=deque)
     deadline: float = 0.0
+    begun: bool = False
 
 
 def read_all(
@@ -130,7 +135,7 @@ def read_all(
 
     def give(reader: _Reader[K], batch: list[tuple[K, bytes]]) -> None:
         reader.jobs.extend(batch)
-        reader.deadline = perf_counter() + file_seconds + TELL_EVERY
+        reader.deadline = perf_counter() + TELL_EVERY + (file_seconds if reader.begun else START_SECONDS)
         try:
             reader.link.send([path for _, path in batch])
         except OSError:
@@ -168,6 +173,7 @@ def read_all(
                     except (EOFError, OSError):
                         yield from replace(reader, "the reader broke down over this file")
                         continue
+                    reader.begun = True
                     for attributes, problem in results:
                         key, _ = reader.jobs.popleft()
                         yield Reading(key, attributes, problem)
