@@ -20,6 +20,7 @@ from soulmesh.client.browse import Browse
 from soulmesh.client.client import Client
 from soulmesh.client.errors import LoginRefused, NotConnected, UserOffline
 from soulmesh.client.events import Event
+from soulmesh.client.info import Profile
 from soulmesh.client.reach import Reach
 from soulmesh.client.results import FoundFile
 from soulmesh.client.searches import Search
@@ -171,6 +172,7 @@ class ClientEngine:
             world=self._world,
             settings=client_settings(settings),
             transfers=transfer_settings(settings),
+            profile=Profile(settings.client.description, settings.client.picture),
             data=self._data,
         )
         self.scanning = Scanning(shares, self._pass_on)
@@ -208,7 +210,7 @@ class ClientEngine:
             account != self._account
             or old.network.model_copy(update={"listen_port": settings.network.listen_port})
             != settings.network
-            or old.governor != settings.governor
+            or client_settings(old) != client_settings(settings)
         ):
             before, self._account = self._account, account
             await self.close()
@@ -228,6 +230,7 @@ class ClientEngine:
                 self._settings = old
                 raise
         self._client.transfers.settings = transfer_settings(settings)
+        self._client.info.profile = Profile(settings.client.description, settings.client.picture)
         if self.scanning is not None and old.shares.folders != settings.shares.folders:
             self.scanning.share(settings.shares.folders, instead_of=old.shares.folders)
         if self.scanning is not None and old.shares != settings.shares:

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from soulmesh import settings as reading
 from soulmesh.config import Settings
 
-__all__ = ["MASK", "NEEDS_RESTART", "knobs"]
+__all__ = ["MASK", "NEEDS_RESTART", "knobs", "value_of"]
 
 MASK = "*****"
 
@@ -43,7 +43,7 @@ def knobs(settings: Settings, changed: typing.Collection[str]) -> list[dict[str,
     found = []
     for key, field in reading.keys(Settings).items():
         section, _, name = key.rpartition(".")
-        value = _value(settings, key)
+        value = value_of(settings, key)
         kind, choices = _kind(field)
         secret = kind == "secret" or key in _HIDDEN_PARTS or name in _HIDDEN_PARTS
         default = field.get_default(call_default_factory=True)
@@ -70,7 +70,8 @@ def knobs(settings: Settings, changed: typing.Collection[str]) -> list[dict[str,
     return found
 
 
-def _value(settings: Settings, key: str) -> Any:
+def value_of(settings: Settings, key: str) -> Any:
+    """The value of a setting, by its dotted key."""
     found: Any = settings
     for part in key.split("."):
         found = getattr(found, part)

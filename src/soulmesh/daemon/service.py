@@ -26,6 +26,7 @@ from soulmesh.daemon.http.auth import ApiKey, Authenticator, Logins, parse_key
 from soulmesh.daemon.http.identity import Role
 from soulmesh.daemon.http.replies import instant
 from soulmesh.daemon.hub import Hub
+from soulmesh.daemon.knobs import NEEDS_RESTART, value_of
 from soulmesh.daemon.ledger import Ledger
 from soulmesh.daemon.logbook import Logbook
 from soulmesh.daemon.ports import (
@@ -206,11 +207,7 @@ class Service:
         self.authenticator = authenticator(settings, self.world.wall_clock, self.signing, self.local_key)
         old = self.settings
         self.settings = settings
-        if (old.web.host, old.web.port, old.web.certificate) != (
-            settings.web.host,
-            settings.web.port,
-            settings.web.certificate,
-        ) or old.daemon != settings.daemon:
+        if any(value_of(old, key) != value_of(settings, key) for key in NEEDS_RESTART):
             self.pending_restart = True
 
     def now(self) -> datetime:

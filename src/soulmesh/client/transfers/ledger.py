@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from soulmesh.client.ports import Events
+from soulmesh.client.tasks import Timer
 from soulmesh.client.transfers.events import (
     DownloadFinished,
     TransferAdded,
@@ -105,7 +106,7 @@ class Ledger:
         self._users: dict[tuple[str, str], dict[int, Transfer]] = {}
         self._alarms: list[tuple[float, int]] = []
         self._armed_for: dict[int, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(self._ring)
 
     # Time and chance.
 
@@ -280,9 +281,7 @@ class Ledger:
 
     async def close(self) -> None:
         """Stop all work."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.cancel()
         await self.tasks.close()
 
     # Within.
@@ -374,17 +373,9 @@ class Ledger:
             self._set_timer()
 
     def _set_timer(self) -> None:
-        if not self._alarms:
-            return
-        first = self._alarms[0][0]
-        if self._timer is not None:
-            if self._timer.when() <= first:
-                return
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(first, self._ring)
+        self._timer.set(self._alarms[0][0] if self._alarms else None)
 
     def _ring(self) -> None:
-        self._timer = None
         now = self.now()
         try:
             while self._alarms and self._alarms[0][0] <= now:
