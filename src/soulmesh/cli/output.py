@@ -205,6 +205,10 @@ class Output:
         if not self.json:
             _say(self.errors, text, style)
 
+    def prompt(self, text: str) -> None:
+        """A question, on standard error; what is typed stands behind it."""
+        self.errors.print(Text(text, style="dim"), end="", soft_wrap=True)
+
     def record(self, record: Mapping[str, Any]) -> None:
         """One result for machines: a line of JSON; silent without ``--json``."""
         if self.json:

@@ -151,11 +151,13 @@ FILES = 8192
 
 
 @overload
-def command(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]: ...
+def command(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """An async function: run on a loop of its own."""
 
 
 @overload
-def command(function: Callable[P, T]) -> Callable[P, T]: ...
+def command(function: Callable[P, T]) -> Callable[P, T]:
+    """A plain function."""
 
 
 def command(function: Callable[P, Any]) -> Callable[P, Any]:
@@ -221,8 +223,16 @@ def settle() -> None:
 
     What is loaded by now stays: looking through it for garbage would stop a loop for tens of milliseconds.
     And each link to a user is an open file, of which many systems allow a thousand unless one asks.
+    Whoever starts us may have closed what we were to read or print to: its number must not become a socket's.
     """
     gc.freeze()
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(descriptor, "w" if descriptor else "r", closefd=False))
     try:
         import resource
     except ImportError:

@@ -313,10 +313,16 @@ class _Browse:
     async def files_of(self, folder: Folder) -> list[FoundFile]:
         return [found_file(row) async for row in self._daemon.users.files(self.username, folder.name)]
 
-    async def search(self, words: str, *, limit: int = 500) -> list[FoundFile]:
+    async def search(self, words: str, *, offset: int = 0, limit: int = 500) -> list[FoundFile]:
         # One answer holds a thousand at most.
-        found = await self._daemon.users.find(self.username, words, limit=min(limit, 1000))
-        return [found_file(row) for row in found]
+        found: list[FoundFile] = []
+        while len(found) < limit:
+            lot = min(limit - len(found), 1000)
+            rows = await self._daemon.users.find(self.username, words, offset=offset + len(found), limit=lot)
+            found += [found_file(row) for row in rows]
+            if len(rows) < lot:
+                break
+        return found
 
     async def finished(self) -> Self:
         # The list of folders ends when everything is there.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ import typer
 from soulmesh.cli.logged_in import local, logged_in
 from soulmesh.cli.output import Column, Output, clean
 from soulmesh.cli.patience import patient
+from soulmesh.cli.typed import lines
 from soulmesh.client.book import AddressBook
 from soulmesh.client.chat import PrivateMessage
 from soulmesh.client.chat_store import Line
@@ -129,10 +129,7 @@ async def talk(
 
 async def _typed(send: Callable[[str], Coroutine[Any, Any, None]]) -> None:
     """Send what is typed, line by line; when there is no more, wait a moment for answers."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(loop=loop)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), sys.stdin)
-    while line := (await reader.readline()).decode("utf-8", "replace"):
+    async for line in lines():
         if text := line.strip():
             await send(text)
     await asyncio.sleep(_LEAVING)

@@ -180,8 +180,13 @@ class Browse:
         key = folder.number if isinstance(folder, Folder) else wire.raw(name)
         return await self._query(lambda c: [_file(name, row) for row in c.execute(query, (key,))])
 
-    async def search(self, words: str, *, limit: int = 500) -> list[FoundFile]:
-        """Files whose path contains all the words, whatever their case."""
+    async def search(self, words: str, *, offset: int = 0, limit: int = 500) -> list[FoundFile]:
+        """Files whose path contains all the words, whatever their case, in the order of the list.
+
+        Args:
+            offset: so many of them were seen before.
+            limit: at most so many more.
+        """
         wanted = [word.lower() for word in words.split()]
         if not wanted:
             return []
@@ -201,9 +206,9 @@ class Browse:
                 path = f"{wire.text(folder)}\\{wire.text(row[0])}".lower()
                 if all(word in path for word in wanted):
                     found.append(_file(wire.text(folder), row))
-                    if len(found) >= limit:
+                    if len(found) >= offset + limit:
                         break
-            return found
+            return found[offset:]
 
         return await self._query(work)
 

@@ -215,7 +215,7 @@ class _Browsing:
 
     async def find(self, call: Call, query: models.Words, _body: None) -> dict[str, Any]:
         browse = self._browse(call)
-        found = await browse.search(query.words, limit=query.limit)
+        found = await browse.search(query.words, offset=query.offset, limit=query.limit)
         self._service.ledger.remember(browse.username, [file.remote_path for file in found])
         return {"items": [file_row(file) for file in found]}
 

@@ -362,6 +362,7 @@ class Words(Query):
     """What to look for."""
 
     words: str
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     limit: int = 500
 
 

@@ -440,11 +440,10 @@ class Users(_Part):
         """The files of one folder of the list."""
         return self._pages(f"/users/{q(username)}/browse/files", folder=folder, limit=1000)
 
-    async def find(self, username: str, words: str, *, limit: int = 500) -> list[Row]:
-        """Files of the list with all the words in their path."""
-        found: list[Row] = (
-            await self._ask("GET", f"/users/{q(username)}/browse/find", words=words, limit=limit)
-        )["items"]
+    async def find(self, username: str, words: str, *, offset: int = 0, limit: int = 500) -> list[Row]:
+        """Files of the list with all the words in their path; ``limit`` is a thousand at most."""
+        at = f"/users/{q(username)}/browse/find"
+        found: list[Row] = (await self._ask("GET", at, words=words, offset=offset, limit=limit))["items"]
         return found
 
 
