@@ -6,6 +6,7 @@ A server and one user, alice, live on a loop of their own; commands go online as
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -26,6 +27,7 @@ from soulmesh.client.events import EventStream
 from soulmesh.client.info import Profile
 from soulmesh.client.users import UserStatusChanged
 from tests.cli.conftest import Command, Outcome
+from tests.cli.processes import stopped
 
 T = TypeVar("T")
 
@@ -149,6 +151,41 @@ def test_browse_shows_one_folder_all_files_or_files_with_some_words(bob: Bob) ->
     assert found[0]["sample_rate"] == 44100
     few = bob("browse", "alice", "--find", "harbour", "--limit", "2")
     assert "the first 2; --limit shows more" in few.err
+
+
+@pytest.mark.parametrize("more", [[], ["--files"], ["--find", "harbour"]], ids=" ".join)
+def test_browse_prints_one_page_of_what_there_is(bob: Bob, more: list[str]) -> None:
+    whole = bob.records("browse", "alice", *more, "--limit", "6")
+    assert len(whole) > 3
+    assert bob.records("browse", "alice", *more, "--limit", "3", "--page", "2") == whole[3:]
+    after = bob("browse", "alice", *more, "--page", "9")
+    assert (after.code, "in all" in after.err or "on page 9" in after.err) == (3, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+def test_browse_at_a_terminal_asks_after_each_screen(bob: Bob) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "soulmesh", "browse", "alice", *bob.login],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm", "LINES": "5"},
+    ) as process:
+        os.close(theirs)
+        os.write(ours, b"/night ferry\nq\n")
+        _, said = process.communicate(timeout=40)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"01 Night Ferry.flac" in shown
+    assert said.count("q: leave > ") == 2
 
 
 @pytest.mark.parametrize(
@@ -385,6 +422,62 @@ def test_watch_refuses_an_event_that_does_not_exist(bob: Bob) -> None:
     done = bob("watch", "--only", "Nonsense", "--for", "0")
     assert done.code == 2
     assert "Nonsense" in done.err
+
+
+# -- Ctrl-C
+
+
+@pytest.mark.parametrize(
+    ("arguments", "when"),
+    [
+        (["watch"], "watching"),
+        (["room", "talk", "quay"], "Ctrl-C leaves"),
+        (["room", "feed"], "Ctrl-C leaves"),
+        (["chat", "with", "alice"], "before that"),
+        (["search", "harbour", "-t", "600", "--json"], "Harbour Lamps"),
+        (["wish", "run"], "Ctrl-C leaves"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_what_never_ends_is_left_with_ctrl_c_without_a_trace(
+    town: Town, bob: Bob, tmp_path: Path, arguments: list[str], when: str
+) -> None:
+    if arguments[0] == "chat":
+        bob("chat", "send", "alice", "before that")
+    login = (
+        bob.login
+        if arguments[0] != "search"
+        else [w for w in bob.login if w not in ("--data", str(bob.data))]
+    )
+    code, printed = stopped([*arguments, *login], when=when)
+    assert code == 130
+    assert not [line for line in printed if "Traceback" in line or "rror" in line]
+    assert not list(tmp_path.rglob("browse-*")), "nothing temporary stays"
+    # The server has been told: the name is free at once, and nobody is in the room.
+    town.there(offline(town, "bob"))
+
+
+async def offline(town: Town, name: str) -> None:
+    while (await town.alice.users.look_up(name)).status:
+        pass
+
+
+def test_what_is_said_may_come_from_a_file_and_from_nowhere(town: Town, bob: Bob, tmp_path: Path) -> None:
+    """An event loop cannot wait for a file."""
+    town.there(town.alice.rooms.join("jetty"))
+    (tmp_path / "lines").write_text("one\ntwo")
+    for place, said in ((tmp_path / "lines", ["bob: one", "bob: two"]), (Path(os.devnull), [])):
+        with place.open() as source:
+            process = subprocess.run(
+                [sys.executable, "-m", "soulmesh", "room", "talk", "jetty", *bob.login],
+                stdin=source,
+                capture_output=True,
+                text=True,
+                timeout=40,
+                check=False,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+        assert (process.returncode, process.stdout.splitlines()) == (0, said)
 
 
 # -- filters

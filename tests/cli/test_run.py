@@ -17,7 +17,7 @@ import pytest
 import typer
 
 from soulmesh import errors
-from soulmesh.cli import run
+from soulmesh.cli import main, run
 from soulmesh.cli.run import exit_code, invoke, options
 from soulmesh.client import errors as client_errors
 
@@ -187,7 +187,7 @@ def test_work_runs_on_a_loop_and_its_result_comes_back() -> None:
 
 SCRIPT = """
 import asyncio, sys, typer
-from soulmesh.cli import run
+from soulmesh.cli import main, run
 app = typer.Typer()
 
 @app.command()
@@ -266,3 +266,32 @@ def test_help_flows_to_the_width_of_the_terminal_and_lists_keep_their_lines() ->
     assert act.__doc__ == (
         "What it does.\n\nWords that are broken here for the sake of the source.\n\n- one\n- two"
     )
+
+
+def test_ctrl_c_while_the_program_is_still_loading_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "settle", interrupted)
+    with pytest.raises(SystemExit) as left:
+        main(["version"])
+    assert left.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_command_runs_although_a_standard_descriptor_is_closed(closed: int) -> None:
+    # Otherwise the next file to be opened gets its number, and is taken for it.
+    start = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    done = subprocess.run(
+        [sys.executable, "-c", start, "-m", "soulmesh", "version"],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("soulmesh" in done.stdout) is (closed != 1)

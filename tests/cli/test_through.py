@@ -19,6 +19,7 @@ import pytest
 from soulmesh.core.rule_trial import Asked
 from soulmesh.core.upload_queue import Person
 from tests.cli.conftest import Command, Outcome
+from tests.cli.processes import stopped
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, Network, network
 
@@ -260,6 +261,60 @@ def test_people_rooms_and_messages(there: Elsewhere, soulmesh: Command) -> None:
     assert lines(soulmesh("interests", "of", SHARER, "--json"))[0]["item"] == "sea shanties"
     watched = lines(soulmesh("watch", "--for", "0.3", "--json"))
     assert all("event" in event for event in watched)
+
+
+def test_filters_privileges_and_private_rooms(there: Elsewhere, soulmesh: Command, tmp_path: Path) -> None:
+    assert soulmesh("filter", "save", "lossless", "flac size>60001").code == 0
+    assert lines(soulmesh("filter", "list", "--json")) == [{"name": "lossless", "filter": "flac size>60001"}]
+    assert there.look(lambda: there.net.daemon.engine.client.book.filters) == {"lossless": "flac size>60001"}
+    found = soulmesh(
+        "search", "tidal maps", "--timeout", "4", "--limit", "2", "--filter", "@lossless", "--json"
+    )
+    assert [hit["size"] > 60_001 for hit in lines(found)] == [True, True]
+    (tmp_path / "found.jsonl").write_text(found.out)
+    assert (
+        "2 of 2 results are kept" in soulmesh("filter", "try", "@lossless", str(tmp_path / "found.jsonl")).out
+    )
+    assert soulmesh("filter", "remove", "lossless").code == 0
+    assert soulmesh("filter", "remove", "lossless").code == 3
+
+    assert lines(soulmesh("user", "privileges", "--json")) == [
+        {"seconds_left": 0, "given_to": None, "days": 0}
+    ]
+    poor = soulmesh("user", "privileges", "--give", SHARER, "--days", "3")
+    # It is the daemon that says no.
+    assert (poor.code, "only 0 whole days" in poor.err) == (4, True)
+
+    assert lines(soulmesh("room", "invitations", "on", "--json")) == [{"invitations": True}]
+    assert soulmesh("room", "invitations", "sometimes").code == 2
+    there.do(there.net.sharer.rooms.join("cellar", private=True))
+    there.do(there.net.sharer.rooms.grant_membership("cellar", OURSELVES))
+    [room] = [row for row in lines(soulmesh("room", "list", "--json")) if row["name"] == "cellar"]
+    assert (room["private"], room["owned"]) == (True, False)
+    assert lines(soulmesh("room", "drop", "cellar", "--json")) == [
+        {"room": "cellar", "done": "drop membership"}
+    ]
+    assert "cellar" not in there.do(there.net.sharer.rooms.join("cellar")).members
+    assert lines(soulmesh("room", "favour", "harbour", "--json")) == [{"room": "harbour"}]
+    assert there.look(lambda: there.net.daemon.engine.client.book.rooms) == {"harbour": False}
+    assert lines(soulmesh("room", "favour", "harbour", "--no", "--json")) == []
+    assert there.look(lambda: there.net.daemon.engine.client.book.rooms) == {}
+
+
+def test_the_feed_of_all_rooms_until_ctrl_c(there: Elsewhere) -> None:
+    sharer = there.net.sharer
+    there.do(sharer.rooms.join("square"))
+
+    async def talk() -> None:
+        while True:
+            sharer.rooms.say("square", "hear ye")
+            await asyncio.sleep(0.25)
+
+    talking = asyncio.run_coroutine_threadsafe(talk(), there.loop)
+    code, printed = stopped(["room", "feed", "--json"], when="hear ye")
+    talking.cancel()
+    assert code == 130
+    assert {tuple(json.loads(line).values()) for line in printed if line} == {("square", SHARER, "hear ye")}
 
 
 def test_a_daemon_by_its_address(tmp_path: Path, soulmesh: Command) -> None:

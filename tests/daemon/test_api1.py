@@ -285,6 +285,8 @@ def test_the_client_of_the_package_does_it_all(tmp_path: Path) -> None:
                 assert len(files) == len(SONGS)
                 hits = await daemon.ask("GET", f"/users/{SHARER}/browse/find", words="SONG 02", limit=5)
                 assert [hit["path"].rpartition("\\")[2] for hit in hits["items"]] == ["02 - Song 2.flac"]
+                rest = await daemon.ask("GET", f"/users/{SHARER}/browse/find", words="song", offset=2)
+                assert [hit["path"].rpartition("\\")[2] for hit in rest["items"]] == ["03 - Song 3.flac"]
 
                 await daemon.ask("PUT", f"/users/{SHARER}/friend")
                 user = await daemon.ask("GET", f"/users/{SHARER}")
