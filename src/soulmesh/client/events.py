@@ -112,7 +112,8 @@ class Events:
     def emit(self, event: Event) -> None:
         """Tell everybody. A handler that fails is logged and harms nobody else."""
         for kind in type(event).__mro__:
-            for handler in tuple(self._handlers.get(kind, ())):
+            handlers = self._handlers.get(kind)
+            for handler in tuple(handlers) if handlers else ():
                 try:
                     handler(event)
                 except Exception:

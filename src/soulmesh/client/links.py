@@ -49,6 +49,9 @@ _CANDIDATE_TIMEOUT = 10.0
 _PROVEN_FOR = 60.0
 """Seconds for which the place where a user took our connection is good for the next file, unasked."""
 
+_GATHERED = 16 * 1024
+"""Bytes for one user that may wait for the end of this turn of the loop, to leave in one call."""
+
 _PAST = 1000
 """So many tickets are remembered after their attempt was over."""
 
@@ -172,7 +175,8 @@ class Links:
         link = await self.link_to(username, timeout=timeout, interactive=interactive)
         try:
             link.write(frame)
-            await link.stream.drain()
+            if link.stream.write_buffer_size > _GATHERED:
+                await link.stream.drain()
         except ConnectionLost:
             # It may have gone stale while it was idle: once more on a fresh one.
             self._forget(link, "it broke while sending")
@@ -335,10 +339,12 @@ class Links:
     ) -> Opened:
         if kind == "F" and address is None:
             # Thousands of small files are thousands of links: the server need not hear of each.
-            address = self._proven_address(username)
-            one_by_one = one_by_one or address is not None
-        # The server limits what it is asked; it is not asked for a place where we were let in just now.
-        if self._pace is not None and not (kind == "F" and address is not None):
+            proven = self._proven_address(username)
+            opened = await self._open_again(username, kind, proven, timeout) if proven is not None else None
+            if opened is not None:
+                return opened
+        # The server limits what it is asked.
+        if self._pace is not None:
             await self._pace(interactive)
         async with self._slots:
             self._tickets = self._tickets % 0xFFFFFFFF + 1
@@ -368,6 +374,25 @@ class Links:
                     del self._past[next(iter(self._past))]
         self._events.emit(LinkOpened(username, kind, opened.direct, True, opened.obfuscated))
         return opened
+
+    async def _open_again(
+        self, username: str, kind: str, address: Address, timeout: float | None
+    ) -> Opened | None:
+        """Connect to where the user took a connection moments ago; ``None`` if that does not work now."""
+        patience = min(self._settings.direct_timeout, _CANDIDATE_TIMEOUT)
+        async with self._slots:
+            try:
+                stream, obfuscated = await self._dial(
+                    address, patience if timeout is None else min(patience, timeout)
+                )
+            except NetworkError as error:
+                log.debug("%s does not take connections at the old place: %s", username, error)
+                self._remember(username, None)
+                return None
+        stream.write(pack(peer_init.PeerInit(self._server.username, kind, 0), obfuscated, self._world.random))
+        self._remember(username, address)
+        self._events.emit(LinkOpened(username, kind, True, True, obfuscated))
+        return Opened(stream, obfuscated, direct=True)
 
     def _proven_address(self, username: str) -> Address | None:
         """Where the user took a connection of ours moments ago; ``None`` if we had better ask.
@@ -421,7 +446,7 @@ class Links:
         if self.refuses(message.username, message.ip):
             return
         try:
-            stream, obfuscated = await self._dial_back(address)
+            stream, obfuscated = await self._dial(address, settings.direct_timeout)
         except NetworkError as error:
             log.info("cannot call back %s: %s", message.username, error)
             self._events.emit(CallbackFailed(message.username, message.connection_type, str(error)))
@@ -456,7 +481,8 @@ class Links:
             if not waiting:
                 self._unanswered.pop((username, kind), None)
 
-    async def _dial_back(self, address: Address) -> tuple[Stream, bool]:
+    async def _dial(self, address: Address, timeout: float) -> tuple[Stream, bool]:
+        """Connect to the port that we like best of those that the user has; says whether it is obfuscated."""
         ports = [(address.port, False), (address.obfuscated_port, True)]
         if self._settings.obfuscate:
             ports.reverse()
@@ -464,9 +490,7 @@ class Links:
         for port, obfuscated in ports:
             if 0 < port < 65536:
                 try:
-                    stream = await open_stream(
-                        self._world.network, address.host, port, timeout=self._settings.direct_timeout
-                    )
+                    stream = await open_stream(self._world.network, address.host, port, timeout=timeout)
                 except NetworkError as error:
                     failure = error
                 else:

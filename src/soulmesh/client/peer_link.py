@@ -102,11 +102,9 @@ class PeerLink:
         """
         bad = 0
         while True:
-            first = await self.stream.read(1)
-            if not first:
+            if not await self.stream.readable():
                 return
-            self.stream.unread(first)
-            frame = await self._read_frame(patience)
+            frame = self._at_hand() or await self._read_frame(patience)
             self.last_used = asyncio.get_running_loop().time()
             if frame is None:
                 continue
@@ -119,6 +117,16 @@ class PeerLink:
                     raise FrameError(f"{bad} messages that cannot be read, the last: {error}") from error
             else:
                 bad = 0
+
+    def _at_hand(self) -> wire.Frame | None:
+        """The next frame, if all of it is here already: then nothing has to wait, and no clock to be set."""
+        stream = self.stream
+        if self.obfuscated or stream.unread_bytes < _HEAD.size:
+            return None
+        length, code = _HEAD.unpack(stream.peek(_HEAD.size))
+        if length < 4 or code == SHARES_CODE or stream.unread_bytes < 4 + length:
+            return None
+        return self._reader.feed(stream.take(4 + length))[0]
 
     async def _read_frame(self, patience: float) -> wire.Frame | None:
         """The next frame; ``None`` if it went to a sink."""

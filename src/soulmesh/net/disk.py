@@ -211,10 +211,13 @@ class RealDisk:
         """See :meth:`soulmesh.net.world.Disk.read_bytes`."""
 
         def work() -> bytes:
-            with path.open("rb") as file:
+            with path.open("rb", buffering=0) as file:
                 if limit is None:
-                    return file.read()
-                data = file.read(limit + 1)
+                    return file.readall()
+                # No buffer between: small files are read by the thousand.
+                data = file.read(limit + 1) or b""
+                while len(data) <= limit and (more := file.read(limit + 1 - len(data))):
+                    data += more
                 if len(data) > limit:
                     raise FileTooLarge(path, max(os.fstat(file.fileno()).st_size, limit + 1), limit)
                 return data
@@ -268,7 +271,7 @@ class RealDisk:
         """See :meth:`soulmesh.net.world.Disk.write_new`."""
 
         def work() -> None:
-            _make_and(lambda: part.write_bytes(data), part.parent)
+            _make_and(lambda: _write_small(part, data), part.parent)
             # One hop to a thread for a whole small file: thousands of them are moved like this.
             _make_and(lambda: _link_or_rename(part, target), target.parent)
 
@@ -381,6 +384,16 @@ class RealFile:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             await self._disk._run(self.path, os.close, descriptor)
+
+
+def _write_small(path: Path, data: bytes | bytearray | memoryview) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
 
 
 def _link_or_rename(source: Path, target: Path) -> None:

@@ -250,6 +250,18 @@ class MemoryDisk:
         """See :meth:`soulmesh.net.world.Disk.rename_new`."""
         await self._rename(source, target, overwrite=False)
 
+    async def write_new(self, part: Path, target: Path, data: bytes | bytearray | memoryview) -> None:
+        """See :meth:`soulmesh.net.world.Disk.write_new`."""
+        where = await self._at(part, "write")
+        self._make_directory(where.parent)
+        node = self._create(where)
+        self._spend(where, max(0, len(data) - node.size))
+        node.write(0, memoryview(data))
+        node.truncate(len(data))
+        node.modified = self.modified_at
+        self._make_directory((await self._at(target, "write")).parent)
+        await self._rename(part, target, overwrite=False)
+
     async def _rename(self, source: Path, target: Path, *, overwrite: bool) -> None:
         old = await self._at(source, "write")
         new = await self._at(target, "write")

@@ -167,6 +167,30 @@ class Stream(asyncio.Protocol):
                 self._chunks.clear()
                 self._size = 0
                 raise StreamEnded(partial, count)
+        return self.take(count)
+
+    async def readable(self) -> bool:
+        """Wait until there are bytes to read, and leave them there; False at the end.
+
+        Raises:
+            ConnectionLost: the connection broke, and all that came before it was read.
+        """
+        while not self._chunks:
+            if not await self._more():
+                return False
+        return True
+
+    def peek(self, count: int) -> bytes:
+        """The first ``count`` bytes of those that are there, fewer if there are no more; they stay unread."""
+        head = b""
+        for chunk in self._chunks:
+            head += chunk[: count - len(head)]
+            if len(head) == count:
+                break
+        return head
+
+    def take(self, count: int) -> bytes:
+        """Exactly ``count`` bytes of the :attr:`unread_bytes`, of which there are so many at least."""
         if count == 0:
             return b""
         chunk = self._chunks.popleft()
@@ -391,6 +415,8 @@ class Stream(asyncio.Protocol):
             ConnectionLost: the connection is gone.
         """
         self._send_gathered()
+        if not self._closed and not self.transport.get_write_buffer_size():
+            return
         low, high = self.transport.get_write_buffer_limits()
         # High water 0 makes the transport call back when its buffer is empty.
         self.transport.set_write_buffer_limits(high=0)

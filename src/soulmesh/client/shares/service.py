@@ -166,6 +166,8 @@ class Shares:
         self._data_version = self._store.data_version()
         self._handlers: list[Callable[[], None]] = []
         self._views: dict[tuple[frozenset[int], frozenset[int]], _View] = {}
+        self._local: dict[tuple[int, bytes], bytes] = {}
+        """Where folders lie that were asked for since the last change: whoever takes one file takes more."""
         self._compressing: dict[int, asyncio.Lock] = {}
         self._applied = 0
         self._generation = ""
@@ -254,9 +256,11 @@ class Shares:
         self._roots = {root.id: root for root in self._store.roots()}
         self._by_name = {root.name: root for root in self._roots.values()}
         self._views.clear()
+        self._local.clear()
 
     def _after_change(self) -> None:
         self._views.clear()
+        self._local.clear()
         before = self._counts
         # For everybody: a name that no user can have.
         visible, _ = self._access("")
@@ -453,9 +457,14 @@ class Shares:
         visible, _ = self._access(username)
         if root.id not in visible:
             raise NotShared(remote_path, f"for {root.audience} only")
-        local = self._store.local_folder(root.id, folder[len(root.name) + 1 :])
+        local = self._local.get((root.id, folder))
         if local is None:
-            raise NotShared(remote_path, "its folder is gone")
+            local = self._store.local_folder(root.id, folder[len(root.name) + 1 :])
+            if local is None:
+                raise NotShared(remote_path, "its folder is gone")
+            if len(self._local) >= _MOST_LOCAL:
+                self._local.clear()
+            self._local[root.id, folder] = local
         relative = os.path.join(local, name)
         size = await asyncio.to_thread(shared_size, rules_of(root, self._roots.values()), relative)
         if size is None:
@@ -586,6 +595,7 @@ class Shares:
         return changed
 
 
+_MOST_LOCAL: Final = 10_000
 _REPLY_TAIL: Final = Struct("<?III")
 _FRAME: Final = Struct("<II")
 

@@ -26,7 +26,7 @@ from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.download import Accept, Ask, AskPlace, Download, DropLink, Keep, Refuse, TicketNotExpected
 from soulmesh.core.transfer import ACTIVE, Effect, Moved, State
 from soulmesh.errors import NetworkError, UsageError
-from soulmesh.net.disk import DiskError, DiskFull
+from soulmesh.net.disk import DiskError, DiskFull, OtherFilesystem
 from soulmesh.net.stream import Stream
 from soulmesh.wire import encode, peer, raw
 from soulmesh.wire.file import FileOffset
@@ -258,7 +258,9 @@ class Downloads:
                 tell(transfer)
         elif old in (State.PAUSED, State.FAILED, State.CANCELLED):
             self._presence.watch(transfer.username, _WATCH)
-        self.pump_soon()
+        if new not in _HELD:
+            # On the plain road nobody's turn comes before a place is free.
+            self.pump_soon()
 
     # Whose turn it is.
 
@@ -601,11 +603,13 @@ class Downloads:
             await self._ledger.journal.committed()
 
         target = self._target(transfer)
-        if whole.data is None or not await self._ledger.world.disk.same_filesystem(whole.part, target):
-            if whole.data is not None:
+        if whole.data is not None:
+            try:
+                return await self._saving.save_small(whole.part, target, whole.data, intend)
+            except OtherFilesystem:
+                # No rename leads there: it is copied, as large files are.
                 await self._write_part(whole, sync=False)
-            return await self._saving.place(whole.part, target, intend_surely)
-        return await self._saving.save_small(whole.part, target, whole.data, intend)
+        return await self._saving.place(whole.part, target, intend_surely)
 
     async def _write_part(self, whole: Whole, *, sync: bool) -> None:
         assert whole.data is not None

@@ -23,6 +23,7 @@ import string
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from soulmesh.errors import ConfigError
@@ -41,18 +42,24 @@ _FIELDS = frozenset({"name", "stem", "ext", "folder", "parent", "folders", "user
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 # What Windows forbids; a folder of downloads should survive being copied anywhere.
 _FORBIDDEN = str.maketrans(dict.fromkeys('<>:"|?*/\\', "_"))
+# Letters of ASCII that are shown and allowed everywhere: most names have no others.
+_PLAIN = re.compile(r"[ !#-)+-.0-9;=@-\[\]-{}~]*")
 # They change the order in which a name is shown: a program dressed up as a song.
 _DIRECTION_MARKS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 # Old names in the code page of Windows arrive as Latin-1; their quotes and dashes are control codes there.
 _CP1252 = {n: bytes([n]).decode("cp1252", "replace").replace("\ufffd", "_") for n in range(0x80, 0xA0)}
 
 
+@lru_cache(2048)
 def safe_name(name: str, *, longest: int = LONGEST_NAME) -> str:
     """One name for one file or folder, whatever ``name`` is. Never empty, never ``.`` or ``..``."""
-    text = name.encode("utf-8", "replace").decode("utf-8") if _has_surrogates(name) else str(name)
-    text = text.translate(_CP1252).translate(_DIRECTION_MARKS).translate(_FORBIDDEN)
-    text = unicodedata.normalize("NFC", text)
-    text = "".join("_" if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
+    text = str(name)
+    if not _PLAIN.fullmatch(text):
+        if _has_surrogates(text):
+            text = text.encode("utf-8", "replace").decode("utf-8")
+        text = text.translate(_CP1252).translate(_DIRECTION_MARKS).translate(_FORBIDDEN)
+        text = unicodedata.normalize("NFC", text)
+        text = "".join("_" if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
     text = _without_edges(text)
     text = _without_edges(_shortened(text, longest))
     if not text:

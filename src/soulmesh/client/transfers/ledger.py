@@ -247,36 +247,37 @@ class Ledger:
             )
 
     def record(self, transfer: Transfer) -> None:
-        """Hand the transfer to the journal as it stands."""
-        machine = transfer.machine
+        """Hand the transfer to the journal, which writes it as it stands when it comes to that."""
         transfer.journaled_at = self.now()
+        self.journal.put_as_it_stands(transfer.id, lambda: self._as_record(transfer))
+
+    def _as_record(self, transfer: Transfer) -> Record:
+        machine = transfer.machine
         more = transfer.more if transfer.place is None else {**transfer.more, "place": transfer.place}
         deadline = None
         if machine.state is State.DELAYED and machine.deadline is not None:
             deadline = self.wall().timestamp() + (machine.deadline - self.now())
-        self.journal.put(
-            Record(
-                transfer.id,
-                transfer.uuid,
-                transfer.direction,
-                transfer.username,
-                transfer.remote_path,
-                transfer.size,
-                machine.state,
-                machine.reason,
-                machine.attempts,
-                deadline,
-                transfer.done,
-                str(transfer.local_path) if transfer.local_path else "",
-                transfer.added.timestamp(),
-                transfer.started.timestamp() if transfer.started else None,
-                transfer.ended.timestamp() if transfer.ended else None,
-                transfer.speed,
-                transfer.priority,
-                transfer.batch,
-                isinstance(machine, Upload) and machine.pushed,
-                more,
-            )
+        return Record(
+            transfer.id,
+            transfer.uuid,
+            transfer.direction,
+            transfer.username,
+            transfer.remote_path,
+            transfer.size,
+            machine.state,
+            machine.reason,
+            machine.attempts,
+            deadline,
+            transfer.done,
+            str(transfer.local_path) if transfer.local_path else "",
+            transfer.added.timestamp(),
+            transfer.started.timestamp() if transfer.started else None,
+            transfer.ended.timestamp() if transfer.ended else None,
+            transfer.speed,
+            transfer.priority,
+            transfer.batch,
+            isinstance(machine, Upload) and machine.pushed,
+            more,
         )
 
     async def close(self) -> None:

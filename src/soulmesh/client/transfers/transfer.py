@@ -138,7 +138,7 @@ class Transfer:
         self.reported_at = 0.0
         self.journaled_at = 0.0
         self._loop = loop
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Event | None = None
 
     @property
     def direction(self) -> str:
@@ -229,8 +229,14 @@ class Transfer:
 
     def changed(self) -> None:
         """Wake whoever waits; called by the manager."""
-        event, self._changed = self._changed, asyncio.Event()
-        event.set()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    def _next_change(self) -> asyncio.Event:
+        if self._changed is None:
+            self._changed = asyncio.Event()
+        return self._changed
 
     async def wait(self) -> Transfer:
         """Return when it is finished.
@@ -239,7 +245,7 @@ class Transfer:
             TransferFailed: it was given up or cancelled.
         """
         while not self.machine.final:
-            await self._changed.wait()
+            await self._next_change().wait()
         if self.state is not State.FINISHED:
             raise TransferFailed(self.username, self.remote_path, self.state, self.reason)
         return self
@@ -247,12 +253,12 @@ class Transfer:
     async def settled(self) -> None:
         """Return when it holds no slot: nothing is on its way for it."""
         while self.machine.state in ACTIVE:
-            await self._changed.wait()
+            await self._next_change().wait()
 
     async def left(self, *states: State) -> None:
         """Return when it is in none of these states."""
         while self.machine.state in states:
-            await self._changed.wait()
+            await self._next_change().wait()
 
     async def updates(self) -> AsyncIterator[Transfer]:
         """Yield the transfer now and whenever something changed, until it is over.
@@ -260,7 +266,7 @@ class Transfer:
         Changes that come faster than they are taken are one.
         """
         while True:
-            changed = self._changed
+            changed = self._next_change()
             yield self
             if self.machine.final:
                 return

@@ -12,14 +12,13 @@ import logging
 import struct
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from soulmesh.client.errors import ClientError, NotConnected, UserOffline
 from soulmesh.client.ports import Links, Presence, ServerPort
 from soulmesh.client.transfers.bandwidth import Bandwidth
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
-from soulmesh.client.transfers.ports import SharedFiles
+from soulmesh.client.transfers.ports import SharedFile, SharedFiles
 from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.doorkeeper import Doorkeeper, Verdict
@@ -30,7 +29,7 @@ from soulmesh.core.transfer import ACTIVE, Effect, Moved, State
 from soulmesh.core.upload import Call, OpenLink, TellFailed, TellRefused, Upload
 from soulmesh.core.upload_queue import Person, UploadQueue
 from soulmesh.errors import NetworkError
-from soulmesh.net.disk import DiskError
+from soulmesh.net.disk import DiskError, FileTooLarge
 from soulmesh.net.filepump import FileShrank
 from soulmesh.net.stream import Stream
 from soulmesh.net.world import ReadFile
@@ -48,6 +47,8 @@ SLOW_FOR = 60.0
 _MOST_WAITING_REQUESTS = 10_000
 SMALL = 64 * 1024
 """Bytes up to which a file is so soon sent that the next one is offered when its link is open."""
+LOCATED_FOR = 2.0
+"""Seconds for which a file is taken to be where it was found on the disk, if the shares do not change."""
 _GONE_FOR = 10.0
 """Seconds for which a file that is not there is not looked for again: it may come back."""
 
@@ -79,7 +80,9 @@ class Uploads:
         self.closing = False
         """Set while the program ends: new requests are refused with "Pending shutdown."."""
         self._requests: dict[str, deque[tuple[str, int | None]]] = {}
-        self._files: dict[int, ReadFile] = {}
+        self._files: dict[int, ReadFile | bytes] = {}
+        """What is offered or sent: small files are in memory."""
+        self._located: dict[int, tuple[float, SharedFile]] = {}
         self._streams: dict[int, Stream] = {}
         self._links_opening: dict[int, asyncio.Task[None]] = {}
         self._called: dict[tuple[str, int], Transfer] = {}
@@ -98,7 +101,7 @@ class Uploads:
         found = await self._shares.locate(username, remote_path)
         if found is None:
             return None
-        return self._enter(username, remote_path, found.local_path, found.size, pushed=True)
+        return self._enter(username, remote_path, found, pushed=True)
 
     def entered(self, transfer: Transfer) -> None:
         """An upload came from the journal."""
@@ -113,13 +116,15 @@ class Uploads:
         self.queue.set_rules(settings.queue)
         self.door.pace = settings.door
         self.door.forget()
+        self._located.clear()
         for username in self._ledger.users("upload"):
             self.queue.regroup(username, self.group_of(username))
         self.pump_soon()
 
     def shares_changed(self) -> None:
-        """What was not shared may be shared now: look again."""
+        """What was not shared may be shared now, and the other way round: look again."""
         self.door.forget()
+        self._located.clear()
 
     def group_of(self, username: str) -> str:
         """The group whose rules count for a user."""
@@ -189,9 +194,10 @@ class Uploads:
         if ticket is not None:
             self._outbox.send(username, peer.PeerTransferReply(ticket, False, reason=QUEUED))
         if known is None:
-            self._enter(username, remote_path, found.local_path, found.size, pushed=False)
+            self._enter(username, remote_path, found, pushed=False)
         else:
             known.local_path = found.local_path
+            self._located[known.id] = self._ledger.now(), found
             self._ledger.apply(known, known.upload.asked_again(self._ledger.now()))
 
     def place_asked(self, username: str, remote_path: str) -> None:
@@ -272,11 +278,13 @@ class Uploads:
             self.queue.discard(transfer.id)
             self._forget_call(transfer)
             file = self._files.pop(transfer.id, None)
-            if file is not None:
+            if file is not None and not isinstance(file, bytes):
                 self._ledger.tasks.start(_close(file), "closing a file")
         if new is State.QUEUED:
             self._join_queue(transfer)
             self._presence.watch(transfer.username, _WATCH)
+        else:
+            self._located.pop(transfer.id, None)
         if new is State.FINISHED:
             self._report_speed(transfer)
             self.door.served(transfer.username)
@@ -322,13 +330,13 @@ class Uploads:
     async def _begin(self, transfer: Transfer, turn: int) -> None:
         """Open the file, so that its size is the one of the bytes that we send, and offer it."""
         reason = FILE_NOT_SHARED
-        file: ReadFile | None = None
+        file: ReadFile | bytes | None = None
         try:
-            found = await self._shares.locate(transfer.username, transfer.remote_path)
+            found = await self._locate(transfer)
             if found is not None:
                 reason = FILE_READ_ERROR
                 transfer.local_path = found.local_path
-                file = await self._ledger.world.disk.open_read(found.local_path)
+                file = await self._open(found)
         except DiskError as error:
             log.warning("cannot upload: %s", error)
         except Exception:
@@ -336,7 +344,7 @@ class Uploads:
             log.exception("cannot look for %s", transfer.remote_path)
         if self._turns.get(transfer.id) != turn:
             # Cancelled, paused or asked for anew meanwhile.
-            if file is not None:
+            if file is not None and not isinstance(file, bytes):
                 await file.close()
             return
         now = self._ledger.now()
@@ -345,7 +353,25 @@ class Uploads:
             return
         self._files[transfer.id] = file
         self._next_ticket = self._next_ticket % 0xFFFF_FFFF + 1
-        self._ledger.apply(transfer, transfer.upload.call(self._next_ticket, file.size, now))
+        size = len(file) if isinstance(file, bytes) else file.size
+        self._ledger.apply(transfer, transfer.upload.call(self._next_ticket, size, now))
+
+    async def _locate(self, transfer: Transfer) -> SharedFile | None:
+        """Where the file is, unless that was found out moments ago."""
+        at, found = self._located.pop(transfer.id, (0.0, None))
+        if found is not None and self._ledger.now() - at < LOCATED_FOR:
+            return found
+        return await self._shares.locate(transfer.username, transfer.remote_path)
+
+    async def _open(self, found: SharedFile) -> ReadFile | bytes:
+        """The file to be sent; a small one is read at once, so that nothing has to be opened and closed."""
+        disk = self._ledger.world.disk
+        if found.size <= SMALL:
+            try:
+                return await disk.read_bytes(found.local_path, limit=SMALL)
+            except FileTooLarge:
+                pass  # it has grown
+        return await disk.open_read(found.local_path)
 
     def _join_queue(self, transfer: Transfer) -> None:
         group = self.group_of(transfer.username)
@@ -353,12 +379,11 @@ class Uploads:
         self.queue.regroup(transfer.username, group)
         self.pump_soon()
 
-    def _enter(
-        self, username: str, remote_path: str, local_path: Path, size: int, *, pushed: bool
-    ) -> Transfer:
-        machine = Upload(size=size, pushed=pushed, policy=self._settings().retries)
+    def _enter(self, username: str, remote_path: str, found: SharedFile, *, pushed: bool) -> Transfer:
+        machine = Upload(size=found.size, pushed=pushed, policy=self._settings().retries)
         transfer = self._ledger.new(username, remote_path, machine)
-        transfer.local_path = local_path
+        transfer.local_path = found.local_path
+        self._located[transfer.id] = self._ledger.now(), found
         self._presence.watch(username, _WATCH)
         self._join_queue(transfer)
         return transfer
@@ -407,7 +432,7 @@ class Uploads:
                 del self._links_opening[transfer.id]
 
     async def _send(
-        self, transfer: Transfer, ticket: int, stream: Stream, file: ReadFile, offset: int
+        self, transfer: Transfer, ticket: int, stream: Stream, file: ReadFile | bytes, offset: int
     ) -> None:
         ledger, machine = self._ledger, transfer.upload
         sent = offset
@@ -422,7 +447,13 @@ class Uploads:
                     ledger.apply(transfer, machine.lost(reason, ledger.now()))
 
         pace = self._bandwidth.pace("upload", self.group_of(transfer.username))
-        if machine.size > offset:
+        if isinstance(file, bytes):
+            while sent < machine.size:
+                piece = await pace(machine.size - sent)
+                stream.write(file[sent : sent + piece])
+                await stream.flush()
+                progress(piece)
+        elif machine.size > offset:
             await stream.send_file(
                 file, offset, machine.size - offset, progress=progress, pace=pace, free=pace.free
             )
