@@ -232,6 +232,29 @@ async def test_writing_atomically_replaces_the_whole_file(disk: Disk, root: Path
 
 
 @each_disk
+async def test_small_files_are_written_in_one_go_and_each_says_what_went_wrong(
+    disk: Disk, root: Path
+) -> None:
+    await put(disk, root / "here", b"old")
+    files = [
+        (root / "parts" / "1", root / "new" / "a", b"first"),
+        (root / "parts" / "2", root / "here", b"second"),
+        (root / "parts" / "3", root / "new" / "b", b""),
+    ]
+    first, second, third = await disk.write_all_new(files)
+    assert first is third is None
+    assert isinstance(second, FileExists)
+    assert await disk.read_bytes(root / "new" / "a") == b"first"
+    assert await disk.read_bytes(root / "new" / "b") == b""
+    assert await disk.read_bytes(root / "here") == b"old"
+    # The part is left for another name.
+    assert list(await disk.list(root / "parts")) == ["2"]
+    await disk.write_new(root / "parts" / "2", root / "here (2)", b"second")
+    assert await disk.read_bytes(root / "here (2)") == b"second"
+    assert await disk.write_all_new([]) == []
+
+
+@each_disk
 async def test_a_file_above_the_limit_is_not_read(disk: Disk, root: Path) -> None:
     await put(disk, root / "x", b"12345")
     assert await disk.read_bytes(root / "x", limit=5) == b"12345"

@@ -107,28 +107,36 @@ class Events:
 
     def __init__(self) -> None:
         self._handlers: dict[type[Event], list[Callable[[Any], None]]] = {}
+        self._told: dict[type[Event], tuple[Callable[[Any], None], ...]] = {}
+        """Who is told of an event of this very class, worked out once."""
         self._streams: list[EventStream[Any]] = []
 
     def emit(self, event: Event) -> None:
         """Tell everybody. A handler that fails is logged and harms nobody else."""
-        for kind in type(event).__mro__:
-            handlers = self._handlers.get(kind)
-            for handler in tuple(handlers) if handlers else ():
-                try:
-                    handler(event)
-                except Exception:
-                    log.exception("a handler of %s failed", type(event).__name__)
-        for stream in tuple(self._streams):
-            stream._push(event)
+        told = self._told.get(type(event))
+        if told is None:
+            kinds = type(event).__mro__
+            told = tuple(handler for kind in kinds for handler in self._handlers.get(kind, ()))
+            self._told[type(event)] = told
+        for handler in told:
+            try:
+                handler(event)
+            except Exception:
+                log.exception("a handler of %s failed", type(event).__name__)
+        if self._streams:
+            for stream in tuple(self._streams):
+                stream._push(event)
 
     def on(self, kind: type[E], handler: Callable[[E], None]) -> Callable[[], None]:
         """Call ``handler`` with each event of this class; returns what takes it back."""
         handlers = self._handlers.setdefault(kind, [])
         handlers.append(handler)
+        self._told.clear()
 
         def undo() -> None:
             if handler in handlers:
                 handlers.remove(handler)
+                self._told.clear()
 
         return undo
 

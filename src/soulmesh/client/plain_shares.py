@@ -123,6 +123,12 @@ class PlainShares:
         """The file behind a remote path; ``None`` if there is none."""
         return self._files.get(remote_path)
 
+    async def locate_all(
+        self, username: str, remote_paths: Sequence[str], *, read: int = 0
+    ) -> Sequence[PlainFile | None]:
+        """:meth:`locate` for several at once."""
+        return [self._files.get(path) for path in remote_paths]
+
     def on_changed(self, handler: Callable[[], None]) -> Undo:
         """Call ``handler`` after :attr:`counts` changed."""
         self._handlers.append(handler)
@@ -189,5 +195,5 @@ def _walk(roots: Sequence[Path]) -> list[PlainFile]:
                 except OSError:
                     continue
                 remote = "\\".join((name, *inside, entry))
-                files.append(PlainFile(path, size, wire.text(os.fsencode(remote))))
+                files.append(PlainFile(path, size, remote_path=wire.text(os.fsencode(remote))))
     return files

@@ -340,6 +340,8 @@ class Users:
             self._seen_at(message.username, message.ip)
 
     def _seen_at(self, username: str, address: str) -> None:
+        if self._addresses.get(username) == address:
+            return
         try:
             ipaddress.ip_address(address)
         except ValueError:

@@ -270,12 +270,26 @@ class RealDisk:
     async def write_new(self, part: Path, target: Path, data: bytes | bytearray | memoryview) -> None:
         """See :meth:`soulmesh.net.world.Disk.write_new`."""
 
-        def work() -> None:
-            _make_and(lambda: _write_small(part, data), part.parent)
-            # One hop to a thread for a whole small file: thousands of them are moved like this.
-            _make_and(lambda: _link_or_rename(part, target), target.parent)
+        await self._run(target, _write_new, part, target, data)
 
-        await self._run(target, work)
+    async def write_all_new(
+        self, files: Sequence[tuple[Path, Path, bytes | bytearray | memoryview]]
+    ) -> Sequence[DiskError | None]:
+        """See :meth:`soulmesh.net.world.Disk.write_all_new`."""
+
+        def work() -> list[DiskError | None]:
+            outcomes: list[DiskError | None] = []
+            for part, target, data in files:
+                try:
+                    _write_new(part, target, data)
+                except OSError as error:
+                    outcomes.append(disk_error(error, target))
+                else:
+                    outcomes.append(None)
+            return outcomes
+
+        # One hop to a thread for many small files: they come by the thousand.
+        return await self._run(files[0][1], work) if files else []
 
     async def make_directory(self, path: Path) -> None:
         """See :meth:`soulmesh.net.world.Disk.make_directory`."""
@@ -384,6 +398,11 @@ class RealFile:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             await self._disk._run(self.path, os.close, descriptor)
+
+
+def _write_new(part: Path, target: Path, data: bytes | bytearray | memoryview) -> None:
+    _make_and(lambda: _write_small(part, data), part.parent)
+    _make_and(lambda: _link_or_rename(part, target), target.parent)
 
 
 def _write_small(path: Path, data: bytes | bytearray | memoryview) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from soulmesh.net.disk import FileMissing, FileTooLarge, disk_error
+from soulmesh.net.disk import DiskError, FileMissing, FileTooLarge, disk_error
 from soulmesh.net.world import FileStat
 
 __all__ = ["MemoryDisk"]
@@ -261,6 +261,20 @@ class MemoryDisk:
         node.modified = self.modified_at
         self._make_directory((await self._at(target, "write")).parent)
         await self._rename(part, target, overwrite=False)
+
+    async def write_all_new(
+        self, files: Sequence[tuple[Path, Path, bytes | bytearray | memoryview]]
+    ) -> Sequence[DiskError | None]:
+        """See :meth:`soulmesh.net.world.Disk.write_all_new`."""
+        outcomes: list[DiskError | None] = []
+        for file in files:
+            try:
+                await self.write_new(*file)
+            except DiskError as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(None)
+        return outcomes
 
     async def _rename(self, source: Path, target: Path, *, overwrite: bool) -> None:
         old = await self._at(source, "write")

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from soulmesh.net.disk import DiskError
 
 __all__ = [
     "AppendFile",
@@ -193,6 +196,11 @@ class Disk(Protocol):
         Directories that are missing are made. An existing ``target`` is
         :class:`~soulmesh.net.disk.FileExists`, and ``part`` is left for another name.
         """
+
+    async def write_all_new(
+        self, files: Sequence[tuple[Path, Path, bytes | bytearray | memoryview]]
+    ) -> Sequence[DiskError | None]:
+        """:meth:`write_new` for several (part, target, data): for each why not, ``None`` if it is done."""
 
     async def make_directory(self, path: Path) -> None:
         """Make the directory and those above it; one that is there already is fine."""

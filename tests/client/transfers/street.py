@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -187,6 +187,17 @@ class Shelf:
         if path is None or not path.exists():
             return None
         return SharedFile(path, path.stat().st_size)
+
+    async def locate_all(
+        self, username: str, remote_paths: Sequence[str], *, read: int = 0
+    ) -> list[SharedFile | None]:
+        found = [await self.locate(username, path) for path in remote_paths]
+        return [
+            replace(file, content=file.local_path.read_bytes())
+            if file and file.size <= read and file.local_path.is_file()
+            else file
+            for file in found
+        ]
 
 
 class House:
@@ -385,8 +396,7 @@ async def street(folder: Path) -> AsyncIterator[Street]:
 async def until(transfer: Transfer, *states: State) -> Transfer:
     """Wait until a transfer is in one of the states."""
     while transfer.state not in states:
-        changed = transfer._changed
-        await changed.wait()
+        await transfer._next_change().wait()
     return transfer
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from soulmesh.client.transfers import Journal, Transfer, TransferFailed
+from soulmesh.client.transfers.uploads import LOCATED_FOR
 from soulmesh.core.download import Download
 from soulmesh.core.transfer import State
 from soulmesh.net.disk import DiskError, DiskFull, RealDisk
@@ -627,6 +628,26 @@ async def test_who_asks_anew_instead_of_closing_is_offered_the_file_at_once(tmp_
 
 
 @virtual
+async def test_a_search_for_the_file_that_fails_at_once_refuses_it_and_no_other(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        path, other = ann.share(PATH, SONG), ann.share("Music\\other.flac", SONG)
+        found = ann.shelf.locate
+
+        async def locate(username: str, remote_path: str) -> Any:
+            if remote_path == path:
+                raise RuntimeError("the index broke")
+            return await found(username, remote_path)
+
+        ann.shelf.locate = locate  # type: ignore[method-assign]
+        await eve.say("ann", peer.PeerTransferQueue(path))
+        refused = await eve.hears(peer.PeerTransferQueueFailed)
+        assert (refused.filename, refused.reason) == (path, "File read error.")
+        await eve.say("ann", peer.PeerTransferQueue(other))
+        assert (await eve.hears(peer.PeerTransferRequest)).filename == other
+
+
+@virtual
 async def test_a_search_for_the_file_that_fails_gives_the_slot_back(tmp_path: Path) -> None:
     async with street(tmp_path) as there:
         ann, eve = await there.move_in("ann"), there.stranger("eve")
@@ -641,7 +662,10 @@ async def test_a_search_for_the_file_that_fails_gives_the_slot_back(tmp_path: Pa
             return await found(username, remote_path)
 
         ann.shelf.locate = locate  # type: ignore[method-assign]
+        ann.server.connected = False
         await eve.say("ann", peer.PeerTransferQueue(path))
+        await asyncio.sleep(LOCATED_FOR + 1)
+        ann.server.log_in()
         await eve.hears(peer.PeerTransferQueueFailed)
         await eve.say("ann", peer.PeerTransferQueue(other))
         assert (await eve.hears(peer.PeerTransferRequest)).filename == other

@@ -34,7 +34,8 @@ from soulmesh.client.shares.model import Access, NotShared, Root
 from soulmesh.client.shares.readers import FILE_SECONDS
 from soulmesh.client.shares.scan import GUARD, Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
 from soulmesh.client.shares.store import Change, Store
-from soulmesh.client.shares.walk import is_there, rules_of, shared_size
+from soulmesh.client.shares.walk import Rules, is_there, rules_of
+from soulmesh.client.shares.whereabouts import Whereabouts, look
 from soulmesh.client.transfers.ports import SharedFile
 from soulmesh.core.query import MINIMUM_CHARACTERS, Query, fold, parse_query
 from soulmesh.errors import SoulmeshError
@@ -451,6 +452,18 @@ class Shares:
         Raises:
             NotShared: not there, or not for this user.
         """
+        rules: dict[int, Rules] = {}
+        [found] = await asyncio.to_thread(look, [self._whereabouts(remote_path, username, rules)])
+        if found is None:
+            raise NotShared(remote_path, "it is no longer on the disk, or no longer shared")
+        return found
+
+    def _whereabouts(self, remote_path: bytes, username: str, rules: dict[int, Rules]) -> Whereabouts:
+        """Where a file of the index should be; ``rules`` collects those of the roots.
+
+        Raises:
+            NotShared: not in the index, or not for this user.
+        """
         root, folder, name = self.find(remote_path)
         if not root.online:
             raise NotShared(remote_path, f"{os.fsdecode(root.name)} is offline")
@@ -465,11 +478,9 @@ class Shares:
             if len(self._local) >= _MOST_LOCAL:
                 self._local.clear()
             self._local[root.id, folder] = local
-        relative = os.path.join(local, name)
-        size = await asyncio.to_thread(shared_size, rules_of(root, self._roots.values()), relative)
-        if size is None:
-            raise NotShared(remote_path, "it is no longer on the disk, or no longer shared")
-        return SharedFile(Path(os.fsdecode(os.path.join(os.fsencode(root.path), relative))), size)
+        if root.id not in rules:
+            rules[root.id] = rules_of(root, self._roots.values())
+        return Whereabouts(rules[root.id], os.path.join(local, name))
 
     async def locate(self, username: str, remote_path: str) -> SharedFile | None:
         """:meth:`resolve` for transfers: None instead of an error."""
@@ -477,6 +488,19 @@ class Shares:
             return await self.resolve(raw(remote_path), username)
         except (NotShared, UnicodeEncodeError):
             return None
+
+    async def locate_all(
+        self, username: str, remote_paths: Sequence[str], *, read: int = 0
+    ) -> list[SharedFile | None]:
+        """:meth:`locate` for several at once; the content of small files comes along, if it can be read."""
+        rules: dict[int, Rules] = {}
+        wanted: dict[int, Whereabouts] = {}
+        for number, path in enumerate(remote_paths):
+            with suppress(NotShared, UnicodeEncodeError):
+                wanted[number] = self._whereabouts(raw(path), username, rules)
+        found = await asyncio.to_thread(look, list(wanted.values()), read) if wanted else []
+        by_number = dict(zip(wanted, found, strict=True))
+        return [by_number.get(number) for number in range(len(remote_paths))]
 
     # Scanning
 

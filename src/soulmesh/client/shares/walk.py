@@ -19,7 +19,7 @@ from typing import Final
 
 from soulmesh.client.shares.model import Root, Symlinks, excluder
 
-__all__ = ["Rules", "Seen", "is_there", "left_out", "rules_of", "shared_size", "walk"]
+__all__ = ["Rules", "Seen", "is_there", "left_out", "rules_of", "shared_sizes", "walk"]
 
 Seen = tuple[bytes, int, int, int]
 """Name, size in bytes, modification time in nanoseconds, inode: of one file."""
@@ -134,12 +134,16 @@ class _Place:
         return os.path.join(self._rules.path, relative)
 
 
-def shared_size(rules: Rules, relative: bytes) -> int | None:
-    """The size of a file below a root as it is now, if it is a regular one and the rules share it.
+def shared_sizes(rules: Rules, relative: Iterable[bytes]) -> list[int | None]:
+    """The sizes of files below a root as they are now, of regular ones that the rules share.
 
     None for everything else: gone, excluded since, or become a link to where nothing is shared.
     """
     place = _Place(rules)
+    return [_shared_size(place, path) for path in relative]
+
+
+def _shared_size(place: _Place, relative: bytes) -> int | None:
     if place.left_out(relative):
         return None
     try:

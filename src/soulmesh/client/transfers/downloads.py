@@ -252,7 +252,7 @@ class Downloads:
         elif new is State.NO_ROOM:
             self._look_for_room(transfer)
         elif transfer.machine.final:
-            if not self._ledger.of_user("download", transfer.username):
+            if not self._ledger.has("download", transfer.username):
                 self._presence.unwatch(transfer.username, _WATCH)
             for tell in self.on_over:
                 tell(transfer)
@@ -427,7 +427,7 @@ class Downloads:
         try:
             if (machine.size or 0) <= SMALL and not await self._saving.may_have_part(part):
                 data = bytearray(machine.size or 0)
-                complete = await self._receive_small(transfer, ticket, stream, data)
+                complete = await self._receive_small(transfer, ticket, stream, part, data)
             else:
                 complete = await self._receive_into(transfer, ticket, stream, part)
         except DiskFull:
@@ -457,10 +457,12 @@ class Downloads:
         ledger.apply(transfer, machine.completed(ledger.now()))
         return Whole(part, data)
 
-    async def _receive_small(self, transfer: Transfer, ticket: int, stream: Stream, data: bytearray) -> bool:
+    async def _receive_small(
+        self, transfer: Transfer, ticket: int, stream: Stream, part: Path, data: bytearray
+    ) -> bool:
         """A small file is received whole and written in one go: files by the thousand need it."""
         ledger, machine = self._ledger, transfer.download
-        await self._need_room(self.part_path(transfer).parent, len(data))
+        await self._need_room(part.parent, len(data))
         if machine.ticket != ticket:
             return False
         ledger.apply(transfer, machine.linked(ticket, 0, ledger.now()))
@@ -605,7 +607,8 @@ class Downloads:
         target = self._target(transfer)
         if whole.data is not None:
             try:
-                return await self._saving.save_small(whole.part, target, whole.data, intend)
+                alone = len(self._held.get(transfer.username, ())) <= 1
+                return await self._saving.save_small(whole.part, target, whole.data, intend, alone=alone)
             except OtherFilesystem:
                 # No rename leads there: it is copied, as large files are.
                 await self._write_part(whole, sync=False)

@@ -155,7 +155,14 @@ _COLUMNS = (
     "id, uuid, direction, username, remote_path, size, state, reason, attempts, deadline, done, local_path, "
     "added, started, ended, speed, priority, batch, pushed, more"
 )
-_PUT = f"INSERT OR REPLACE INTO transfers ({_COLUMNS}) VALUES ({', '.join('?' * 20)})"
+# What never changes is not written again, nor its indices.
+_CHANGING = (
+    "size, state, reason, attempts, deadline, done, local_path, started, ended, speed, priority, batch, more"
+)
+_PUT = (
+    f"INSERT INTO transfers ({_COLUMNS}) VALUES ({', '.join('?' * 20)}) ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in _CHANGING.split(", "))
+)
 
 
 class Journal:
@@ -610,8 +617,8 @@ def _prepare(db: sqlite3.Connection, path: Path | None) -> None:
 
 def _stored(told: str | None) -> str | bytes | None:
     """A path of this machine need not be UTF-8, nor a reason that names one: SQLite has its bytes then."""
-    if told is None:
-        return None
+    if told is None or told.isascii():
+        return told
     try:
         told.encode()
     except UnicodeEncodeError:

@@ -31,7 +31,7 @@ from soulmesh.client.transfers.transfer import Meter, Transfer
 from soulmesh.core.download import Download
 from soulmesh.core.retry import RetryPolicy
 from soulmesh.core.story import Chapter
-from soulmesh.core.transfer import Effect, Event, Moved, State
+from soulmesh.core.transfer import FINAL, Effect, Event, Moved, State
 from soulmesh.core.upload import Upload
 from soulmesh.net.world import World
 from soulmesh.wire import raw
@@ -141,6 +141,10 @@ class Ledger:
     def of_user(self, direction: str, username: str) -> list[Transfer]:
         """A user's transfers that are not over, oldest first."""
         return list(self._users.get((direction, username), {}).values())
+
+    def has(self, direction: str, username: str) -> bool:
+        """Whether a user has transfers that are not over."""
+        return (direction, username) in self._users
 
     def users(self, direction: str) -> list[str]:
         """Users with transfers that are not over."""
@@ -348,12 +352,14 @@ class Ledger:
             transfer.started = wall
             transfer.ended = None
             transfer.meter = Meter(self.now())
+            # The move itself is told; how far it is, a moment later.
+            transfer.reported_at = transfer.meter.started
         elif moved.old in (State.RUNNING, State.STARTING) and transfer.meter is not None:
             transfer.average_speed = transfer.meter.average(self.now())
         if transfer.machine.final:
             transfer.ended = wall
             self._leave_user(transfer)
-        else:
+        elif moved.old in FINAL:
             transfer.ended = None
             self._join_user(transfer)
 

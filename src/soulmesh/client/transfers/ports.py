@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -18,6 +18,8 @@ class SharedFile:
 
     local_path: Path
     size: int
+    content: bytes | None = field(default=None, kw_only=True)
+    """All of it, if it was read when it was looked for."""
 
 
 @runtime_checkable
@@ -30,6 +32,11 @@ class SharedFiles(Protocol):
         Remote paths are compared by their bytes (:func:`soulmesh.wire.raw`).
         """
 
+    async def locate_all(
+        self, username: str, remote_paths: Sequence[str], *, read: int = 0
+    ) -> Sequence[SharedFile | None]:
+        """:meth:`locate` for several at once; files of at most ``read`` bytes may come with their content."""
+
     def on_changed(self, handler: Callable[[], None]) -> Undo:
         """Call ``handler`` when something else is shared than before."""
 
@@ -40,6 +47,12 @@ class NothingShared:
     async def locate(self, username: str, remote_path: str) -> SharedFile | None:
         """Nothing is shared."""
         return None
+
+    async def locate_all(
+        self, username: str, remote_paths: Sequence[str], *, read: int = 0
+    ) -> Sequence[SharedFile | None]:
+        """Nothing is shared."""
+        return [None] * len(remote_paths)
 
     def on_changed(self, handler: Callable[[], None]) -> Undo:
         """Nothing ever changes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 COMPARED = 64 * 1024
 """So many bytes at the end of a part are asked for again, and must be the same."""
 _COPY = 1 << 20
+GATHER = 0.02
+"""Seconds for which small files gather that are to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Saving:
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self._parts: dict[Path, set[str]] = {}
+        self._small: list[tuple[Path, Path, bytearray, asyncio.Future[None]]] = []
 
     async def may_have_part(self, path: Path) -> bool:
         """Whether there could be a part; looks into the folder only once, and remembers what we make."""
@@ -89,21 +93,63 @@ class Saving:
         raise AssertionError("numbers never end")
 
     async def save_small(
-        self, part: Path, target: Path, data: bytearray, intend: Callable[[Path], object]
+        self,
+        part: Path,
+        target: Path,
+        data: bytearray,
+        intend: Callable[[Path], object],
+        *,
+        alone: bool = True,
     ) -> Path:
         """Write a small file that came in one piece, and move it to its place or to a free number beside it.
+
+        One that is not ``alone``, because others are on their way, waits a moment for them: what has
+        gathered is one piece of work for the disk.
 
         Raises:
             DiskError: it could not be written.
         """
+        chosen = target
         for name in numbered(target.name):
-            intend(target.with_name(name))
+            if name != target.name:
+                chosen = target.with_name(name)
+            intend(chosen)
             try:
-                await self.disk.write_new(part, target.with_name(name), data)
+                await self._write_together(part, chosen, data, 0.0 if alone else GATHER)
             except FileExists:
                 continue
-            return target.with_name(name)
+            return chosen
         raise AssertionError("numbers never end")
+
+    async def _write_together(self, part: Path, target: Path, data: bytearray, patience: float) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._small.append((part, target, data, done))
+        if len(self._small) > 1:
+            await done
+            return
+        # The first one waits for the others, and then works for all.
+        files: list[tuple[Path, Path, bytearray, asyncio.Future[None]]] = []
+        try:
+            try:
+                if patience:
+                    await asyncio.sleep(patience)
+            finally:
+                files, self._small = self._small, files
+            outcomes = await self.disk.write_all_new([file[:3] for file in files])
+        except BaseException as error:
+            for *_, waiting in files[1:]:
+                if isinstance(error, Exception) and not waiting.done():
+                    waiting.set_exception(error)
+                waiting.cancel()
+            raise
+        for (*_, waiting), problem in zip(files, outcomes, strict=True):
+            if waiting.done():
+                continue  # nobody waits for it any more
+            if problem is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(problem)
+        await done
 
     async def holds(self, path: Path, data: bytes | bytearray | None, size: int) -> bool:
         """Whether the file at ``path`` is there with ``size`` bytes, and with these very ones if given."""

@@ -29,7 +29,7 @@ from soulmesh.core.transfer import ACTIVE, Effect, Moved, State
 from soulmesh.core.upload import Call, OpenLink, TellFailed, TellRefused, Upload
 from soulmesh.core.upload_queue import Person, UploadQueue
 from soulmesh.errors import NetworkError
-from soulmesh.net.disk import DiskError, FileTooLarge
+from soulmesh.net.disk import DiskError, FileMissing, FileTooLarge
 from soulmesh.net.filepump import FileShrank
 from soulmesh.net.stream import Stream
 from soulmesh.net.world import ReadFile
@@ -49,6 +49,14 @@ SMALL = 64 * 1024
 """Bytes up to which a file is so soon sent that the next one is offered when its link is open."""
 LOCATED_FOR = 2.0
 """Seconds for which a file is taken to be where it was found on the disk, if the shares do not change."""
+READ_FOR = 10.0
+"""The same for a small file that was read: it is sent as it was then."""
+LOOK_TOGETHER = 64
+"""Requests of one user that are looked up in one go."""
+GATHER = 0.01
+"""Seconds for which requests of a user gather who waits for other files anyway."""
+READ_AHEAD = 128
+"""Small files are read when they are looked for, unless so many uploads wait."""
 _GONE_FOR = 10.0
 """Seconds for which a file that is not there is not looked for again: it may come back."""
 
@@ -168,16 +176,29 @@ class Uploads:
         waiting = self._requests[username]
         try:
             while waiting:
-                remote_path, ticket = waiting.popleft()
-                await self._answer_request(username, remote_path, ticket)
+                if self._ledger.has("upload", username):
+                    await asyncio.sleep(GATHER)
+                batch = [waiting.popleft() for _ in range(min(len(waiting), LOOK_TOGETHER))]
+                if self._presence.banned(username):
+                    for remote_path, ticket in batch:
+                        self._refuse_and_remember(username, remote_path, BANNED, ticket)
+                    continue
+                read = SMALL if len(self.queue) < READ_AHEAD else 0
+                try:
+                    located = await self._shares.locate_all(username, [path for path, _ in batch], read=read)
+                except Exception:
+                    log.exception("cannot look for what %s asks for", username)
+                    for remote_path, ticket in batch:
+                        self._refuse(username, remote_path, FILE_READ_ERROR, ticket)
+                    continue
+                for (remote_path, ticket), found in zip(batch, located, strict=True):
+                    self._answer_request(username, remote_path, ticket, found)
         finally:
             del self._requests[username]
 
-    async def _answer_request(self, username: str, remote_path: str, ticket: int | None) -> None:
-        if self._presence.banned(username):
-            self._refuse_and_remember(username, remote_path, BANNED, ticket)
-            return
-        found = await self._shares.locate(username, remote_path)
+    def _answer_request(
+        self, username: str, remote_path: str, ticket: int | None, found: SharedFile | None
+    ) -> None:
         if found is None:
             self._refuse_and_remember(username, remote_path, FILE_NOT_SHARED, ticket, _GONE_FOR)
             return
@@ -288,9 +309,11 @@ class Uploads:
         if new is State.FINISHED:
             self._report_speed(transfer)
             self.door.served(transfer.username)
-        if transfer.machine.final and not self._ledger.of_user("upload", transfer.username):
+        if transfer.machine.final and not self._ledger.has("upload", transfer.username):
             self._presence.unwatch(transfer.username, _WATCH)
-        self.pump_soon()
+        if new not in ACTIVE:
+            # On the plain road nobody's turn comes before a slot is free.
+            self.pump_soon()
 
     # Whose turn it is.
 
@@ -337,6 +360,9 @@ class Uploads:
                 reason = FILE_READ_ERROR
                 transfer.local_path = found.local_path
                 file = await self._open(found)
+        except FileMissing as error:
+            log.warning("cannot upload: %s", error)
+            reason = FILE_NOT_SHARED
         except DiskError as error:
             log.warning("cannot upload: %s", error)
         except Exception:
@@ -359,12 +385,17 @@ class Uploads:
     async def _locate(self, transfer: Transfer) -> SharedFile | None:
         """Where the file is, unless that was found out moments ago."""
         at, found = self._located.pop(transfer.id, (0.0, None))
-        if found is not None and self._ledger.now() - at < LOCATED_FOR:
-            return found
-        return await self._shares.locate(transfer.username, transfer.remote_path)
+        if found is not None:
+            good_for = LOCATED_FOR if found.content is None else READ_FOR
+            if self._ledger.now() - at < good_for:
+                return found
+        [found] = await self._shares.locate_all(transfer.username, [transfer.remote_path], read=SMALL)
+        return found
 
     async def _open(self, found: SharedFile) -> ReadFile | bytes:
         """The file to be sent; a small one is read at once, so that nothing has to be opened and closed."""
+        if found.content is not None:
+            return found.content
         disk = self._ledger.world.disk
         if found.size <= SMALL:
             try:
