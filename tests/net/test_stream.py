@@ -41,6 +41,22 @@ async def test_readexactly_joins_and_splits_pieces(pair: Pair) -> None:
 
 
 @each_network
+async def test_what_is_there_can_be_looked_at_before_it_is_taken(pair: Pair) -> None:
+    async with pair() as (one, other):
+        assert other.peek(4) == b""
+        one.write(b"ab")
+        assert await other.readable()
+        assert other.peek(4) == b"ab"
+        other.unread(b"AB")
+        assert (other.peek(3), other.unread_bytes) == (b"ABa", 4)
+        assert other.take(3) == b"ABa"
+        assert (other.peek(4), other.unread_bytes) == (b"b", 1)
+        one.close()
+        assert await other.read() == b"b"
+        assert not await other.readable()
+
+
+@each_network
 async def test_readexactly_beyond_the_end_says_what_came(pair: Pair) -> None:
     async with pair() as (one, other):
         one.write(b"abc")
