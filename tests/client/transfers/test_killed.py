@@ -77,8 +77,8 @@ CHILDREN: list[Child] = []
 
 @pytest.fixture(autouse=True)
 def _no_orphans() -> Iterator[None]:
-    # A thread may still read from a child when a test ran out of time: its end wakes the thread.
-    timer = threading.Timer(15, lambda: [child.process.kill() for child in CHILDREN])
+    # A thread may still read from a child when a test ran out of its 50 s: its end wakes the thread.
+    timer = threading.Timer(52, lambda: [child.process.kill() for child in CHILDREN])
     timer.start()
     yield
     timer.cancel()
