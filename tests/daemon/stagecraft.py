@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tomllib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,12 +63,22 @@ def album(folder: Path) -> Path:
     return root
 
 
-def loader(values: dict[str, Any], account: Account) -> Callable[[Any], tuple[Settings, Account]]:
+def loader(
+    values: dict[str, Any], account: Account, file: Path | None = None
+) -> Callable[[Any], tuple[Settings, Account]]:
+    """Settings as a test says them; over them those of the file, and over these what came over HTTP."""
+
     def load(overlay: Any) -> tuple[Settings, Account]:
         merged = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+        if file is not None:
+            for section, content in tomllib.loads(file.read_text(encoding="utf-8")).items():
+                merged.setdefault(section, {}).update(content)
         for key, value in overlay.items():
             section, _, name = key.partition(".")
-            merged.setdefault(section, {})[name] = value
+            if name:
+                merged.setdefault(section, {})[name] = value
+            else:
+                merged[section] = value
         try:
             return Settings.model_validate(merged), account
         except ValidationError as error:
@@ -121,7 +132,7 @@ async def network(
             "web": {"port": 0, "api_key": KEY, "username": "admin", "password": "correct horse", **web},
         }
         account = Account(OURSELVES, "password")
-        daemon = await stack.enter_async_context(Daemon(loader(values, account), config_file=config))
+        daemon = await stack.enter_async_context(Daemon(loader(values, account, config), config_file=config))
         await until(lambda: daemon.engine.link.logged_in, "the login")
         await until(lambda: daemon.engine.shares.files == 1, "the scan")
         await until(lambda: daemon.engine.tree.parent or sharer.tree.figures.parent, "a parent")

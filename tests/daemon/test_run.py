@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -13,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -21,14 +24,16 @@ from soulmesh.client import client as client_module
 from soulmesh.client.shares.model import Root
 from soulmesh.client.shares.service import Shares
 from soulmesh.config import Settings
+from soulmesh.daemon import run
 from soulmesh.daemon.checks import check_folder, check_listening, check_shared, is_local
 from soulmesh.daemon.engine import Account
 from soulmesh.daemon.remote import Daemon as Client
 from soulmesh.errors import ConfigError
 from soulmesh.net.errors import PortInUse
 from soulmesh.net.world import World
+from soulmesh.settings import template
 from tests.daemon.fakes import KEY
-from tests.daemon.stagecraft import network, until
+from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, network, until
 
 
 @contextmanager
@@ -201,6 +206,86 @@ def test_changed_settings_count_without_a_restart(tmp_path: Path) -> None:
             assert live is not None
             assert live is not transfer
             assert live in list(running.engine.client.transfers)
+
+    asyncio.run(play())
+
+
+def _free_port() -> int:
+    """A port that nobody gets who leaves the choice to the system, and so nobody else gets meanwhile."""
+    for port in Random(os.getpid()).sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("", port)):
+            return port
+    raise AssertionError("a hundred ports are taken")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["by the file", "over HTTP"])
+def test_what_is_changed_while_it_runs_is_gone_by(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "LOOK_EVERY", 0.05)
+
+    async def play() -> None:
+        async with network(tmp_path, remote=True) as net:
+
+            async def change(values: dict[str, Any]) -> None:
+                if way == "over HTTP":
+                    await ask("PATCH", "/api/v1/settings", {"values": values})
+                    return
+                beside = tmp_path / "config.new"
+                beside.write_text(template(Settings, values), encoding="utf-8")
+                beside.replace(net.config)
+
+            async def ask(method: str, path: str, body: Any = None) -> Any:
+                data = None if body is None else json.dumps(body).encode()
+                headers = {"X-API-Key": KEY, "Content-Type": "application/json"}
+                request = urllib.request.Request(f"{net.url}{path}", data, headers, method=method)
+                with await asyncio.to_thread(urllib.request.urlopen, request, timeout=20) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+
+            client, engine = net.daemon.engine.client, net.daemon.engine
+            more, port = tmp_path / "more", _free_port()
+            more.mkdir()
+            (more / "one.mp3").write_bytes(b"x")
+            shared = [str(tmp_path / "ours"), str(more)]
+            told = tmp_path / "told"
+            values: dict[str, Any] = {
+                "downloads.folder": str(tmp_path / "elsewhere"),
+                "downloads.better_source": "speed>1m",
+                "transfers.upload_slots": 9,
+                "transfers.upload_limit_kib": 50,
+                "transfers.download_limit_kib": 70_000,
+                "shares.folders": shared,
+                "network.listen_port": port,
+                "client.description": "We are open.",
+                "scripts": {"done": {"on": ["Noop"], "command": f"echo there > '{told}'"}},
+            }
+            await change(values)
+            await until(lambda: engine.listen_port == port, "the other port")
+            await until(lambda: engine.shares.files == 2, "the other folder")
+            found = client.transfers.settings
+            assert (found.downloads, found.better_source) == (tmp_path / "elsewhere", "speed>1m")
+            assert (found.queue.slots, found.upload_limit, found.download_limit) == (
+                9,
+                50 << 10,
+                70_000 << 10,
+            )
+            with socket.create_connection(("127.0.0.1", port), timeout=20):
+                pass
+            # Others see it: what we say of ourselves, and where a file goes.
+            assert (await net.sharer.info.ask(OURSELVES)).description == "We are open."
+            name = next(iter(SONGS))
+            path = f"music\\Quiet Harbor\\{ALBUM}\\{name}"
+            wanted = [{"filename": path, "size": len(SONGS[name])}]
+            await ask("POST", f"/api/v0/transfers/downloads/{SHARER}", wanted)
+            await until(lambda: list((tmp_path / "elsewhere").rglob(name)), "the file in the other folder")
+            # And programs are told.
+            await ask("POST", "/api/v0/events/noop", "x")
+            await until(lambda: told.exists() and "there" in told.read_text(), "the script")
+            # No other client was needed, and nobody was logged out.
+            assert engine.client is client
+            assert engine.link.logged_in
 
     asyncio.run(play())
 

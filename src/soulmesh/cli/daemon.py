@@ -107,8 +107,7 @@ async def daemon(
     from soulmesh.daemon.run import Daemon
 
     host, port = _address(http)
-    options: dict[str, Any] = {
-        **settings.assignments(changes or []),
+    named: dict[str, Any] = {
         "daemon.data": _absolute(data),
         "network.server": server,
         "account.username": username,
@@ -120,7 +119,8 @@ async def daemon(
         "web.port": port,
         "web.api_key": api_key,
     }
-    options = {key: value for key, value in options.items() if value is not None}
+    options = settings.assignments(changes or [])
+    options |= {key: value for key, value in named.items() if value is not None}
     loader = _Loader(options)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
