@@ -166,6 +166,27 @@ def test_a_user_who_becomes_a_friend_moves_up() -> None:
     assert served(queue) == [("b", "1"), ("a", "1")]
 
 
+def test_a_slot_that_is_lent_serves_others_but_not_the_same_user() -> None:
+    groups = {"default": Group(slots=1)}
+    queue = filled(UploadQueue(QueueRules(slots=1, groups=groups)), ("a", "1"), ("a", "2"), ("b", "1"))
+    assert queue.start_next() == ("a", "1")
+    assert queue.start_next() is None
+    queue.lend(("a", "1"))
+    queue.lend(("a", "1"))
+    queue.lend(("c", "unknown"))
+    assert (queue.running, queue.free_slots) == (0, 1)
+    assert queue.start_next() == ("b", "1")
+    assert queue.start_next() is None
+    queue.ended(("b", "1"))
+    # Still one at a time of the same user.
+    assert queue.start_next() is None
+    queue.ended(("a", "1"))
+    assert queue.start_next() == ("a", "2")
+    assert (queue.running, queue.free_slots) == (1, 0)
+    queue.ended(("a", "2"))
+    assert (queue.running, queue.free_slots) == (0, 1)
+
+
 def test_rules_can_be_changed_under_way() -> None:
     queue = filled(UploadQueue(QueueRules(slots=0)), ("a", "1"))
     assert queue.start_next() is None

@@ -627,12 +627,15 @@ async def why(
         if record is None:
             raise NotFound(f"there is no transfer {number}")
         chapters = await journal.story(number)
+        batch = (await journal.kept("batch")).get(record.batch or "", {})
     finally:
         await journal.close()
     now = World.real().wall_clock().astimezone()
     until = None
     if record.deadline is not None:
         until = type(now).fromtimestamp(record.deadline, now.tzinfo)
+    if record.state is State.FINISHED and batch.get("next_try") is not None:
+        until = type(now).fromtimestamp(batch["next_try"], now.tzinfo)
     standing = Standing(
         record.direction,
         record.state,
@@ -644,6 +647,7 @@ async def why(
         record.more.get("place"),
         record.done,
         record.size,
+        batch.get("reason", ""),
     )
     local = [Chapter(c.at.astimezone(), c.event, c.state, c.reason, c.detail) for c in chapters]
     past = tell(local, record.direction, record.username, now)

@@ -219,6 +219,11 @@ class Download(Machine):
         """All bytes came, and the file is no good: the same source would send the same again."""
         return self._failed(RetryClass.PERSON, reason, now, 0.0)
 
+    def vanished(self, reason: str, now: float) -> list[Effect]:
+        """The finished file is gone again, before its folder was whole: a person decides."""
+        self.received = 0
+        return effects(self._move(Event.VANISHED, now, reason=reason))
+
     def differed(self, reason: str, now: float) -> list[Effect]:
         """What is on disk is not the beginning of this file: it was put aside, start anew at once."""
         self.received = 0

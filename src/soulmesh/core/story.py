@@ -58,6 +58,7 @@ _DOWNLOAD = {
     Event.SAVED: "saved as {detail}",
     Event.REQUEUED: "{user} says that it is queued",
     Event.RESTARTED: "started anew: {reason}",
+    Event.VANISHED: "lost: {reason}",
     Event.DISK_FILLED: "the disk is full",
     Event.DISK_FREED: "the disk has room again",
 }

@@ -122,6 +122,8 @@ class Event(StrEnum):
     RETRIED = "retried"
     CANCELLED = "cancelled"
     RESTORED = "restored"
+    VANISHED = "vanished"
+    """A finished file was gone from the disk before all that belongs to it was there."""
     TOOK_OVER = "took over"
     """In stories alone: it was made to stand for another one, with another source."""
     GATHERED = "gathered"
@@ -193,6 +195,7 @@ def _download_table() -> _Table:
     _rows(table, linked, E.MOVED_ON, S.RUNNING)
     _rows(table, linked, E.ALL_RECEIVED, S.SAVING)
     _rows(table, [S.SAVING], E.SAVED, S.FINISHED)
+    _rows(table, [S.FINISHED], E.VANISHED, S.FAILED)
 
     # What peers may say at any time.
     _rows(table, asked, E.PLACED, S.QUEUED)

@@ -147,6 +147,7 @@ class UploadQueue:
         self._users: dict[str, _User] = {}
         self._where: dict[Key, tuple[str, int]] = {}
         self._running: dict[Key, tuple[str, str]] = {}
+        self._lent: set[Key] = set()
         self._running_in_group: dict[str, int] = {}
         self._served: dict[str, int] = {}
         self._next_number = 0
@@ -166,12 +167,12 @@ class UploadQueue:
     @property
     def running(self) -> int:
         """How many uploads hold a slot."""
-        return len(self._running)
+        return len(self._running) - len(self._lent)
 
     @property
     def free_slots(self) -> int:
         """Uploads that could start at once."""
-        return max(0, self.rules.slots - len(self._running))
+        return max(0, self.rules.slots - self.running)
 
     def waiting_of(self, username: str) -> tuple[int, int]:
         """How many files, and how many bytes, a user has waiting."""
@@ -226,7 +227,7 @@ class UploadQueue:
 
     def start_next(self) -> Key | None:
         """Take the next upload out of the queue and give it a slot; ``None`` if nobody can be served."""
-        if len(self._running) >= self.rules.slots:
+        if self.running >= self.rules.slots:
             return None
         chosen = self._choose()
         if chosen is None:
@@ -250,10 +251,23 @@ class UploadQueue:
         if place is None:
             return
         username, group = place
-        self._running_in_group[group] -= 1
+        if key in self._lent:
+            self._lent.discard(key)
+        else:
+            self._running_in_group[group] -= 1
         user = self._users[username]
         user.active -= 1
         self._forget(username, user)
+
+    def lend(self, key: Key) -> None:
+        """Let others have the slot of an upload that has nothing left to send, until it has ended.
+
+        Its own user still has no more uploads at a time than before.
+        """
+        place = self._running.get(key)
+        if place is not None and key not in self._lent:
+            self._lent.add(key)
+            self._running_in_group[place[1]] -= 1
 
     def place(self, key: Key) -> int:
         """How many uploads go before this one, plus one.

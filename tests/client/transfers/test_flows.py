@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from soulmesh.client.transfers import DownloadFinished, SharedFile, TransferFailed, UploadFinished
+from soulmesh.client.transfers.uploads import SLOW_FOR
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import QueueRules
 from soulmesh.net.memory_disk import MemoryDisk
@@ -528,6 +529,37 @@ async def test_a_limit_that_is_set_while_nothing_was_limited_reaches_what_is_und
         began = loop.time()
         await transfer.wait()
         assert loop.time() - began < 20
+
+
+@virtual
+async def test_who_never_closes_keeps_a_slot_for_a_minute_and_its_own_next_file_waiting(
+    tmp_path: Path,
+) -> None:
+    async with street(tmp_path) as there:
+        eve = await there.move_in("eve", queue=QueueRules(slots=1))
+        hog, ann = there.stranger("hog"), await there.move_in("ann")
+        path, other = eve.share(r"a\b.mp3", SONG), eve.share(r"a\c.mp3", SONG)
+        for wanted in (path, other):
+            await hog.say("eve", peer.PeerTransferQueue(wanted))
+        offer = await hog.hears(peer.PeerTransferRequest)
+        await hog.say("eve", peer.PeerTransferReply(offer.ticket, True))
+        stream, _ = await hog.takes()
+        await stream.readexactly(len(SONG))
+        held = eve.transfers.find("upload", "hog", offer.filename)
+        assert held is not None
+        await until(held, State.DRAINING)
+        begin = asyncio.get_running_loop().time()
+        waiting = await ann.transfers.download("eve", path)
+        await waiting.wait()
+        assert SLOW_FOR <= asyncio.get_running_loop().time() - begin < SLOW_FOR + 5
+        # It may still close, and only then its own next file comes.
+        assert held.state is State.DRAINING
+        assert eve.transfers.uploads.queue.running == 0
+        [next_one] = [one for one in eve.transfers if one.username == "hog" and one is not held]
+        assert next_one.state is State.QUEUED
+        stream.close()
+        await until(held, State.FINISHED)
+        assert (await hog.hears(peer.PeerTransferRequest)).filename == next_one.remote_path
 
 
 @virtual

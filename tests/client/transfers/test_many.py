@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from soulmesh.client.transfers import (
     FolderNotFound,
     GoalFailed,
     GoalFinished,
+    IsFinished,
     Journal,
     JournalError,
     JournalInUse,
@@ -201,6 +203,107 @@ async def test_a_whole_folder_that_the_disk_refused_is_moved_after_a_restart(tmp
         assert record.local_path == str(moved)
         [*_, last] = await journal.story(song.id)
         assert (last.event, last.detail) == (Event.GATHERED, str(moved))
+
+
+@virtual
+async def test_files_whose_folder_is_taken_away_before_it_was_whole_say_so_and_can_come_again(
+    tmp_path: Path,
+) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = stubborn(NotAllowed("/music", "read-only file system"))
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac")
+        path = r"Music\Album\1.flac"
+        batch = await ann.transfers.batches.make([("eve", path, len(SONG))], name="Album", whole=True)
+        [song] = ann.transfers.batches.transfers(batch)
+        await song.wait()
+        await ann.transfers.batches.settled(batch)
+        shutil.rmtree(batch.staging)
+        disk.error = None
+        await ann.transfers.batches.gathered(batch)
+        assert (batch.finished, batch.next_try) == (False, None)
+        assert song.state is State.FAILED
+        assert song.local_path is None
+        assert song.reason == f"its folder is gone from {batch.staging}, where it waited for the rest"
+        story = await ann.transfers.why(song.id)
+        assert story.now.startswith(f"failed: {song.reason}; retry it")
+        assert story.past[-1].endswith(f"lost: {song.reason}")
+        ann.transfers.retry(song.id)
+        await song.wait()
+        await ann.transfers.batches.gathered(batch)
+        assert (batch.finished, batch.reason) == (True, "")
+        assert (ann.downloads / "Album" / "1.flac").read_bytes() == SONG
+
+
+@virtual
+async def test_a_lost_folder_of_an_earlier_run_is_told_too(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = stubborn(NotAllowed("/music", "read-only file system"))
+        database = tmp_path / "ann.sqlite"
+        ann, eve = await there.move_in("ann", Journal(database, threaded=False)), await there.move_in("eve")
+        await album(eve, "1.flac")
+        path = r"Music\Album\1.flac"
+        batch = await ann.transfers.batches.make([("eve", path, len(SONG))], name="Album", whole=True)
+        [song] = ann.transfers.batches.transfers(batch)
+        await song.wait()
+        await ann.transfers.batches.settled(batch)
+        await ann.close()
+        del there.houses["ann"]
+        shutil.rmtree(batch.staging)
+        disk.error = None
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        await asyncio.sleep(1)
+        again = ann.transfers.get(song.id)
+        assert again.state is State.FAILED
+        assert again.reason.startswith("its folder is gone from ")
+
+
+@virtual
+async def test_a_goal_whose_files_were_taken_away_turns_to_the_next_source(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = stubborn(NotAllowed("/music", "read-only file system"))
+        ann, eve, bob = [await there.move_in(name) for name in ("ann", "eve", "bob")]
+        await album(eve, "1.flac")
+        await album(bob, "1.flac")
+        files: list[tuple[str, int | None]] = [(r"Music\Album\1.flac", len(SONG))]
+        target = ann.downloads / "Album"
+        goal = await ann.transfers.goals.want(
+            "x", [Candidate("eve", files), Candidate("bob", files)], destination=target, whole=True
+        )
+        [song] = ann.transfers.goals.transfers(goal)
+        await song.wait()
+        batch = ann.transfers.batches.get(goal.batch)
+        assert batch is not None
+        await ann.transfers.batches.settled(batch)
+        shutil.rmtree(batch.staging)
+        disk.error = None
+        await asyncio.sleep(7200)
+        assert (goal.state, goal.candidate.username) == ("finished", "bob")
+        assert (target / "1.flac").read_bytes() == SONG
+
+
+@virtual
+async def test_a_finished_file_is_not_tried_again_but_its_folder_is_moved_at_once(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = stubborn(NotAllowed("/music", "read-only file system"))
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac")
+        path = r"Music\Album\1.flac"
+        batch = await ann.transfers.batches.make([("eve", path, len(SONG))], name="Album", whole=True)
+        [song] = ann.transfers.batches.transfers(batch)
+        await song.wait()
+        await ann.transfers.batches.settled(batch)
+        assert batch.next_try is not None
+        disk.error = None
+        begin = asyncio.get_running_loop().time()
+        ann.transfers.retry(song.id)
+        await ann.transfers.batches.gathered(batch)
+        assert asyncio.get_running_loop().time() - begin < 1
+        assert batch.finished
+        with pytest.raises(
+            IsFinished, match=r"1\.flac is finished, there is nothing to try again: .*1\.flac"
+        ):
+            ann.transfers.retry(song.id)
 
 
 class TwoDisks(RealDisk):

@@ -24,7 +24,7 @@ from soulmesh.client.transfers.goals import (
 )
 from soulmesh.client.transfers.journal import Journal, JournalError, JournalInUse, Record
 from soulmesh.client.transfers.layout import Layout
-from soulmesh.client.transfers.manager import NotShared, Story, Transfers, UnknownTransfer
+from soulmesh.client.transfers.manager import IsFinished, NotShared, Story, Transfers, UnknownTransfer
 from soulmesh.client.transfers.ports import NothingShared, SharedFile, SharedFiles
 from soulmesh.client.transfers.settings import Sync, TransferSettings
 from soulmesh.client.transfers.transfer import Transfer, TransferFailed
@@ -41,6 +41,7 @@ __all__ = [
     "GoalFinished",
     "GoalMoved",
     "Goals",
+    "IsFinished",
     "Journal",
     "JournalError",
     "JournalInUse",

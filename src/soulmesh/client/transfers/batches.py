@@ -212,6 +212,15 @@ class Batches:
         while (work := self._moves.get(batch.id) or self._delayed.get(batch.id)) is not None:
             await asyncio.wait([work])
 
+    def try_now(self, batch: Batch) -> bool:
+        """Move a batch at once that waits for its next try; false if it waits for none."""
+        delayed = self._delayed.pop(batch.id, None)
+        if delayed is None:
+            return False
+        delayed.cancel()
+        self._look(batch)
+        return True
+
     def replace(self, old: Transfer, new: Transfer) -> None:
         """Another source has taken over a file of a batch: the batch waits for that one."""
         batch = self._batches.get(old.batch or "")
@@ -310,7 +319,7 @@ class Batches:
                     continue
                 break
         except FileMissing:
-            log.warning("the folder of %s is gone: %s", batch.name, source)
+            await self._lost(batch, source)
             return
         except DiskError as error:
             log.warning("%s stays in %s: %s", batch.name, source, error)
@@ -329,6 +338,24 @@ class Batches:
             await self._move_records(batch, source, chosen)
         self._save(batch)
         self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
+
+    async def _lost(self, batch: Batch, source: Path) -> None:
+        """Somebody took the folder away in which the files gathered: they are not here, and say so."""
+        reason = f"its folder is gone from {source}, where it waited for the rest"
+        log.warning("%s: %s", batch.name, reason)
+        # Files of an earlier run are in the journal alone.
+        for record in await self._ledger.journal.of_batch(batch.id):
+            gathered = record.state is State.FINISHED and Path(record.local_path).is_relative_to(source)
+            if gathered and self._ledger.get(record.id) is None:
+                self._ledger.restore(record, self._settings().retries)
+        for transfer in self.transfers(batch):
+            path = transfer.local_path
+            if transfer.finished and path is not None and path.is_relative_to(source):
+                transfer.local_path = None
+                self._ledger.apply(transfer, transfer.download.vanished(reason, self._ledger.now()))
+        batch.finished = False
+        batch.reason, batch.attempts, batch.next_try = reason, 0, None
+        self._save(batch)
 
     async def _move_records(self, batch: Batch, source: Path, chosen: Path) -> None:
         """Files that were finished in an earlier run are in the journal alone."""

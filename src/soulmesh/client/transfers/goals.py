@@ -210,13 +210,16 @@ class Goals:
         """Is it whole, or has its candidate failed?"""
         missing = False
         for transfer in self.transfers(goal):
+            entry = (transfer.name, transfer.size or 0)
             if transfer.state is State.FINISHED:
-                entry = (transfer.name, transfer.size or 0)
                 if entry not in goal.here:
                     goal.here.append(entry)
-            elif transfer.over and transfer.name.rpartition(".")[2].lower() in goal.may_miss:
                 continue
-            elif transfer.over:
+            if entry in goal.here:
+                goal.here.remove(entry)  # it was, and is gone again
+            if transfer.over and transfer.name.rpartition(".")[2].lower() in goal.may_miss:
+                continue
+            if transfer.over:
                 missing = True
                 if goal.id not in self._failing:
                     self._failing.add(goal.id)
@@ -237,7 +240,7 @@ class Goals:
         if batch is not None:
             await self._batches.gathered(batch)
         self._finishing.discard(goal.id)
-        if goal.state != "under way":
+        if goal.state != "under way" or (batch is not None and batch.reason):
             return
         goal.state = "finished"
         goal.story.append(f"all files of {goal.candidate.username} are here")

@@ -42,7 +42,7 @@ from soulmesh.net.stream import Stream
 from soulmesh.net.world import World
 from soulmesh.wire import peer, text
 
-__all__ = ["NotShared", "Story", "Transfers", "UnknownTransfer"]
+__all__ = ["IsFinished", "NotShared", "Story", "Transfers", "UnknownTransfer"]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,21 @@ class UnknownTransfer(NotFound):
 
     def __str__(self) -> str:
         return f"there is no transfer {self.number}; `soulmesh transfers` lists them"
+
+
+class IsFinished(UsageError):
+    """A finished transfer cannot be tried again; ``local_path`` is where a download lies."""
+
+    def __init__(self, name: str, local_path: Path | str | None, *, download: bool) -> None:
+        super().__init__(name, local_path, download)
+        self.name = name
+        self.local_path = local_path
+        if download:
+            self.hint = "download it again if you want it anew"
+
+    def __str__(self) -> str:
+        where = f": {self.local_path}" if self.local_path else ""
+        return f"{self.name} is finished, there is nothing to try again{where}"
 
 
 class NotShared(UsageError):
@@ -249,8 +264,16 @@ class Transfers:
         return transfer
 
     def retry(self, number: int) -> Transfer:
-        """Try now, whatever was said before."""
+        """Try now, whatever was said before. Of a finished file it is the move of its folder.
+
+        Raises:
+            IsFinished: nothing of it is left to be tried.
+        """
         transfer = self.get(number)
+        if transfer.state is State.FINISHED:
+            batch = self.batches.get(transfer.batch or "")
+            if batch is None or not self.batches.try_now(batch):
+                raise IsFinished(transfer.name, transfer.local_path, download=transfer.is_download)
         waiting = (State.DELAYED, State.OFFLINE, State.NO_ROOM, State.PAUSED, State.FAILED, State.CANCELLED)
         if transfer.state in waiting:
             self._ledger.apply(transfer, transfer.machine.retry(self._ledger.now()))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from soulmesh.client.transfers.journal import Journal, JournalInUse, Record
-from soulmesh.client.transfers.manager import UnknownTransfer
+from soulmesh.client.transfers.manager import IsFinished, UnknownTransfer
 from soulmesh.core.download import Download
 from soulmesh.core.story import Chapter
 from soulmesh.core.transfer import Effect, Event, Moved, State
@@ -30,6 +30,7 @@ async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
 
     Raises:
         UnknownTransfer: there is no such transfer.
+        IsFinished: it cannot be tried again.
         UsageError: nobody runs, and this order needs somebody.
         JournalError: the journal cannot be used.
     """
@@ -40,8 +41,12 @@ async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
         journal = Journal(path, reading=True)
         await journal.open()
         try:
-            if isinstance(order.get("id"), int) and await journal.get(order["id"]) is None:
-                raise UnknownTransfer(order["id"]) from None
+            if isinstance(order.get("id"), int):
+                record = await journal.get(order["id"])
+                if record is None:
+                    raise UnknownTransfer(order["id"]) from None
+                if not record.batch:  # the folder of a batch may wait to be moved
+                    _refuse_finished(record, order["verb"])
             journal.order(f"{now.isoformat()} {order.get('id', '')} {order.get('path', '')}", order)
             await journal.committed()
         finally:
@@ -61,6 +66,7 @@ async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
     record = await journal.get(order["id"])
     if record is None:
         raise UnknownTransfer(order["id"])
+    _refuse_finished(record, order["verb"])
     for moved in _change(record, order["verb"]):
         journal.note(record.id, Chapter(now, moved.event, moved.new, moved.reason, moved.detail))
         over = moved.new in (State.CANCELLED, State.FAILED)
@@ -73,6 +79,12 @@ async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
             ended=now.timestamp() if over else None,
         )
     journal.put(record)
+
+
+def _refuse_finished(record: Record, verb: str) -> None:
+    if verb == "retry" and record.state is State.FINISHED:
+        name = record.remote_path.rpartition("\\")[2]
+        raise IsFinished(name, record.local_path, download=record.direction == "download")
 
 
 def _change(record: Record, verb: str) -> list[Moved]:

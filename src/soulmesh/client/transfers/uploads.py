@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 OFFSET_WITHIN = 60.0
 _WATCH = "uploads"
 SLOW_FOR = 60.0
-"""Seconds that an upload has to show its speed."""
+"""Seconds that an upload has to show its speed, and that one which is all sent keeps its slot."""
 _MOST_WAITING_REQUESTS = 10_000
 SMALL = 64 * 1024
 """Bytes up to which a file is so soon sent that the next one is offered when its link is open."""
@@ -491,14 +491,24 @@ class Uploads:
         if machine.ticket != ticket:
             return
         ledger.apply(transfer, machine.all_sent(ledger.now()))
+        # A slow reader may need long for what the network holds, and one who never closes must keep nobody.
+        lending = asyncio.get_running_loop().call_later(SLOW_FOR, self._lend_slot, transfer, ticket)
         # The downloader closes when it has all. Whatever it says before that has no meaning here.
         try:
             while await stream.read(4096):
                 pass
         except NetworkError:
             pass  # a reset is a rough way of closing, and the bytes were taken
+        finally:
+            lending.cancel()
         if machine.ticket == ticket:
             ledger.apply(transfer, machine.closed(ledger.now()))
+
+    def _lend_slot(self, transfer: Transfer, ticket: int) -> None:
+        """All is sent, and the other side has not closed yet: the slot need not wait for that."""
+        if transfer.upload.ticket == ticket and transfer.state is State.DRAINING:
+            self.queue.lend(transfer.id)
+            self.pump_soon()
 
     def _too_slow(self, transfer: Transfer) -> bool:
         least = self._settings().min_upload_speed
