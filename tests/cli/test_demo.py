@@ -92,6 +92,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert done.returncode == code
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert words in error
+    assert done.stderr.count(error.rpartition(": ")[2]) == 1, "the reason is told once"
     assert "Traceback" not in done.stderr
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import soulmesh
 import soulmesh.client
+from soulmesh.errors import UsageError
 from tests.client.stage import LOCAL, Stage, play
 
 GUIDE = Path(__file__).parents[2] / "docs" / "library.md"
@@ -78,3 +79,25 @@ def test_the_first_program_that_anybody_writes(tmp_path: Path, monkeypatch: pyte
             assert {type(event) for event in heard} == {soulmesh.RoomMessage, soulmesh.PrivateMessage}
 
     play(scene, real=True)
+
+
+@pytest.mark.parametrize(
+    ("server", "address"),
+    [
+        (("server.example", 2300), ("server.example", 2300)),
+        ("server.example:2300", ("server.example", 2300)),
+        ("server.example", ("server.example", 2242)),
+        ("[2001:db8::1]:2300", ("2001:db8::1", 2300)),
+        ("[2001:db8::1]", ("2001:db8::1", 2242)),
+    ],
+)
+def test_the_server_is_a_pair_or_a_text(server: tuple[str, int] | str, address: tuple[str, int]) -> None:
+    assert soulmesh.Client("alice", "secret", server=server)._server_address == address
+
+
+@pytest.mark.parametrize(
+    "server", ["", ":2242", "host:", "host:port", "host:0", "host:65536", ("host",), None]
+)
+def test_a_server_that_is_neither_is_refused_with_what_is_expected(server: object) -> None:
+    with pytest.raises(UsageError, match=r"server is \(HOST, PORT\) or 'HOST:PORT'"):
+        soulmesh.Client("alice", "secret", server=server)  # type: ignore[arg-type]

@@ -8,9 +8,11 @@ import stat
 import tempfile
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
+from soulmesh import log
 from soulmesh.errors import ConfigError
 from soulmesh.net.errors import PortInUse
 from soulmesh.server import folder
@@ -22,14 +24,23 @@ from tests.support.loops import real
 
 
 @real
-async def test_a_port_in_use_is_said_and_nothing_is_left_open(tmp_path: Path) -> None:
-    quick = {"accounts.hash": "fast"}
+async def test_a_port_in_use_is_said_and_nothing_is_left_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    recorder = SimpleNamespace(warning=warned.append, info=lambda *_, **__: None)
+    monkeypatch.setattr(log, "get", lambda _name: recorder)
+    # Both are worth a warning; who cannot start has one thing to say, and that is not it.
+    quick = {"accounts.hash": "fast", "server.maximum_users": 1 << 31}
     async with Server(None, make_settings({**quick, "server.port": 0})) as first:
         taken = Server(None, make_settings({**quick, "server.port": first.port}), data=tmp_path)
+        warned.clear()
         with pytest.raises(PortInUse):
             await taken.start()
+        assert warned == []
     async with Server(None, make_settings({**quick, "server.port": 0}), data=tmp_path) as again:
         assert again.port
+    assert any("accounts.hash is fast" in warning for warning in warned)
 
 
 @real

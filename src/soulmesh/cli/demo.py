@@ -259,7 +259,8 @@ class _Show:
                 bars.update(key, now.done)
                 if now.over or now.state in STUCK:
                     reason = None if now.finished else now.reason or str(now.state)
-                    bars.finish(key, failed=reason)
+                    # The reason is told by the error, once.
+                    bars.finish(key, failed=None if reason is None else "stopped")
                     if reason is not None:
                         raise DownloadStuck(hit.file.name, reason)
         local = transfer.local_path

@@ -71,40 +71,26 @@ async def list_(daemon: DaemonOption = None, api_key: ApiKeyOption = None, json:
         out.note("nothing is wanted: soulmesh get WORDS")
 
 
-@app.command()
-@run.command
-async def pause(
-    goal: GoalArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None, json: JsonOption = False
-) -> None:
-    """Let a goal rest."""
-    await _turn("pause", goal, daemon, api_key, json=json)
+def _verb(verb: str, help: str) -> None:
+    @app.command(verb, help=help)
+    @run.command
+    async def turn(
+        goal: GoalArgument,
+        daemon: DaemonOption = None,
+        api_key: ApiKeyOption = None,
+        json: JsonOption = False,
+    ) -> None:
+        out = run.output(json=json)
+        async with _there(daemon, api_key) as there:
+            goals = [one async for one in there.goals.all()]
+            changed = await getattr(there.goals, verb)(find(goals, goal)["id"])
+        out.record(_row(changed))
+        out.line(f"{clean(changed['name'])}: {changed['state']}")
 
 
-@app.command()
-@run.command
-async def resume(
-    goal: GoalArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None, json: JsonOption = False
-) -> None:
-    """Go on with a goal that rests."""
-    await _turn("resume", goal, daemon, api_key, json=json)
-
-
-@app.command()
-@run.command
-async def cancel(
-    goal: GoalArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None, json: JsonOption = False
-) -> None:
-    """Want it no longer. What is here stays."""
-    await _turn("cancel", goal, daemon, api_key, json=json)
-
-
-async def _turn(verb: str, given: str, url: str | None, key: str | None, *, json: bool) -> None:
-    out = run.output(json=json)
-    async with _there(url, key) as there:
-        goals = [goal async for goal in there.goals.all()]
-        goal = await getattr(there.goals, verb)(find(goals, given)["id"])
-    out.record(_row(goal))
-    out.line(f"{clean(goal['name'])}: {goal['state']}")
+_verb("pause", "Let a goal rest.")
+_verb("resume", "Go on with a goal that rests.")
+_verb("cancel", "Want it no longer. What is here stays.")
 
 
 def find(goals: list[dict[str, Any]], given: str) -> dict[str, Any]:

@@ -51,11 +51,32 @@ from soulmesh.client.tree_links import SearchTree
 from soulmesh.client.users import Users
 from soulmesh.client.wishes import Wishes
 from soulmesh.core.transfer import State
+from soulmesh.errors import UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import to_server
 from soulmesh.wire.enums import ObfuscationType, UserStatus
 
 __all__ = ["Client"]
+
+_PORT = 2242
+
+
+def _address(server: object) -> tuple[str, int]:
+    """Where the server is, as whoever makes a client may say it."""
+    match server:
+        case str():
+            host, colon, digits = server.rpartition(":")
+            if not colon or server.endswith("]"):
+                host, digits = server, str(_PORT)
+            host = host.removeprefix("[").removesuffix("]")
+            port: object = int(digits) if digits.isascii() and digits.isdigit() else None
+        case (str() as host, port):
+            pass
+        case _:
+            host, port = "", None
+    if not host or not isinstance(port, int) or not 0 < port < 65536:
+        raise UsageError(f"server is (HOST, PORT) or 'HOST:PORT' with a port from 1 to 65535, not {server!r}")
+    return host, port
 
 
 class _Uploads:
@@ -89,7 +110,7 @@ class Client:
     Args:
         username: our name; an unused one is registered by the server at the first login.
         password: its password.
-        server: host and port.
+        server: host and port, as a pair or as ``"host:port"``; 2242 if a text names no port.
         shares: folders that others may search, browse and download from, scanned at the start,
             or a share index. The index of folders is kept in ``data``, or else while we run.
         downloads: where finished downloads are put.
@@ -104,6 +125,9 @@ class Client:
         resume: go on with the transfers that are kept in ``data``; only one client at a time can.
         pace_file: remembers what the server was asked lately, for the governor of the next run;
             ``pace.json`` in ``data`` if not given.
+
+    Raises:
+        UsageError: ``server`` is neither.
     """
 
     def __init__(
@@ -111,7 +135,7 @@ class Client:
         username: str,
         password: str,
         *,
-        server: tuple[str, int] = ("server.slsknet.org", 2242),
+        server: tuple[str, int] | str = ("server.slsknet.org", _PORT),
         shares: Sequence[Path | str] | ShareIndex = (),
         downloads: Path | str | None = None,
         listen_port: int = 2234,
@@ -133,7 +157,7 @@ class Client:
         self.events = Events()
         self.username = username
         self._password = password
-        self._server_address = server
+        self._server_address = _address(server)
         self._shares = shares
         self._transfers_wanted = transfers
         self._profile = profile or Profile()

@@ -254,6 +254,8 @@ class Server:
         self.doors: Doors | None = None
         """Other processes that hold connections for us, if there is a bus."""
         self._log = log.get("server")
+        self._warnings: list[str] = []
+        """Said once we listen: who cannot start has one thing to say."""
         self._lock: IO[str] | None = None
         self._control: Control | None = None
         self.http: AdminHttp | None = None
@@ -322,7 +324,11 @@ class Server:
             await self.stop()
             raise
         if self.settings.accounts.hash == "fast":
-            self._log.warning("accounts.hash is fast: for load tests alone, passwords are as good as plain")
+            self._warnings.append(
+                "accounts.hash is fast: for load tests alone, passwords are as good as plain"
+            )
+        for warning in self._warnings:
+            self._log.warning(warning)
         self._idle_at = self.seconds + self.settings.limits.idle_seconds
         self._timer = loop.call_later(TICK, self._tick)
         self._log.info("listening", host=self.host, port=self.port, accounts=len(self.realm.users))
@@ -346,10 +352,9 @@ class Server:
             return MemoryStore()
         from soulmesh.server.store.choose import open_store
 
-        for warning in folder.prepare(self.data):
-            self._log.warning(warning)
+        self._warnings += folder.prepare(self.data)
         if (limit := folder.raise_file_limit(self.settings.server.maximum_users)) is not None:
-            self._log.warning(limit)
+            self._warnings.append(limit)
         self._lock = folder.lock(self.data)
         path = self.data / folder.DATABASE
         try:
