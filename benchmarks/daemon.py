@@ -3,7 +3,9 @@
 The client behind it does nothing, so that what is measured is the daemon's own work. The server runs in a
 process of its own; this process only asks.
 
-    python benchmarks/daemon.py [--history 100000] [--seconds 5]
+    python benchmarks/daemon.py [--history 100000] [--seconds 5] [--no-moving]
+
+What pages cost transfers that are really on the move stands in moving.py, and comes last.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "src")]
 
+from benchmarks import moving  # noqa: E402
 from tests.daemon.fakes import KEY, stage, strike  # noqa: E402
 
 from soulmesh.client.transfers.events import TransferProgressed  # noqa: E402
@@ -313,6 +316,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--history", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--no-moving", action="store_true", help="leave out the 200 real downloads (8 GB)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = multiprocessing.Pipe()
@@ -329,6 +333,8 @@ def main() -> None:
         finally:
             process.kill()
         asyncio.run(idle(Path(folder), options.seconds))
+    if not options.no_moving:
+        moving.measure(0.4, 12)
 
 
 if __name__ == "__main__":

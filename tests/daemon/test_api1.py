@@ -225,6 +225,24 @@ def test_a_slow_listener_loses_the_oldest_and_delays_nobody() -> None:
     asyncio.run(play())
 
 
+def test_an_event_is_written_once_for_all_who_listen() -> None:
+    async def play() -> None:
+        hub = Hub("e")
+        listeners = [hub.listen() for _ in range(3)]
+        hub.tell("kind.Name", {"text": '\u00e9\n"', "number": 1})
+        [told], *others = [await listener.next() for listener in listeners]
+        assert all(other == [told] and other[0] is told for other in others)
+        assert told.frame is told.frame
+        assert told.lines is told.lines
+        wanted = {"id": "e-1", "kind": "kind.Name", "data": {"text": '\u00e9\n"', "number": 1}}
+        assert json.loads(told.frame) == [wanted]
+        name, kind, data, *rest = told.lines.decode().split("\n")
+        assert (name, kind, rest) == ("id: e-1", "event: kind.Name", ["", ""])
+        assert json.loads(data.removeprefix("data: ")) == wanted["data"]
+
+    asyncio.run(play())
+
+
 def test_only_so_many_may_listen() -> None:
     async def play() -> None:
         hub = Hub("run")

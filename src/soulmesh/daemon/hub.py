@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,29 @@ class TooManyListeners(Exception):
     """So many listen already that no more are let in."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Told:
-    """One event, ready to be sent."""
+    """One event, ready to be sent. What is sent is written once, for all who listen."""
 
     number: int
     id: str
     kind: str
     data: bytes
+
+    @cached_property
+    def entry(self) -> str:
+        """As an entry of a frame of the WebSocket."""
+        return f'{{"id":"{self.id}","kind":"{self.kind}","data":{self.data.decode()}}}'
+
+    @cached_property
+    def frame(self) -> str:
+        """As a frame of its own."""
+        return f"[{self.entry}]"
+
+    @cached_property
+    def lines(self) -> bytes:
+        """As a server-sent event."""
+        return b"id: %s\nevent: %s\ndata: %s\n\n" % (self.id.encode(), self.kind.encode(), self.data)
 
 
 class Listener:

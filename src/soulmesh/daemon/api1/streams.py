@@ -70,20 +70,13 @@ async def _lines(service: Service, listener: Listener) -> AsyncIterator[bytes]:
             except TimeoutError:
                 yield b": still here\n\n"
                 continue
-            yield b"".join(
-                b"id: %s\nevent: %s\ndata: %s\n\n" % (told.id.encode(), told.kind.encode(), told.data)
-                for told in found
-            )
+            yield found[0].lines if len(found) == 1 else b"".join(told.lines for told in found)
     finally:
         service.hub.leave(listener)
 
 
 def _frame(found: list[Told]) -> str:
-    parts = [
-        '{"id":"%s","kind":"%s","data":%s}' % (told.id, told.kind, told.data.decode())  # noqa: UP031
-        for told in found
-    ]
-    return f"[{','.join(parts)}]"
+    return found[0].frame if len(found) == 1 else f"[{','.join(told.entry for told in found)}]"
 
 
 def socket(service: Service) -> Callable[[HTTPConnection], Awaitable[None]]:
