@@ -264,8 +264,8 @@ def test_any_level_of_compression_is_read(level: int) -> None:
     assert wire.decode(wire.encode(message, level=level), "peer", "peer") == message
 
 
-@pytest.mark.parametrize("code", [9, 37])
-def test_a_bomb_in_a_search_or_folder_reply_is_refused(code: int) -> None:
+@pytest.mark.parametrize("code", [5, 9, 37])
+def test_a_bomb_in_a_reply_is_refused(code: int) -> None:
     data = bomb(40 * MIB)
     assert len(data) < 50 * KIB
     frame = wire.frame_header(4, code, len(data)) + data
@@ -279,8 +279,8 @@ def test_what_strangers_send_unasked_may_grow_in_proportion_only() -> None:
     assert reply.most_inflated(0) == 8 * MIB
     assert reply.most_inflated(MIB) == 72 * MIB
     assert reply.most_inflated(16 * MIB) == 128 * MIB
-    # A list of shares is read only if it was asked for, and folder by folder.
-    assert shares.most_inflated(0) == 2048 * MIB
+    assert shares.most_inflated(MIB) == 72 * MIB
+    assert shares.most_inflated(448 * MIB) == 2048 * MIB
 
 
 def test_a_reply_of_many_equal_files_is_within_its_proportion() -> None:

@@ -56,7 +56,7 @@ class PeerSharesRequest(Message):
     ticket: Annotated[U32 | None, LATE] = None
 
 
-@message(PEER, 5, compressed=True, limit=448 * MIB, inflated_limit=2048 * MIB)
+@message(PEER, 5, compressed=True, limit=448 * MIB, inflated_limit=2048 * MIB, inflated_ratio=64)
 class PeerSharesReply(Message):
     """Everything its sender shares, folder by folder. Compressed.
 

@@ -167,7 +167,7 @@ class GetUserStatus(Message):
 
 @message(TO_CLIENT, 11, status="obsolete")
 class IgnoreUser(Message):
-    """``username`` ignores us."""
+    """``username`` ignores us, says the server: they had sent ``to_server.IgnoreUser`` about us."""
 
     username: String
 
@@ -405,14 +405,14 @@ class PlaceInLineResponse(Message):
 
 @message(TO_CLIENT, 62, status="obsolete")
 class RoomAdded(Message):
-    """A room came into being."""
+    """A room came into being; the server told everybody. Today one asks for ``RoomList``."""
 
     room: String
 
 
 @message(TO_CLIENT, 63, status="obsolete")
 class RoomRemoved(Message):
-    """A room ceased to be."""
+    """A room ceased to be; the server told everybody. Today one asks for ``RoomList``."""
 
     room: String
 
@@ -552,7 +552,7 @@ class DistributedAliveInterval(Message):
 
 @message(TO_CLIENT, 91, status="obsolete")
 class AddPrivilegedUser(Message):
-    """One more user got privileges."""
+    """One more user got privileges, says the server, after the list in ``PrivilegedUsers``."""
 
     username: String
 

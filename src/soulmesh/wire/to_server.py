@@ -150,7 +150,7 @@ class GetUserStatus(Message):
 
 @message(TO_SERVER, 11, status="obsolete")
 class IgnoreUser(Message):
-    """Told the server that we ignore a user, who was told in turn."""
+    """A client told the server that it ignores a user, who was told in turn (``to_client.IgnoreUser``)."""
 
     username: String
 
