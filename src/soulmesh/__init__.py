@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from soulmesh.client.browse import BrowseProgressed as BrowseProgressed
     from soulmesh.client.browse import Folder as Folder
     from soulmesh.client.chat import PrivateMessage as PrivateMessage
+    from soulmesh.client.chat import RoomLineKept as RoomLineKept
     from soulmesh.client.chat import ServerNotice as ServerNotice
     from soulmesh.client.client import Client as Client
     from soulmesh.client.errors import ClientError as ClientError
@@ -104,6 +105,7 @@ _PLACES = {
     ),
     "client.chat": (
         "PrivateMessage",
+        "RoomLineKept",
         "ServerNotice",
     ),
     "client.client": ("Client",),

@@ -297,18 +297,23 @@ def test_rooms_and_messages_with_marks_of_what_was_read(tmp_path: Path) -> None:
             said = await ask.event("room.said")
             assert (said["username"], said["text"], said["ours"]) == (SHARER, word, False)
 
-        newest = await ask.eventually(
-            lambda found: found["items"] and found["items"][-1]["text"] == "three",
-            f"{den}/messages",
-            limit=2,
-        )
+        # What was told is kept: who asks now finds it, by the id that was told.
+        newest = await ask("GET", f"{den}/messages", limit=2)
         assert [line["text"] for line in newest["items"]] == ["two", "three"]
+        assert [line["read"] for line in newest["items"]] == [False, False]
+        assert newest["items"][-1]["id"] == said["id"]
+        found = await ask("GET", f"{den}/messages", words="TH ee")
+        assert [line["text"] for line in found["items"]] == ["three"]
+        assert (await ask("GET", f"{den}/messages", words="one two"))["items"] == []
         earlier = await ask("GET", f"{den}/messages", limit=2, before=newest["before"])
         assert [line["text"] for line in earlier["items"]] == ["one"]
         assert earlier["before"] is None
         [room] = (await ask("GET", "/rooms/joined"))["items"]
         assert (room["unread"], room["users"], room["favourite"]) == (3, 2, False)
+        assert room["last_id"] == said["id"]
         await ask("PUT", f"{den}/read")
+        assert (await ask.event("room.read")) == {"room": "den", "id": said["id"]}
+        assert all(line["read"] for line in (await ask("GET", f"{den}/messages"))["items"])
         await ask("PUT", f"{den}/favourite")
         [room] = (await ask("GET", "/rooms/joined"))["items"]
         assert (room["unread"], room["favourite"]) == (0, True)
@@ -341,12 +346,15 @@ def test_rooms_and_messages_with_marks_of_what_was_read(tmp_path: Path) -> None:
         told = await ask.event("chat.message")
         [talked] = (await ask("GET", "/conversations"))["items"]
         assert (talked["unread"], talked["text"], talked["ours"]) == (1, "good evening", False)
+        assert talked["last_id"] == told["id"]
         newest = await ask("GET", f"{talk}/messages", limit=1)
         assert newest["items"][0]["id"] == told["id"]
         earlier = await ask("GET", f"{talk}/messages", limit=1, before=newest["before"])
         assert [(line["text"], line["ours"]) for line in earlier["items"]] == [("hello", True)]
         await ask("PUT", f"{talk}/read")
-        assert await ask.event("chat.read") == {"username": SHARER}
+        assert await ask.event("chat.read") == {"username": SHARER, "id": told["id"]}
+        assert (await ask("GET", f"{talk}/messages", words="GOOD"))["items"][0]["text"] == "good evening"
+        assert (await ask("GET", f"{talk}/messages", words="good hello"))["items"] == []
         assert (await ask("GET", "/conversations"))["items"][0]["unread"] == 0
 
     on_a_network(play, tmp_path)
@@ -369,6 +377,14 @@ def test_people_bans_and_tastes(tmp_path: Path) -> None:
         await ask("PUT", "/bans/ranges", {"range": "192.0.2.0/24"})
         await ask("PUT", "/bans/ranges", {"range": "everywhere"}, 422)
         assert (await ask("GET", "/bans"))["ranges"] == ["192.0.2.0/24"]
+        assert await ask("POST", "/bans/list", {"text": "user noisy\nLab:198.51.100.1-198.51.100.1\n"}) == {
+            "taken": 2
+        }
+        text = (await ask("GET", "/bans/list"))["text"]
+        assert text == "user noisy\naddress 192.0.2.0/24\naddress 198.51.100.1/32\n"
+        await ask("POST", "/bans/list", {"text": "user other\nnowhere\n"}, 422)
+        assert (await ask("GET", "/bans"))["names"] == ["noisy"]
+        await ask("DELETE", "/bans/ranges", range="198.51.100.1")
         await ask("DELETE", "/bans/ranges", range="192.0.2.0/24")
         assert (await ask("GET", "/bans"))["ranges"] == []
         ask.net.sharer.interests.like("sea shanties")
@@ -535,5 +551,77 @@ def test_who_is_calling(tmp_path: Path) -> None:
             at = "/transfers/9a8b7c6d-5e4f-4321-8fed-cba987654321/content"
             assert (await stranger.get(at, params={"access_token": token})).status_code == 404
             assert (await stranger.get("/setup", params={"access_token": token})).status_code == 401
+
+    on_a_network(play, tmp_path)
+
+
+def test_webhooks_scripts_and_keys_are_added_changed_and_removed_by_name(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        entries = "/settings/entries"
+
+        async def names(kind: str) -> dict[str, dict[str, object]]:
+            items = (await ask("GET", entries))["items"]
+            return next(
+                {one["name"]: one for one in item["entries"]} for item in items if item["kind"] == kind
+            )
+
+        found = await ask("GET", entries)
+        assert (found["editable"], [item["key"] for item in found["items"]]) == (
+            True,
+            ["webhooks", "scripts", "web.api_keys"],
+        )
+        assert [field["name"] for field in found["items"][2]["fields"]] == ["key", "role", "cidr"]
+
+        hook = f"{entries}/webhooks/done"
+        values = {"url": "https://example.org/hook", "on": ["DownloadFileComplete"], "secret": "s3cret"}
+        made = await ask("PUT", hook, {"values": values})
+        assert (made["values"]["url"], made["values"]["secret"], made["secrets"]) == (
+            values["url"],
+            None,
+            ["secret"],
+        )
+        await ask.eventually(lambda found: found["items"][0]["entries"], entries)
+        # A secret that is not said again stays; one that is empty is taken away.
+        await ask("PUT", hook, {"values": {"url": "https://example.org/other"}})
+        await ask.eventually(
+            lambda found: found["items"][0]["entries"][0]["values"]["url"].endswith("other"), entries
+        )
+        kept = ask.net.daemon.service.settings.webhooks["done"]
+        assert kept.secret is not None
+        assert (kept.secret.get_secret_value(), kept.on) == ("s3cret", ["Any"])
+        assert "s3cret" not in json.dumps(await ask("GET", entries))
+        await ask("PUT", hook, {"values": {"url": "https://example.org/other", "secret": ""}})
+        await ask.eventually(lambda found: not found["items"][0]["entries"][0]["secrets"], entries)
+
+        wrong = await ask("PUT", hook, {"values": {"on": ["Any"]}}, 422)
+        assert "url" in wrong["detail"]
+        assert (
+            "colour" in (await ask("PUT", hook, {"values": {"url": "https://x", "colour": 1}}, 422))["detail"]
+        )
+        await ask("PUT", f"{entries}/keys/short", {"values": {"key": "short"}}, 422)
+        await ask("PUT", f"{entries}/nothing/x", {"values": {}}, 404)
+        await ask("DELETE", f"{entries}/scripts/none", status=404)
+
+        key = "a-key-of-its-own-000"
+        await ask("PUT", f"{entries}/keys/lidarr", {"values": {"key": key, "role": "ReadOnly"}})
+        await ask.eventually(lambda found: found["items"][2]["entries"], entries)
+        async with httpx.AsyncClient(base_url=f"{ask.net.url}/api/v1", headers={"X-API-Key": key}) as other:
+            assert (await other.get("/status")).status_code == 200
+            assert (await other.get(entries)).status_code == 403
+        await ask("DELETE", hook)
+        await ask("DELETE", f"{entries}/keys/lidarr")
+        await ask.eventually(lambda found: not any(item["entries"] for item in found["items"]), entries)
+        assert await names("webhooks") == {}
+
+    on_a_network(play, tmp_path, remote=True)
+
+
+def test_without_remote_configuration_entries_are_read_and_not_changed(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        found = await ask("GET", "/settings/entries")
+        assert not found["editable"]
+        assert found["file"].endswith("config.toml")
+        await ask("PUT", "/settings/entries/scripts/x", {"values": {"command": "true"}}, 403)
+        await ask("DELETE", "/settings/entries/scripts/x", status=404)
 
     on_a_network(play, tmp_path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from soulmesh.client.info import Profile
+from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import ALBUM, SHARER, SONGS, until
 from tests.page.conftest import Visit
 from tests.page.test_talk import somebody
@@ -114,12 +115,8 @@ def test_a_wish_finds_files_and_one_is_downloaded(perform: Perform) -> None:
         await page.get_by_role("button", name="Add wish").click()
         row = page.get_by_role("grid", name="Wishes").get_by_role("row").filter(has_text="tidal maps")
         await expect(row).to_contain_text("3")
-        results = row.get_by_role("button", name="Results")
-        while not await results.is_visible():
-            # What can be done is shown for the row under the mouse, and the row moves while files are found.
-            await page.mouse.move(0, 0)
-            await row.hover()
-        await results.click()
+        await row.hover()
+        await row.get_by_role("button", name="Results").click()
         found = page.get_by_role("grid", name="Found for")
         await expect(found).to_have_attribute("aria-rowcount", "4")
         await visit.shot("wishes")
@@ -135,6 +132,71 @@ def test_a_wish_finds_files_and_one_is_downloaded(perform: Perform) -> None:
         await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
         await expect(page.get_by_text("No wishes yet")).to_be_visible()
         visit.allow("422")
+
+    perform(play)
+
+
+def test_a_row_under_the_mouse_stays_there_while_an_answer_is_on_its_way(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        answered = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            response = await route.fetch()
+            if response.status == 201:
+                await answered.wait()
+            await route.fulfill(response=response)
+
+        await page.route(lambda url: url.endswith("/api/v1/wishes"), late)
+        await visit.go("wishes")
+        await page.get_by_label("Search again and again for").fill("tidal maps")
+        await page.get_by_label("Only what fits this filter").fill("nonsense:(")
+        await page.get_by_role("button", name="Add wish").click()
+        await expect(page.get_by_role("alert")).to_be_visible()
+        await page.get_by_label("Only what fits this filter").fill("")
+        await page.get_by_role("button", name="Add wish").click()
+        # The event shows the wish before the answer is here.
+        row = page.get_by_role("grid", name="Wishes").get_by_role("row").filter(has_text="tidal maps")
+        await row.hover()
+        results = row.get_by_role("button", name="Results")
+        await expect(results).to_be_visible()
+        before = await row.bounding_box()
+        answered.set()
+        await expect(page.get_by_label("Search again and again for")).to_have_value("")
+        assert await row.bounding_box() == before
+        await expect(results).to_be_visible()
+        visit.allow("422")
+
+    perform(play)
+
+
+def test_rows_that_move_under_a_mouse_at_rest_show_what_can_be_done(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        wishes = visit.net.daemon.engine.client.wishes
+        for query in ("amber", "birch", "cedar"):
+            await wishes.add(query)
+        await visit.go("wishes")
+        rows = page.get_by_role("grid", name="Wishes").get_by_role("row")
+        await expect(rows).to_have_count(4)
+        await rows.filter(has_text="amber").hover()
+        await rows.filter(has_text="amber").get_by_role("button", name="Remove the wish amber").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        await expect(rows).to_have_count(3)
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        first = rows.nth(1)
+        await first.hover()
+        await expect(first.get_by_role("button", name="Results")).to_be_visible()
+        name = "birch" if await first.filter(has_text="birch").count() else "cedar"
+        other = "cedar" if name == "birch" else "birch"
+        # The row goes away under a mouse that does not move: the next one stands there, and can be used.
+        await page.evaluate(
+            """([name, key]) => fetch(`api/v1/wishes?query=${name}`,
+                 { method: "DELETE", headers: { "X-API-Key": key } })""",
+            [name, KEY],
+        )
+        await expect(rows).to_have_count(2)
+        await expect(rows.filter(has_text=other).get_by_role("button", name="Results")).to_be_visible()
 
     perform(play)
 

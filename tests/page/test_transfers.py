@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from soulmesh.daemon.ledger import Wanted
+from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import OURSELVES, SHARER, SONGS
 from tests.page.conftest import Visit
 
@@ -86,17 +88,59 @@ def test_finished_ones_move_to_the_history_when_they_are_cleared(perform: Perfor
         await want(visit, 1)
         await expect(file(visit, 1)).to_contain_text("Finished")
         await page.get_by_role("tab", name="History").click()
-        # The history is as it was when it was opened; the last one is written into it a moment after its end.
-        history = page.get_by_role("grid", name="History").filter(has_text="01 - Song 1.flac")
-        while not await history.is_visible():
-            await page.get_by_role("tab", name="Downloads").click()
-            await expect(file(visit, 1)).to_be_visible()
-            await page.get_by_role("tab", name="History").click()
-            await page.wait_for_load_state("networkidle")
+        await expect(page.get_by_role("grid", name="History")).to_contain_text("01 - Song 1.flac")
         await visit.shot("transfers-history")
         await page.get_by_role("tab", name="Downloads").click()
         await page.get_by_role("button", name="Clear finished").click()
         await expect(page.get_by_role("heading", name="No downloads")).to_be_visible()
+
+    perform(play)
+
+
+def test_the_history_follows_what_ends_while_it_is_shown(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await visit.go("transfers")
+        await page.get_by_role("tab", name="History").click()
+        await expect(page.get_by_role("heading", name="Nothing yet")).to_be_visible()
+        await want(visit, 2)
+        history = page.get_by_role("grid", name="History")
+        await expect(history.get_by_role("row").filter(has_text="Finished")).to_have_count(2)
+        # Taken off the list by somebody else: gone here as well.
+        ledger = visit.net.daemon.service.ledger
+        (first, _) = visit.net.daemon.engine.transfers
+        await ledger.cancel(first.uuid, remove=True)
+        await expect(history.get_by_role("row").filter(has_text="Finished")).to_have_count(1)
+        await page.evaluate(
+            """key => fetch("api/v1/history", { method: "DELETE", headers: { "X-API-Key": key } })""", KEY
+        )
+        await expect(page.get_by_role("heading", name="Nothing yet")).to_be_visible()
+
+    perform(play)
+
+
+def test_the_history_keeps_what_ended_while_its_list_was_on_the_way(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        async def late(route: Route) -> None:
+            response = await route.fetch()
+            asked.set()
+            await answered.wait()
+            await route.fulfill(response=response)
+
+        await page.route(lambda url: "/api/v1/history?" in url, late)
+        await visit.go("transfers")
+        await page.get_by_role("tab", name="History").click()
+        await asked.wait()
+        # The answer, as the daemon gave it, knows nothing of the download.
+        await want(visit, 1)
+        await expect(page.get_by_role("grid", name="History")).to_contain_text("01 - Song 1.flac")
+        answered.set()
+        await page.unroute_all(behavior="wait")
+        await expect(page.get_by_role("grid", name="History")).to_contain_text("01 - Song 1.flac")
+        await expect(page.get_by_role("grid", name="History").get_by_role("row")).to_have_count(2)
 
     perform(play)
 

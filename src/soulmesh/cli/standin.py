@@ -418,13 +418,13 @@ class _Chat:
     async def send(self, username: str, text: str) -> None:
         await self._client.daemon.chat.write(username, text)
 
-    async def history(self, place: str, *, limit: int = 100) -> list[Line]:
+    async def history(self, place: str, *, limit: int = 100, words: str = "") -> list[Line]:
         daemon = self._client.daemon
         try:
             if place.startswith("#"):
-                found = await daemon.rooms.messages(place[1:], limit=min(limit, 1000))
+                found = await daemon.rooms.messages(place[1:], limit=min(limit, 1000), words=words)
             else:
-                found = await daemon.chat.messages(place, limit=min(limit, 1000))
+                found = await daemon.chat.messages(place, limit=min(limit, 1000), words=words)
         except NotThere:
             return []
         return [

@@ -302,13 +302,17 @@ async def history(
     out: Output,
     user: Annotated[str, typer.Argument(help="A user, or #room.")],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="So many lines.")] = 50,
+    find: Annotated[
+        str, typer.Option("--find", metavar="WORDS", help="Only lines with these words; nothing is marked.")
+    ] = "",
 ) -> None:
     """Show what was said with a user (or in a room), and mark it as read."""
     await client.privileges.check()
     await asyncio.sleep(_LEAVING)
-    for line in await client.chat.history(user, limit=limit):
+    for line in await client.chat.history(user, limit=limit, words=find):
         _show_line(out, user, line)
-    await client.chat.mark_read(user)
+    if not find:
+        await client.chat.mark_read(user)
 
 
 def _show_line(out: Output, place: str, line: Line) -> None:

@@ -23,7 +23,7 @@ from soulmesh.errors import UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import to_client, to_server
 
-__all__ = ["Chat", "PrivateMessage", "ServerNotice"]
+__all__ = ["Chat", "PrivateMessage", "RoomLineKept", "ServerNotice"]
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,20 @@ class PrivateMessage(Event):
     """Seconds since the epoch, by the server's clock."""
     direct: bool
     """False: it waited at the server until we came."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLineKept(Event):
+    """What somebody (perhaps we) said in a room is in the history now; follows each RoomMessage."""
+
+    room: str
+    username: str
+    text: str
+    line: int | None
+    """The id of the line in the history; ``None`` if it could not be kept."""
+    at: float
+    """Seconds since the epoch."""
+    ours: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +103,22 @@ class Chat:
         for name in names:
             await self._store.add(name, self._server.username, text, at=self._now(), ours=True)
 
-    async def history(self, username: str, *, limit: int = 100, before: int | None = None) -> list[Line]:
-        """What was said with a user, oldest first: the newest lines, or those before a line's id."""
-        return await self._store.lines(username, limit=limit, before=before)
+    async def history(
+        self, username: str, *, limit: int = 100, before: int | None = None, words: str = ""
+    ) -> list[Line]:
+        """What was said with a user, oldest first: the newest lines, or those before a line's id; with
+        ``words`` only lines in which each of them stands."""
+        return await self._store.lines(username, limit=limit, before=before, words=words)
 
-    async def room_history(self, room: str, *, limit: int = 100, before: int | None = None) -> list[Line]:
+    async def room_history(
+        self, room: str, *, limit: int = 100, before: int | None = None, words: str = ""
+    ) -> list[Line]:
         """What was said in a room while we were in it."""
-        return await self._store.lines("#" + room, limit=limit, before=before)
+        return await self._store.lines("#" + room, limit=limit, before=before, words=words)
+
+    async def read_until(self, place: str) -> int:
+        """The id of the last line that was read there (a user, or ``#`` and a room's name)."""
+        return await self._store.read_until(place)
 
     async def find(self, words: str, *, limit: int = 100) -> list[tuple[str, Line]]:
         """Lines that contain the text, with their place."""
@@ -105,9 +128,9 @@ class Chat:
         """All conversations, newest first, with how much is unread."""
         return await self._store.conversations()
 
-    async def mark_read(self, username: str) -> None:
-        """Everything of this user was read; a mark of our own, nobody is told."""
-        await self._store.mark_read(username)
+    async def mark_read(self, username: str) -> int:
+        """Everything of this user was read; a mark of our own, nobody is told. Returns the last line's id."""
+        return await self._store.mark_read(username)
 
     async def forget(self, username: str) -> None:
         """Delete a conversation."""
@@ -148,8 +171,10 @@ class Chat:
                 else:
                     await self._keep_private(message)
             except ChatStoreError as error:
-                # Not acknowledged, so the server keeps it.
+                # Not acknowledged, so the server keeps it; what is said in rooms it does not.
                 log.error("a message could not be kept: %s", error)
+                if isinstance(message, RoomMessage):
+                    self._tell_line(message, None, self._now())
             self._waiting.popleft()
 
     async def _keep_private(self, message: to_client.PrivateChatMessage) -> None:
@@ -166,8 +191,13 @@ class Chat:
             self._events.emit(PrivateMessage(name, message.message, message.timestamp, direct))
 
     async def _keep_room(self, message: RoomMessage) -> None:
+        ours, at = message.username == self._server.username, self._now()
+        line = await self._store.add("#" + message.room, message.username, message.text, at=at, ours=ours)
+        self._tell_line(message, line, at)
+
+    def _tell_line(self, message: RoomMessage, line: int | None, at: float) -> None:
         ours = message.username == self._server.username
-        await self._store.add("#" + message.room, message.username, message.text, at=self._now(), ours=ours)
+        self._events.emit(RoomLineKept(message.room, message.username, message.text, line, at, ours))
 
     def _acknowledge(self, chat_id: int) -> None:
         try:

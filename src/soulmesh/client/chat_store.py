@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from soulmesh.errors import SoulmeshError
 
-__all__ = ["ChatStore", "ChatStoreError", "Conversation", "Line"]
+__all__ = ["ChatStore", "ChatStoreError", "Conversation", "Line", "has_words"]
 
 T = TypeVar("T")
 
@@ -48,6 +48,12 @@ class ChatStoreError(SoulmeshError):
         return f"the chat history {self.path or 'in memory'} cannot be used: {self.reason}"
 
 
+def has_words(text: str, words: str) -> bool:
+    """Whether each of the words stands in the text, in any order; capitals and small letters are the same."""
+    folded = text.casefold()
+    return all(word in folded for word in words.casefold().split())
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One message, as kept."""
@@ -70,6 +76,8 @@ class Conversation:
     lines: int
     unread: int
     last: float
+    last_id: int = 0
+    """The newest line's."""
 
 
 class ChatStore:
@@ -103,28 +111,32 @@ class ChatStore:
         ours: bool = False,
         chat_id: int | None = None,
         sent: int | None = None,
-    ) -> bool:
-        """Keep a line; returns when it is on disk. False: it was there already (sent again by the server)."""
+    ) -> int | None:
+        """Keep a line; returns its id when it is on disk. ``None``: it was there already (the server sent
+        it again)."""
         row = (place, at, author, text, int(ours), chat_id, sent)
         query = (
             "INSERT OR IGNORE INTO lines (place, at, author, text, ours, chat_id, sent) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)"
         )
 
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: sqlite3.Connection) -> int | None:
             with connection:
-                return connection.execute(query, row).rowcount > 0
+                added = connection.execute(query, row)
+                return added.lastrowid if added.rowcount > 0 else None
 
         return await self._query(work)
 
-    async def lines(self, place: str, *, limit: int = 100, before: int | None = None) -> list[Line]:
-        """The newest lines (before the one with that id), oldest first."""
+    async def lines(
+        self, place: str, *, limit: int = 100, before: int | None = None, words: str = ""
+    ) -> list[Line]:
+        """The newest lines (before the one with that id), oldest first; only those with all ``words``."""
         query = (
-            "SELECT id, at, author, text, ours FROM lines WHERE place = ? AND id < ? ORDER BY id DESC LIMIT ?"
+            "SELECT id, at, author, text, ours FROM lines WHERE place = ? AND id < ?"
+            " AND has_words(text, ?) ORDER BY id DESC LIMIT ?"
         )
-        rows = await self._query(
-            lambda c: c.execute(query, (place, before if before is not None else 1 << 62, limit)).fetchall()
-        )
+        most = before if before is not None else 1 << 62
+        rows = await self._query(lambda c: c.execute(query, (place, most, words, limit)).fetchall())
         return [Line(row[0], row[1], row[2], row[3], bool(row[4])) for row in reversed(rows)]
 
     async def find(self, words: str, *, limit: int = 100) -> list[tuple[str, Line]]:
@@ -137,23 +149,32 @@ class ChatStore:
         rows = await self._query(lambda c: c.execute(query, (pattern, limit)).fetchall())
         return [(row[0], Line(row[1], row[2], row[3], row[4], bool(row[5]))) for row in rows]
 
-    async def mark_read(self, place: str) -> None:
-        """All that is there now was read."""
+    async def read_until(self, place: str) -> int:
+        """The id of the last line that was read; 0 if nothing was."""
+        row = await self._query(
+            lambda c: c.execute("SELECT read FROM marks WHERE place = ?", (place,)).fetchone()
+        )
+        return row[0] if row else 0
+
+    async def mark_read(self, place: str) -> int:
+        """All that is there now was read; returns the id of the last line."""
         query = (
             "INSERT INTO marks (place, read) SELECT ?1, COALESCE(MAX(id), 0) FROM lines WHERE place = ?1 "
             "ON CONFLICT (place) DO UPDATE SET read = excluded.read"
         )
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> int:
             with connection:
                 connection.execute(query, (place,))
+                row = connection.execute("SELECT read FROM marks WHERE place = ?", (place,)).fetchone()
+            return int(row[0])
 
-        await self._query(work)
+        return await self._query(work)
 
     async def conversations(self) -> list[Conversation]:
         """All places, the newest first."""
         query = (
-            "SELECT l.place, COUNT(*), SUM(l.ours = 0 AND l.id > COALESCE(m.read, 0)), MAX(l.at) "
+            "SELECT l.place, COUNT(*), SUM(l.ours = 0 AND l.id > COALESCE(m.read, 0)), MAX(l.at), MAX(l.id) "
             "FROM lines l LEFT JOIN marks m ON m.place = l.place GROUP BY l.place ORDER BY MAX(l.id) DESC"
         )
         rows = await self._query(lambda c: c.execute(query).fetchall())
@@ -175,6 +196,7 @@ class ChatStore:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(self._path or ":memory:", check_same_thread=False)
+        self._connection.create_function("has_words", 2, has_words, deterministic=True)
         self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
 
     def _close(self) -> None:

@@ -273,7 +273,10 @@ class ClientEngine:
                 at = datetime.fromtimestamp(event.sent_at, UTC)
                 told = ports.MessageReceived(event.username, event.text, 0, at, not event.direct)
             case client_rooms.RoomMessage():
-                told = ports.RoomSaid(event.room, event.username, event.text)
+                # Told when it is in the history: who asks for that then does not miss it.
+                return
+            case chat.RoomLineKept():
+                told = ports.RoomSaid(event.room, event.username, event.text, event.line)
             case client_rooms.RoomLeft():
                 told = ports.RoomLeft(event.room)
             case _:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import annotated_types
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from soulmesh import settings as reading
 from soulmesh.config import Settings
 
-__all__ = ["MASK", "NEEDS_RESTART", "knobs", "value_of"]
+__all__ = ["MASK", "NEEDS_RESTART", "fields", "knobs", "value_of"]
 
 MASK = "*****"
 
@@ -65,6 +65,28 @@ def knobs(settings: Settings, changed: typing.Collection[str]) -> list[dict[str,
                 "restart": key in NEEDS_RESTART,
                 "changed_here": key in changed,
                 "examples": [_plain(example) for example in field.examples or ()],
+            }
+        )
+    return found
+
+
+def fields(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The fields of an entry in a table of settings (a webhook, a key), described like settings."""
+    found = []
+    for name, field in model.model_fields.items():
+        kind, choices = _kind(field)
+        least, most = _limits(field)
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        found.append(
+            {
+                "name": name,
+                "description": " ".join((field.description or "").split()),
+                "type": kind,
+                "choices": choices,
+                "minimum": least,
+                "maximum": most,
+                "required": field.is_required(),
+                "default": _plain(default),
             }
         )
     return found

@@ -258,11 +258,13 @@ class MessageReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class RoomSaid(Event):
-    """Somebody, perhaps we, said something in a room."""
+    """Somebody, perhaps we, said something in a room, and it is kept."""
 
     room: str
     username: str
     message: str
+    line: int | None = None
+    """Its id in the room's history, if it is there."""
 
 
 @dataclass(frozen=True, slots=True)

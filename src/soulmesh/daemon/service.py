@@ -15,7 +15,7 @@ from typing import Any
 import soulmesh
 from soulmesh import log
 from soulmesh.client.events import Event
-from soulmesh.client.transfers.events import TransferMoved
+from soulmesh.client.transfers.events import TransferMoved, TransferRemoved
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.wishes import WishFound
 from soulmesh.config import Settings
@@ -286,6 +286,11 @@ class Service:
         )
 
     def _notice(self, event: Event) -> None:
+        if isinstance(event, TransferRemoved):
+            # Its id in the API is forgotten with it.
+            self.hub.notice(event)
+            self.ledger.notice(event)
+            return
         self.ledger.notice(event)
         if not isinstance(event, MessageReceived | RoomSaid | ScanMoved | ScanProgressed):
             # What is said is told below, in the words in which it is listed.
@@ -303,13 +308,14 @@ class Service:
                 body = self.conversations.received(username, message, id=number, at=at, replayed=replayed)
                 self.events.tell("PrivateMessageReceived", message=body)
                 self.told_chat(username, message, self.conversations.last_number, ours=False, at=at)
-            case RoomSaid(room, username, message):
+            case RoomSaid(room, username, message, line):
                 ourselves = self.engine.link.username
                 body = self.room_talk.said(room, username, message, self.now(), ourselves)
                 ours = username == ourselves
                 self.hub.tell(
                     "room.said",
                     {
+                        "id": line,
                         "room": room,
                         "username": username,
                         "text": message,

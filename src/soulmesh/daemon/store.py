@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from soulmesh import log
+from soulmesh.client.chat_store import has_words
 from soulmesh.errors import SoulmeshError
 
 __all__ = ["Store", "StoreError"]
@@ -194,6 +195,7 @@ class Store:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(str(self._path or ":memory:"), isolation_level=None)
+        db.create_function("has_words", 2, has_words, deterministic=True)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")

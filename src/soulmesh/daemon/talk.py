@@ -92,7 +92,7 @@ class Conversations:
                 "SELECT c.username, c.active, (SELECT count(*) FROM messages m"
                 " WHERE m.username = c.username AND m.acknowledged = 0),"
                 " (SELECT count(*) FROM messages m WHERE m.username = c.username),"
-                " l.at, l.message, l.incoming"
+                " l.at, l.message, l.incoming, l.number"
                 " FROM conversations c LEFT JOIN messages l ON l.number ="
                 " (SELECT max(number) FROM messages m WHERE m.username = c.username)"
                 " ORDER BY l.number IS NULL, l.number DESC, c.username"
@@ -107,20 +107,27 @@ class Conversations:
                 "last": None if at is None else instant(datetime.fromtimestamp(at, UTC)),
                 "text": text,
                 "ours": None if incoming is None else not incoming,
+                "last_id": number or 0,
             }
-            for username, active, unread, lines, at, text, incoming in await self._store.run(read)
+            for username, active, unread, lines, at, text, incoming, number in await self._store.run(read)
         ]
 
-    async def page(self, username: str, *, before: int | None, limit: int) -> list[dict[str, Any]] | None:
-        """Messages before the one with a number, oldest first, for our own API; ``None`` without any."""
+    async def page(
+        self, username: str, *, before: int | None, limit: int, words: str = ""
+    ) -> list[dict[str, Any]] | None:
+        """Messages before the one with a number, oldest first, for our own API; ``None`` without any.
+
+        With ``words`` only those in which each of them stands.
+        """
 
         def read(db: sqlite3.Connection) -> list[Any] | None:
             if not db.execute("SELECT 1 FROM conversations WHERE username = ?", (username,)).fetchone():
                 return None
             return db.execute(
                 "SELECT number, at, incoming, message, acknowledged FROM messages"
-                " WHERE username = ? AND (? IS NULL OR number < ?) ORDER BY number DESC LIMIT ?",
-                (username, before, before, limit),
+                " WHERE username = ? AND (? IS NULL OR number < ?) AND has_words(message, ?)"
+                " ORDER BY number DESC LIMIT ?",
+                (username, before, before, words, limit),
             ).fetchall()
 
         rows = await self._store.run(read)
@@ -192,22 +199,28 @@ class Conversations:
         rows = await self._store.run(read)
         return None if rows is None else [_message(row) for row in reversed(rows)]
 
-    async def acknowledge(self, username: str, id: int | None = None) -> bool:
-        """Mark everything, or one message, as read; ``False`` if there is no such conversation."""
+    async def acknowledge(self, username: str, id: int | None = None) -> int | None:
+        """Mark everything, or one message, as read.
 
-        def write(db: sqlite3.Connection) -> bool:
+        Returns the number of the newest message; ``None`` if there is no such conversation.
+        """
+
+        def write(db: sqlite3.Connection) -> int | None:
             known = db.execute("SELECT 1 FROM conversations WHERE username = ?", (username,)).fetchone()
             db.execute(
                 "UPDATE messages SET acknowledged = 1 WHERE username = ? AND (? IS NULL OR id = ?)",
                 (username, id, id),
             )
-            return known is not None
+            if known is None:
+                return None
+            newest = db.execute("SELECT max(number) FROM messages WHERE username = ?", (username,)).fetchone()
+            return int(newest[0] or 0)
 
         return await self._store.run(write)
 
     async def hide(self, username: str) -> bool:
         """Acknowledge everything and show the conversation no more; its messages stay."""
-        known = await self.acknowledge(username)
+        known = await self.acknowledge(username) is not None
         await self._store.run(
             lambda db: db.execute("UPDATE conversations SET active = 0 WHERE username = ?", (username,))
         )

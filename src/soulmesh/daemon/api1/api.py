@@ -22,6 +22,7 @@ from soulmesh.client.transfers.manager import UnknownTransfer
 from soulmesh.daemon.api1 import (
     browsing,
     daemon,
+    entries,
     goals,
     looking,
     searches,
@@ -76,6 +77,7 @@ def operations(service: Service, hooks: Hooks | None) -> list[Operation]:
         *shares.operations(service),
         *looking.operations(service),
         *settings.operations(service),
+        *entries.operations(service),
         *streams.operations(service),
     ]
 

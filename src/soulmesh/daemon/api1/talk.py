@@ -54,6 +54,8 @@ class JoinedRoom(BaseModel):
     owner: str | None
     users: int
     unread: int
+    last_id: int
+    """The id of the newest line that is kept; 0 if there is none."""
     favourite: bool
 
 
@@ -131,6 +133,8 @@ class History(Query):
 
     before: Annotated[int, Field(ge=0, lt=1 << 62)] | None = None
     limit: int = 100
+    words: Annotated[str, StringConstraints(max_length=200)] = ""
+    """Only lines in which each of these words stands, in any order."""
 
 
 class RoomLine(BaseModel):
@@ -141,6 +145,8 @@ class RoomLine(BaseModel):
     username: str
     text: str
     ours: bool
+    read: bool
+    """It came before the place was marked as read the last time, or is ours."""
 
 
 class RoomLines(BaseModel):
@@ -152,8 +158,6 @@ class RoomLines(BaseModel):
 
 class ChatLine(RoomLine):
     """A private message."""
-
-    read: bool
 
 
 class ChatLines(BaseModel):
@@ -173,6 +177,8 @@ class Conversation(BaseModel):
     last: str | None
     text: str | None
     ours: bool | None
+    last_id: int
+    """The id of the newest message; 0 if there is none."""
 
 
 class ConversationList(BaseModel):
@@ -223,11 +229,12 @@ class _Talk:
         return {"items": items, **more}
 
     async def joined(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
-        unread: dict[str, int] = {}
+        unread: dict[str, tuple[int, int]] = {}
         favourites: dict[str, bool] = {}
         if isinstance(self._engine, ClientEngine):
             client = self._engine.client
-            unread = {found.place: found.unread for found in await client.chat.conversations()}
+            talks = await client.chat.conversations()
+            unread = {found.place: (found.unread, found.last_id) for found in talks}
             favourites = client.rooms.favourites
         items = []
         for name in self._engine.rooms():
@@ -239,7 +246,8 @@ class _Talk:
                         "private": room.private,
                         "owner": room.owner,
                         "users": len(room.members),
-                        "unread": unread.get(f"#{name}", 0),
+                        "unread": unread.get(f"#{name}", (0, 0))[0],
+                        "last_id": unread.get(f"#{name}", (0, 0))[1],
                         "favourite": name in favourites,
                     }
                 )
@@ -282,7 +290,9 @@ class _Talk:
 
     async def said(self, call: Call, query: History, _body: None) -> dict[str, Any]:
         room = call.path["room"]
-        found = await client_of(self._service).chat.room_history(room, limit=query.limit, before=query.before)
+        chat = client_of(self._service).chat
+        read = await chat.read_until(f"#{room}")
+        found = await chat.room_history(room, limit=query.limit, before=query.before, words=query.words)
         items = [
             {
                 "id": line.id,
@@ -290,6 +300,7 @@ class _Talk:
                 "username": line.author,
                 "text": line.text,
                 "ours": line.ours,
+                "read": line.ours or line.id <= read,
             }
             for line in found
         ]
@@ -300,8 +311,8 @@ class _Talk:
 
     async def read(self, call: Call, _query: None, _body: None) -> None:
         room = call.path["room"]
-        await client_of(self._service).chat.mark_read(f"#{room}")
-        self._service.hub.tell("room.read", {"room": room})
+        last = await client_of(self._service).chat.mark_read(f"#{room}")
+        self._service.hub.tell("room.read", {"room": room, "id": last})
 
     async def ticker(self, call: Call, _query: None, body: TickerText) -> None:
         await self._engine.set_ticker(self._joined(call).name, body.text)
@@ -378,7 +389,7 @@ class _Talk:
 
     async def messages(self, call: Call, query: History, _body: None) -> dict[str, Any]:
         found = await self._service.conversations.page(
-            call.path["username"], before=query.before, limit=query.limit
+            call.path["username"], before=query.before, limit=query.limit, words=query.words
         )
         if found is None:
             raise HttpError(404, "There is no such conversation")
@@ -393,9 +404,10 @@ class _Talk:
 
     async def mark(self, call: Call, _query: None, _body: None) -> None:
         username = call.path["username"]
-        if not await self._service.conversations.acknowledge(username):
+        last = await self._service.conversations.acknowledge(username)
+        if last is None:
             raise HttpError(404, "There is no such conversation")
-        self._service.hub.tell("chat.read", {"username": username})
+        self._service.hub.tell("chat.read", {"username": username, "id": last})
 
     async def hide(self, call: Call, _query: None, _body: None) -> None:
         if not await self._service.conversations.hide(call.path["username"]):

@@ -58,6 +58,24 @@ class Range(Body):
     range: Annotated[str, StringConstraints(min_length=2, max_length=60)]
 
 
+class BanText(Body):
+    """A line for each ban: ``user NAME``, or an address or range, also as block lists of other programs."""
+
+    text: Annotated[str, StringConstraints(max_length=8_000_000)]
+
+
+class BanList(BaseModel):
+    """The same, of all bans."""
+
+    text: str
+
+
+class Taken(BaseModel):
+    """How many lines were understood and taken."""
+
+    taken: int
+
+
 class RangeQuery(Query):
     """Which range."""
 
@@ -86,7 +104,7 @@ class Days(Body):
 
 
 class Left(BaseModel):
-    """Our own privileges after that."""
+    """Our own privileges, as the server says."""
 
     seconds_left: int
 
@@ -179,6 +197,9 @@ class _Users:
             raise HttpError(404, f"{username} is offline")
         return {"host": found.host, "port": found.port, "obfuscated_port": found.obfuscated_port}
 
+    async def privileges(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
+        return {"seconds_left": await client_of(self._service).privileges.check()}
+
     async def give(self, call: Call, _query: None, body: Days) -> dict[str, Any]:
         left = await client_of(self._service).privileges.give(call.path["username"], body.days)
         return {"seconds_left": left}
@@ -245,9 +266,23 @@ class _Users:
 
     async def ban_range(self, _call: Call, _query: None, body: Range) -> None:
         client_of(self._service).users.book.ban_range(body.range)
+        self._service.hub.tell("user.bans", {})
 
     async def unban_range(self, _call: Call, query: RangeQuery, _body: None) -> None:
         client_of(self._service).users.book.unban_range(query.range)
+        self._service.hub.tell("user.bans", {})
+
+    async def export_bans(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
+        return {"text": client_of(self._service).users.book.export_bans()}
+
+    async def import_bans(self, _call: Call, _query: None, body: BanText) -> dict[str, Any]:
+        users = client_of(self._service).users
+        before = set(users.book.banned_names)
+        taken = users.book.import_bans(body.text)
+        for username in sorted(users.book.banned_names - before):
+            self._tell(username)
+        self._service.hub.tell("user.bans", {})
+        return {"taken": taken}
 
     # -- tastes
 
@@ -306,6 +341,7 @@ def operations(service: Service) -> list[Operation]:
         look("/users", "Users whom we know", work.all, Users, query=UserPage),
         look(user, "What the server says of a user, and we", work.one, models.User),
         look(f"{user}/address", "Where it listens", work.address, Where),
+        look("/account/privileges", "How long our privileges last", work.privileges, Left),
         Operation(
             "POST",
             f"{user}/privileges",
@@ -343,6 +379,18 @@ def operations(service: Service) -> list[Operation]:
             example={"range": "192.0.2.0/24"},
         ),
         change("DELETE", "/bans/ranges", "Take that back", work.unban_range, query=RangeQuery),
+        look("/bans/list", "All bans as text, to be kept or given on", work.export_bans, BanList),
+        Operation(
+            "POST",
+            "/bans/list",
+            "Add bans from such a text, or from a block list",
+            work.import_bans,
+            Taken,
+            Access.WRITE,
+            body=BanText,
+            refusals=(503,),
+            example={"text": "user noisy.neighbour\n192.0.2.0/24\n"},
+        ),
         look(f"{user}/interests", "What a user likes and hates", work.tastes_of, Tastes),
         look("/interests", "What we like and hate", work.tastes, Tastes),
         change("PUT", "/interests/liked/{item}", "Like something", work.taste("like")),

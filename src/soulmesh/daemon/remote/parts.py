@@ -358,6 +358,10 @@ class Users(_Part):
         found: Row = await self._ask("GET", f"/users/{q(username)}/address")
         return found
 
+    async def privileges(self) -> int:
+        """Seconds that our own privileges last."""
+        return int((await self._ask("GET", "/account/privileges"))["seconds_left"])
+
     async def give_privileges(self, username: str, days: int) -> int:
         """Give days of our privileges away; returns the seconds that are left."""
         found = await self._ask("POST", f"/users/{q(username)}/privileges", {"days": days})
@@ -408,6 +412,14 @@ class Users(_Part):
     async def unban_range(self, text: str) -> None:
         """Take that back."""
         await self._ask("DELETE", "/bans/ranges", range=text)
+
+    async def export_bans(self) -> str:
+        """All bans, a line each."""
+        return str((await self._ask("GET", "/bans/list"))["text"])
+
+    async def import_bans(self, text: str) -> int:
+        """Add bans from such a text or from a block list; how many lines were taken."""
+        return int((await self._ask("POST", "/bans/list", {"text": text}))["taken"])
 
     async def folder(self, username: str, folder: str) -> list[Row]:
         """One folder, asked of its owner: ``name`` and ``files`` of it and of those below."""
@@ -522,9 +534,14 @@ class Rooms(_Part):
         """Who is in it, with what the server says of each."""
         return self._pages(f"{_room(room)}/members", limit=1000)
 
-    async def messages(self, room: str, *, before: int | None = None, limit: int = 100) -> Row:
-        """``items``, oldest first, and ``before`` for what was said earlier."""
-        found: Row = await self._ask("GET", f"{_room(room)}/messages", before=before, limit=limit)
+    async def messages(
+        self, room: str, *, before: int | None = None, limit: int = 100, words: str = ""
+    ) -> Row:
+        """``items``, oldest first, and ``before`` for what was said earlier; only those with all
+        ``words``."""
+        found: Row = await self._ask(
+            "GET", f"{_room(room)}/messages", before=before, limit=limit, words=words or None
+        )
         return found
 
     async def say(self, room: str, text: str) -> None:
@@ -596,9 +613,14 @@ class Chat(_Part):
         """All conversations, those with the newest message first."""
         return self._pages("/conversations", limit=1000)
 
-    async def messages(self, username: str, *, before: int | None = None, limit: int = 100) -> Row:
-        """``items``, oldest first, and ``before`` for what was written earlier."""
-        found: Row = await self._ask("GET", f"{_talk(username)}/messages", before=before, limit=limit)
+    async def messages(
+        self, username: str, *, before: int | None = None, limit: int = 100, words: str = ""
+    ) -> Row:
+        """``items``, oldest first, and ``before`` for what was written earlier; only those with all
+        ``words``."""
+        found: Row = await self._ask(
+            "GET", f"{_talk(username)}/messages", before=before, limit=limit, words=words or None
+        )
         return found
 
     async def write(self, username: str, text: str) -> None:
@@ -693,6 +715,19 @@ class Settings(_Part):
         """Set values by key; ``None`` takes back what was set like this."""
         found: Row = await self._ask("PATCH", "/settings", {"values": dict(values)})
         return found
+
+    async def entries(self) -> list[Row]:
+        """Webhooks, scripts and keys by name, each kind with its fields; secrets masked."""
+        found: list[Row] = (await self._ask("GET", "/settings/entries"))["items"]
+        return found
+
+    async def put_entry(self, kind: str, name: str, values: Mapping[str, Any]) -> None:
+        """Add or change one: ``kind`` is webhooks, scripts or keys. A secret that is left out stays."""
+        await self._ask("PUT", f"/settings/entries/{q(kind)}/{q(name)}", {"values": dict(values)})
+
+    async def remove_entry(self, kind: str, name: str) -> None:
+        """Remove one."""
+        await self._ask("DELETE", f"/settings/entries/{q(kind)}/{q(name)}")
 
     async def setup(self) -> Row:
         """What is missing before it is of use."""

@@ -70,6 +70,10 @@ export class Results {
     this.shown = 0;
     this.error = store(/** @type {Error | null} */ (null));
     this.filterError = store(/** @type {string | null} */ (null));
+    /** What was told of the search last; its own answer may be older. @type {any} */
+    this.told = null;
+    /** Whether the search itself has to be asked for. */
+    this.stale = true;
     this.loading = false;
     this.again = false;
     this.laid = 0;
@@ -77,15 +81,19 @@ export class Results {
     this.timer = undefined;
     this.quit = listen(["search"], ({ kind, data }) => {
       if (kind === "missed" || (kind === "search.changed" && data.id === id)) {
-        if (kind !== "missed") this.search.set((/** @type {any} */ old) => old && { ...old, ...data });
-        this.load();
+        if (kind !== "missed") {
+          this.told = data;
+          this.search.set((/** @type {any} */ old) => old && { ...old, ...data });
+        }
+        this.load(kind === "missed");
       }
     });
     this.load();
   }
 
-  /** Fetch what we do not have. */
-  async load() {
+  /** Fetch what we do not have. @param {boolean} [anew] the search itself as well */
+  async load(anew = false) {
+    if (anew) this.stale = true;
     if (this.loading) {
       this.again = true;
       return;
@@ -94,11 +102,17 @@ export class Results {
     try {
       do {
         this.again = false;
-        if (!this.search.get()) this.search.set(await api.get(`searches/${this.id}`));
+        if (this.stale) {
+          this.stale = false;
+          this.told = null;
+          const found = await api.get(`searches/${this.id}`);
+          this.search.set({ ...found, ...this.told });
+        }
         await this.fetch();
       } while (this.again);
       this.error.set(null);
     } catch (error) {
+      this.stale ||= !this.search.get();
       this.error.set(/** @type {Error} */ (error));
     } finally {
       this.loading = false;

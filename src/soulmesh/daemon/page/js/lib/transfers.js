@@ -3,6 +3,7 @@
  */
 import { api } from "./api.js";
 import { listen } from "./events.js";
+import { keptUp } from "./pushed.js";
 import { report } from "./toast.js";
 import { store } from "./store.js";
 
@@ -34,32 +35,52 @@ export function follow() {
     if (kind === "missed") load();
     else if (kind === "transfer.progress") progress(data.rows);
     else if (kind === "transfer.TransferRemoved") put((map) => map.delete(data.id));
+    else if (kind === "transfer.cleared") {
+      put((map) => map.forEach((row, id) => OVER.has(row.state) && data.direction !== (row.direction === "download" ? "upload" : "download") && map.delete(id)));
+    }
     else if (data.row) put((map) => map.set(data.row.id, data.row));
     else if (data.id) {
-      api.get(`transfers/${data.id}`).then((row) => put((map) => map.set(row.id, row)), () => undefined);
+      api.get(`transfers/${data.id}`).then((row) => put((map) => map.has(row.id) || map.set(row.id, row)), () => undefined);
     }
   });
 }
 
+/** @typedef {Map<string, Transfer>} Transfers */
+
+const list = keptUp(/** @param {(map: Transfers) => Transfers} change */ (change) => soon(change));
+
 async function load() {
   try {
-    const running = await api.all("transfers");
-    const known = new Map(running.map((row) => [row.id, row]));
-    // What ended while nobody listened is in the history; those we know of are kept until then.
-    for (const [id, row] of transfers.get()) if (OVER.has(row.state) && !known.has(id)) known.set(id, row);
-    transfers.set(known);
-    remark();
+    const found = await list.ask(async () => {
+      const running = await api.all("transfers");
+      const known = new Map(running.map((row) => [row.id, row]));
+      // What ended while nobody listened is in the history; those we know of are kept until then.
+      for (const [id, row] of transfers.get()) if (OVER.has(row.state) && !known.has(id)) known.set(id, row);
+      return known;
+    });
+    if (found) {
+      transfers.set(found);
+      remark();
+    }
     loaded.set(true);
   } catch (error) {
     report(error);
   }
 }
 
-/** @type {((map: Map<string, Transfer>) => void)[]} */
+/** @param {(map: Transfers) => unknown} change of the map itself, which nobody else has seen */
+function put(change) {
+  list.tell((map) => {
+    change(map);
+    return map;
+  });
+}
+
+/** @type {((map: Transfers) => Transfers)[]} */
 let changes = [];
 
-/** Changes that come together are one drawing. @param {(map: Map<string, Transfer>) => void} change */
-function put(change) {
+/** Changes that come together are one drawing. @param {(map: Transfers) => Transfers} change */
+function soon(change) {
   changes.push(change);
   if (changes.length > 1) return;
   requestAnimationFrame(() => {

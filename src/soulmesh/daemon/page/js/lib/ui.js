@@ -219,11 +219,12 @@ export function Details({ title, open = false, children }) {
 
 /**
  * The frame of a view: its heading, what can be done, its body.
- * @param {{ title: Children, actions?: Children, children?: Children, fill?: boolean, note?: Children }} props
- *   fill: the body scrolls by itself (lists)
+ * @param {{ title: Children, label?: string, actions?: Children, children?: Children, fill?: boolean, note?: Children }} props
+ *   fill: the body scrolls by itself (lists); otherwise it is scrolled as a whole, also by keys: label is its name then,
+ *   where the title is more than text
  */
-export function Page({ title, actions, children, fill = false, note }) {
+export function Page({ title, label, actions, children, fill = false, note }) {
   return html`<section class=${`page ${fill ? "fill" : ""}`}><header class="page-head"><h1 tabindex="-1">${title}</h1>
     ${note && html`<div class="page-note">${note}</div>`}${actions && html`<div class="page-actions">${actions}</div>`}</header>
-    <div class="page-body">${children}</div></section>`;
+    <div class="page-body" ...${fill ? {} : { tabindex: "0", role: "group", "aria-label": typeof title === "string" ? title : label }}>${children}</div></section>`;
 }

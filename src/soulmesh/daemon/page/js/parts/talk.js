@@ -8,6 +8,7 @@ import { report } from "../lib/toast.js";
  * Something that was said.
  * @typedef {object} Line
  * @property {string} key tells it from all others in the same place
+ * @property {number} [id] its number in the history, where it has one
  * @property {string | null} at ISO 8601
  * @property {string} username
  * @property {string} text
@@ -58,11 +59,13 @@ function mentions(text, me) {
 /**
  * The lines of a conversation, newest at the end, where it stays while one is there.
  *
- * `fresh` is the key of the first line that was not read before; a rule stands above it.
+ * `fresh` is the key of the first line that was not read before; a rule stands above it. `target` is the key of a line
+ * to go to; `onTarget` is told when it is there.
  * @param {{ label: string, lines: Line[], me: string | null | undefined, more?: boolean, onMore?: () => Promise<void>,
- *           fresh?: string | null, empty?: unknown, place?: string, nameMenu?: (name: string) => unknown }} props
+ *           fresh?: string | null, empty?: unknown, place?: string, nameMenu?: (name: string) => unknown,
+ *           target?: string | null, onTarget?: () => void }} props
  */
-export function Lines({ label, lines, me, more = false, onMore, fresh = null, empty, place = "", nameMenu }) {
+export function Lines({ label, lines, me, more = false, onMore, fresh = null, empty, place = "", nameMenu, target = null, onTarget }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const was = useRef({ place: "", first: "", height: 0, atEnd: true });
   const [busy, setBusy] = useState(false);
@@ -77,6 +80,18 @@ export function Lines({ label, lines, me, more = false, onMore, fresh = null, em
     else if (before.first !== first && before.first) element.scrollTop += element.scrollHeight - before.height;
     was.current = { place, first, height: element.scrollHeight, atEnd: atEnd(element) };
   }, [lines, place]);
+
+  const [pointed, setPointed] = useState(/** @type {string | null} */ (null));
+  useLayoutEffect(() => {
+    const row = target === null ? null : box.current?.querySelector(`[data-id="${CSS.escape(target)}"]`);
+    if (!box.current || !row) return;
+    row.scrollIntoView({ block: "center" });
+    was.current = { ...was.current, height: box.current.scrollHeight, atEnd: atEnd(box.current) };
+    setAway(!was.current.atEnd);
+    setPointed(target);
+    onTarget?.();
+    /** @type {HTMLElement} */ (row).focus({ preventScroll: true });
+  }, [lines, target]);
 
   const scrolled = () => {
     if (!box.current) return;
@@ -107,7 +122,7 @@ export function Lines({ label, lines, me, more = false, onMore, fresh = null, em
       <${Fragment} key=${line.key}>
         ${newDay && html`<li class="talk-day"><span>${today}</span></li>`}
         ${line.key === fresh && html`<li class="talk-fresh"><span>${t("talk.new")}</span></li>`}
-        <${OneLine} line=${line} same=${same} me=${me} nameMenu=${nameMenu} />
+        <${OneLine} line=${line} same=${same} me=${me} nameMenu=${nameMenu} pointed=${line.key === pointed} />
       <//>
     `;
   });
@@ -143,18 +158,20 @@ function near(one, other) {
   return Math.abs(Date.parse(other.at) - Date.parse(one.at)) < 5 * 60_000;
 }
 
-/** @param {{ line: Line, same: boolean, me: string | null | undefined, nameMenu?: (name: string) => unknown }} props */
-function OneLine({ line, same, me, nameMenu }) {
+/** @param {{ line: Line, same: boolean, me: string | null | undefined, pointed: boolean, nameMenu?: (name: string) => unknown }} props */
+function OneLine({ line, same, me, pointed, nameMenu }) {
+  // Who we are may become known after what we said.
+  const who = line.own ? me || line.username : line.username;
   const acted = line.text.startsWith("/me ");
   const called = !line.own && mentions(line.text, me);
-  const classes = ["talk-line", same && "same", line.own && "own", called && "called", acted && "acted"];
+  const classes = ["talk-line", same && "same", line.own && "own", called && "called", acted && "acted", pointed && "pointed"];
   return html`
-    <li class=${classes.filter(Boolean).join(" ")} data-id=${line.key}>
+    <li class=${classes.filter(Boolean).join(" ")} data-id=${line.key} tabindex=${pointed ? "-1" : undefined}>
       <time datetime=${line.at ?? ""} title=${line.at ? whole.format(new Date(line.at)) : ""}>
         ${line.at ? hour.format(new Date(line.at)) : ""}
       </time>
       <span class="talk-who">
-        <span class=${same ? "visually-hidden" : ""}>${nameMenu ? nameMenu(line.username) : line.username}</span>
+        <span class=${same ? "visually-hidden" : ""}>${nameMenu ? nameMenu(who) : who}</span>
         ${line.room && !same && html`<a class="talk-room" href=${"#/rooms/" + encodeURIComponent(line.room)}>${line.room}</a>`}
       </span>
       <span class="talk-text" dir="auto">${withLinks(acted ? line.text.slice(4) : line.text)}</span>

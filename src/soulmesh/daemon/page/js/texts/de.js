@@ -13,6 +13,7 @@ import wishes from "./de/wishes.js";
 import shares from "./de/shares.js";
 import statistics from "./de/statistics.js";
 import settings from "./de/settings.js";
+import entries from "./de/entries.js";
 import diagnosis from "./de/diagnosis.js";
 import log from "./de/log.js";
 
@@ -32,6 +33,7 @@ export default {
   ...shares,
   ...statistics,
   ...settings,
+  ...entries,
   ...diagnosis,
   ...log,
 };

@@ -13,6 +13,7 @@ import wishes from "./en/wishes.js";
 import shares from "./en/shares.js";
 import statistics from "./en/statistics.js";
 import settings from "./en/settings.js";
+import entries from "./en/entries.js";
 import diagnosis from "./en/diagnosis.js";
 import log from "./en/log.js";
 
@@ -32,6 +33,7 @@ export default {
   ...shares,
   ...statistics,
   ...settings,
+  ...entries,
   ...diagnosis,
   ...log,
 };

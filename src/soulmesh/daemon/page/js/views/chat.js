@@ -10,7 +10,11 @@ import { go, href } from "../lib/route.js";
 import { useStatus } from "../lib/status.js";
 import { store, useStore } from "../lib/store.js";
 import { t } from "../lib/texts.js";
-import { Badge, Button, Empty, Icon, IconButton, Loading, Menu, Page, Trouble, html, useEffect, useMemo, useRef, useState } from "../lib/ui.js";
+import { report } from "../lib/toast.js";
+import { NOTHING, answered as counted, heard, marked, unread } from "../lib/unread.js";
+import { Badge, Button, Empty, Icon, IconButton, Loading, Menu, Page, Trouble, html, useEffect, useMemo, useState } from "../lib/ui.js";
+import { Finder } from "../parts/find.js";
+import { useSaid } from "../parts/said.js";
 import { Composer, Lines } from "../parts/talk.js";
 
 export const name = "chat";
@@ -18,72 +22,95 @@ export const title = "nav.chat";
 export const icon = "chat";
 export const place = "main";
 
-/** @typedef {import("../parts/talk.js").Line} Line */
-
 /**
  * A conversation with somebody.
  * @typedef {object} Conversation
  * @property {string} username
  * @property {boolean} active false once it was hidden
- * @property {number} unread
+ * @property {import("../lib/unread.js").Mark} mark how much is unread
+ * @property {number} newest the number of the last line
  * @property {string | null} last when the last line was said
  * @property {string | null} text the last line
  */
 
-/** All conversations; null until they were asked for. */
-const conversations = store(/** @type {Conversation[] | null} */ (null));
+/** All conversations that we know of, from the list and from what was told. */
+const conversations = store(/** @type {Conversation[]} */ ([]));
+/** How much is unread by name, also in conversations that the list does not know yet. @type {Map<string, import("../lib/unread.js").Mark>} */
+const marks = new Map();
+/** Whether the list was answered. */
+const listed = store(false);
 /** With whom the conversation on the screen is: what comes there is read at once. */
 let shown = "";
 let following = false;
 
-/** How many events have changed the list: an answer that was on its way meanwhile may be older than they are. */
-let changes = 0;
+/** @param {Conversation[]} known @param {string} username */
+const named = (known, username) => known.find((found) => found.username === username);
 
-async function load() {
-  for (let tries = 0; tries < 5; tries += 1) {
-    const before = changes;
-    conversations.set((await api.get("conversations")).items);
-    if (before === changes) return;
-  }
+/** @typedef {import("../lib/unread.js").Mark} Mark */
+
+/** Changes what is known to be unread. @param {string} username @param {(was: Mark) => Mark} change */
+function reckon(username, change) {
+  const now = change(marks.get(username) ?? NOTHING);
+  marks.set(username, now);
+  return now;
 }
 
-/** @param {string} username @param {(found: Conversation) => Conversation} change */
-function changed(username, change) {
+let asked = 0;
+let answered = 0;
+
+async function load() {
+  const number = (asked += 1);
+  const items = await api.all("conversations");
+  if (number < answered) return;
+  answered = number;
   conversations.set((known) => {
-    if (known === null) return known;
-    const fresh = { username, active: true, unread: 0, last: null, text: null };
-    const found = known.find((conversation) => conversation.username === username) ?? fresh;
-    return [change(found), ...known.filter((conversation) => conversation !== found)];
+    /** @type {Conversation[]} */
+    const here = items.map((item) => {
+      const old = named(known, item.username);
+      const mark = reckon(item.username, (was) => counted(was, item.unread, item.last_id));
+      // What was heard meanwhile is newer than the answer.
+      if (old && old.newest > item.last_id) return { ...old, mark };
+      return { username: item.username, active: item.active, last: item.last, text: item.text, newest: item.last_id, mark };
+    });
+    // One that began while the answer was on its way is not in it.
+    return [...here, ...known.filter((old) => !named(here, old.username))];
+  });
+}
+
+/** @param {any} said as an event tells it */
+function hear({ username, id, at, text, ours }) {
+  const seen = username === shown && document.visibilityState === "visible";
+  conversations.set((known) => {
+    const old = named(known, username) ?? { username, active: true, last: null, text: null, newest: 0, mark: NOTHING };
+    const mark = reckon(username, (was) => (ours ? was : seen ? marked(was, id) : heard(was, id)));
+    const newer = id > old.newest ? { last: at, text, newest: id } : {};
+    return [{ ...old, ...newer, active: true, mark }, ...known.filter((found) => found.username !== username)];
   });
 }
 
 function follow() {
   if (following) return;
   following = true;
-  load().catch(() => (following = false));
-  listen(["chat"], ({ kind, data }) => {
-    changes += 1;
-    if (kind === "missed") {
-      load().catch(() => undefined);
-    } else if (kind === "chat.message") {
-      const seen = data.ours || data.username === shown;
-      changed(data.username, ({ unread }) => ({
-        username: data.username,
-        active: true,
-        unread: seen ? 0 : unread + 1,
-        last: data.at,
-        text: data.text,
-      }));
-    } else if (kind === "chat.read") {
-      conversations.set((known) => known && known.map((found) => (found.username === data.username ? { ...found, unread: 0 } : found)));
-    }
-  });
+  load().then(
+    () => listed.set(true),
+    () => (following = false),
+  );
 }
+
+listen(["chat"], ({ kind, data }) => {
+  if (kind === "missed") {
+    if (following) load().catch(() => undefined);
+  } else if (kind === "chat.message") hear(data);
+  else if (kind === "chat.read") {
+    const mark = reckon(data.username, (was) => marked(was, data.id));
+    conversations.set((known) => known.map((found) => (found.username === data.username ? { ...found, mark } : found)));
+  }
+});
 
 /** Unread messages in all conversations. */
 export function useBadge() {
   useEffect(follow, []);
-  return useStore(conversations, (known) => (known ?? []).reduce((sum, found) => sum + found.unread, 0));
+  return useStore(conversations, (known) => known.reduce((sum, found) => sum + unread(found.mark), 0));
 }
 
 /** @param {{ rest: string[] }} props */
@@ -121,11 +148,12 @@ function NewChat({ primary = false }) {
 /** @param {{ user: string }} props */
 function Sidebar({ user }) {
   const known = useStore(conversations);
+  const ready = useStore(listed);
   const [words, setWords] = useState("");
   const rows = useMemo(() => {
     const wanted = words.trim().toLowerCase();
-    return (known ?? [])
-      .filter((found) => (found.active || found.unread > 0 || found.username === user) && found.username.toLowerCase().includes(wanted))
+    return known
+      .filter((found) => (found.active || unread(found.mark) > 0 || found.username === user) && found.username.toLowerCase().includes(wanted))
       .sort((one, other) => (other.last ?? "").localeCompare(one.last ?? ""));
   }, [known, words, user]);
   return html`
@@ -139,8 +167,8 @@ function Sidebar({ user }) {
           onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => setWords(event.currentTarget.value)}
         />
       </label>
-      ${known === null && html`<${Loading} label=${t("chat.loading")} />`}
-      ${known !== null &&
+      ${!ready && rows.length === 0 && html`<${Loading} label=${t("chat.loading")} />`}
+      ${ready &&
       rows.length === 0 &&
       html`<p class="muted small talk-none">${words ? t("chat.noneFound") : t("chat.none")}</p>`}
       <ul>
@@ -149,7 +177,7 @@ function Sidebar({ user }) {
             <li key=${found.username}>
               <a
                 href=${href("chat", found.username)}
-                class=${found.unread ? "twoline fresh" : "twoline"}
+                class=${unread(found.mark) ? "twoline fresh" : "twoline"}
                 aria-current=${found.username === user ? "page" : undefined}
                 data-id=${found.username}
               >
@@ -159,7 +187,8 @@ function Sidebar({ user }) {
                 </span>
                 <span class="row">
                   <span class="grow clip small muted" dir="auto">${found.text ?? ""}</span>
-                  ${found.unread > 0 && html`<span class="unread" aria-label=${t("chat.unread", { count: found.unread })}>${count(found.unread)}</span>`}
+                  ${unread(found.mark) > 0 &&
+                  html`<span class="unread" aria-label=${t("chat.unread", { count: unread(found.mark) })}>${count(unread(found.mark))}</span>`}
                 </span>
               </a>
             </li>
@@ -170,95 +199,66 @@ function Sidebar({ user }) {
   `;
 }
 
-/** @param {any} said @param {string | null | undefined} me @returns {Line} */
-function asLine(said, me) {
-  return {
-    key: String(said.id),
-    at: said.at,
-    username: said.ours ? (me ?? "") : said.username,
-    text: said.text,
-    own: said.ours,
-  };
-}
-
-let liveSoFar = 0;
-
 /** @param {{ user: string, narrow: boolean }} props */
 function Conversing({ user, narrow }) {
   const me = useStatus()?.username;
-  const [lines, setLines] = useState(/** @type {Line[]} */ ([]));
-  const [before, setBefore] = useState(/** @type {unknown} */ (null));
-  const [fresh, setFresh] = useState(/** @type {string | null} */ (null));
-  const unread = useRef(conversations.get()?.find((found) => found.username === user)?.unread ?? 0);
+  const [finding, setFinding] = useState(false);
   const path = p`conversations/${user}`;
-  const history = useLoad(async (signal) => {
-    const known = () => conversations.get()?.some((found) => found.username === user);
-    // The list may be older than what was said just now.
-    if (!known()) await load();
-    // Where nothing was said yet, there is nothing to ask for.
-    if (!known()) return { items: [], before: null };
-    return api.get(`${path}/messages`, { limit: 100 }, { signal });
-  }, [user]);
+  const said = useSaid({
+    path: `${path}/messages`,
+    limit: 100,
+    kind: "chat.message",
+    mine: (data) => data.username === user,
+    ask: async (signal) => {
+      // Where nothing was said yet there is nothing to ask for; the list may be older than what was said just now.
+      if (!named(conversations.get(), user)) await load();
+      if (!named(conversations.get(), user)) return { items: [], before: null };
+      return api.get(`${path}/messages`, { limit: 100 }, { signal });
+    },
+    onSeen: () => api.put(`${path}/read`).catch(() => undefined),
+  });
   const about = useLoad((signal) => api.get(p`users/${user}`, {}, { signal }), [user]);
-
-  useEffect(() => {
-    if (!history.data) return;
-    const found = history.data.items.map((/** @type {any} */ said) => asLine(said, me));
-    setLines(found);
-    setBefore(history.data.before);
-    const first = unread.current > 0 ? found[Math.max(0, found.length - unread.current)] : undefined;
-    setFresh(first?.key ?? null);
-  }, [history.data, me]);
-
-  const read = () => {
-    if (document.visibilityState !== "visible") return;
-    api.put(`${path}/read`).catch(() => undefined);
-  };
   useEffect(() => {
     shown = user;
-    if (unread.current > 0) read();
     return () => {
       shown = "";
     };
   }, [user]);
-
-  useEvents(["chat", "user"], ({ kind, data }) => {
-    if (kind === "missed") history.reload();
-    else if (data.username !== user) return;
-    else if (kind === "chat.message") {
-      liveSoFar += 1;
-      setLines((known) => [...known, { ...asLine(data, me), key: `live-${liveSoFar}` }]);
-      if (!data.ours) read();
-    } else if (kind === "user.UserStatusChanged" || kind === "user.opinion") about.reload();
+  useEvents(["user.UserStatusChanged", "user.opinion"], ({ kind, data }) => {
+    if (kind === "missed" || data.username === user) about.reload();
   });
 
-  const older = async () => {
-    const page = await api.get(`${path}/messages`, { before, limit: 100 });
-    setLines((known) => [...page.items.map((/** @type {any} */ said) => asLine(said, me)), ...known]);
-    setBefore(page.before);
-  };
-
   const found = about.data;
+  const { history } = said;
+  const lines = html`
+    <${Lines}
+      label=${t("chat.said", { user })}
+      place=${user}
+      lines=${said.lines}
+      me=${me}
+      fresh=${said.fresh}
+      more=${said.more}
+      onMore=${said.older}
+      target=${said.target}
+      onTarget=${said.settle}
+      empty=${history.data && html`<${Empty} icon="chat" title=${t("chat.silent")} text=${t("chat.silentText")} />`}
+    />
+  `;
+  const finder = html`
+    <${Finder} path=${`${path}/messages`} label=${t("talk.find")} me=${me} onClose=${() => setFinding(false)}
+      onGo=${(/** @type {number} */ id) => said.reach(id).then(() => setFinding(false), report)} />
+  `;
   return html`
     <section class="talk-place" aria-label=${user}>
-      <${Head} user=${user} found=${found} narrow=${narrow} />
+      <${Head} user=${user} found=${found} narrow=${narrow} finding=${finding} onFind=${() => setFinding(!finding)} />
       ${found?.note && html`<p class="talk-note small"><${Icon} name="note" label=${t("chat.note")} /> <span dir="auto">${found.note}</span></p>`}
       <div class="talk-body">
         <div class="talk-said">
           ${history.error && !history.data
             ? html`<${Trouble} error=${history.error} retry=${history.reload} />`
-            : html`
-                <${Lines}
-                  label=${t("chat.said", { user })}
-                  place=${user}
-                  lines=${lines}
-                  me=${me}
-                  fresh=${fresh}
-                  more=${before !== null && before !== undefined}
-                  onMore=${older}
-                  empty=${history.data && html`<${Empty} icon="chat" title=${t("chat.silent")} text=${t("chat.silentText")} />`}
-                />
-              `}
+            : finding
+              ? finder
+              : lines}
           ${found?.presence === "Offline" && html`<p class="talk-hint small muted">${t("chat.offline", { user })}</p>`}
           <${Composer}
             label=${t("chat.write", { user })}
@@ -271,8 +271,8 @@ function Conversing({ user, narrow }) {
   `;
 }
 
-/** @param {{ user: string, found: any, narrow: boolean }} props */
-function Head({ user, found, narrow }) {
+/** @param {{ user: string, found: any, narrow: boolean, finding: boolean, onFind: () => void }} props */
+function Head({ user, found, narrow, finding, onFind }) {
   const [hide] = useAction(async () => {
     await api.delete(p`conversations/${user}`);
     await load();
@@ -295,6 +295,7 @@ function Head({ user, found, narrow }) {
       ${found?.friend && html`<${Badge} tone="good">${t("chat.friend")}<//>`}
       ${found?.banned && html`<${Badge} tone="bad">${t("chat.banned")}<//>`}
       <span class="grow"></span>
+      <${IconButton} icon="search" label=${t("talk.find")} pressed=${finding} onClick=${onFind} />
       <${IconButton} icon="browse" label=${t("chat.browse", { user })} onClick=${() => go("browse", user)} />
       <${Menu} label=${t("chat.actions", { user })} icon="more" items=${items} />
     </header>

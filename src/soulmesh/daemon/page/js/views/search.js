@@ -11,6 +11,7 @@ import { listen } from "../lib/events.js";
 import { baseName, count, moment, playing, size, speed } from "../lib/format.js";
 import { useLoad, useNarrow, useRested } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
+import { keptUp } from "../lib/pushed.js";
 import { Person, PersonMenu } from "../lib/person.js";
 import { dropResults, resultsOf } from "../lib/results.js";
 import { go, href } from "../lib/route.js";
@@ -32,19 +33,23 @@ export const place = "main";
 /** All searches that the daemon keeps, newest first. */
 const searches = store(/** @type {any[] | null} */ (null));
 
+const list = keptUp(/** @param {(all: any[]) => any[]} change */ (change) => searches.set((all) => all && change(all)));
+
 async function loadSearches() {
-  searches.set((await api.all("searches", {}, { most: 1000 })).reverse());
+  const found = await list.ask(async () => (await api.all("searches", {}, { most: 1000 })).reverse());
+  if (found) searches.set(found);
 }
 
 listen(["search"], ({ kind, data }) => {
-  const known = searches.get();
-  if (!known) return;
   if (kind === "search.deleted") {
     dropResults(data.id);
-    searches.set(known.filter((one) => one.id !== data.id));
-  } else if (kind === "search.changed" && known.some((one) => one.id === data.id)) {
-    searches.set(known.map((one) => (one.id === data.id ? { ...one, ...data } : one)));
-  } else loadSearches().catch(report);
+    list.tell((all) => all.filter((one) => one.id !== data.id));
+    return;
+  }
+  if (kind === "search.changed") list.tell((all) => all.map((one) => (one.id === data.id ? { ...one, ...data } : one)));
+  if (kind === "missed" || !searches.get()?.some((one) => one.id === data.id)) {
+    if (searches.get()) loadSearches().catch(report);
+  }
 });
 
 /** @param {{ rest: string[], query: URLSearchParams }} props */
@@ -82,7 +87,7 @@ function SearchForm({ id, words }) {
     setBusy(true);
     try {
       const found = await api.post("searches", { text: value.trim(), file_limit: 25_000, response_limit: 5000 });
-      searches.set((old) => [found, ...(old ?? [])]);
+      list.tell((all) => (all.some((one) => one.id === found.id) ? all : [found, ...all]));
       go("search", found.id);
     } catch (error) {
       report(error);

@@ -9,6 +9,8 @@ import { LANGUAGES, chosenLanguage, language, t } from "../lib/texts.js";
 import { theme } from "../lib/theme.js";
 import { toast } from "../lib/toast.js";
 import { Badge, Button, Empty, Field, Icon, Loading, Page, Switch, Trouble, html, useEffect, useMemo, useState } from "../lib/ui.js";
+import { ENTRIES, Entries } from "../parts/entries.js";
+import { LinesInput, readList, readMap, same, writeList, writeMap } from "../parts/inputs.js";
 
 export const name = "settings";
 export const title = "nav.settings";
@@ -70,13 +72,16 @@ const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1).replace(/
 /** @param {string} section */
 const sectionName = (section) => SECTIONS[section]?.() ?? capital(section);
 
+/** Webhooks and scripts are groups of their own. @param {Setting[]} items */
+const placed = (items) => items.map((item) => (item.section === "" && item.key in ENTRIES ? { ...item, section: item.key } : item));
+
 /** Every setting, named and explained in the language of the page. @param {AbortSignal} signal */
 async function load(signal) {
   const found = await api.get("settings/keys", {}, { signal });
-  if (language === "en") return found;
+  if (language === "en") return { ...found, items: placed(found.items) };
   /** @type {Record<string, [string, string]>} */
   const words = (await import(`../texts/keys/${language}.js`)).default;
-  const items = found.items.map((/** @type {Setting} */ item) => {
+  const items = placed(found.items).map((item) => {
     const [title, description] = words[item.key] ?? [item.title, item.description];
     return { ...item, title, description };
   });
@@ -143,7 +148,10 @@ export function View({ rest }) {
     else toast(message, { tone: "bad" });
   };
   const wrong = Object.keys(problems).length > 0;
-  const one = (/** @type {Setting} */ item) => html`
+  const one = (/** @type {Setting} */ item) =>
+    item.key in ENTRIES
+      ? html`<${Entries} key=${item.key} setting=${item} title=${capital(item.title)} />`
+      : html`
     <${OneSetting}
       key=${item.key}
       item=${item}
@@ -205,11 +213,6 @@ export function View({ rest }) {
 /** @param {Setting} item @param {string} words */
 function matches(item, words) {
   return [item.key, item.title, item.description].some((text) => text.toLowerCase().includes(words));
-}
-
-/** @param {unknown} one @param {unknown} other */
-function same(one, other) {
-  return JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
 }
 
 /**
@@ -361,54 +364,6 @@ function Input({ item, value, problem, editable, changed, change }) {
 /** @param {unknown} value */
 function nested(value) {
   return typeof value === "object" && value !== null && Object.values(value).some((inner) => typeof inner === "object");
-}
-
-/** @param {string} text */
-const readList = (text) =>
-  text
-    .split("\n")
-    .map((line) => line.trim())
-    .filter(Boolean);
-/** @param {unknown} value */
-const writeList = (value) => (Array.isArray(value) ? value.join("\n") : "");
-/** @param {string} text */
-const readMap = (text) =>
-  Object.fromEntries(
-    readList(text).map((line) => {
-      const at = line.indexOf("=");
-      return at < 0 ? [line, ""] : [line.slice(0, at).trim(), line.slice(at + 1).trim()];
-    }),
-  );
-/** @param {unknown} value */
-const writeMap = (value) =>
-  Object.entries(value ?? {})
-    .map(([key, inner]) => `${key} = ${inner}`)
-    .join("\n");
-
-/**
- * A list or a table as lines. What is typed stays as it is typed, whatever it means.
- * @param {{ value: unknown, disabled: boolean, change: (value: unknown) => void, read: (text: string) => unknown,
- *           write: (value: unknown) => string, example: unknown, [attribute: string]: unknown }} props
- */
-function LinesInput({ value, disabled, change, read, write, example, ...attributes }) {
-  const [text, setText] = useState(write(value));
-  useEffect(() => {
-    if (!same(read(text), value)) setText(write(value));
-  }, [JSON.stringify(value)]);
-  return html`
-    <textarea
-      ...${attributes}
-      rows=${String(Math.min(8, Math.max(2, text.split("\n").length)))}
-      spellcheck=${false}
-      disabled=${disabled}
-      placeholder=${example ? write(example) || String(example) : ""}
-      value=${text}
-      onInput=${(/** @type {{ currentTarget: HTMLTextAreaElement }} */ event) => {
-        setText(event.currentTarget.value);
-        change(read(event.currentTarget.value));
-      }}
-    ></textarea>
-  `;
 }
 
 // -- the page itself

@@ -3,11 +3,11 @@
  *
  * Files of one user and one folder stand together. What is over moves to the end, and older ones are in the history.
  */
-import { html, Badge, Button, Empty, Icon, IconButton, Loading, Page, Progress, Tabs, Trouble, useEffect, useMemo, useState } from "../lib/ui.js";
+import { html, Badge, Button, Empty, Icon, IconButton, Loading, Page, Progress, Tabs, Trouble, useMemo, useState } from "../lib/ui.js";
 import { api, p, source } from "../lib/api.js";
 import { Dialog, ask } from "../lib/dialog.js";
-import { useEvents } from "../lib/events.js";
 import { baseName, count, folderOf, moment, percent, seconds, size, speed } from "../lib/format.js";
+import { useHistory } from "../lib/history.js";
 import { useLoad } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
 import { Person, PersonMenu } from "../lib/person.js";
@@ -277,32 +277,9 @@ function Story({ row, onClose }) {
     <dl class="facts">${facts.map((fact) => fact && html`<div key=${fact[0]}><dt>${fact[0]}</dt><dd>${fact[1]}</dd></div>`)}</dl><//>`;
 }
 
-/** What is over, page by page. @param {{ onAsk: (row: Transfer) => void }} props */
+/** What is over. @param {{ onAsk: (row: Transfer) => void }} props */
 function History({ onAsk }) {
-  const [rows, setRows] = useState(/** @type {Transfer[]} */ ([]));
-  const [next, setNext] = useState(/** @type {string | null} */ (""));
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState(/** @type {Error | null} */ (null));
-  /** @param {string | null} cursor */
-  const load = async (cursor) => {
-    setBusy(true);
-    try {
-      const page = await api.get("history", { cursor, limit: 200 });
-      setRows((old) => (cursor ? [...old, ...page.items] : page.items));
-      setNext(page.next);
-      setError(null);
-    } catch (problem) {
-      setError(/** @type {Error} */ (problem));
-    } finally {
-      setBusy(false);
-    }
-  };
-  useEffect(() => { load(null); }, []);
-  useEvents(["transfer.DownloadFinished", "transfer.UploadFinished", "transfer.TransferRemoved"], ({ kind, data }) => {
-    if (kind === "missed") load(null);
-    else if (kind === "transfer.TransferRemoved") setRows((old) => old.filter((row) => row.id !== data.id));
-    else if (data.row) setRows((old) => [data.row, ...old.filter((row) => row.id !== data.row.id)]);
-  });
+  const { rows, busy, error, reload, more } = useHistory();
   const columns = useMemo(() => [
     { id: "way", title: "", width: "1.4rem", cell: (/** @type {Transfer} */ row) => html`<${Icon} name=${row.direction === "download" ? "down" : "up"} label=${t(`transfers.way.${row.direction}`)} />` },
     { id: "name", title: t("transfers.column.name"), width: "minmax(0, 2fr)", cell: (/** @type {Transfer} */ row) => html`<span class="clip" title=${row.path}>${baseName(row.path)}</span>` },
@@ -312,12 +289,12 @@ function History({ onAsk }) {
     { id: "size", title: t("transfers.column.size"), width: "5.5rem", end: true, cell: (/** @type {Transfer} */ row) => size(row.size) },
     { id: "ended", title: t("transfers.fact.ended"), width: "8.5rem", end: true, cell: (/** @type {Transfer} */ row) => moment(row.ended) },
   ], [onAsk]);
-  if (error && !rows.length) return html`<${Trouble} error=${error} retry=${() => load(null)} />`;
+  if (error && !rows.length) return html`<${Trouble} error=${error} retry=${reload} />`;
   if (!rows.length && busy) return html`<${Loading} />`;
   return html`<${List} label=${t("transfers.history")} rows=${rows} columns=${columns} idOf=${(/** @type {Transfer} */ row) => row.id} onOpen=${onAsk}
     narrow=${(/** @type {Transfer} */ row) => html`<div class="two"><div><${Icon} name=${row.direction === "download" ? "down" : "up"} /><span class="clip">${baseName(row.path)}</span></div>
       <div class="num"><${Badge} tone=${TONES[row.state] ?? "plain"}>${t(`transfers.state.${row.state}`)}<//><span class="clip grow">${row.username}</span><span>${size(row.size)}</span></div></div>`}
-    onRange=${(/** @type {number} */ first, /** @type {number} */ last) => { if (next && !busy && last > rows.length - 60) load(next); }}
+    onRange=${(/** @type {number} */ first, /** @type {number} */ last) => { if (last > rows.length - 60) more(); }}
     actions=${(/** @type {Transfer} */ row) => html`<${Actions} rows=${[row]} onAsk=${onAsk} />`}
     empty=${html`<${Empty} icon="transfers" title=${t("transfers.empty.history.title")} text=${t("transfers.empty.history.text")} />`} />`;
 }

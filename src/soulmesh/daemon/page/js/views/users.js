@@ -1,6 +1,6 @@
 // Users: those we care about, bans by name and address, and everything about one of them.
 
-import { api, p } from "../lib/api.js";
+import { api, p, session } from "../lib/api.js";
 import { ask } from "../lib/dialog.js";
 import { useEvents } from "../lib/events.js";
 import { ago, count, size, speed } from "../lib/format.js";
@@ -8,6 +8,7 @@ import { useAction, useLoad } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
 import { Person } from "../lib/person.js";
 import { go, href, setQuery } from "../lib/route.js";
+import { useStore } from "../lib/store.js";
 import { t } from "../lib/texts.js";
 import { toast } from "../lib/toast.js";
 import {
@@ -27,6 +28,8 @@ import {
   useMemo,
   useState,
 } from "../lib/ui.js";
+import { Addresses } from "../parts/bans.js";
+import { GivePrivileges } from "../parts/privileges.js";
 
 export const name = "users";
 export const title = "nav.users";
@@ -195,56 +198,6 @@ function NameCell({ user }) {
   `;
 }
 
-// -- bans by address
-
-function Addresses() {
-  const { data, error, loading, reload } = useLoad((signal) => api.get("bans", {}, { signal }), []);
-  const [range, setRange] = useState("");
-  const [problem, setProblem] = useState("");
-  const add = async (/** @type {Event} */ event) => {
-    event.preventDefault();
-    try {
-      await api.put("bans/ranges", { range: range.trim() });
-      setRange("");
-      setProblem("");
-      reload();
-    } catch (error) {
-      setProblem(/** @type {Error} */ (error).message);
-    }
-  };
-  const [remove] = useAction(async (/** @type {string} */ gone) => {
-    await api.delete("bans/ranges", { range: gone });
-    reload();
-  });
-  if (error && !data) return html`<${Trouble} error=${error} retry=${reload} />`;
-  if (loading && !data) return html`<${Loading} label=${t("users.loading")} />`;
-  return html`
-    <div class="scroll stack padded">
-      <p class="muted">${t("users.addressesText")}</p>
-      <form class="row end" onSubmit=${add}>
-        <${Field} label=${t("users.range")} hint=${t("users.rangeHint")} error=${problem}>
-          <input value=${range} placeholder="203.0.113.0/24" onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => setRange(event.currentTarget.value)} />
-        <//>
-        <${Button} kind="primary" type="submit" disabled=${!range.trim()}>${t("users.banRange")}<//>
-      </form>
-      ${data.ranges.length === 0
-        ? html`<${Empty} icon="ban" title=${t("users.noRanges")} text=${t("users.noRangesText")} />`
-        : html`
-            <ul class="plain-list card">
-              ${data.ranges.map(
-                (/** @type {string} */ found) => html`
-                  <li key=${found} class="row">
-                    <code class="grow">${found}</code>
-                    <${Button} kind="ghost" onClick=${() => remove(found)}>${t("users.unbanRange")}<//>
-                  </li>
-                `,
-              )}
-            </ul>
-          `}
-    </div>
-  `;
-}
-
 // -- one user
 
 /** @param {{ user: string }} props */
@@ -261,7 +214,7 @@ function UserPage({ user }) {
     </span>
   `;
   return html`
-    <${Page} title=${head} actions=${found && html`<${Actions} user=${found} reload=${about.reload} />`}>
+    <${Page} title=${head} label=${user} actions=${found && html`<${Actions} user=${found} reload=${about.reload} />`}>
       ${about.error && !found && html`<${Trouble} error=${about.error} retry=${about.reload} />`}
       ${!found && !about.error && html`<${Loading} label=${t("users.asking", { user })} />`}
       ${found &&
@@ -285,6 +238,8 @@ function UserPage({ user }) {
 /** @param {{ user: User, reload: () => void }} props */
 function Actions({ user, reload }) {
   const username = user.username;
+  const { administrator } = useStore(session);
+  const [giving, setGiving] = useState(false);
   const [change, busy] = useAction(async (/** @type {string} */ what, /** @type {boolean} */ wanted) => {
     const path = p`users/${username}/${what}`;
     await (wanted ? api.put(path) : api.delete(path));
@@ -297,6 +252,7 @@ function Actions({ user, reload }) {
   };
   const items = [
     { title: user.watched ? t("users.unwatch") : t("users.watch"), icon: "eye", run: () => change("watch", !user.watched) },
+    administrator && { title: t("users.give"), icon: "star", run: () => setGiving(true) },
     { title: user.banned ? t("users.unban") : t("users.ban"), icon: "ban", danger: !user.banned, run: ban },
   ];
   return html`
@@ -304,6 +260,7 @@ function Actions({ user, reload }) {
     <${Button} icon="chat" onClick=${() => go("chat", username)}>${t("users.writeShort")}<//>
     <${Button} icon="heart" busy=${busy} onClick=${() => change("friend", !user.friend)}>${user.friend ? t("users.unfriend") : t("users.befriend")}<//>
     <${Menu} label=${t("users.actions", { user: username })} icon="more" items=${items} />
+    ${giving && html`<${GivePrivileges} user=${username} onClose=${() => setGiving(false)} />`}
   `;
 }
 

@@ -183,11 +183,13 @@ function NewWish({ reload }) {
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
     setBusy(true);
+    // Taken back now, not with the answer: the list is fed by events, and must not move under the mouse of
+    // somebody who is there already.
+    setProblem({ query: "", filter: "" });
     try {
       await api.post("wishes", { query: query.trim(), filter: filter.trim(), download });
       setQuery_("");
       setFilter("");
-      setProblem({ query: "", filter: "" });
       reload();
     } catch (error) {
       const message = /** @type {Error} */ (error).message;

@@ -1,0 +1,278 @@
+"""Answers and events cross on their way to the page: nothing is lost, shown twice or counted twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from playwright.async_api import Page, Route, expect
+
+from soulmesh.client.chat import RoomLineKept
+from tests.daemon.stagecraft import SHARER, until
+from tests.page.conftest import Visit
+from tests.page.test_talk import somebody
+
+Perform = Callable[..., None]
+ROOM = "quiet harbour"
+
+
+class Held:
+    """An answer of the daemon that is held back on its way to the page."""
+
+    def __init__(self) -> None:
+        self.here = asyncio.Event()
+        """The daemon has answered."""
+        self._let = asyncio.Event()
+
+    async def route(self, route: Route) -> None:
+        response = await route.fetch()
+        self.here.set()
+        await self._let.wait()
+        await route.fulfill(response=response)
+
+    def let(self) -> None:
+        """Let it come."""
+        self._let.set()
+
+
+@contextlib.asynccontextmanager
+async def held(page: Page, end: str, method: str = "GET") -> AsyncIterator[Held]:
+    """Holds back the first answer from the path that ends like this."""
+    found = Held()
+
+    async def handle(route: Route) -> None:
+        if found.here.is_set() or route.request.method != method:
+            await route.continue_()
+        else:
+            await found.route(route)
+
+    def wanted(url: str) -> bool:
+        return url.split("?")[0].endswith(f"/api/v1/{end}")
+
+    await page.route(wanted, handle)
+    try:
+        yield found
+    finally:
+        found.let()
+        await page.unroute_all(behavior="wait")
+
+
+def receive(visit: Visit, username: str, text: str) -> None:
+    """A private message comes to the daemon: kept and told, as when a user writes."""
+    service = visit.net.daemon.service
+    service.conversations.received(username, text, at=service.now(), replayed=False)
+    service.told_chat(username, text, service.conversations.last_number, ours=False, at=service.now())
+
+
+MACHINE = """async () => {
+  const { NOTHING, answered, heard, marked, unread } = await import(new URL("lib/unread.js",
+    document.querySelector("script[type=module]").src));
+  const steps = { a: (mark) => answered(mark, 2, 5), h4: (mark) => heard(mark, 4),
+    h5: (mark) => heard(mark, 5), h6: (mark) => heard(mark, 6), r5: (mark) => marked(mark, 5),
+    old: (mark) => answered(mark, 1, 4) };
+  const play = (...names) => unread(names.reduce((mark, name) => steps[name](mark), NOTHING));
+  return {
+    events_after_the_answer: play("a", "h4", "h5", "h6"),
+    events_before_the_answer: play("h4", "h5", "h6", "a"),
+    told_twice: play("h4", "h4", "h5"),
+    an_older_answer_comes_last: play("a", "old"),
+    an_older_answer_comes_last_after_an_event: play("h4", "h5", "h6", "old"),
+    read_and_then_an_answer_from_before: play("a", "r5", "a"),
+    read_before_any_answer: play("r5", "a", "h6"),
+    a_line_after_those_that_were_read: play("h4", "h5", "h6", "r5"),
+    heard_late_what_was_read: play("r5", "h4", "h5"),
+  };
+}"""
+
+
+def test_how_much_is_unread_is_the_same_in_every_order(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        assert await visit.page.evaluate(MACHINE) == {
+            "events_after_the_answer": 3,
+            "events_before_the_answer": 3,
+            "told_twice": 2,
+            "an_older_answer_comes_last": 2,
+            "an_older_answer_comes_last_after_an_event": 3,
+            "read_and_then_an_answer_from_before": 0,
+            "read_before_any_answer": 1,
+            "a_line_after_those_that_were_read": 1,
+            "heard_late_what_was_read": 0,
+        }
+
+    perform(play)
+
+
+def test_a_message_during_the_first_question_for_conversations_is_counted_once(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        badge = page.get_by_role("navigation", name="Main navigation").get_by_role("link", name="Chat")
+        async with held(page, "conversations") as answer:
+            await page.reload()
+            await answer.here.wait()
+            # The answer knows nothing of these two.
+            receive(visit, SHARER, "one")
+            receive(visit, SHARER, "two")
+            await expect(badge.get_by_label("2 new")).to_be_visible()
+            answer.let()
+            await page.unroute_all(behavior="wait")
+        await visit.go("chat")
+        await expect(page.get_by_role("navigation", name="Conversations")).to_contain_text("two")
+        await expect(badge.get_by_label("2 new")).to_be_visible()
+
+    perform(play)
+
+
+def test_a_message_that_an_answer_counted_already_is_not_counted_again(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page, service = visit.page, visit.net.daemon.service
+        # Kept, and told only when the page has its answer: as when the event is slower on its way than that.
+        service.conversations.received(SHARER, "one", at=service.now(), replayed=False)
+        number = service.conversations.last_number
+        await page.reload()
+        badge = page.get_by_role("navigation", name="Main navigation").get_by_role("link", name="Chat")
+        await expect(badge.get_by_label("1 new")).to_be_visible()
+        await visit.go(f"chat/{SHARER}")
+        rows = page.get_by_role("log").locator("[data-id]")
+        await expect(rows).to_have_count(1)
+        service.told_chat(SHARER, "one", number, ours=False, at=service.now())
+        receive(visit, SHARER, "two")
+        await expect(rows).to_have_count(2)
+        await expect(rows.last).to_contain_text("two")
+        await expect(badge.get_by_label("new")).to_have_count(0)
+
+    perform(play)
+
+
+def test_a_conversation_that_begins_while_its_history_is_asked_for_is_shown(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        rows = page.get_by_role("log").locator("[data-id]")
+        async with held(page, "conversations") as answer:
+            await page.reload()
+            await visit.go(f"chat/{SHARER}")
+            await answer.here.wait()
+            receive(visit, SHARER, "hello")
+            await expect(rows).to_have_count(1)
+            answer.let()
+            await page.unroute_all(behavior="wait")
+        receive(visit, SHARER, "are you there?")
+        await expect(rows).to_have_count(2)
+        await expect(rows.first).to_contain_text("hello")
+
+    perform(play)
+
+
+def test_what_is_written_while_a_history_is_on_its_way_is_shown_once(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        receive(visit, SHARER, "before")
+        rows = page.get_by_role("log").locator("[data-id]")
+        badge = page.get_by_role("navigation", name="Main navigation").get_by_role("link", name="Chat")
+        await expect(badge.get_by_label("1 new")).to_be_visible()
+        async with held(page, f"conversations/{SHARER}/messages") as answer:
+            await visit.go(f"chat/{SHARER}")
+            await answer.here.wait()
+            receive(visit, SHARER, "meanwhile")
+            await expect(rows).to_have_count(1)
+            answer.let()
+            await page.unroute_all(behavior="wait")
+        await expect(rows).to_have_count(2)
+        await expect(rows.first).to_contain_text("before")
+        await expect(rows.last).to_contain_text("meanwhile")
+        # The mark stands where reading had stopped, and all is read.
+        await expect(page.get_by_role("log").get_by_role("listitem").nth(1)).to_have_text("New")
+        await expect(badge.get_by_label("new")).to_have_count(0)
+
+    perform(play)
+
+
+def test_read_marks_and_a_list_from_before_them_cross(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        receive(visit, SHARER, "one")
+        badge = page.get_by_role("navigation", name="Main navigation").get_by_role("link", name="Chat")
+        async with held(page, "conversations") as answer:
+            await page.reload()
+            await answer.here.wait()
+            # Read somewhere else: the answer that says one is unread is older.
+            service = visit.net.daemon.service
+            last = await service.conversations.acknowledge(SHARER)
+            service.hub.tell("chat.read", {"username": SHARER, "id": last})
+            receive(visit, "tomas", "two")
+            await expect(badge.get_by_label("1 new")).to_be_visible()
+            answer.let()
+            await page.unroute_all(behavior="wait")
+        await visit.go("chat")
+        await expect(page.get_by_role("navigation", name="Conversations").get_by_role("link")).to_have_count(
+            2
+        )
+        await expect(badge.get_by_label("1 new")).to_be_visible()
+
+    perform(play)
+
+
+def test_lines_in_a_room_during_the_first_question_are_counted_once(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await visit.net.daemon.engine.join(ROOM)
+        await visit.net.sharer.rooms.join(ROOM)
+        badge = page.get_by_role("navigation", name="Main navigation").get_by_role("link", name="Rooms")
+        visit.net.sharer.rooms.say(ROOM, "early")
+        await expect(badge.get_by_label("1 new")).to_be_visible()
+        client, kept = visit.net.daemon.engine.client, asyncio.Event()
+        async with held(page, "rooms/joined") as answer:
+            await page.reload()
+            await answer.here.wait()
+            client.events.on(RoomLineKept, lambda _: kept.set())
+            visit.net.sharer.rooms.say(ROOM, "meanwhile")
+            await kept.wait()
+            answer.let()
+            await page.unroute_all(behavior="wait")
+        await visit.go("rooms")
+        await expect(badge.get_by_label("2 new")).to_be_visible()
+        rows = page.get_by_role("log").locator("[data-id]")
+        async with (
+            page.expect_response(lambda answer: answer.url.endswith("/read")),
+            held(page, f"rooms/joined/{ROOM.replace(' ', '%20')}/messages") as answer,
+        ):
+            await visit.go("rooms/quiet%20harbour")
+            await answer.here.wait()
+            visit.net.sharer.rooms.say(ROOM, "late")
+            await expect(rows).to_have_count(1)
+            answer.let()
+            await page.unroute_all(behavior="wait")
+        await expect(rows).to_have_count(3)
+        await expect(rows.last).to_contain_text("late")
+        await expect(page.get_by_role("log").get_by_role("listitem").nth(1)).to_have_text("New")
+        await expect(badge.get_by_label("new")).to_have_count(0)
+        assert (await client.chat.conversations())[0].unread == 0
+
+    perform(play)
+
+
+def test_who_comes_while_the_members_are_asked_for_is_there_once(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await visit.net.daemon.engine.join(ROOM)
+        await visit.net.sharer.rooms.join(ROOM)
+        await until(lambda: _inside(visit, SHARER), "the sharer in the room")
+        async with somebody(visit.net, "mira") as mira:
+            async with held(page, f"rooms/joined/{ROOM.replace(' ', '%20')}/members") as answer:
+                await visit.go("rooms/quiet%20harbour")
+                await answer.here.wait()
+                await mira.rooms.join(ROOM)
+                members = page.get_by_role("grid", name="Members")
+                await expect(members.get_by_role("row").filter(has_text="mira")).to_have_count(1)
+                answer.let()
+                await page.unroute_all(behavior="wait")
+            await expect(members.get_by_role("row").filter(has_text=SHARER)).to_have_count(1)
+            await expect(members.get_by_role("row").filter(has_text="mira")).to_have_count(1)
+            await expect(members).to_have_attribute("aria-rowcount", "4")
+
+    perform(play)
+
+
+def _inside(visit: Visit, username: str) -> bool:
+    room = visit.net.daemon.engine.room(ROOM)
+    return room is not None and any(member.username == username for member in room.members)
