@@ -83,14 +83,15 @@ export function Lines({ label, lines, me, more = false, onMore, fresh = null, em
 
   const [pointed, setPointed] = useState(/** @type {string | null} */ (null));
   useLayoutEffect(() => {
-    const row = target === null ? null : box.current?.querySelector(`[data-id="${CSS.escape(target)}"]`);
+    const row = /** @type {HTMLElement | null} */ (target === null ? null : box.current?.querySelector(`[data-id="${CSS.escape(target)}"]`));
     if (!box.current || !row) return;
     row.scrollIntoView({ block: "center" });
     was.current = { ...was.current, height: box.current.scrollHeight, atEnd: atEnd(box.current) };
     setAway(!was.current.atEnd);
     setPointed(target);
     onTarget?.();
-    /** @type {HTMLElement} */ (row).focus({ preventScroll: true });
+    row.tabIndex = -1;
+    row.focus({ preventScroll: true });
   }, [lines, target]);
 
   const scrolled = () => {
