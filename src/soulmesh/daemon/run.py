@@ -29,7 +29,7 @@ from soulmesh.daemon.http.shell import Api, Shell, base_path
 from soulmesh.daemon.logbook import Logbook
 from soulmesh.daemon.metrics_auth import may_scrape
 from soulmesh.daemon.remote import PLACE_FILE
-from soulmesh.daemon.service import Service
+from soulmesh.daemon.service import Service, authenticator
 from soulmesh.daemon.store import Store
 from soulmesh.errors import ConfigError, SoulmeshError
 from soulmesh.net.disk import write_whole
@@ -200,6 +200,8 @@ class Daemon:
         wanted = {key: value for key, value in wanted.items() if value is not None}
         settings, _ = self._load({**wanted, **self._overlay})
         check_listening(settings)
+        # A key that is too short is refused now, not when it is to count.
+        authenticator(settings, self._world.wall_clock, self.service.signing)
         before = self._kept
         await self._keep(wanted)
 
