@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import TYPE_CHECKING
 
-from soulmesh.server import frames
+from soulmesh.server import chat_ids, frames
 from soulmesh.server.online import Online
 from soulmesh.server.settings import Settings
 from soulmesh.server.state import Group, Outbox, Room, Session, User
@@ -65,7 +65,9 @@ class Realm:
         self.maximum_users = settings.server.maximum_users
         self.next_chat_id = 1
         self.chat_ids_low = 1
-        """Below this there are ids enough; from here on more are reserved."""
+        """Below this all ids are free and reserved; from here on more are looked for."""
+        self._waiting_ids: list[int] = []
+        """Ids of messages that waited when we last looked, sorted: ahead of us there are no others."""
         self.login_numbers: Iterator[int] = itertools.count(1)
         self.started = now()
         self._turn = -1
@@ -116,23 +118,23 @@ class Realm:
             else:
                 owner.likes = (owner.likes or set()) | {item}
         self._load_rooms()
-        latest = 0
-        for row in self.store.read("messages"):
-            latest = max(latest, row[0])
+        values: dict[str, str] = {row[0]: row[1] for row in self.store.read("settings")}
+        messages = list(self.store.read("messages"))
+        self._waiting_ids = sorted(row[0] for row in messages)
+        # Messages may have come from elsewhere, by import: their numbers are taken too.
+        next_chat_id = chat_ids.go_on(int(values.get("next_chat_id", "1")), self._waiting_ids)
+        for row in sorted(messages, key=lambda row: (row[3], chat_ids.age(row[0], next_chat_id))):
             receiver = self.users.get(frames.wire_name(row[1]))
             if receiver is not None:
                 if receiver.queue is None:
                     receiver.queue = {}
                 receiver.queue[row[0]] = row
-        values: dict[str, str] = {row[0]: row[1] for row in self.store.read("settings")}
-        # Messages may have come from elsewhere, by import: their numbers are taken too.
-        self.next_chat_id = max(int(values.get("next_chat_id", "1")), latest + 1)
         self.greeting = values.get("greeting", self.greeting)
         self.private = values.get("private", "true" if self.private else "false") == "true"
         self.maximum_users = int(values.get("maximum_users", self.maximum_users))
         if "excluded_phrases" in values:
             self.excluded_phrases = [p for p in values["excluded_phrases"].split("\n") if p]
-        self._reserve_chat_ids()
+        self._reserve_chat_ids(next_chat_id)
 
     def _load_rooms(self) -> None:
         for name, owner, was_public, maker in self.store.read("rooms"):
@@ -197,16 +199,22 @@ class Realm:
         return self._second
 
     def chat_id(self) -> int:
-        """A number that no private message ever had."""
+        """A number that no private message has which waits, and none had for a few thousand millions."""
         number = self.next_chat_id
-        self.next_chat_id = number + 1
         if number >= self.chat_ids_low:
-            self._reserve_chat_ids()
+            self._reserve_chat_ids(number)
+            number = self.next_chat_id
+        self.next_chat_id = number + 1
         return number
 
-    def _reserve_chat_ids(self) -> None:
-        self.chat_ids_low = self.next_chat_id + _ID_BLOCK // 2
-        self.keep_value("next_chat_id", str(self.next_chat_id + _ID_BLOCK))
+    def _reserve_chat_ids(self, number: int) -> None:
+        if number > chat_ids.LAST:
+            # Until the next time round nothing ahead of us can begin to wait: it is looked at once.
+            self._waiting_ids = sorted(number for user in self.users.values() for number in user.queue or ())
+        first, end = chat_ids.free_run(number, self._waiting_ids)
+        self.next_chat_id = first
+        self.chat_ids_low = min(end, first + _ID_BLOCK // 2)
+        self.keep_value("next_chat_id", str(chat_ids.after(first, _ID_BLOCK)))
 
     def notice(self, session: Session, text: str | bytes) -> None:
         """Say something to a user as the server, in a private message that is not kept."""
