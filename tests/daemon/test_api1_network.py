@@ -272,6 +272,89 @@ def test_a_folder_that_is_wanted_whole_appears_only_then_and_may_do_without_some
     on_a_network(play, tmp_path)
 
 
+def test_a_batch_is_wanted_rests_goes_on_and_tells_where_it_is(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        files = [{"path": f"{ALBUM_PATH}\\{name}", "size": len(data)} for name, data in SONGS.items()]
+        wanted = {"username": SHARER, "name": "Maps", "files": files, "destination": "maps", "whole": True}
+        batch = await ask("POST", "/batches", wanted, 201)
+        at = f"/batches/{batch['id']}"
+        assert (batch["name"], batch["files"], batch["size"], batch["users"]) == (
+            "Maps",
+            len(SONGS),
+            180_006,
+            [SHARER],
+        )
+        done = await ask.eventually(lambda row: row["state"] == "finished", at)
+        assert (done["files_here"], done["done"], done["reason"], done["next_try"]) == (3, 180_006, "", None)
+        assert done["destination"] == str(ask.net.downloads / "maps")
+        assert {path.name for path in (ask.net.downloads / "maps").iterdir()} == set(SONGS)
+        rows = (await ask("GET", f"{at}/files"))["items"]
+        assert {row["path"] for row in rows} == {file["path"] for file in files}
+        assert {row["batch"] for row in rows} == {batch["id"]}
+        for verb in ("pause", "resume", "retry", "cancel"):
+            await ask("POST", f"{at}/{verb}", status=409)
+
+        other = {"username": "nobody.home", "name": "Later", "files": [{"path": "b\\c.flac", "size": 5}]}
+        waiting = await ask("POST", "/batches", other, 201)
+        assert [one["id"] for one in (await ask("GET", "/batches"))["items"]] == [waiting["id"], batch["id"]]
+        first = await ask("GET", "/batches", limit=1)
+        assert [one["name"] for one in first["items"]] == ["Later"]
+        rest = await ask("GET", "/batches", limit=1, cursor=first["next"])
+        assert [one["name"] for one in rest["items"]] == ["Maps"]
+        there = f"/batches/{waiting['id']}"
+        assert (await ask("POST", f"{there}/pause"))["state"] == "paused"
+        assert (await ask("POST", f"{there}/resume"))["state"] == "under way"
+        assert (await ask("POST", f"{there}/cancel"))["state"] == "failed"
+        assert (await ask("POST", f"{there}/retry"))["state"] == "under way"
+        await ask("DELETE", there, status=204)
+        await ask("GET", there, status=404)
+
+        # What the client has forgotten of a finished batch is still told.
+        client = ask.net.daemon.engine.client
+        assert client is not None
+        for row in rows:
+            await client.transfers.remove(row["number"])
+        told = await ask("GET", at)
+        assert (told["state"], told["files"], told["files_here"], told["done"]) == ("finished", 3, 3, 180_006)
+        assert len((await ask("GET", f"{at}/files"))["items"]) == 3
+
+        await ask("GET", "/batches/none", status=404)
+        out = {**other, "files": [{"path": "a\\..\\..\\b", "size": 1}]}
+        await ask("POST", "/batches", out, 422)
+        await ask("POST", "/batches", {**other, "files": other["files"] * 2}, 422)
+        await ask("POST", "/batches", {**other, "destination": "../elsewhere"}, 400)
+
+    on_a_network(play, tmp_path)
+
+
+def test_a_batch_that_the_disk_refuses_is_held_back_and_says_why(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        name = min(SONGS)
+        files = [{"path": f"{ALBUM_PATH}\\{name}", "size": len(SONGS[name])}]
+        # A file stands where the folder above it has to be.
+        (ask.net.downloads / "full").write_bytes(b"")
+        wanted = {
+            "username": SHARER,
+            "name": "Maps",
+            "files": files,
+            "destination": "full/maps",
+            "whole": True,
+        }
+        batch = await ask("POST", "/batches", wanted, 201)
+        at = f"/batches/{batch['id']}"
+        held = await ask.eventually(lambda row: row["state"] == "held back", at)
+        assert held["files_here"] == held["files"] == 1
+        assert held["reason"]
+        assert held["next_try"]
+        (ask.net.downloads / "full").unlink()
+        await ask("POST", f"{at}/retry")
+        done = await ask.eventually(lambda row: row["state"] == "finished", at)
+        assert (done["reason"], done["next_try"]) == ("", None)
+        assert (ask.net.downloads / "full" / "maps" / name).read_bytes() == SONGS[name]
+
+    on_a_network(play, tmp_path)
+
+
 def test_how_long_a_file_is_goes_with_it_for_whoever_takes_over(tmp_path: Path) -> None:
     async def play(ask: Page) -> None:
         files = [{"path": "x\\a.flac", "size": 5, "length": 200}, {"path": "x\\b.flac", "size": 5}]

@@ -201,6 +201,10 @@ class Batches:
         await self._ledger.journal.committed()
         return batch
 
+    def moving(self, batch: Batch) -> bool:
+        """Whether all is here, and on its way to where it is wanted just now."""
+        return batch.id in self._moves
+
     async def settled(self, batch: Batch) -> None:
         """Return when a batch with all its files is where it is wanted, or its ``reason`` says why not."""
         move = self._moves.get(batch.id)

@@ -20,6 +20,7 @@ from soulmesh.client.errors import (
 )
 from soulmesh.client.transfers.manager import UnknownTransfer
 from soulmesh.daemon.api1 import (
+    batches,
     browsing,
     daemon,
     entries,
@@ -69,6 +70,7 @@ def operations(service: Service, hooks: Hooks | None) -> list[Operation]:
     return [
         *daemon.operations(service, hooks),
         *transfers.operations(service),
+        *batches.operations(service),
         *goals.operations(service),
         *searches.operations(service),
         *browsing.operations(service),

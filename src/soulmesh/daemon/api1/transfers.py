@@ -28,21 +28,22 @@ from soulmesh.daemon.service import Service
 from soulmesh.errors import ConfigError, SoulmeshError
 from soulmesh.wire import text
 
-__all__ = ["operations"]
+__all__ = ["ENDED", "ended_model", "operations"]
 
 PIECE = 256 * 1024
 SHOWN_INSIDE = ("audio/", "video/", "image/png", "image/jpeg", "image/gif", "image/webp")
 """Kinds of files that a browser may show; everything else is only to be saved."""
 
 
-_ENDED = (
+ENDED = (
     "SELECT number, id, direction, username, filename, size, done, state, exception, speed, requested,"
     " started, ended, batch, local_path FROM transfers"
 )
 _ENDS = {"Succeeded": State.FINISHED.value, "Cancelled": State.CANCELLED.value}
 
 
-def _ended_model(row: Any, number: int | None) -> dict[str, Any]:
+def ended_model(row: Any, number: int | None) -> dict[str, Any]:
+    """A transfer that is over, from a row of :data:`ENDED`."""
     (
         _,
         key,
@@ -108,7 +109,7 @@ class _Transfers:
 
         def read(db: sqlite3.Connection) -> list[Any]:
             return db.execute(
-                f"{_ENDED} WHERE number < ? AND removed = 0 AND (? IS NULL OR direction = ?)"
+                f"{ENDED} WHERE number < ? AND removed = 0 AND (? IS NULL OR direction = ?)"
                 " ORDER BY number DESC LIMIT ?",
                 (before, query.direction, query.direction, query.limit),
             ).fetchall()
@@ -116,7 +117,7 @@ class _Transfers:
         rows = await self._service.store.run(read)
         more = cursor(rows[-1][0]) if len(rows) == query.limit else None
         numbers = {one.uuid: one.id for one in self._service.engine.transfers} if rows else {}
-        return {"items": [_ended_model(row, numbers.get(row[1])) for row in rows], "next": more}
+        return {"items": [ended_model(row, numbers.get(row[1])) for row in rows], "next": more}
 
     async def one(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         key = _id(call)
@@ -124,7 +125,7 @@ class _Transfers:
         return (
             self._model(live)
             if live is not None
-            else _ended_model(await self._ended(key), self._ledger.number(key))
+            else ended_model(await self._ended(key), self._ledger.number(key))
         )
 
     async def download(self, _call: Call, _query: None, body: models.NewDownload) -> dict[str, Any]:
@@ -224,7 +225,7 @@ class _Transfers:
         number = self._ledger.number(key)
         if number is None:
             # Over, and forgotten by the client: what is left is how it ended.
-            row = _ended_model(await self._ended(key), None)
+            row = ended_model(await self._ended(key), None)
             return {"now": row["reason"] or row["state"], "past": []}
         story = await _client(self._service).transfers.why(number)
         return {"now": story.now, "past": story.past}
@@ -285,9 +286,7 @@ class _Transfers:
         return number
 
     async def _ended(self, key: str) -> Any:
-        row = await self._service.store.run(
-            lambda db: db.execute(f"{_ENDED} WHERE id = ?", (key,)).fetchone()
-        )
+        row = await self._service.store.run(lambda db: db.execute(f"{ENDED} WHERE id = ?", (key,)).fetchone())
         if row is None:
             raise HttpError(404, "There is no such transfer")
         return row

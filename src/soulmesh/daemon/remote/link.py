@@ -8,7 +8,7 @@
             ...
 
 What can be done stands in parts by subject: ``daemon.searches``, ``filters``, ``transfers``,
-``goals``, ``wishes``, ``users``, ``interests``, ``rooms``, ``chat``, ``shares`` and
+``batches``, ``goals``, ``wishes``, ``users``, ``interests``, ``rooms``, ``chat``, ``shares`` and
 ``settings``; see :mod:`soulmesh.daemon.remote.parts`. ``daemon.ask`` reaches any operation.
 """
 
@@ -122,6 +122,7 @@ class Daemon:
         self.searches = parts.Searches(self)
         self.filters = parts.Filters(self)
         self.transfers = parts.Transfers(self)
+        self.batches = parts.Batches(self)
         self.goals = parts.Goals(self)
         self.wishes = parts.Wishes(self)
         self.users = parts.Users(self)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 __all__ = [
+    "Batches",
     "Chat",
     "Filters",
     "Goals",
@@ -256,6 +257,70 @@ class Transfers(_Part):
     async def act(self, action: str, transfers: Iterable[str]) -> Row:
         """``pause``, ``resume``, ``retry``, ``cancel`` or ``remove`` many: ``done`` and ``refused``."""
         found: Row = await self._ask("POST", "/transfers/actions", {"action": action, "ids": list(transfers)})
+        return found
+
+
+class Batches(_Part):
+    """Files that are wanted together."""
+
+    def all(self) -> AsyncIterator[Row]:
+        """All batches, the newest first."""
+        return self._pages("/batches")
+
+    async def want(
+        self,
+        username: str,
+        name: str,
+        files: Files,
+        *,
+        destination: str | None = None,
+        whole: bool = False,
+        may_miss: Iterable[str] = (),
+    ) -> Row:
+        """Want files of a user that belong together; see :meth:`Transfers.download_folder` for the rest."""
+        body: Row = {
+            "username": username,
+            "name": name,
+            "files": _wanted(files),
+            "whole": whole,
+            "may_miss": list(may_miss),
+        }
+        if destination is not None:
+            body["destination"] = destination
+        found: Row = await self._ask("POST", "/batches", body)
+        return found
+
+    async def get(self, batch: str) -> Row:
+        """One batch: ``state``, ``reason``, ``destination``, how many files and bytes are here."""
+        found: Row = await self._ask("GET", f"/batches/{q(batch)}")
+        return found
+
+    def files(self, batch: str) -> AsyncIterator[Row]:
+        """Its transfers."""
+        return self._pages(f"/batches/{q(batch)}/files", limit=1000)
+
+    async def pause(self, batch: str) -> Row:
+        """Let all of it rest."""
+        return await self._turn(batch, "pause")
+
+    async def resume(self, batch: str) -> Row:
+        """Go on with what rests."""
+        return await self._turn(batch, "resume")
+
+    async def retry(self, batch: str) -> Row:
+        """Try now what waits or has failed, and the move of its folder."""
+        return await self._turn(batch, "retry")
+
+    async def cancel(self, batch: str) -> Row:
+        """Give up what is not here yet; what is here stays."""
+        return await self._turn(batch, "cancel")
+
+    async def forget(self, batch: str) -> None:
+        """List it no more; its transfers stay."""
+        await self._ask("DELETE", f"/batches/{q(batch)}")
+
+    async def _turn(self, batch: str, verb: str) -> Row:
+        found: Row = await self._ask("POST", f"/batches/{q(batch)}/{verb}")
         return found
 
 
