@@ -34,6 +34,7 @@ from soulmesh.client.shares import (
 )
 from soulmesh.client.shares.explain import explain as explain_path
 from soulmesh.client.shares.model import folder_name, hidden_name
+from soulmesh.client.shares.store import damage_told
 from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire.peer import PeerSharesReply
@@ -118,7 +119,8 @@ def opened(
     """The shares, for the length of one command."""
     shares = Shares(data_directory(data), wall_clock=World.real().wall_clock, circle=circle, settings=how)
     try:
-        yield shares
+        with damage_told(shares.store.path):
+            yield shares
     finally:
         shares.close()
 
@@ -644,7 +646,7 @@ async def browse_as(
 
 @app.command()
 @run.command
-def explain(
+async def explain(
     file: Annotated[str, typer.Argument(help="A file or folder on disk, or a remote path.")],
     data: DataOption = None,
     json: JsonOption = False,
@@ -652,8 +654,8 @@ def explain(
     """Whether a file is offered, to whom, and why not."""
     out = run.output(json=json)
     with opened(data) as shares:
-        asyncio.run(shares.check_online())
-        found = explain_path(shares, file)
+        await shares.check_online()
+        found = await explain_path(shares, file)
         record = asdict(found)
         for key in ("path", "remote_path", "root"):
             if record[key] is not None:

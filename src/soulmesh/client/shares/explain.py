@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from soulmesh.client.shares.entries import unpack_attributes
 from soulmesh.client.shares.model import NotShared, Root, Symlinks, excluder, remote_folder
@@ -32,13 +32,16 @@ class Explanation:
     """What was wrong with reading its attributes; it is offered all the same."""
 
 
-def explain(shares: Shares, path: str) -> Explanation:
-    """Say what is known of a path on disk, or of a remote path (with backslashes)."""
+async def explain(shares: Shares, path: str) -> Explanation:
+    """Say what is known of a path on disk, or of a remote path (with backslashes).
+
+    The disk, which may be a drive that sleeps, is looked at in a thread.
+    """
     raw = os.fsencode(path)
-    if b"\\" in raw and not os.path.lexists(path):
-        return _explain_remote(shares, raw)
+    if b"\\" in raw and not await asyncio.to_thread(os.path.lexists, path):
+        return await _explain_remote(shares, raw)
     # Not resolved: what a link points to is a question of its own.
-    absolute = os.path.abspath(raw)
+    absolute = await asyncio.to_thread(os.path.abspath, raw)
     inside = [
         root
         for root in shares.roots
@@ -50,17 +53,17 @@ def explain(shares: Shares, path: str) -> Explanation:
     root = max(inside, key=lambda root: len(os.fsencode(root.path)))
     relative = absolute[len(os.fsencode(root.path).rstrip(b"/")) :].lstrip(b"/")
     found = Explanation(os.fsdecode(absolute), root=os.fsdecode(root.name), audience=str(root.audience))
-    found.reason = _kept_out(root, absolute, relative)
+    found.reason = await asyncio.to_thread(_kept_out, root, absolute, relative)
     if found.reason:
         return found
-    if os.path.isdir(absolute):
-        return _explain_folder(shares, root, relative, found)
+    if await asyncio.to_thread(os.path.isdir, absolute):
+        return await _explain_folder(shares, root, relative, found)
     folder, _, name = relative.rpartition(b"/")
-    _explain_stored(shares, root, folder.replace(b"/", b"\\"), name, found)
+    await _explain_stored(shares, root, folder.replace(b"/", b"\\"), name, found)
     return found
 
 
-def _explain_remote(shares: Shares, remote_path: bytes) -> Explanation:
+async def _explain_remote(shares: Shares, remote_path: bytes) -> Explanation:
     for root in shares.roots:
         inside = remote_path.startswith(root.name + b"\\")
         if remote_path == root.name or (inside and shares.index.folder(root.id, remote_path) is not None):
@@ -68,7 +71,7 @@ def _explain_remote(shares: Shares, remote_path: bytes) -> Explanation:
             local = shares.store.local_folder(root.id, relative) or b""
             path = os.path.join(os.fsencode(root.path), local)
             found = Explanation(os.fsdecode(path), root=os.fsdecode(root.name), audience=str(root.audience))
-            return _explain_folder(shares, root, relative, found)
+            return await _explain_folder(shares, root, relative, found)
     try:
         root, folder, name = shares.find(remote_path)
     except NotShared as error:
@@ -77,7 +80,7 @@ def _explain_remote(shares: Shares, remote_path: bytes) -> Explanation:
     local = shares.store.local_folder(root.id, below) or b""
     path = os.path.join(os.fsencode(root.path), local, name)
     found = Explanation(os.fsdecode(path), root=os.fsdecode(root.name), audience=str(root.audience))
-    _explain_stored(shares, root, below, name, found)
+    await _explain_stored(shares, root, below, name, found)
     return found
 
 
@@ -109,11 +112,11 @@ def _kept_out(root: Root, absolute: bytes, relative: bytes) -> str:
     return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "it is neither a file nor a folder"
 
 
-def _explain_folder(shares: Shares, root: Root, relative: bytes, found: Explanation) -> Explanation:
+async def _explain_folder(shares: Shares, root: Root, relative: bytes, found: Explanation) -> Explanation:
     remote = remote_folder(root.name, relative)
     entries = shares.index.folder(root.id, remote)
     found.remote_path = os.fsdecode(remote)
-    if entries is None and os.path.islink(found.path):
+    if entries is None and await asyncio.to_thread(os.path.islink, found.path):
         found.reason = "a symbolic link to a folder that is shared where it lies, or was not scanned yet"
     elif entries is None:
         found.reason = "no files in it are known: scan first"
@@ -125,7 +128,7 @@ def _explain_folder(shares: Shares, root: Root, relative: bytes, found: Explanat
     return found
 
 
-def _explain_stored(shares: Shares, root: Root, below: bytes, name: bytes, found: Explanation) -> None:
+async def _explain_stored(shares: Shares, root: Root, below: bytes, name: bytes, found: Explanation) -> None:
     folder = root.name + b"\\" + below if below else root.name
     found.remote_path = os.fsdecode(folder + b"\\" + name)
     stored = shares.store.file(root.id, below, name)
@@ -142,7 +145,7 @@ def _explain_stored(shares: Shares, root: Root, below: bytes, name: bytes, found
         )
     elif not root.online:
         found.reason = f"{os.fsdecode(root.name)} is offline: its files are kept and not offered"
-    elif not Path(found.path).exists():
+    elif not await asyncio.to_thread(os.path.exists, found.path):
         found.reason = "it is in the index, but no longer on the disk"
     else:
         found.offered = True

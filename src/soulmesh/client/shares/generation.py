@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from soulmesh.client.shares.base import Base
 from soulmesh.client.shares.build import BaseBuilder
 from soulmesh.client.shares.mapped import DamagedFile
 from soulmesh.client.shares.store import Store
+
+log = logging.getLogger(__name__)
 
 __all__ = ["current_base", "open_base", "write_generation"]
 
@@ -26,7 +29,8 @@ def open_base(store: Store, directory: Path) -> Base | None:
         return None
     try:
         return Base(path)
-    except DamagedFile:
+    except DamagedFile as error:
+        log.warning("%s; the next scan writes the index again", error)
         return None
 
 

@@ -122,7 +122,13 @@ class Keeper:
         while True:
             await asyncio.sleep(self._settings.look_every)
             if self._shares.changed_elsewhere():
-                await self._shares.refresh()
+                needed = self._shares.needs_index
+                try:
+                    await self._shares.refresh()
+                except SoulmeshError as error:
+                    log.warning("changes to the shares could not be read: %s", error)
+                if self._shares.needs_index and not needed:
+                    await self._scan()
 
     async def _check_online(self) -> None:
         while True:

@@ -100,6 +100,8 @@ class ScanOutcome:
     index: str = "unchanged"
     """``unchanged``, ``updated`` (the changes were noted) or ``rebuilt``."""
     seconds: float = 0.0
+    rescued: str | None = None
+    """The database was damaged, and was begun anew: what became of it."""
 
 
 @contextmanager

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
+import sqlite3
 import sys
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,8 +34,17 @@ from soulmesh.client.shares.index import DEFAULT_EFFORT, Effort, Index
 from soulmesh.client.shares.mapped import DamagedFile
 from soulmesh.client.shares.model import Access, NotShared, Root
 from soulmesh.client.shares.readers import FILE_SECONDS
-from soulmesh.client.shares.scan import GUARD, Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
-from soulmesh.client.shares.store import Change, Store
+from soulmesh.client.shares.rescue import rescue
+from soulmesh.client.shares.scan import (
+    GUARD,
+    Progress,
+    RootOutcome,
+    ScanBusy,
+    ScanCancelled,
+    ScanOutcome,
+    scan_lock,
+)
+from soulmesh.client.shares.store import Change, Store, StoreDamaged, damage_told
 from soulmesh.client.shares.walk import Rules, is_there, rules_of
 from soulmesh.client.shares.whereabouts import Whereabouts, look
 from soulmesh.client.transfers.ports import SharedFile
@@ -44,6 +55,8 @@ from soulmesh.wire.text import raw
 from soulmesh.wire.text import text as wire_text
 
 __all__ = ["Circle", "Nobody", "ScanFailed", "SearchFigures", "ShareSettings", "Shares"]
+
+log = logging.getLogger(__name__)
 
 PEER_SEARCH_REPLY: Final = 9
 REPLY_LEVEL: Final = 2
@@ -163,7 +176,7 @@ class Shares:
         self._circle_given = circle is not None
         self._scanning = asyncio.Lock()
         self._refreshing = asyncio.Lock()
-        self._store = Store(directory / "shares.sqlite")
+        rescued, self._store = _opened(directory)
         self._data_version = self._store.data_version()
         self._handlers: list[Callable[[], None]] = []
         self._views: dict[tuple[frozenset[int], frozenset[int]], _View] = {}
@@ -179,7 +192,18 @@ class Shares:
         self._index = Index(self._empty_base())
         self.needs_index = False
         """The index is missing or damaged, though files are known: :meth:`scan` writes it again."""
-        self._open()
+        try:
+            with damage_told(self._store.path):
+                self._open()
+        except StoreDamaged as error:
+            self._store.close()
+            _rescue(directory, error)
+            rescued, self._store = True, Store(error.path)
+            self._index = Index(self._empty_base())
+            self._applied = 0
+            self._open()
+        if rescued:
+            self.needs_index = True
 
     def _empty_base(self) -> Base:
         path = self.directory / "empty.shares"
@@ -402,12 +426,9 @@ class Shares:
             directory = self.directory / "browse"
             version = f"{Path(self._generation).stem}-{self._root_version.get(root, 0)}"
             path = directory / f"{root}-{version}.deflate"
-            stream = find_stream(path)
-            if stream is None:
-                # Decided here and now; the thread only reads what cannot change.
-                listing = self._index.listing(root)
-                stream = await asyncio.to_thread(_compress, directory, path, root, listing)
-            return stream
+            # Decided here and now; the thread only reads what cannot change.
+            listing = self._index.listing(root)
+            return await asyncio.to_thread(_stream, directory, path, root, listing)
 
     async def folder(self, username: str, directory: str) -> list[DirectoryData]:
         """The files of one folder; an empty list if there is no such folder for this user."""
@@ -472,7 +493,10 @@ class Shares:
             raise NotShared(remote_path, f"for {root.audience} only")
         local = self._local.get((root.id, folder))
         if local is None:
-            local = self._store.local_folder(root.id, folder[len(root.name) + 1 :])
+            try:
+                local = self._store.local_folder(root.id, folder[len(root.name) + 1 :])
+            except sqlite3.DatabaseError as error:
+                raise NotShared(remote_path, f"the database cannot be read: {error}") from error
             if local is None:
                 raise NotShared(remote_path, "its folder is gone")
             if len(self._local) >= _MOST_LOCAL:
@@ -545,9 +569,11 @@ class Shares:
             ended = await _in_child(task, progress)
         match ended.get("ended"):
             case "done":
+                if ended.get("rescued"):
+                    log.warning("%s", ended["rescued"])
                 await self.refresh()
                 found = [RootOutcome(**outcome) for outcome in ended["roots"]]
-                return ScanOutcome(found, ended["index"], ended["seconds"])
+                return ScanOutcome(found, ended["index"], ended["seconds"], ended.get("rescued"))
             case "busy":
                 raise ScanBusy
             case "cancelled":
@@ -561,6 +587,24 @@ class Shares:
             await self._take_in()
 
     async def _take_in(self) -> None:
+        try:
+            with damage_told(self._store.path):
+                await self._read_changes()
+        except StoreDamaged as error:
+            # Searches go on from the index; what is on the disk has to be found again.
+            self._store.close()
+            await asyncio.to_thread(_rescue, self.directory, error)
+            self._store = Store(error.path)
+            self._applied = 0
+            self._load_roots()
+            self._after_change()
+            self.needs_index = True
+
+    async def _read_changes(self) -> None:
+        if self._store.replaced():
+            self._store.close()
+            self._store = Store(self._store.path)
+            self._applied = 0
         self._data_version = self._store.data_version()
         base = self._store.get("base")
         if base is not None and base != self._generation:
@@ -598,7 +642,7 @@ class Shares:
 
     def changed_elsewhere(self) -> bool:
         """Whether another process has written to the store since the last :meth:`refresh`."""
-        return self._store.data_version() != self._data_version
+        return self._store.replaced() or self._store.data_version() != self._data_version
 
     def folder_count(self) -> int:
         """Folders that are known, in all roots."""
@@ -635,13 +679,34 @@ def _as_file_data(entry: bytes) -> FileData:
     )
 
 
-def _compress(directory: Path, path: Path, root: int, listing: Any) -> RootStream:
+def _stream(directory: Path, path: Path, root: int, listing: Any) -> RootStream:
+    found = find_stream(path)
+    if found is not None:
+        return found
     stream = compress_root(path, listing)
     for old in directory.glob(f"{root}-*"):
         if old != path:
             with suppress(OSError):
                 old.unlink()
     return stream
+
+
+def _opened(directory: Path) -> tuple[bool, Store]:
+    """The database, and whether it had to be begun anew."""
+    path = directory / "shares.sqlite"
+    try:
+        return False, Store(path)
+    except StoreDamaged as error:
+        _rescue(directory, error)
+        return True, Store(path)
+
+
+def _rescue(directory: Path, error: StoreDamaged) -> None:
+    try:
+        with scan_lock(directory):
+            log.warning("%s", rescue(error.path, error.reason))
+    except ScanBusy:
+        raise error from None
 
 
 def _note_online(path: Path, root: int, online: bool) -> None:

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from soulmesh.client.shares.build import FileRecord
+from soulmesh.client.shares.kept import keep_roots
 from soulmesh.client.shares.model import Audience, Root, RootRefused, Symlinks, remote_folder
 from soulmesh.errors import SoulmeshError
 
-__all__ = ["Change", "Problem", "Store", "StoreUnusable", "Writes"]
+__all__ = ["Change", "Problem", "Store", "StoreDamaged", "StoreUnusable", "Writes", "damage_told"]
 
 MIGRATIONS: Final = (
     """
@@ -97,6 +98,23 @@ class StoreUnusable(SoulmeshError):
         return f"{self.path}: {self.reason}"
 
 
+class StoreDamaged(StoreUnusable):
+    """The file is not what was written: overwritten, cut short, or of another kind."""
+
+    hint = "soulmesh share scan puts it aside and begins a new one, with the same shared folders"
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """What SQLite says of a damaged file becomes :class:`StoreDamaged`."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise StoreDamaged(path, str(error)) from error
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A file that appeared, changed or went since the base was written."""
@@ -123,7 +141,8 @@ class Store:
     """An open database. One per thread or process.
 
     Raises:
-        StoreUnusable: not a database of ours, from a newer version, or not readable.
+        StoreDamaged: not a database, or not all of one.
+        StoreUnusable: from a newer version, or not readable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -133,12 +152,21 @@ class Store:
             self._db = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute("PRAGMA cache_size=-8000")
-            self._migrate()
         except (sqlite3.Error, OSError) as error:
             raise StoreUnusable(path, str(error)) from error
+        try:
+            with damage_told(path):
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.execute("PRAGMA cache_size=-8000")
+                self._migrate()
+            self._inode = path.stat().st_ino
+        except (sqlite3.Error, OSError) as error:
+            self._db.close()
+            raise StoreUnusable(path, str(error)) from error
+        except StoreUnusable:
+            self._db.close()
+            raise
 
     def _migrate(self) -> None:
         with self.transaction():
@@ -174,6 +202,24 @@ class Store:
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    def check(self) -> None:
+        """Read all of it once, and see whether it holds together: a second for a million files.
+
+        Raises:
+            StoreDamaged: it does not.
+        """
+        with damage_told(self.path):
+            said = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if said != "ok":
+            raise StoreDamaged(self.path, " ".join(said.split()))
+
+    def replaced(self) -> bool:
+        """Whether another file has the name now: this one was damaged and put aside."""
+        try:
+            return self.path.stat().st_ino != self._inode
+        except OSError:
+            return False
 
     # Single values
 
@@ -223,16 +269,18 @@ class Store:
         """
         if not root.name or _BAD_NAME.search(root.name) or root.name.strip() != root.name:
             raise RootRefused(root.path, "the name must have no slash, backslash or control character in it")
-        values = (
-            json.dumps(root.audience.as_json()),
-            json.dumps(root.exclude),
-            int(root.hidden),
-            root.symlinks.value,
-        )
         if root.id:
             self._db.execute(
-                "UPDATE roots SET audience=?, exclude=?, hidden=?, symlinks=? WHERE id=?", (*values, root.id)
+                "UPDATE roots SET audience=?, exclude=?, hidden=?, symlinks=? WHERE id=?",
+                (
+                    json.dumps(root.audience.as_json()),
+                    json.dumps(root.exclude),
+                    int(root.hidden),
+                    root.symlinks.value,
+                    root.id,
+                ),
             )
+            self.keep_roots()
             return root
         for other in self.roots():
             if other.name == root.name:
@@ -241,16 +289,46 @@ class Store:
                 )
             if other.path == root.path:
                 raise RootRefused(root.path, f"is shared already, as {os.fsdecode(other.name)}")
-        cursor = self._db.execute(
-            "INSERT INTO roots (audience, exclude, hidden, symlinks, name, path) VALUES (?, ?, ?, ?, ?, ?)",
-            (*values, root.name, os.fsencode(root.path)),
-        )
-        number = cursor.lastrowid
+        number = self.insert_root(root)
+        self.keep_roots()
         return next(other for other in self.roots() if other.id == number)
+
+    def insert_root(self, root: Root) -> int:
+        """Write down a root, with its number if it has one; returns the number."""
+        cursor = self._db.execute(
+            "INSERT INTO roots (id, name, path, audience, exclude, hidden, symlinks)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                root.id or None,
+                root.name,
+                os.fsencode(root.path),
+                json.dumps(root.audience.as_json()),
+                json.dumps(root.exclude),
+                int(root.hidden),
+                root.symlinks.value,
+            ),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
 
     def remove_root(self, number: int) -> None:
         """Stop sharing a root, at once; its files are swept out by the next scan. On disk nothing changes."""
         self._db.execute("DELETE FROM roots WHERE id = ?", (number,))
+        self.keep_roots()
+
+    def last_root(self) -> int:
+        """The highest number that a root ever had."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'roots'").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def reserve_roots(self, last: int) -> None:
+        """New roots get higher numbers than this one."""
+        self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'roots'")
+        self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('roots', ?)", (last,))
+
+    def keep_roots(self) -> None:
+        """Write the roots down outside of the database too."""
+        keep_roots(self.path, self.roots(), self.last_root())
 
     def sweep(self, writes: Writes) -> int:
         """Forget everything about roots that are no longer shared; returns how many files that were."""

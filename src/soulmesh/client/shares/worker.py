@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from soulmesh.client.shares.generation import write_generation
+from soulmesh.client.shares.rescue import rescue
 from soulmesh.client.shares.scan import ScanBusy, ScanCancelled, Scanner, scan_lock
-from soulmesh.client.shares.store import Store
+from soulmesh.client.shares.store import Store, StoreDamaged, damage_told
 from soulmesh.errors import SoulmeshError
 
 __all__ = ["main", "perform"]
@@ -31,13 +32,34 @@ NICENESS = 5
 def perform(task: dict[str, Any], tell: Any, cancelled: Any) -> dict[str, Any]:
     """Do one task, and return how it ended, ready for JSON."""
     directory = Path(task["directory"])
-    store = Store(directory / "shares.sqlite")
+    rescued: str | None = None
     try:
         with scan_lock(directory):
+            try:
+                ended = _perform(task, directory, tell, cancelled)
+            except StoreDamaged as error:
+                rescued = rescue(error.path, error.reason)
+                # All of it is new to the new database, so all is looked at.
+                whole = {**task, "roots": None, "only": None, "index_only": False}
+                ended = _perform(whole, directory, tell, cancelled)
+            return {**ended, "rescued": rescued}
+    except ScanCancelled:
+        return {"ended": "cancelled"}
+    except ScanBusy:
+        return {"ended": "busy"}
+
+
+def _perform(task: dict[str, Any], directory: Path, tell: Any, cancelled: Any) -> dict[str, Any]:
+    store = Store(directory / "shares.sqlite")
+    try:
+        with damage_told(store.path):
             if task.get("index_only"):
                 write_generation(store, directory)
                 return {"ended": "done", "roots": [], "index": "rebuilt", "seconds": 0.0}
             only = task.get("only")
+            if only is None:
+                store.check()
+            store.keep_roots()
             scanner = Scanner(
                 store,
                 directory,
@@ -59,10 +81,6 @@ def perform(task: dict[str, Any], tell: Any, cancelled: Any) -> dict[str, Any]:
                 },
             )
             return {"ended": "done", **asdict(outcome)}
-    except ScanCancelled:
-        return {"ended": "cancelled"}
-    except ScanBusy:
-        return {"ended": "busy"}
     finally:
         store.close()
 

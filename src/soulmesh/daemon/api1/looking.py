@@ -12,6 +12,7 @@ from pydantic import BaseModel, StringConstraints
 
 from soulmesh.client.shares.explain import explain
 from soulmesh.client.shares.service import Shares
+from soulmesh.client.shares.store import damage_told
 from soulmesh.daemon.api1.common import cut
 from soulmesh.daemon.api1.operations import Operation, Page, Query, cursor, read_cursor
 from soulmesh.daemon.engine import ClientEngine
@@ -92,9 +93,9 @@ class _Looking:
         return self._service.engine.shared
 
     async def explain(self, _call: Call, query: PathQuery, _body: None) -> dict[str, Any]:
-        # A glance at the disk and the index, on the loop: the database belongs to its thread.
         try:
-            found = asdict(explain(self._shared, query.path))
+            with damage_told(self._shared.store.path):
+                found = asdict(await explain(self._shared, query.path))
         except UnicodeEncodeError:
             raise HttpError(422, "query.path: cannot be a name of a file") from None
         del found["attributes"]
@@ -104,7 +105,8 @@ class _Looking:
         shared = self._shared
         found = []
         for root in shared.roots:
-            found += [(root.name, problem) for problem in shared.store.problems(root)]
+            with damage_told(shared.store.path):
+                found += [(root.name, problem) for problem in shared.store.problems(root)]
             await asyncio.sleep(0)
         page, more = cut(found, query)
         items = [

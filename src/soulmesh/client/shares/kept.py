@@ -1,0 +1,76 @@
+"""The shared folders, written down once more beside the database.
+
+What a scan finds can be found again; which folders are shared, and with whom,
+cannot. So this small file is kept for the day when the database is damaged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from soulmesh.client.shares.model import Audience, Root, Symlinks
+
+__all__ = ["keep_roots", "kept_roots"]
+
+log = logging.getLogger(__name__)
+
+
+def _place(database: Path) -> Path:
+    return database.with_name("roots.json")
+
+
+def keep_roots(database: Path, roots: Sequence[Root], last: int) -> None:
+    """Write down the roots, if that changes anything; ``last`` is the highest number that a root ever had."""
+    text = json.dumps(
+        {
+            "last": last,
+            "roots": [
+                {
+                    "id": root.id,
+                    "name": os.fsdecode(root.name),
+                    "path": os.fspath(root.path),
+                    "audience": root.audience.as_json(),
+                    "exclude": list(root.exclude),
+                    "hidden": root.hidden,
+                    "symlinks": root.symlinks.value,
+                }
+                for root in roots
+            ],
+        },
+        indent=1,
+    )
+    place = _place(database)
+    temporary = place.with_name(f"{place.name}.{os.getpid()}.part")
+    try:
+        if place.exists() and place.read_text() == text:
+            return
+        temporary.write_text(text)
+        os.replace(temporary, place)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        log.warning("the list of shared folders is not kept a second time: %s", error)
+
+
+def kept_roots(database: Path) -> tuple[list[Root], int] | None:
+    """The roots as they were written down last, and the highest number; None where nothing readable was."""
+    try:
+        found = json.loads(_place(database).read_text())
+        roots = [
+            Root(
+                id=root["id"],
+                name=os.fsencode(root["name"]),
+                path=Path(root["path"]),
+                audience=Audience.from_json(root["audience"]),
+                exclude=tuple(root["exclude"]),
+                hidden=root["hidden"],
+                symlinks=Symlinks(root["symlinks"]),
+            )
+            for root in found["roots"]
+        ]
+        return roots, int(found["last"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,66 @@
+"""What happens when the database of the shares is damaged: it is put aside, and a new one begun.
+
+The new one has the same shared folders (:mod:`soulmesh.client.shares.kept`); what is in them
+is found by the next scan. The index goes on being used until then.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from soulmesh.client.shares.kept import kept_roots
+from soulmesh.client.shares.model import Root
+from soulmesh.client.shares.store import Store
+from soulmesh.errors import SoulmeshError
+
+__all__ = ["rescue"]
+
+
+def rescue(path: Path, reason: str) -> str:
+    """Begin anew with the same roots; to be called under the lock of scans. Returns what to tell people.
+
+    The damaged file stays beside the new one, under a name that ends in ``.damaged``.
+
+    Raises:
+        StoreUnusable: a new one cannot be written either.
+    """
+    kept = kept_roots(path) or _readable(path)
+    aside = path.with_name(path.name + ".damaged")
+    for suffix in ("", "-wal", "-shm"):
+        old = path.with_name(path.name + suffix)
+        if old.exists():
+            os.replace(old, aside.with_name(aside.name + suffix))
+        else:
+            aside.with_name(aside.name + suffix).unlink(missing_ok=True)
+    roots, last = kept if kept is not None else ([], 0)
+    store = Store(path)
+    try:
+        with store.transaction():
+            for root in roots:
+                store.insert_root(root)
+            store.reserve_roots(last)
+            # Names of index files are never used twice: a client may have the old one open.
+            numbers = [int(file.stem.rpartition("-")[2]) for file in path.parent.glob("index-[0-9]*.shares")]
+            store.set("generation", max(numbers, default=0))
+    finally:
+        store.close()
+    folders = (
+        f"the {len(roots)} shared folders are as they were, and have to be scanned again"
+        if kept is not None
+        else "the list of shared folders is lost: soulmesh share add"
+    )
+    return f"{path} is damaged ({reason}) and was put aside as {aside.name}: {folders}"
+
+
+def _readable(path: Path) -> tuple[list[Root], int] | None:
+    """The roots, if that much of a damaged database can be read."""
+    try:
+        store = Store(path)
+        try:
+            return store.roots(), store.last_root()
+        finally:
+            store.close()
+    except (sqlite3.Error, ValueError, KeyError, TypeError, SoulmeshError):
+        return None
