@@ -10,8 +10,12 @@ import pytest
 
 from soulmesh.client.answers import SearchAnswered
 from soulmesh.client.shares import Audience, Shares
+from soulmesh.client.shares.scan import Scanner
+from soulmesh.client.shares.store import Store
+from soulmesh.client.transfers import TransferFailed
+from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.wire import to_client
-from tests.client.shares.support import fill, open_shares, share, write_wave
+from tests.client.shares.support import NOW, fill, open_shares, share, write_wave
 from tests.client.stage import Stage, play
 
 
@@ -58,5 +62,62 @@ def test_locked_files_phrases_and_limits_go_through_the_client(shares: Shares, t
         hits = [hit async for hit in alice.search("blue", timeout=5)]
         assert len([hit for hit in hits if not hit.locked]) == 7
         assert [hit.file.remote_path for hit in hits if hit.locked] == [r"Some\blue two.mp3"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("change", ["replaced", "moved", "removed"])
+def test_a_scan_that_finds_a_file_changed_while_it_is_uploaded_does_not_disturb_the_upload(
+    shares: Shares, tmp_path: Path, change: str
+) -> None:
+    old, new = bytes(range(256)) * 6000, b"another recording " * 30_000
+    song = tmp_path / "music" / "a" / "blue song.mp3"
+    fill(tmp_path / "music", ["a/blue song.mp3"], old)
+    fill(tmp_path / "music", ["b/other.mp3", "c/third.mp3"])
+    share(shares, tmp_path / "music")
+    asyncio.run(shares.scan())
+
+    async def scene(stage: Stage) -> None:
+        slowly = TransferSettings(downloads=stage.folder / "bob", upload_limit=300_000)
+        await stage.enter("bob", shares=shares, transfers=slowly)
+        alice = await stage.enter("alice")
+        remote = r"Music\a\blue song.mp3"
+        going = await alice.transfers.download("bob", remote, len(old))
+        while going.done < 300_000:  # noqa: ASYNC110 - virtual time
+            await asyncio.sleep(0.1)
+        assert going.done < len(old)
+
+        if change == "replaced":
+            fill(tmp_path, ["new"], new)
+            (tmp_path / "new").replace(song)
+        elif change == "moved":
+            song.rename(tmp_path / "music" / "b" / "blue song.mp3")
+        else:
+            song.unlink()
+        store = Store(shares.directory / "shares.sqlite")
+        Scanner(store, shares.directory, now=NOW, readers=1).scan()
+        store.close()
+        await shares.refresh()
+        await going.wait()
+        assert going.local_path is not None
+        assert going.local_path.read_bytes() == old
+
+        # Whoever comes now gets what is there now.
+        hits = [hit async for hit in alice.search("blue", timeout=5)]
+        now = {
+            "replaced": [(remote, len(new))],
+            "moved": [(r"Music\b\blue song.mp3", len(old))],
+            "removed": [],
+        }
+        assert [(hit.file.remote_path, hit.file.size) for hit in hits] == now[change]
+        carol = await stage.enter("carol")
+        again = await carol.transfers.download("bob", remote, len(old))
+        if change == "replaced":
+            await again.wait()
+            assert again.local_path is not None
+            assert again.local_path.read_bytes() == new
+        else:
+            with pytest.raises(TransferFailed, match=r"File not shared\."):
+                await again.wait()
 
     play(scene)
