@@ -204,7 +204,7 @@ class Store:
         self._db.close()
 
     def check(self) -> None:
-        """Read all of it once, and see whether it holds together: a second for a million files.
+        """Read all of it once, and see whether it holds together: 0.2 s for a million files.
 
         Raises:
             StoreDamaged: it does not.
