@@ -610,6 +610,15 @@ def test_the_network_around_us_and_speeds_over_time(tmp_path: Path) -> None:
         assert tree["username"] == OURSELVES
         assert SHARER in (tree["parent"], *tree["children"])
         assert {"seen", "forwarded", "answered"} <= set(tree["searches"])
+        assert set(tree["rates"]) == {"seen", "forwarded", "answered"}
+        # The server has told what it knows of us, and its rules for children.
+        known = await ask.eventually(lambda found: found["speed"] is not None, "/tree")
+        assert (known["speed"], known["min_speed"], known["speed_ratio"]) == (2_000_000, 1, 50)
+        numbers = (await ask("GET", "/statistics"))["items"]
+        assert numbers["slskd_search_incoming_requests_received"] == known["searches"]["seen"]
+        is_root = float(known["parent"] is None)
+        assert (numbers["soulmesh_dnet_is_root"], numbers["slskd_dnet_has_parent"]) == (is_root, 1 - is_root)
+        assert numbers["soulmesh_dnet_speed_bytes"] == 2_000_000
         sample = await ask.event("statistics.sample")
         assert sample["download"] == 0
         speeds = await ask("GET", "/statistics/speeds")

@@ -65,6 +65,12 @@ class TreeFigures:
     """Searches that reached us, mean over the last minute or so."""
     forwarded_per_second: float = 0.0
     """Copies passed on to children, the same mean."""
+    speed: int | None = None
+    """Our upload speed as the server sees it, in bytes per second; more of it bears more children."""
+    min_speed: int = 0
+    """KiB/s below which the server wants us to have no children."""
+    speed_ratio: int = 0
+    """Tenths of a KiB/s that the server wants us to have for each child."""
 
 
 class _Link:
@@ -139,6 +145,7 @@ class SearchTree:
             machine.duplicates,
             self._rate.per_second(self._now()),
             self._forward_rate.per_second(self._now()),
+            *machine.measures,
         )
 
     async def close(self) -> None:

@@ -202,6 +202,12 @@ class Tree:
         return children_allowed(self._avg_speed, self._min_speed, self._ratio, self.limits.most_children)
 
     @property
+    def measures(self) -> tuple[int | None, int, int]:
+        """Our upload speed as the server sees it (bytes per second; ``None`` until it has told), and its two
+        rules for children: the least speed (KiB/s), and the tenths of a KiB/s that each child needs."""
+        return self._avg_speed, self._min_speed, self._ratio
+
+    @property
     def deadline(self) -> float | None:
         """When :meth:`tick` next has something to do."""
         # Ready ones wait for the choice, which has a timer of its own.

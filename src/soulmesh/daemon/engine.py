@@ -391,6 +391,10 @@ class ClientEngine:
             found.children,
             found.most_children,
             found.per_second,
+            found.forwarded_per_second,
+            found.speed,
+            found.min_speed,
+            found.speed_ratio,
         )
 
     # -- transfers

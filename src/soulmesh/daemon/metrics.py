@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from soulmesh.core.transfer import State
+from soulmesh.daemon.sampling import search_counts
 from soulmesh.daemon.service import Service
 
 __all__ = ["TEXT", "as_json", "as_text", "samples"]
@@ -67,6 +68,31 @@ def samples(service: Service) -> Iterator[Sample]:
     yield "slskd_dnet_child_limit", "children that we take", "gauge", tree.most_children
     yield "slskd_dnet_children", "children that we have", "gauge", len(tree.children)
     yield "slskd_dnet_has_parent", "whether we have a parent", "gauge", int(tree.parent is not None)
+    yield (
+        "soulmesh_dnet_is_root",
+        "whether we are the root of a branch",
+        "gauge",
+        int(tree.parent is None and tree.level == 0 and service.engine.link.logged_in),
+    )
+    yield (
+        "soulmesh_dnet_searches_per_second",
+        "searches of others that reach us",
+        "gauge",
+        tree.searches_per_second,
+    )
+    yield (
+        "soulmesh_dnet_forwarded_per_second",
+        "copies of searches that go to children",
+        "gauge",
+        tree.forwarded_per_second,
+    )
+    yield "soulmesh_dnet_speed_bytes", "our upload speed as the server sees it", "gauge", tree.speed or 0
+    counts = search_counts(service.engine)
+    yield "slskd_search_incoming_requests_received", "searches of others that came", "counter", counts["seen"]
+    yield "slskd_search_incoming_requests_dropped", "those that were too many", "counter", counts["dropped"]
+    yield "slskd_search_incoming_responses_sent", "answers that were sent", "counter", counts["answered"]
+    yield "soulmesh_dnet_searches_forwarded", "copies that went to children", "counter", counts["forwarded"]
+    yield "soulmesh_dnet_searches_matched", "searches that found something here", "counter", counts["matched"]
     link = service.engine.link
     yield "soulmesh_logged_in", "whether we are logged in", "gauge", int(link.logged_in)
     yield "soulmesh_shared_files", "files that we share", "gauge", service.engine.shares.files

@@ -191,6 +191,14 @@ class Tree:
     children: tuple[str, ...] = ()
     most_children: int = 0
     searches_per_second: float = 0.0
+    forwarded_per_second: float = 0.0
+    """Copies of searches that went to children."""
+    speed: int | None = None
+    """Our upload speed as the server sees it, in bytes per second."""
+    min_speed: int = 0
+    """KiB/s that we need to have children at all."""
+    speed_ratio: int = 0
+    """Tenths of a KiB/s that we need for each child."""
 
 
 @dataclass(frozen=True, slots=True)

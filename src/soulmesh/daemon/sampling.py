@@ -103,6 +103,14 @@ class Sampler:
             },
         )
 
+    def rates(self) -> dict[str, float]:
+        """Searches of others per second, mean over the last minute."""
+        last = list(self._fine)[-round(60 / MINUTES[0]) :]
+        if not last:
+            return {"seen": 0.0, "forwarded": 0.0, "answered": 0.0}
+        mean = _mean(last[-1].at, last)
+        return {"seen": mean.searches, "forwarded": mean.forwarded, "answered": mean.answered}
+
     def samples(self, span: str) -> tuple[float, list[Sample]]:
         """The step in seconds, and the samples of ``minutes`` or of a ``day``, oldest first."""
         step, _ = DAY if span == "day" else MINUTES

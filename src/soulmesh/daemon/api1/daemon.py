@@ -51,6 +51,15 @@ class Speeds(BaseModel):
     items: list[Sample]
 
 
+class SearchRates(BaseModel):
+    """Searches of others per second, mean over the last minute."""
+
+    seen: float
+    forwarded: float
+    """Copies passed on to children."""
+    answered: float
+
+
 class TreeState(BaseModel):
     """The distributed network around us, and what became of the searches that it brought."""
 
@@ -61,7 +70,15 @@ class TreeState(BaseModel):
     children: list[str]
     most_children: int
     searches_per_second: float
+    rates: SearchRates
+    speed: int | None
+    """Our upload speed as the server sees it, in bytes per second; ``null`` until it has told."""
+    min_speed: int
+    """KiB per second that the server wants us to have before we have children."""
+    speed_ratio: int
+    """Tenths of a KiB per second that it wants us to have for each child."""
     searches: dict[str, int]
+    """How many since the start, and what became of them."""
 
 
 class _Daemon:
@@ -159,6 +176,10 @@ class _Daemon:
             "children": list(tree.children),
             "most_children": tree.most_children,
             "searches_per_second": tree.searches_per_second,
+            "rates": self._sampler.rates(),
+            "speed": tree.speed,
+            "min_speed": tree.min_speed,
+            "speed_ratio": tree.speed_ratio,
             "searches": search_counts(self._engine),
         }
 
