@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soulmesh.server.chat_ids import FIRST, LAST, after, age, free_run, go_on
@@ -19,6 +19,7 @@ def test_after_the_last_number_comes_the_first() -> None:
     assert LAST < 1 << 32
 
 
+@settings(deadline=None)
 @given(numbers, st.sets(numbers, max_size=20))
 def test_a_run_of_free_numbers_holds_none_that_waits(number: int, waiting: set[int]) -> None:
     first, end = free_run(number, sorted(waiting))
@@ -27,6 +28,7 @@ def test_a_run_of_free_numbers_holds_none_that_waits(number: int, waiting: set[i
     assert not any(first <= one < end for one in waiting)
 
 
+@settings(deadline=None)
 @given(numbers, st.integers(1, 1000), st.integers(1, 1000))
 def test_what_was_given_out_earlier_is_older_also_beyond_the_last_number(
     start: int, few: int, more: int

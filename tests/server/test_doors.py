@@ -12,6 +12,7 @@ import pytest
 
 from soulmesh.errors import NotFound
 from soulmesh.net.disk import RealDisk
+from soulmesh.net.memory import MemoryNetwork
 from soulmesh.net.tcp import TcpNetwork
 from soulmesh.net.world import World
 from soulmesh.server.app import Server
@@ -23,7 +24,7 @@ from soulmesh.server.settings import make_settings
 from soulmesh.wire import to_client, to_server
 from tests.server.support import Clock, Town, User, kinds, login, notices
 from tests.support.databases import REDIS
-from tests.support.loops import real
+from tests.support.loops import real, virtual
 
 Make = Callable[[], Bus]
 
@@ -311,6 +312,71 @@ def test_nonsense_on_the_bus_costs_the_door_that_it_came_from_alone(make: Make) 
 async def test_a_door_without_a_realm_says_so() -> None:
     with pytest.raises(RealmSilent):
         await Door(TcpNetwork(), LocalHub().bus(), 1 << 20).start("127.0.0.1", 0)
+
+
+@virtual
+async def test_when_the_realm_is_quiet_the_store_tells_whether_it_is_gone() -> None:
+    hub, loop = LocalHub(), asyncio.get_running_loop()
+    realm = hub.bus()
+    links: dict[str, Link] = {}
+    asked: list[float] = []
+    killed = False
+
+    def heard(sender: str, message: bytes) -> None:
+        link = links.setdefault(sender, Link(realm, sender))
+        if any(kind == Kind.HELLO for kind, _, _ in link.records(message)):
+            link.put(Kind.WELCOME)
+
+    async def store_is_free() -> bool:
+        asked.append(loop.time())
+        return killed
+
+    await realm.open(heard, lambda: None)
+    await realm.claim()
+    door = Door(MemoryNetwork().host("10.0.0.1"), hub.bus(), 1 << 20, store_is_free)
+    await door.start("", 0)
+    (link,) = links.values()
+    for _ in range(20):
+        link.beat()
+        await asyncio.sleep(0.5)
+    assert asked == [], "whoever gives signs of life is not doubted"
+    # Busy, but alive: it has the store.
+    await asyncio.sleep(5)
+    assert len(asked) > 3
+    assert not door.gone.is_set()
+    link.beat()
+    await asyncio.sleep(0.5)
+    killed, at = True, loop.time()
+    await door.gone.wait()
+    assert loop.time() - at < 2
+    await door.stop()
+
+
+@virtual
+async def test_a_realm_that_keeps_the_store_and_says_nothing_is_gone_after_a_while() -> None:
+    hub, loop = LocalHub(), asyncio.get_running_loop()
+    realm = hub.bus()
+    await realm.open(lambda sender, _: Link(realm, sender).put(Kind.WELCOME), lambda: None)
+    await realm.claim()
+    door = Door(MemoryNetwork().host("10.0.0.1"), hub.bus(), 1 << 20)
+    await door.start("", 0)
+    await realm.close()
+    at = loop.time()
+    await door.gone.wait()
+    assert 7 < loop.time() - at < 9
+    await door.stop()
+
+
+@virtual
+async def test_a_door_that_calls_at_a_realm_that_was_killed_turns_to_the_next_one_at_once() -> None:
+    hub, loop = LocalHub(), asyncio.get_running_loop()
+    await hub.bus().claim()
+    at = loop.time()
+    loop.call_later(0.3, lambda: setattr(hub, "realm", "the next one"))
+    door = Door(MemoryNetwork().host("10.0.0.1"), hub.bus(), 1 << 20)
+    with pytest.raises(RealmSilent):
+        await door.start("", 0)
+    assert loop.time() - at < 1
 
 
 @real

@@ -11,7 +11,9 @@ import pytest
 import sqlalchemy
 
 from soulmesh.errors import ConfigError
+from soulmesh.server.folder import lock
 from soulmesh.server.store import LAYOUTS, Store
+from soulmesh.server.store.choose import store_is_free
 from soulmesh.server.store.memory import MemoryStore
 from soulmesh.server.store.schema import metadata
 from soulmesh.server.store.sql import StoreInUse
@@ -244,6 +246,35 @@ def test_a_database_is_for_one_server_and_reading_beside_it_is_allowed(postgres:
         await PostgresStore(url).close()
 
     check()
+
+
+def test_whether_anybody_works_on_a_data_folder_is_told_without_taking_it(tmp_path: Path) -> None:
+    assert store_is_free("", tmp_path)
+    with lock(tmp_path):
+        assert not store_is_free("", tmp_path)
+    assert store_is_free("", tmp_path)
+    assert not store_is_free("", tmp_path / "nowhere")
+
+
+@POSTGRES
+def test_whether_anybody_works_on_a_database_is_told_without_taking_it(postgres: Postgres) -> None:
+    from soulmesh.server.store.postgres import PostgresStore
+
+    url, elsewhere = postgres.database(), postgres.database()
+    assert store_is_free(url, Path())
+
+    @real
+    async def check() -> None:
+        store = PostgresStore(url, asyncio.get_running_loop())
+        assert not await asyncio.to_thread(store_is_free, url, Path())
+        assert await asyncio.to_thread(store_is_free, elsewhere, Path())
+        await store.close()
+
+    check()
+    # The database notices a moment later that the connection is gone.
+    while not store_is_free(url, Path()):
+        pass
+    assert not store_is_free(url.replace(f"/{postgres.folder.name}", "/nowhere"), Path()), "nobody answers"
 
 
 @POSTGRES

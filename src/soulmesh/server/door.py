@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from soulmesh import log
@@ -16,6 +17,9 @@ from soulmesh.server.gateway import HIGH_WATER
 from soulmesh.server.links import BEAT, WINDOW, Kind, Link, shared
 
 __all__ = ["Door", "RealmSilent"]
+
+LOOK_AGAIN = 0.25
+"""Seconds between looks at who has the realm, while it is waited for."""
 
 PATIENCE = 3.0
 """Seconds for which a realm may take to say welcome, and a command to be answered ten times that."""
@@ -69,13 +73,33 @@ class Client(asyncio.Protocol):
         self.door.relieved(self)
 
 
-class Door:
-    """See the module. ``queue_limit`` is how many bytes may wait for one client."""
+async def _taken() -> bool:
+    return False
 
-    def __init__(self, network: Network, bus: Bus, queue_limit: int) -> None:
+
+class Door:
+    """See the module.
+
+    Args:
+        network: where clients connect.
+        bus: the way to the realm.
+        queue_limit: bytes that may wait for one client.
+        store_is_free: whether nobody has the store. Asked when the realm is quiet: a process that was killed
+            has let go of it at once, one that is only busy has it still.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        bus: Bus,
+        queue_limit: int,
+        store_is_free: Callable[[], Awaitable[bool]] = _taken,
+    ) -> None:
         self._network = network
         self._bus = bus
         self._queue_limit = queue_limit
+        self._store_is_free = store_is_free
+        self._asking: asyncio.Task[None] | None = None
         self._clients: dict[int, Client] = {}
         self._full: dict[Client, None] = {}
         self._numbers = itertools.count(1)
@@ -110,21 +134,30 @@ class Door:
                 raise RealmSilent
             self._link = Link(self._bus, realm)
             self._link.put(Kind.HELLO)
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    await self._welcome.wait()
-            except TimeoutError:
-                raise RealmSilent from None
+            await self._be_welcome(realm)
             self._listener = await self._network.listen(self._client, host, port)
         except BaseException:
             await self._bus.close()
             raise
         self.host, self.port = self._listener.host, self._listener.port
-        self._timer = asyncio.get_running_loop().call_later(BEAT, self._tick)
+        self._timer = asyncio.get_running_loop().call_later(BEAT / 2, self._tick)
         self._log.info("a door of the realm", realm=realm, host=self.host, port=self.port)
+
+    async def _be_welcome(self, realm: str) -> None:
+        end = asyncio.get_running_loop().time() + PATIENCE
+        while not self._welcome.is_set():
+            try:
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await self._welcome.wait()
+            except TimeoutError:
+                # It may have been killed: whoever follows it is not waited for at its place.
+                if asyncio.get_running_loop().time() >= end or await self._bus.realm() != realm:
+                    raise RealmSilent from None
 
     async def stop(self) -> None:
         """Close everything."""
+        if self._asking is not None:
+            self._asking.cancel()
         if self._listener is not None:
             self._listener.close()
         if self._timer is not None:
@@ -285,7 +318,7 @@ class Door:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(BEAT, self._tick)
+        self._timer = loop.call_later(BEAT / 2, self._tick)
         link = self._link
         if link is None:
             return
@@ -295,3 +328,13 @@ class Door:
         if link.silent(loop.time()):
             self._log.warning("the realm is silent")
             self.gone.set()
+        elif self._asking is None and link.doubtful(loop.time()):
+            self._asking = loop.create_task(self._ask_the_store())
+
+    async def _ask_the_store(self) -> None:
+        try:
+            if await self._store_is_free():
+                self._log.warning("the realm has ended: nobody has the store")
+                self.gone.set()
+        finally:
+            self._asking = None

@@ -14,13 +14,16 @@ from struct import Struct
 
 from soulmesh.server.bus.port import Bus
 
-__all__ = ["BEAT", "SILENCE", "Kind", "Link"]
+__all__ = ["BEAT", "DOUBT", "SILENCE", "Kind", "Link"]
 
 BEAT = 1.0
 """Seconds between signs of life."""
 
+DOUBT = 1.2
+"""Seconds without any after which a door asks the store whether somebody has it."""
+
 SILENCE = 8.0
-"""Seconds without any after which the other end is gone."""
+"""Seconds without any after which the other end is gone, whatever the store says."""
 
 WINDOW = 8 << 20
 """Bytes on their way to the realm at which a door reads nothing more from its clients."""
@@ -161,6 +164,10 @@ class Link:
         """A sign of life, and how much was taken in."""
         self.acknowledge()
         self.put(Kind.ALIVE)
+
+    def doubtful(self, now: float) -> bool:
+        """Whether the other end may be gone."""
+        return now - self.heard > DOUBT
 
     def silent(self, now: float) -> bool:
         """Whether the other end is to be taken for gone."""

@@ -23,6 +23,7 @@ from soulmesh.server.bus.port import Bus, BusUnreachable
 from soulmesh.server.control import Control
 from soulmesh.server.door import Door, RealmSilent
 from soulmesh.server.settings import Settings
+from soulmesh.server.store.choose import store_is_free
 from soulmesh.server.store.sql import StoreInUse, StoreUnusable
 
 __all__ = ["Member"]
@@ -105,7 +106,12 @@ class Member:
         self.server = None
 
     async def _be_door(self, stop: asyncio.Event) -> None:
-        door = Door(self._world.network, self._make_bus(), self._settings.limits.send_queue)
+        door = Door(
+            self._world.network,
+            self._make_bus(),
+            self._settings.limits.send_queue,
+            lambda: asyncio.to_thread(store_is_free, self._settings.store.url, self._data),
+        )
         section = self._settings.server
         await door.start(section.host, section.port)
         control, lock = None, self._lock()

@@ -7,10 +7,11 @@ import importlib.util
 from pathlib import Path
 
 from soulmesh.errors import ConfigError, SoulmeshError
+from soulmesh.server.folder import FolderInUse, lock
 from soulmesh.server.store.sql import SqlStore
 from soulmesh.server.store.sqlite import SqliteStore
 
-__all__ = ["DriverMissing", "open_store"]
+__all__ = ["DriverMissing", "open_store", "store_is_free"]
 
 _SCHEMES = ("postgresql", "postgres")
 
@@ -51,3 +52,19 @@ def open_store(
     from soulmesh.server.store.postgres import PostgresStore
 
     return PostgresStore(f"postgresql://{rest}", loop, reads_only=reads_only)
+
+
+def store_is_free(url: str, folder: Path) -> bool:
+    """Whether no process works on the store: the database at ``url``, or the data folder if that is empty.
+
+    Blocks: for a thread. What cannot be asked counts as taken.
+    """
+    if url:
+        from soulmesh.server.store.postgres import is_free
+
+        return is_free(url)
+    try:
+        lock(folder).close()
+    except (FolderInUse, OSError):
+        return False
+    return True

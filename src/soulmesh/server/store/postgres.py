@@ -32,7 +32,7 @@ from soulmesh.server.store import LAYOUTS, Row
 from soulmesh.server.store.schema import metadata
 from soulmesh.server.store.sql import SqlStore, StoreInUse, StoreUnusable, migrate, reason
 
-__all__ = ["PostgresStore"]
+__all__ = ["PostgresStore", "is_free"]
 
 T = TypeVar("T")
 
@@ -254,3 +254,32 @@ def _unescaped(value: object) -> object:
         # Between two backslashes that stand for one, every "\0" is a NUL.
         return "\\".join(part.replace("\\0", "\0") for part in value.split("\\\\"))
     return value
+
+
+_HOLDERS = sa.text(
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+    " WHERE datname = current_database() AND locktype = 'advisory' AND granted"
+    " AND classid = :high AND objid = :low AND objsubid = 1"
+)
+
+
+def is_free(url: str) -> bool:
+    """Whether the database can be reached and no server works on it. Takes nothing; blocks, for a thread."""
+
+    async def ask() -> bool:
+        engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            poolclass=NullPool,
+            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": CONNECT_SECONDS},
+        )
+        try:
+            async with engine.connect() as connection:
+                holders = await connection.scalar(_HOLDERS, {"high": LOCK >> 32, "low": LOCK & 0xFFFFFFFF})
+                return int(holders or 0) == 0
+        finally:
+            await engine.dispose()
+
+    try:
+        return asyncio.run(ask())
+    except (SQLAlchemyError, ArgumentError, OSError, TimeoutError):
+        return False
