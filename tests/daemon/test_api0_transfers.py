@@ -12,8 +12,10 @@ from typing import Any
 from soulmesh.client.transfers.transfer import Meter, Transfer
 from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.shapes import state_word, transfer_form
-from soulmesh.daemon.ports import Link, Status
+from soulmesh.daemon.lengths import MOST, Lengths
+from soulmesh.daemon.ports import Answer, File, Link, Status
 from soulmesh.wire import Latin1
+from soulmesh.wire.enums import FileAttribute
 from tests.daemon.fakes import Stage, example, later
 
 Perform = Callable[..., None]
@@ -425,6 +427,30 @@ def test_names_that_are_no_utf8_are_asked_for_with_their_own_bytes(perform: Perf
         assert user["directories"][0]["files"][0]["filename"] == "Musik\\café.mp3"
 
     perform(play)
+
+
+def test_how_long_a_file_is_stays_with_it_when_it_is_asked_for_by_name(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        online(on)
+        song = File("Music\\a.flac", 5, ((FileAttribute.DURATION, 241), (FileAttribute.BITRATE, 900)))
+        other = File("Music\\b.flac", 5, ((FileAttribute.BITRATE, 900),))
+        on.service.searches.on_answer(Answer("quiet.harbor", True, 0, 0, [song], [other]))
+        body = [{"filename": file.name, "size": file.size} for file in (song, other)]
+        await on.call("POST", "/transfers/downloads/quiet.harbor", body, status=201)
+        assert on.engine.transfers.mores == [{"length": 241}, {}]
+        # Another size is another file.
+        assert on.service.ledger.lengths.of("quiet.harbor", song.name, 6) is None
+
+    perform(play)
+
+
+def test_only_so_many_lengths_are_remembered() -> None:
+    lengths = Lengths()
+    files = [File(f"Music\\{n}.mp3", n, ((FileAttribute.DURATION, n + 1),)) for n in range(MOST + 10)]
+    lengths.learn("quiet.harbor", files)
+    assert len(lengths) == MOST
+    assert lengths.of("quiet.harbor", files[-1].name, files[-1].size) == MOST + 10
+    assert lengths.of("quiet.harbor", files[0].name, files[0].size) is None
 
 
 def test_finished_transfers_survive_a_restart(perform: Perform) -> None:

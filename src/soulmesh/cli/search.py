@@ -119,7 +119,7 @@ async def search(
             afar = there.search(words, timeout=timeout, username=user, room=room, keep=keep, limit=limit)
             chosen = await _look(out, cast(Search, afar), words, rows, get=get)
             if get:
-                await fetch(out, there.daemon, [Wanted(chosen.username, chosen.file.remote_path)], into=into)
+                await fetch(out, there.daemon, [_wanted(chosen)], into=into)
         return
     keep = await _filter(settings, only) if only is not None else None
     async with AsyncExitStack() as stack:
@@ -140,7 +140,7 @@ async def search(
         if get:
             file = chosen.file
             if shared_place:
-                await hand_over(out, settings, [Wanted(chosen.username, file.remote_path)], into=into)
+                await hand_over(out, settings, [_wanted(chosen)], into=into)
                 return
             more = placed(into) if into is not None else {}
             if file.length is not None:
@@ -149,6 +149,12 @@ async def search(
                 chosen.username, file.remote_path, file.size, more=more
             )
             await follow(out, client, [transfer], wait=False)
+
+
+def _wanted(chosen: Hit) -> Wanted:
+    """A hit as something to download, with all that its owner told of it."""
+    file = chosen.file
+    return Wanted(chosen.username, file.remote_path, size=file.size, length=file.length)
 
 
 async def _filter(settings: Settings, text: str, daemon: Daemon | None = None) -> Filter:

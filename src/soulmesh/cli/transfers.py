@@ -87,6 +87,9 @@ class Wanted:
     username: str
     path: str
     folder: bool = False
+    size: int | None = None
+    """Bytes, and seconds, where a search told them."""
+    length: int | None = None
 
 
 class StillWaiting(NetworkError):
@@ -270,9 +273,8 @@ async def fetch(
                     raise NotFound(str(error)) from None
                 keys += found["taken"]
                 continue
-            size = None
             found = await daemon.transfers.download(
-                item.username, [(item.path, size)], destination=destination
+                item.username, [(item.path, item.size, item.length)], destination=destination
             )
             for refusal in found["refused"]:
                 # It is on its way already: whoever asks wants to see it come.
@@ -315,6 +317,10 @@ async def hand_over(
         order: dict[str, Any] = {"verb": verb, "username": item.username, "path": raw(item.path).hex()}
         if into is not None:
             order["into"] = placed(into)["downloads"]
+        if item.size is not None:
+            order["size"] = item.size
+        if item.length is not None:
+            order["length"] = item.length
         if item.folder and whole:
             order["whole"] = True
             order["may_miss"] = list(may_miss)

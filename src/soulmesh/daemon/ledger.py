@@ -25,6 +25,7 @@ from soulmesh.core.transfer import FINAL, State
 from soulmesh.daemon.api0.shapes import directory_of, transfer_form
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import portions
+from soulmesh.daemon.lengths import Lengths
 from soulmesh.daemon.ports import Engine
 from soulmesh.daemon.shelf import Folders, Piece, Shelf, Shelves
 from soulmesh.daemon.store import Store
@@ -83,6 +84,7 @@ class Ledger:
         self._live: dict[str, _Live] = {}
         self._by_number: dict[int, str] = {}
         self._shelves = Shelves(store)
+        self.lengths = Lengths()
         self._revision = 0
         self._lists_made: dict[str, tuple[int, float, Listed]] = {}
         self.on_finished: Callable[[Transfer, dict[str, Any]], None] = lambda transfer, body: None
@@ -362,8 +364,9 @@ class Ledger:
                 await transfers.remove(known.id)
             await self._supersede(username, name)
             more: dict[str, object] = {"folder": folder} if folder is not None else {}
-            if lengths and file.filename in lengths:
-                more["length"] = lengths[file.filename]
+            length = (lengths or {}).get(file.filename) or self.lengths.of(username, name, file.size)
+            if length:
+                more["length"] = length
             taken.append((name, file.size, more))
         # Together, so that all of them wait for one write to the disk.
         added = await asyncio.gather(

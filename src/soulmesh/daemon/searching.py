@@ -135,8 +135,8 @@ class SearchDesk:
         self._writing: set[asyncio.Task[None]] = set()
         self._starting: dict[str, asyncio.Lock] = {}
         self._listening: set[asyncio.Task[None]] = set()
-        self.on_names: Callable[[str, list[str]], None] = lambda username, names: None
-        """Called with the names of an answer, before anybody can ask for them."""
+        self.on_answer: Callable[[Answer], None] = lambda answer: None
+        """Called with each answer, before anybody can ask for what it names."""
         self.on_changed: Callable[[SearchRecord], None] = lambda record: None
         """Called when a search begins, has new answers, or ends."""
 
@@ -209,8 +209,7 @@ class SearchDesk:
         try:
             async for answer in broadcast.search.answers():
                 broadcast.answers.append(answer)
-                names = [file.name for file in (*answer.files, *answer.locked)]
-                self.on_names(answer.username, names)
+                self.on_answer(answer)
                 for record in list(broadcast.records):
                     self._take(record, answer)
                 if not broadcast.records:

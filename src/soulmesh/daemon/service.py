@@ -30,6 +30,7 @@ from soulmesh.daemon.knobs import NEEDS_RESTART, value_of
 from soulmesh.daemon.ledger import Ledger
 from soulmesh.daemon.logbook import Logbook
 from soulmesh.daemon.ports import (
+    Answer,
     Engine,
     LoggedIn,
     LoggedOut,
@@ -152,7 +153,7 @@ class Service:
         self._undo: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
         self.ledger.on_finished = self._finished
-        self.searches.on_names = self.ledger.remember
+        self.searches.on_answer = self._answered
         self.searches.on_changed = self._search_changed
         self._telling: dict[str, asyncio.TimerHandle] = {}
 
@@ -335,6 +336,12 @@ class Service:
                 self.room_talk.left(room)
             case _:
                 pass
+
+    def _answered(self, answer: Answer) -> None:
+        """What an answer says of files that somebody may want by name."""
+        files = [*answer.files, *answer.locked]
+        self.ledger.remember(answer.username, [file.name for file in files])
+        self.ledger.lengths.learn(answer.username, files)
 
     def _finished(self, transfer: Transfer, body: dict[str, Any]) -> None:
         self.counted[transfer.direction, "ok"] += 1

@@ -64,6 +64,33 @@ async def test_a_broken_file_goes_to_quarantine_and_waits_for_a_person(tmp_path:
         await good.wait()
 
 
+@virtual
+async def test_a_flac_that_is_not_as_long_as_the_search_said_is_broken(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann", verify=True), await there.move_in("eve")
+        content = flac(44_100 * 10, 20_000)
+        cut = eve.share(r"a\cut.flac", content)
+        bad = await ann.transfers.download("eve", cut, len(content), more={"length": 240})
+        await until(bad, State.FAILED)
+        assert bad.reason == "the file is broken: FLAC of 10 seconds, 240 were promised"
+        # Programs round in their own ways, and most say nothing.
+        for number, length in enumerate((11, 8, None)):
+            path = eve.share(f"a\\{number}.flac", content)
+            good = await ann.transfers.download("eve", path, len(content), more={"length": length})
+            await good.wait()
+
+
+@virtual
+async def test_what_another_program_orders_keeps_size_and_length(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann = await there.move_in("ann")
+        order = {"verb": "download", "username": "eve", "path": b"a\\b.flac".hex()}
+        await ann.transfers.obey({**order, "size": 5, "length": 240, "into": str(tmp_path / "here")})
+        [transfer] = ann.transfers
+        assert (transfer.size, transfer.more["length"]) == (5, 240)
+        assert transfer.more["downloads"] == str(tmp_path / "here")
+
+
 def recorded(folder: Path) -> Path:
     """A second of sound, as the program flac writes it."""
     if shutil.which("flac") is None:

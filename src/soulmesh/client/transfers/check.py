@@ -14,15 +14,17 @@ __all__ = ["broken_audio", "broken_sound"]
 
 log = logging.getLogger(__name__)
 
+LENGTH_TOLERANCE = 3.0
+"""Seconds by which a file may be longer or shorter than a search told: programs round, and some guess."""
 DECODE_WITHIN = 300.0
 """Seconds for decoding one file; what takes longer is left unchecked."""
 
 
-async def broken_audio(disk: Disk, path: Path, name: str) -> str | None:
+async def broken_audio(disk: Disk, path: Path, name: str, length: int | None = None) -> str | None:
     """What is wrong with the file, in words; ``None`` if nothing was found or nothing is known of its kind.
 
-    FLAC: head and samples announced. WAV and AIFF: the length that the
-    container states against the length of the file.
+    FLAC: head and samples announced, and how long they sound against ``length``, the seconds that
+    a search told. WAV and AIFF: the length that the container states against the length of the file.
     """
     ext = name.rpartition(".")[2].lower()
     if ext not in ("flac", "wav", "aif", "aiff"):
@@ -31,7 +33,7 @@ async def broken_audio(disk: Disk, path: Path, name: str) -> str | None:
     try:
         head = await file.read(0, 64)
         if ext == "flac":
-            return await _flac(file, head)
+            return await _flac(file, head, length)
         return _container(head, file.size, "WAV" if ext == "wav" else "AIFF")
     finally:
         await file.close()
@@ -48,7 +50,7 @@ def _container(head: bytes, size: int, kind: str) -> str | None:
     return None
 
 
-async def _flac(file: ReadFile, head: bytes) -> str | None:
+async def _flac(file: ReadFile, head: bytes, told: int | None) -> str | None:
     offset = 0
     if head[:3] == b"ID3" and len(head) >= 10:
         length = (head[6] << 21) | (head[7] << 14) | (head[8] << 7) | head[9]
@@ -58,7 +60,9 @@ async def _flac(file: ReadFile, head: bytes) -> str | None:
         return "it does not begin like a FLAC file"
     smallest_frame = int.from_bytes(head[12:15], "big")
     packed = int.from_bytes(head[18:26], "big")
-    samples = packed & ((1 << 36) - 1)
+    samples, rate = packed & ((1 << 36) - 1), packed >> 44
+    if told and samples and rate and abs(samples / rate - told) > LENGTH_TOLERANCE:
+        return f"FLAC of {round(samples / rate)} seconds, {told} were promised"
     block = int.from_bytes(head[10:12], "big")
     # Walk over the other metadata to where the sound begins.
     position = offset + 4

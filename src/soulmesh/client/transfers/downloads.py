@@ -557,7 +557,9 @@ class Downloads:
             looked_at = settings.verify or settings.decode
             if whole.data is not None and (looked_at or settings.sync is Sync.FINISHED):
                 await self._write_part(whole, sync=settings.sync is Sync.FINISHED)
-            wrong = await broken_audio(ledger.world.disk, part, transfer.name) if settings.verify else None
+            length = transfer.more.get("length")
+            disk = ledger.world.disk
+            wrong = await broken_audio(disk, part, transfer.name, length) if settings.verify else None
             if wrong is None and settings.decode:
                 wrong = await broken_sound(part, transfer.name)
             if wrong is not None:

@@ -383,8 +383,12 @@ class Transfers:
                 self.set_priority(number, priority)
             case {"verb": "download", "username": str(username), "path": str(path)}:
                 into = order.get("into")
-                more = {"downloads": into} if isinstance(into, str) else None
-                await self.download(username, text(bytes.fromhex(path)), more=more)
+                more: dict[str, Any] = {"downloads": into} if isinstance(into, str) else {}
+                size, length = order.get("size"), order.get("length")
+                if isinstance(length, int):
+                    more["length"] = length
+                size = size if isinstance(size, int) else None
+                await self.download(username, text(bytes.fromhex(path)), size, more=more)
             case {"verb": "folder", "username": str(username), "path": str(path)}:
                 into, folder = order.get("into"), text(bytes.fromhex(path))
                 destination = None

@@ -6,18 +6,18 @@ import { go } from "./route.js";
 import { report, toast } from "./toast.js";
 import { t } from "./texts.js";
 
-/** @typedef {{ username: string, path: string, size: number }} Wanted */
+/** @typedef {{ username: string, path: string, size: number, length?: number | null }} Wanted */
 
 /**
  * Download files, whoever they are from.
  * @param {Wanted[]} files
  */
 export async function download(files) {
-  /** @type {Map<string, { path: string, size: number }[]>} */
+  /** @type {Map<string, { path: string, size: number, length: number | null }[]>} */
   const byUser = new Map();
-  for (const { username, path, size } of files) {
+  for (const { username, path, size, length } of files) {
     if (!byUser.has(username)) byUser.set(username, []);
-    byUser.get(username)?.push({ path, size });
+    byUser.get(username)?.push({ path, size, length: length ?? null });
   }
   let taken = 0;
   /** @type {{ path: string, reason: string }[]} */

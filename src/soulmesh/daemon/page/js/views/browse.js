@@ -285,7 +285,7 @@ function FileList({ username, files, label, empty, folders = false, onEnd, head 
     if (!key) return files;
     return [...files].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0) * (sort.down ? -1 : 1));
   }, [files, sort]);
-  const take = (/** @type {File[]} */ chosen) => download(chosen.map((file) => ({ username, path: file.path, size: file.size })));
+  const take = (/** @type {File[]} */ chosen) => download(chosen.map((file) => ({ username, path: file.path, size: file.size, length: file.length })));
   const chosen = useMemo(() => files.filter((file) => selected.has(file.path)), [files, selected]);
   const columns = useMemo(() => [
     { id: "name", title: t("search.column.name"), width: "minmax(0, 2fr)", sort: true, cell: (/** @type {File} */ file) => html`<${FileName} file=${file} username=${username} />` },

@@ -53,6 +53,7 @@ export const place = "more";
  * @property {string} username
  * @property {string} path
  * @property {number} size
+ * @property {number | null} [length]
  * @property {boolean} [free_slot]
  * @property {number} [speed]
  * @property {string} [at]
@@ -238,7 +239,7 @@ function Results({ wish }) {
     if (kind === "missed" || told.query === wish.query) reload();
   });
   const [download] = useAction(async (/** @type {Hit} */ hit) => {
-    const taken = await api.post("downloads", { username: hit.username, files: [{ path: hit.path, size: hit.size }] });
+    const taken = await api.post("downloads", { username: hit.username, files: [{ path: hit.path, size: hit.size, length: hit.length ?? null }] });
     if (taken.refused.length > 0) throw new Error(taken.refused[0].reason);
     toast(t("wishes.wanted", { file: baseName(hit.path) }), { tone: "good", action: { title: t("wishes.toTransfers"), run: () => go("transfers") } });
   });
