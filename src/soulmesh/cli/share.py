@@ -340,10 +340,14 @@ async def scan(
         roots = None if not folders else [_find(shares, given).id for given in folders]
 
         async def once(confirmed: bool) -> ScanOutcome:
-            with scan_bars(out) as show:
-                return await shares.scan(
-                    roots, confirmed=confirmed, rebuild=rebuild, niceness=0, progress=show
-                )
+            try:
+                with scan_bars(out) as show:
+                    return await shares.scan(
+                        roots, confirmed=confirmed, rebuild=rebuild, niceness=0, progress=show
+                    )
+            except asyncio.CancelledError:
+                out.note("stopped: what was found is kept, and soulmesh share scan goes on from there")
+                raise
 
         outcome = await once(yes)
         held_back = {found.root: found.held_back for found in outcome.roots if found.held_back}

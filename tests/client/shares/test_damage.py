@@ -9,6 +9,7 @@ import pytest
 
 from soulmesh.client.shares import Audience, NotShared, Shares
 from soulmesh.client.shares.explain import explain
+from soulmesh.client.shares.mapped import DamagedFile
 from soulmesh.client.shares.store import Store, StoreDamaged
 from tests.client.shares.support import fill, open_shares, share
 
@@ -149,6 +150,23 @@ def test_an_overwritten_index_is_noticed_said_and_written_again(
     assert asyncio.run(shares.scan()).index == "rebuilt"
     assert offered(shares) == 400
     check_settings(shares)
+    shares.close()
+
+
+def test_an_index_that_is_overwritten_while_it_is_open_is_written_anew_by_the_next_scan(
+    tmp_path: Path,
+) -> None:
+    shared_once(tmp_path)
+    shares = open_shares(tmp_path / "data")
+    base = shares.index.base
+    with open(base.path, "r+b") as file:
+        file.seek(base.file.offset("postings"))
+        file.write(b"\xaa" * base.file.section("postings").nbytes)
+    with pytest.raises(DamagedFile, match="postings is damaged"):
+        offered(shares)
+    assert shares.needs_index
+    assert asyncio.run(shares.scan()).index == "rebuilt"
+    assert offered(shares) == 400
     shares.close()
 
 

@@ -8,9 +8,11 @@
 ``index``       search over base, delta and what is gone, within a bounded effort
 ``base``        the mapped file: postings, unions, packed entries; ``build`` writes it
 ``delta``       files added since
-``store``       the SQLite file, source of truth; ``generation`` makes a base from it
+``store``       the SQLite file, source of truth; ``generation`` makes a base from it;
+                ``kept`` has the roots a second time, for ``rescue`` when it is damaged
 ``walk``        what is on the disk; ``audio`` reads attributes, ``readers`` in a pool
-``scan``        disk to store to index, root by root in ``compare``; ``worker`` is the process that does it
+``scan``        disk to store to index, root by root in ``compare``; ``worker`` is the process that does it,
+                started and followed by ``child``
 ``listed``      shares that are exactly a list of folders, for a program
 ``browse``      browse replies, compressed root by root and kept
 ==============  =================================================================

@@ -96,7 +96,11 @@ class Base:
         return offsets[number + 1] - offsets[number], section, number
 
     def load(self, piece: Piece) -> BitMap:
-        """The bitmap of a piece. Not to be changed: it may be kept for the next query."""
+        """The bitmap of a piece. Not to be changed: it may be kept for the next query.
+
+        Raises:
+            DamagedFile: something has overwritten the file since it was opened.
+        """
         size, section, number = piece
         key = (section, number)
         kept = self._kept.get(key)
@@ -105,7 +109,11 @@ class Base:
             return kept
         data, offsets = self._sections[section]
         start = offsets[number]
-        posting = BitMap.deserialize(data[start : start + size])  # type: ignore[arg-type]  # any buffer will do
+        try:
+            posting = BitMap.deserialize(data[start : start + size])  # type: ignore[arg-type]  # any buffer
+        except ValueError as error:
+            # It was right when the file was opened.
+            raise DamagedFile(self.path, f"{section} is damaged") from error
         if size >= KEEP_FROM:
             self._kept[key] = posting
             self._kept_bytes += size

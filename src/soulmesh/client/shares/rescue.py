@@ -6,16 +6,20 @@ is found by the next scan. The index goes on being used until then.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from pathlib import Path
 
 from soulmesh.client.shares.kept import kept_roots
 from soulmesh.client.shares.model import Root
-from soulmesh.client.shares.store import Store
+from soulmesh.client.shares.scan import ScanBusy, scan_lock
+from soulmesh.client.shares.store import Store, StoreDamaged
 from soulmesh.errors import SoulmeshError
 
-__all__ = ["rescue"]
+log = logging.getLogger(__name__)
+
+__all__ = ["open_store", "rescue", "rescue_alone"]
 
 
 def rescue(path: Path, reason: str) -> str:
@@ -64,3 +68,31 @@ def _readable(path: Path) -> tuple[list[Root], int] | None:
             store.close()
     except (sqlite3.Error, ValueError, KeyError, TypeError, SoulmeshError):
         return None
+
+
+def open_store(directory: Path) -> tuple[bool, Store]:
+    """The database, and whether it had to be begun anew.
+
+    Raises:
+        StoreDamaged: it is damaged, and a scan of another process is about to find that out.
+        StoreUnusable: see :class:`Store`.
+    """
+    path = directory / "shares.sqlite"
+    try:
+        return False, Store(path)
+    except StoreDamaged as error:
+        rescue_alone(directory, error)
+        return True, Store(path)
+
+
+def rescue_alone(directory: Path, error: StoreDamaged) -> None:
+    """:func:`rescue` under the lock of scans, told in the log.
+
+    Raises:
+        StoreDamaged: the ``error`` itself, if another process scans.
+    """
+    try:
+        with scan_lock(directory):
+            log.warning("%s", rescue(error.path, error.reason))
+    except ScanBusy:
+        raise error from None

@@ -8,11 +8,9 @@ long happens in a process of its own (scanning, indexing) or in a thread
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import sqlite3
-import sys
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -28,13 +26,14 @@ from soulmesh.client.ports import Found, PackedReply, ShareCounts, Undo
 from soulmesh.client.shares.base import Base
 from soulmesh.client.shares.browse import BrowseReply, RootStream, assemble, compress_root, find_stream
 from soulmesh.client.shares.build import BaseBuilder
+from soulmesh.client.shares.child import in_child
 from soulmesh.client.shares.entries import unpack_entry
 from soulmesh.client.shares.generation import open_base
 from soulmesh.client.shares.index import DEFAULT_EFFORT, Effort, Index
 from soulmesh.client.shares.mapped import DamagedFile
 from soulmesh.client.shares.model import Access, NotShared, Root
 from soulmesh.client.shares.readers import FILE_SECONDS
-from soulmesh.client.shares.rescue import rescue
+from soulmesh.client.shares.rescue import open_store, rescue_alone
 from soulmesh.client.shares.scan import (
     GUARD,
     Progress,
@@ -42,7 +41,6 @@ from soulmesh.client.shares.scan import (
     ScanBusy,
     ScanCancelled,
     ScanOutcome,
-    scan_lock,
 )
 from soulmesh.client.shares.store import Change, Store, StoreDamaged, damage_told
 from soulmesh.client.shares.walk import Rules, is_there, rules_of
@@ -176,7 +174,7 @@ class Shares:
         self._circle_given = circle is not None
         self._scanning = asyncio.Lock()
         self._refreshing = asyncio.Lock()
-        rescued, self._store = _opened(directory)
+        rescued, self._store = open_store(directory)
         self._data_version = self._store.data_version()
         self._handlers: list[Callable[[], None]] = []
         self._views: dict[tuple[frozenset[int], frozenset[int]], _View] = {}
@@ -197,7 +195,7 @@ class Shares:
                 self._open()
         except StoreDamaged as error:
             self._store.close()
-            _rescue(directory, error)
+            rescue_alone(directory, error)
             rescued, self._store = True, Store(error.path)
             self._index = Index(self._empty_base())
             self._applied = 0
@@ -338,6 +336,13 @@ class Shares:
     # Searching
 
     def _find(self, query: Query, username: str, limit: int, excluded: Sequence[str]) -> _Answer:
+        try:
+            return self._look_up(query, username, limit, excluded)
+        except DamagedFile:
+            self.needs_index = True
+            raise
+
+    def _look_up(self, query: Query, username: str, limit: int, excluded: Sequence[str]) -> _Answer:
         self.figures.searches += 1
         if len(query.text.strip()) < self.settings.shortest_query:
             return _Answer()
@@ -566,7 +571,7 @@ class Shares:
             "niceness": niceness,
         }
         async with self._scanning:
-            ended = await _in_child(task, progress)
+            ended = await in_child(task, progress)
         match ended.get("ended"):
             case "done":
                 if ended.get("rescued"):
@@ -593,7 +598,7 @@ class Shares:
         except StoreDamaged as error:
             # Searches go on from the index; what is on the disk has to be found again.
             self._store.close()
-            await asyncio.to_thread(_rescue, self.directory, error)
+            await asyncio.to_thread(rescue_alone, self.directory, error)
             self._store = Store(error.path)
             self._applied = 0
             self._load_roots()
@@ -691,24 +696,6 @@ def _stream(directory: Path, path: Path, root: int, listing: Any) -> RootStream:
     return stream
 
 
-def _opened(directory: Path) -> tuple[bool, Store]:
-    """The database, and whether it had to be begun anew."""
-    path = directory / "shares.sqlite"
-    try:
-        return False, Store(path)
-    except StoreDamaged as error:
-        _rescue(directory, error)
-        return True, Store(path)
-
-
-def _rescue(directory: Path, error: StoreDamaged) -> None:
-    try:
-        with scan_lock(directory):
-            log.warning("%s", rescue(error.path, error.reason))
-    except ScanBusy:
-        raise error from None
-
-
 def _note_online(path: Path, root: int, online: bool) -> None:
     # By a connection of its own: one that waits for its turn to write holds up all that use it.
     store = Store(path)
@@ -716,38 +703,3 @@ def _note_online(path: Path, root: int, online: bool) -> None:
         store.set_online(root, online)
     finally:
         store.close()
-
-
-async def _in_child(task: dict[str, Any], progress: Callable[[Progress], None] | None) -> dict[str, Any]:
-    """Run the scanning process and follow it to its last line."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "soulmesh.client.shares.worker",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    last: dict[str, Any] = {}
-    try:
-        process.stdin.write(json.dumps(task).encode() + b"\n")
-        await process.stdin.drain()
-        async for line in process.stdout:
-            try:
-                last = json.loads(line)
-            except ValueError:
-                break  # half a line: it was killed
-            if "progress" in last and progress is not None:
-                progress(Progress(**last["progress"]))
-        await process.wait()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-        raise
-    finally:
-        process.stdin.close()
-    return last
