@@ -15,7 +15,9 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from soulmesh import wire
@@ -387,6 +389,17 @@ def _tell_outcome(out: Output, outcome: ScanOutcome) -> None:
 PHASES = {"walking": "looking", "reading": "reading audio", "indexing": "writing the index"}
 
 
+class _Bars(Bars):
+    """Bars that leave room for the ^C that a terminal shows: it would begin a line, and one would stay."""
+
+    def __init__(self, *columns: ProgressColumn, console: Console) -> None:
+        self._width = max(20, console.width - 5)
+        super().__init__(*columns, console=console, expand=True, transient=True)
+
+    def get_renderable(self) -> RenderableType:
+        return Constrain(super().get_renderable(), self._width)
+
+
 @contextmanager
 def scan_bars(out: Output) -> Iterator[Callable[[Progress], None]]:
     """A bar for each phase of a scan; where there is no terminal, a line every few seconds."""
@@ -396,15 +409,13 @@ def scan_bars(out: Output) -> Iterator[Callable[[Progress], None]]:
     if not out.errors.is_terminal:
         yield _lines(out)
         return
-    bars = Bars(
+    bars = _Bars(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}", style="green"),
         TextColumn("{task.fields[left]}", style="yellow"),
         console=out.errors,
-        expand=True,
-        transient=True,
     )
     keys: dict[tuple[str, str], Any] = {}
 
