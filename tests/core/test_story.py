@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from soulmesh.core.story import Chapter, Standing, tell, why
+from soulmesh.core.story import Chapter, Fact, Standing, fact, facts, tell, why
 from soulmesh.core.transfer import DOWNLOAD, OWNERS, UPLOAD, Event, Owner, State
 
 NOW = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
@@ -43,6 +43,62 @@ def test_the_story_of_an_upload() -> None:
         "14:03 eve confirmed the end",
         "14:04 given up: no reason given",
     ]
+
+
+def test_each_line_has_a_code_and_what_stands_in_it() -> None:
+    chapters = [
+        Chapter(at(14, 3), Event.PLACED, State.QUEUED, detail="40"),
+        Chapter(at(14, 8), Event.PLACED, State.QUEUED, detail="37"),
+        Chapter(at(14, 12), Event.PUT_OFF, State.DELAYED, reason="Too many files this week"),
+        Chapter(at(14, 13), Event.GAVE_UP, State.FAILED, reason="File not shared."),
+    ]
+    reasons = [
+        {"reason": "Too many files this week", "reason_code": "too_many"},
+        {"reason": "File not shared.", "reason_code": "file_not_shared"},
+    ]
+    assert facts(chapters, "download", "eve") == [
+        Fact("download.happened.placed", {"user": "eve", "detail": "37"}, at(14, 8)),
+        Fact("download.happened.put_off", {"user": "eve", **reasons[0]}, at(14, 12)),
+        Fact("download.happened.gave_up", {"user": "eve", **reasons[1]}, at(14, 13)),
+    ]
+    assert len(facts(chapters, "download", "eve")) == len(tell(chapters, "download", "eve", NOW))
+
+
+@pytest.mark.parametrize(
+    ("standing", "wanted"),
+    [
+        (
+            Standing("download", State.DELAYED, Owner.WE, "eve", "refused", until=at(15, 13), attempts=2),
+            Fact(
+                "download.delayed",
+                {"user": "eve", "attempt": 3, "reason": "refused", "reason_code": "other"},
+                at(15, 13),
+            ),
+        ),
+        (
+            Standing("upload", State.QUEUED, Owner.WE, "eve", place=3),
+            Fact("upload.queued", {"user": "eve", "place": 3}),
+        ),
+        (
+            Standing("upload", State.RUNNING, Owner.WE, "eve", place=3, done=0, size=10),
+            Fact("upload.running", {"user": "eve", "done": 0, "size": 10}),
+        ),
+        (
+            Standing("download", State.FINISHED, Owner.WE, "eve", held_back="Disk Full", until=NOW),
+            Fact("download.held_back", {"user": "eve", "reason": "Disk Full", "reason_code": "other"}, NOW),
+        ),
+        (
+            Standing("download", State.FAILED, Owner.WE, "eve", "The disk is full."),
+            Fact(
+                "download.failed",
+                {"user": "eve", "reason": "The disk is full.", "reason_code": "disk_full"},
+            ),
+        ),
+        (Standing("download", State.FAILED, Owner.WE, "eve"), Fact("download.failed", {"user": "eve"})),
+    ],
+)
+def test_where_it_stands_has_a_code(standing: Standing, wanted: Fact) -> None:
+    assert fact(standing) == wanted
 
 
 def test_another_day_is_told_with_its_date() -> None:

@@ -76,6 +76,10 @@ async def page(tmp_path: Path, **more: Any) -> AsyncIterator[Page]:
                 hub.leave(listener)
 
 
+WORDED = {"space.enough", "space.little"}
+"""Bytes are told in other units."""
+
+
 def on_a_network(play: Callable[[Page], Awaitable[None]], tmp_path: Path, **more: Any) -> None:
     async def whole() -> None:
         async with page(tmp_path, **more) as found:
@@ -228,7 +232,19 @@ def test_transfers_one_by_one_by_folder_and_many_at_once(tmp_path: Path) -> None
             row = (await ask.event("transfer.DownloadFinished"))["row"]
             assert (row["state"], row["done"]) == ("finished", row["size"])
         assert {path.name for path in (ask.net.downloads / "again" / ALBUM).iterdir()} == set(SONGS)
-        assert (await ask("GET", f"/transfers/{taken[0]}/why"))["now"] == "finished"
+        story = await ask("GET", f"/transfers/{taken[0]}/why")
+        assert (story["now"], story["code"], story["params"]) == (
+            "finished",
+            "download.finished",
+            {"user": SHARER},
+        )
+        assert len(story["steps"]) == len(story["past"]) > 2
+        assert story["steps"][0]["code"].startswith("download.happened.")
+        for finding in (await ask("GET", "/diagnosis"))["items"]:
+            assert finding["code"], finding
+            # Every number and every name in the text is a parameter as well.
+            for word in finding["params"].values():
+                assert str(word) in finding["found"] + finding["cure"] or finding["code"] in WORDED, finding
         rows = [{"path": f"{ALBUM_PATH}\\{name}", "size": 60_001} for name in ("x.flac", "y.flac")]
         more = (await ask("POST", "/downloads", {"username": SHARER, "files": rows}, 201))["taken"]
         unknown = "9a8b7c6d-5e4f-4321-8fed-cba987654321"

@@ -39,6 +39,7 @@ __all__ = [
     "Rule",
     "classify",
     "normal_reason",
+    "reason_code",
 ]
 
 # What we write, to the letter: other programs compare these texts.
@@ -88,9 +89,27 @@ _BEGINNINGS = (
 )
 
 
+_OURS = {
+    "the peer is offline": "peer_offline",
+    "the disk is full": "disk_full",
+    "refused without a reason": "no_reason",
+}
+"""Reasons that we give ourselves."""
+
+
 def normal_reason(reason: str) -> str:
     """The form in which reasons are compared: no capitals, no outer space, no final dot."""
     return reason.strip().rstrip(".").rstrip().casefold()
+
+
+def reason_code(reason: str) -> str:
+    """A stable word for a reason that is known, ``other`` for one that is not, nothing for none."""
+    if not reason:
+        return ""
+    normal = normal_reason(reason)
+    if normal in _EXACT or normal in _OURS:
+        return _OURS.get(normal, normal.replace(" ", "_"))
+    return next(("too_many" for beginning, _ in _BEGINNINGS if normal.startswith(beginning)), "other")
 
 
 def classify(reason: str) -> RetryClass:

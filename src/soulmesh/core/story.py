@@ -7,13 +7,14 @@ become lines that a person reads: ``asked 14:02``, ``place 37``, ``next try
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from soulmesh.core.retry import reason_code
 from soulmesh.core.transfer import Event, Owner, State
 
-__all__ = ["Chapter", "Standing", "tell", "why"]
+__all__ = ["Chapter", "Fact", "Standing", "fact", "facts", "tell", "why"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,19 @@ class Chapter:
     """Where the transfer stood afterwards."""
     reason: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a line says, without its words: for whoever has words in another language."""
+
+    code: str
+    """``download.delayed``: the direction and the state, or what happened. Codes stay what they are."""
+    params: dict[str, str | int]
+    """What stands in the line: ``user``, ``place``, ``detail``, ``done``, ``size``, ``attempt``, ``reason``
+    (the words of the other side or of the system) with ``reason_code``. What is not known is left out."""
+    at: datetime | None = None
+    """When it happened, or when something happens by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +102,61 @@ _BOTH = {
 }
 
 
+def _told(chapters: Sequence[Chapter]) -> Iterator[Chapter]:
+    """Those that are told: of a run of places in the queue the last one."""
+    for index, chapter in enumerate(chapters):
+        following = chapters[index + 1] if index + 1 < len(chapters) else None
+        if chapter.event is not Event.PLACED or following is None or following.event is not Event.PLACED:
+            yield chapter
+
+
 def tell(chapters: Sequence[Chapter], direction: str, username: str, now: datetime) -> list[str]:
     """One line per chapter, oldest first. Runs of places in the queue become one line."""
     words = {**_BOTH, **(_DOWNLOAD if direction == "download" else _UPLOAD)}
     lines: list[str] = []
-    for index, chapter in enumerate(chapters):
-        following = chapters[index + 1] if index + 1 < len(chapters) else None
-        if chapter.event is Event.PLACED and following is not None and following.event is Event.PLACED:
-            continue
+    for chapter in _told(chapters):
         text = words.get(chapter.event, str(chapter.event))
         line = text.format(user=username, detail=chapter.detail, reason=chapter.reason or "no reason given")
         lines.append(f"{clock(chapter.at, now)} {line}")
     return lines
+
+
+def facts(chapters: Sequence[Chapter], direction: str, username: str) -> list[Fact]:
+    """What the lines of :func:`tell` say, one for each."""
+    return [
+        Fact(
+            f"{direction}.happened.{chapter.event.name.lower()}",
+            _params(user=username, detail=chapter.detail, reason=chapter.reason),
+            chapter.at,
+        )
+        for chapter in _told(chapters)
+    ]
+
+
+def fact(standing: Standing) -> Fact:
+    """What the sentence of :func:`why` says."""
+    state = standing.state
+    name = "held_back" if state is State.FINISHED and standing.held_back else state.name.lower()
+    return Fact(
+        f"{standing.direction}.{name}",
+        _params(
+            user=standing.username,
+            place=standing.place if state is State.QUEUED else None,
+            done=standing.done if state is State.RUNNING else None,
+            size=standing.size if state is State.RUNNING else None,
+            attempt=standing.attempts + 1 if state is State.DELAYED else None,
+            reason=standing.held_back or (standing.reason if state in (State.DELAYED, State.FAILED) else ""),
+        ),
+        standing.until if state is State.DELAYED or name == "held_back" else None,
+    )
+
+
+def _params(**given: str | int | None) -> dict[str, str | int]:
+    found = {name: value for name, value in given.items() if value is not None and value != ""}
+    reason = found.get("reason")
+    if isinstance(reason, str):
+        found["reason_code"] = reason_code(reason)
+    return found
 
 
 def why(standing: Standing, now: datetime) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import resource
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,10 +32,22 @@ class Finding:
     """How it is; when it is not good, why."""
     cure: str = ""
     """What can be done."""
+    code: str = ""
+    """What ``found`` and ``cure`` say, for who has words in another language. Codes stay what they are."""
+    params: dict[str, str | int | float] = field(default_factory=dict)
+    """What stands in them."""
 
     def form(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+def _good(subject: str, found: str, code: str, **params: str | int | float) -> Finding:
+    return Finding(subject, "good", found, "", code, params)
+
+
+def _logged_out(subject: str) -> Finding:
+    return Finding(subject, "unknown", "not logged in", "", "logged_out")
 
 
 async def examine(service: Service) -> list[Finding]:
@@ -60,41 +72,51 @@ async def examine(service: Service) -> list[Finding]:
 async def _login(service: Service) -> list[Finding]:
     link = service.engine.link
     if link.logged_in:
-        return [Finding("login", "good", f"logged in as {link.username}")]
+        return [_good("login", f"logged in as {link.username}", "login.in", user=link.username or "")]
     if not link.username:
         return [
             Finding(
-                "login", "bad", "there is no account", "set account.username and a password (`soulmesh init`)"
+                "login",
+                "bad",
+                "there is no account",
+                "set account.username and a password (`soulmesh init`)",
+                "login.no_account",
             )
         ]
     cure = "check the name and the password, and whether the server can be reached"
-    return [Finding("login", "bad", link.problem or "not logged in yet", cure)]
+    reason = link.problem or ""
+    return [Finding("login", "bad", reason or "not logged in yet", cure, "login.out", {"reason": reason})]
 
 
 async def _round_trip(service: Service) -> list[Finding]:
     link = service.engine.link
     if not link.logged_in or not link.username:
-        return [Finding("server", "unknown", "not logged in")]
+        return [_logged_out("server")]
     loop = asyncio.get_running_loop()
     begun = loop.time()
     try:
         await service.engine.user_status(link.username)
     except ClientError as error:
-        return [Finding("server", "bad", str(error), "the server is slow or gone; wait, or choose another")]
-    return [Finding("server", "good", f"answers within {1000 * (loop.time() - begun):.0f} ms")]
+        cure = "the server is slow or gone; wait, or choose another"
+        return [Finding("server", "bad", str(error), cure, "server.silent", {"reason": str(error)})]
+    took = round(1000 * (loop.time() - begun))
+    return [_good("server", f"answers within {took} ms", "server.answers", milliseconds=took)]
 
 
 async def _port(service: Service) -> list[Finding]:
     link = service.engine.link
     if not link.logged_in or not link.username:
-        return [Finding("listening port", "unknown", "not logged in")]
+        return [_logged_out("listening port")]
     try:
         # What the server tells everybody who wants to connect to us.
         host, port = await service.engine.user_address(link.username)
     except ClientError as error:
-        return [Finding("listening port", "bad", f"the server does not know it: {error}", "log in again")]
+        found = f"the server does not know it: {error}"
+        reason = str(error)
+        return [Finding("listening port", "bad", found, "log in again", "port.unknown", {"reason": reason})]
     if port == 0:
-        return [Finding("listening port", "bad", "the server was told of no port", "set network.listen_port")]
+        found = "the server was told of no port"
+        return [Finding("listening port", "bad", found, "set network.listen_port", "port.none")]
     try:
         async with asyncio.timeout(5):
             stream = await open_stream(service.world.network, host, port)
@@ -107,19 +129,24 @@ async def _port(service: Service) -> list[Finding]:
                 "warning",
                 f"{host}:{port} cannot be reached from here: {reason}",
                 f"forward TCP port {port} to this machine; some routers refuse only the way from inside",
+                "port.unreachable",
+                {"host": host, "port": port, "reason": reason},
             )
         ]
-    return [Finding("listening port", "good", f"{host}:{port}, as the server tells others, answers")]
+    found = f"{host}:{port}, as the server tells others, answers"
+    return [_good("listening port", found, "port.answers", host=host, port=port)]
 
 
 async def _tree(service: Service) -> list[Finding]:
     tree = service.engine.tree
     if not service.engine.link.logged_in:
-        return [Finding("distributed network", "unknown", "not logged in")]
+        return [_logged_out("distributed network")]
+    counts = {"children": len(tree.children), "most": tree.most_children}
     children = f"{len(tree.children)} of at most {tree.most_children} children"
     if tree.parent is not None:
+        found = f"parent {tree.parent}, level {tree.level}, {children}"
         return [
-            Finding("distributed network", "good", f"parent {tree.parent}, level {tree.level}, {children}")
+            _good("distributed network", found, "tree.parent", parent=tree.parent, level=tree.level, **counts)
         ]
     return [
         Finding(
@@ -127,6 +154,8 @@ async def _tree(service: Service) -> list[Finding]:
             "warning",
             f"no parent yet, {children}",
             "wait a minute; without a parent nobody finds our files by searching",
+            "tree.no_parent",
+            {**counts},
         )
     ]
 
@@ -134,12 +163,13 @@ async def _tree(service: Service) -> list[Finding]:
 async def _search(service: Service) -> list[Finding]:
     engine = service.engine
     if not engine.link.logged_in:
-        return [Finding("searching", "unknown", "not logged in")]
+        return [_logged_out("searching")]
     delay = engine.search_delay()
     if delay > 0:
         found = f"the pace allows the next search in {delay:.0f} s"
-        return [Finding("searching", "warning", found, "wait; governor.enabled decides about the pace")]
-    return [Finding("searching", "good", "the pace allows a search now")]
+        cure = "wait; governor.enabled decides about the pace"
+        return [Finding("searching", "warning", found, cure, "search.wait", {"seconds": round(delay)})]
+    return [_good("searching", "the pace allows a search now", "search.free")]
 
 
 async def _folders(service: Service) -> list[Finding]:
@@ -149,9 +179,10 @@ async def _folders(service: Service) -> list[Finding]:
         for path, purpose in ((data, "the data folder"), (service.downloads, "the folder of downloads")):
             try:
                 check_folder(path, purpose)
-                found.append(Finding(purpose, "good", f"{path} can be written"))
+                found.append(_good(purpose, f"{path} can be written", "folder.writable", path=str(path)))
             except ConfigError as error:
-                found.append(Finding(purpose, "bad", str(error), error.hint or ""))
+                params: dict[str, str | int | float] = {"path": str(path), "reason": str(error)}
+                found.append(Finding(purpose, "bad", str(error), error.hint or "", "folder.closed", params))
         return found
 
     return await asyncio.to_thread(look)
@@ -161,11 +192,12 @@ async def _space(service: Service) -> list[Finding]:
     try:
         free = (await asyncio.to_thread(shutil.disk_usage, service.downloads)).free
     except OSError as error:
-        return [Finding("disk space", "unknown", str(error))]
+        return [Finding("disk space", "unknown", str(error), "", "space.unknown", {"reason": str(error)})]
     text = f"{free / (1 << 30):.1f} GiB free for downloads"
     if free < LITTLE_SPACE:
-        return [Finding("disk space", "warning", text, "make room, or choose another downloads.folder")]
-    return [Finding("disk space", "good", text)]
+        cure = "make room, or choose another downloads.folder"
+        return [Finding("disk space", "warning", text, cure, "space.little", {"bytes": free})]
+    return [_good("disk space", text, "space.enough", bytes=free)]
 
 
 async def _shares(service: Service) -> list[Finding]:
@@ -178,12 +210,21 @@ async def _shares(service: Service) -> list[Finding]:
         return found
 
     found = [
-        Finding("shares", "bad", problem, "mount it, or correct shares.folders")
+        Finding(
+            "shares",
+            "bad",
+            problem,
+            "mount it, or correct shares.folders",
+            "shares.closed",
+            {"reason": problem},
+        )
         for problem in (await asyncio.to_thread(problems))
     ]
     shares = service.engine.shares
     if shares.faulted:
-        found.append(Finding("shares", "bad", "the last scan failed", "see the log; scan again"))
+        found.append(
+            Finding("shares", "bad", "the last scan failed", "see the log; scan again", "shares.failed")
+        )
     elif shares.files == 0 and not shares.scanning:
         found.append(
             Finding(
@@ -191,10 +232,12 @@ async def _shares(service: Service) -> list[Finding]:
                 "warning",
                 "nothing is shared",
                 "share something: many users refuse who shares nothing",
+                "shares.nothing",
             )
         )
     else:
-        found.append(Finding("shares", "good", f"{shares.files} files in {shares.folders} folders"))
+        text = f"{shares.files} files in {shares.folders} folders"
+        found.append(_good("shares", text, "shares.some", files=shares.files, folders=shares.folders))
     return found
 
 
@@ -203,20 +246,23 @@ async def _limits(service: Service) -> list[Finding]:
     now = service.now()
     found = []
     if soft < FEW_FILES:
-        found.append(
-            Finding("open files", "warning", f"at most {soft}", f"raise the limit (ulimit -n, up to {hard})")
-        )
+        cure = f"raise the limit (ulimit -n, up to {hard})"
+        few: dict[str, str | int | float] = {"limit": soft, "most": hard}
+        found.append(Finding("open files", "warning", f"at most {soft}", cure, "files.few", few))
     else:
-        found.append(Finding("open files", "good", f"at most {soft}"))
+        found.append(_good("open files", f"at most {soft}", "files.enough", limit=soft))
     try:
         # A clock that stands before our own database was written is wrong.
         written = await asyncio.to_thread(_written, service)
     except OSError:
         written = 0.0
     if now.year < 2025 or now.timestamp() < written - 3600:
-        found.append(Finding("clock", "bad", f"it says {now:%Y-%m-%d %H:%M}", "set it, best by NTP"))
+        text = f"{now:%Y-%m-%d %H:%M}"
+        cure = "set it, best by NTP"
+        found.append(Finding("clock", "bad", f"it says {text}", cure, "clock.wrong", {"time": text}))
     else:
-        found.append(Finding("clock", "good", f"{now:%Y-%m-%d %H:%M} UTC"))
+        text = f"{now:%Y-%m-%d %H:%M} UTC"
+        found.append(_good("clock", text, "clock.right", time=text))
     return found
 
 

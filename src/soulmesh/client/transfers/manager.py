@@ -33,7 +33,7 @@ from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.transfers.uploads import Uploads
 from soulmesh.core.rule_trial import Trial, try_rules
-from soulmesh.core.story import Chapter, Standing, tell, why
+from soulmesh.core.story import Chapter, Fact, Standing, fact, facts, tell, why
 from soulmesh.core.transfer import Event, State
 from soulmesh.core.upload_queue import QueueRules
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
@@ -101,6 +101,10 @@ class Story:
     """One sentence."""
     past: list[str]
     """What happened, a line each, oldest first."""
+    fact: Fact
+    """What ``now`` says, for other languages."""
+    facts: list[Fact]
+    """What each line of ``past`` says."""
 
     def __str__(self) -> str:
         return "\n".join([*self.past, self.now])
@@ -480,7 +484,8 @@ class Transfers:
             batch.reason if batch is not None else "",
         )
         local = [type(c)(c.at.astimezone(), c.event, c.state, c.reason, c.detail) for c in chapters]
-        return Story(why(standing, wall), tell(local, transfer.direction, transfer.username, wall))
+        head = (transfer.direction, transfer.username)
+        return Story(why(standing, wall), tell(local, *head, wall), fact(standing), facts(chapters, *head))
 
     # Within.
 

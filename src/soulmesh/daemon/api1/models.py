@@ -268,11 +268,29 @@ class Trial(BaseModel):
     end: str | None
 
 
+class Step(BaseModel):
+    """Something that happened to a transfer."""
+
+    at: str
+    code: str
+    """``download.happened.put_off``."""
+    params: dict[str, str | int]
+
+
 class Story(BaseModel):
     """Why a transfer is where it is."""
 
     now: str
     past: list[str]
+    code: str
+    """What ``now`` says, whatever the language: ``download.delayed``."""
+    params: dict[str, str | int]
+    """What stands in it: ``user``, ``place``, ``done``, ``size``, ``attempt``, ``reason``,
+    ``reason_code``."""
+    until: str | None = None
+    """When something happens by itself."""
+    steps: list[Step]
+    """What each line of ``past`` says."""
 
 
 class User(BaseModel):
@@ -406,10 +424,25 @@ class Wishes(BaseModel):
     items: list[Wish]
 
 
+class Finding(BaseModel):
+    """One thing that was looked at."""
+
+    subject: str
+    state: Literal["good", "warning", "bad", "unknown"]
+    found: str
+    """How it is; when it is not good, why."""
+    cure: str
+    """What can be done."""
+    code: str
+    """What both say, whatever the language: ``port.unreachable``."""
+    params: dict[str, str | int | float]
+    """What stands in them."""
+
+
 class Diagnosis(BaseModel):
     """What the doctor found."""
 
-    items: list[Any]
+    items: list[Finding]
 
 
 class Log(BaseModel):

@@ -13,6 +13,7 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.retry import reason_code
 from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.transfers import destination_below
 from soulmesh.daemon.api1 import models
@@ -21,6 +22,7 @@ from soulmesh.daemon.choices import changed_rules
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call, guid
 from soulmesh.daemon.http.errors import HttpError
+from soulmesh.daemon.http.replies import instant
 from soulmesh.daemon.http.routing import Access
 from soulmesh.daemon.ledger import Wanted
 from soulmesh.daemon.rows import moment, transfer_row
@@ -226,9 +228,20 @@ class _Transfers:
         if number is None:
             # Over, and forgotten by the client: what is left is how it ended.
             row = ended_model(await self._ended(key), None)
-            return {"now": row["reason"] or row["state"], "past": []}
+            reason = row["reason"]
+            params = {"reason": reason, "reason_code": reason_code(reason)} if reason else {}
+            code = f"{row['direction']}.{State(row['state']).name.lower()}"
+            head = {"now": reason or row["state"], "past": []}
+            return {**head, "code": code, "params": {"user": row["username"], **params}, "steps": []}
         story = await _client(self._service).transfers.why(number)
-        return {"now": story.now, "past": story.past}
+        return {
+            "now": story.now,
+            "past": story.past,
+            "code": story.fact.code,
+            "params": story.fact.params,
+            "until": instant(story.fact.at),
+            "steps": [{"at": instant(one.at), "code": one.code, "params": one.params} for one in story.facts],
+        }
 
     async def elsewhere(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         client = _client(self._service)
