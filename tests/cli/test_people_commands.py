@@ -434,7 +434,7 @@ def test_watch_refuses_an_event_that_does_not_exist(bob: Bob) -> None:
         (["room", "talk", "quay"], "Ctrl-C leaves"),
         (["room", "feed"], "Ctrl-C leaves"),
         (["chat", "with", "alice"], "before that"),
-        (["search", "harbour", "-t", "600", "--json"], "Harbour Lamps"),
+        (["search", "harbour", "--user", "alice", "-t", "600", "--json"], "Harbour Lamps"),
         (["wish", "run"], "Ctrl-C leaves"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
