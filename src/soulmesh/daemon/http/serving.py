@@ -26,15 +26,19 @@ HEADERS_WITHIN = 20.0
 """Seconds in which the headers of a request have to arrive."""
 MOST_HEADERS = 300_000
 """Bytes of headers after which nobody waits for their end; more than one reading of the socket gives."""
+MOST_UNWANTED = 16 * 1024 * 1024
+"""Bytes of a body that may still come after its answer: a caller that reads it before it stops finds it."""
 KEEP_ALIVE = 75
 MOST_CONNECTIONS = 2000
 
 
 class _Protocol(HttpToolsProtocol):
-    """One connection. A caller whose headers come byte by byte, or never end, is not waited for."""
+    """One connection. A caller whose headers come byte by byte, or never end, is not waited for, nor is one
+    who goes on sending a body that was refused."""
 
     _deadline: asyncio.TimerHandle | None = None
     _headers = 0
+    _unwanted = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -60,8 +64,16 @@ class _Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_message_begin(self) -> None:
+        self._unwanted = 0
         self._arm()
         super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle is not None and self.cycle.response_complete:
+            self._unwanted += len(body)
+            if self._unwanted > MOST_UNWANTED:
+                self.transport.abort()
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         self._disarm()
