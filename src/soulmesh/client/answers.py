@@ -17,6 +17,7 @@ from soulmesh import wire
 from soulmesh.client.events import Event, Events
 from soulmesh.client.links import Links
 from soulmesh.client.ports import (
+    Answerer,
     PackedReply,
     PacksReplies,
     Presence,
@@ -160,11 +161,13 @@ class Answers:
                 query,
                 username=username,
                 limit=limit,
-                own_name=self._server.username,
-                ticket=ticket,
-                slots_free=uploads.slots_free,
-                average_speed=uploads.average_speed,
-                queue_length=uploads.queue_length,
+                about=Answerer(
+                    self._server.username,
+                    ticket,
+                    uploads.slots_free,
+                    uploads.average_speed,
+                    uploads.queue_length,
+                ),
                 excluded=self.excluded,
             )
         found = await index.search(query, username=username, limit=limit, excluded=self.excluded)

@@ -236,6 +236,19 @@ class ShareIndex(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Answerer:
+    """What a search reply says beside the files."""
+
+    own_name: str
+    ticket: int
+    """The searcher's."""
+    slots_free: bool
+    average_speed: int
+    """Bytes per second."""
+    queue_length: int
+
+
+@dataclass(frozen=True, slots=True)
 class PackedReply:
     """A PeerSearchReply, ready to be sent."""
 
@@ -251,17 +264,7 @@ class PacksReplies(Protocol):
     """A share index that writes search replies itself, without making an object of each file."""
 
     def search_reply(
-        self,
-        query: str,
-        *,
-        username: str,
-        limit: int,
-        own_name: str,
-        ticket: int,
-        slots_free: bool,
-        average_speed: int,
-        queue_length: int,
-        excluded: Sequence[str] = (),
+        self, query: str, *, username: str, limit: int, about: Answerer, excluded: Sequence[str] = ()
     ) -> PackedReply | None:
         """The answer to the search of ``username``, or None where there is nothing to answer."""
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulmesh import wire
-from soulmesh.client.ports import ForFriends
+from soulmesh.client.ports import Answerer, ForFriends
 from soulmesh.client.shares import Audience, NotShared, RootRefused, ScanBusy, Shares, ShareSettings
 from soulmesh.client.shares.browse import combine_adler
 from soulmesh.client.shares.scan import Scanner, scan_lock
@@ -122,33 +122,15 @@ def test_a_client_tells_who_is_a_friend_unless_a_circle_does(circles: Shares) ->
 
 
 def test_the_packed_reply_says_what_the_slow_one_says(circles: Shares) -> None:
-    reply = circles.search_reply(
-        "song",
-        username="bob",
-        limit=5,
-        own_name="me",
-        ticket=77,
-        slots_free=True,
-        average_speed=9,
-        queue_length=3,
-    )
+    about = Answerer("me", 77, True, 9, 3)
+    reply = circles.search_reply("song", username="bob", limit=5, about=about)
     assert reply is not None
     found = asyncio.run(circles.search("song", username="bob", limit=5))
     assert (reply.results, reply.locked) == (len(found.results), len(found.locked))
     assert wire.decode(reply.frame, "peer", "peer") == PeerSearchReply(
         "me", 77, found.results, True, 9, 3, 0, found.locked
     )
-    nothing = circles.search_reply(
-        "nothing",
-        username="bob",
-        limit=5,
-        own_name="me",
-        ticket=7,
-        slots_free=True,
-        average_speed=9,
-        queue_length=3,
-    )
-    assert nothing is None
+    assert circles.search_reply("nothing", username="bob", limit=5, about=about) is None
 
 
 def test_phrases_that_the_server_excludes_are_not_answered(circles: Shares) -> None:

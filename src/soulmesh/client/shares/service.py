@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 
 from pyroaring import BitMap
 
-from soulmesh.client.ports import Found, PackedReply, ShareCounts, Undo
+from soulmesh.client.ports import Answerer, Found, PackedReply, ShareCounts, Undo
 from soulmesh.client.shares.base import Base
 from soulmesh.client.shares.browse import BrowseReply, RootStream, assemble, compress_root, find_stream
 from soulmesh.client.shares.build import BaseBuilder
@@ -374,17 +374,7 @@ class Shares:
         return [_as_file_data(entry) for entry in self._index.answer_entries(numbers)]
 
     def search_reply(
-        self,
-        query: str,
-        *,
-        username: str,
-        limit: int,
-        own_name: str,
-        ticket: int,
-        slots_free: bool,
-        average_speed: int,
-        queue_length: int,
-        excluded: Sequence[str] = (),
+        self, query: str, *, username: str, limit: int, about: Answerer, excluded: Sequence[str] = ()
     ) -> PackedReply | None:
         """The whole frame of a PeerSearchReply, or None where there is nothing to answer.
 
@@ -394,10 +384,10 @@ class Shares:
         answer = self._find(parse_query(query), username, limit, excluded)
         if not answer.open and not answer.locked:
             return None
-        name = raw(own_name)
-        pieces = [_U32.pack(len(name)), name, _U32.pack(ticket), _U32.pack(len(answer.open))]
+        name = raw(about.own_name)
+        pieces = [_U32.pack(len(name)), name, _U32.pack(about.ticket), _U32.pack(len(answer.open))]
         pieces += self._index.answer_entries(answer.open)
-        pieces.append(_REPLY_TAIL.pack(slots_free, average_speed, queue_length, 0))
+        pieces.append(_REPLY_TAIL.pack(about.slots_free, about.average_speed, about.queue_length, 0))
         if answer.locked:
             pieces.append(_U32.pack(len(answer.locked)))
             pieces += self._index.answer_entries(answer.locked)
