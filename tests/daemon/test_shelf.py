@@ -189,6 +189,21 @@ def test_folders_that_changed_stand_among_those_that_lie_in_the_file(tmp_path: P
     in_a_cabinet(play, tmp_path / "daemon.sqlite")
 
 
+def test_two_who_would_keep_the_list_write_one_file(tmp_path: Path) -> None:
+    async def play(on: Cabinet) -> None:
+        for number in range(200):
+            on.finish(f"user {number}", "1")
+        await asyncio.gather(*(on.shelves.keep("download") for _ in range(4)))
+        assert len(await on.listed()) == 200
+        # It is whole, and what is listed comes from it.
+        await on.store.run(lambda db: db.execute("DELETE FROM transfers"))
+        on.shelves.forget("download")
+        assert len(await on.listed()) == 200
+
+    in_a_cabinet(play, tmp_path / "daemon.sqlite")
+    assert [path.name for path in tmp_path.glob("*listed*")] == ["listed-download.json"]
+
+
 def test_who_is_not_listed_costs_nothing_to_ask_for(tmp_path: Path) -> None:
     async def play(on: Cabinet) -> None:
         on.finish("ann", "1")

@@ -221,6 +221,7 @@ class Shelves:
         self._shelves: dict[str, Shelf] = {}
         self._loading: dict[str, asyncio.Lock] = {}
         self._late: dict[str, set[Folder]] = {}
+        self._keeping = asyncio.Lock()
         self._cleared: Counter[str] = Counter()
         self._run, self._count = secrets.token_hex(8), 0
 
@@ -276,10 +277,12 @@ class Shelves:
         read where everything is in it."""
         path = self._file(direction)
         if path is not None:
-            worth, stale, changed = await self._store.run(lambda db: _state(db, direction, path))
-            shelf = self._shelves.get(direction)
-            if worth and (stale or (shelf is not None and shelf.added > TOO_MANY_ADDED)):
-                await self._renew(direction, path, changed)
+            # One after the other: two would write the same file.
+            async with self._keeping:
+                worth, stale, changed = await self._store.run(lambda db: _state(db, direction, path))
+                shelf = self._shelves.get(direction)
+                if worth and (stale or (shelf is not None and shelf.added > TOO_MANY_ADDED)):
+                    await self._renew(direction, path, changed)
         await self.get(direction)
 
     async def _renew(self, direction: str, path: Path, changed: dict[str, str]) -> None:
