@@ -16,6 +16,7 @@ from typing import cast
 import pytest
 
 from soulmesh.cli import settings
+from soulmesh.cli.orders import outcome
 from soulmesh.cli.output import Output
 from soulmesh.cli.session import open_client, running_server
 from soulmesh.cli.transfers import Wanted, follow, in_latin_1, wanted
@@ -193,6 +194,49 @@ async def test_transfers_are_changed_in_the_journal_when_nobody_runs(tmp_path: P
         await give_order(path, {"verb": "pause", "id": 99}, now)
     with pytest.raises(UsageError, match="needs a running client"):
         await give_order(path, {"verb": "download", "username": "eve", "path": ""}, now)
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "said"),
+    [
+        ("pause", "running", "paused"),
+        ("pause", "paused", None),
+        ("pause", "finished", None),
+        ("resume", "paused", "goes on"),
+        ("resume", "running", None),
+        ("retry", "failed", "tried again"),
+        ("retry", "cancelled", "tried again"),
+        ("retry", "running", None),
+        ("retry", "queued", None),
+        ("cancel", "failed", "cancelled"),
+        ("cancel", "draining", "cancelled"),
+        ("cancel", "finished", None),
+    ],
+)
+def test_an_order_says_what_it_does_to_a_transfer_in_each_state(
+    verb: str, state: str, said: str | None
+) -> None:
+    assert outcome(verb, state) == said
+
+
+@real
+async def test_orders_say_what_they_did_and_why_there_was_nothing_to_do(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "data" / "transfers.sqlite")
+    await journal.open()
+    journal.put(waiting(1))
+    journal.put(replace(waiting(2), uuid="v", state=State.FINISHED, local_path="/music/b"))
+    await journal.close()
+    assert await soulmesh(tmp_path, None, "pause", "1", "2") == (
+        0,
+        "1: paused\n2: finished, there is nothing to pause\n",
+        "",
+    )
+    assert (await soulmesh(tmp_path, None, "resume", "1"))[1] == "1: goes on when soulmesh runs\n"
+    code, out, error = await soulmesh(tmp_path, None, "retry", "2")
+    assert (code, out) == (2, "")
+    assert "b is finished, there is nothing to try again: /music/b" in error
+    assert "download it again if you want it anew" in error
+    assert "there is no transfer 9" in (await soulmesh(tmp_path, None, "cancel", "9"))[2]
 
 
 def waiting(number: int) -> Record:

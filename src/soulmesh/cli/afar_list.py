@@ -1,4 +1,4 @@
-"""Transfers of a running daemon: listed, explained and changed by their numbers."""
+"""Transfers of a running daemon, listed and found by their numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from soulmesh.core.transfer import State
 from soulmesh.daemon.remote import Daemon
 from soulmesh.errors import NotFound
 
-__all__ = ["key_of", "order", "rows"]
+__all__ = ["key_of", "rows"]
 
 
 async def rows(daemon: Daemon, direction: str, *, all_: bool, limit: int) -> list[dict[str, Any]]:
@@ -56,9 +56,3 @@ async def key_of(daemon: Daemon, number: int) -> dict[str, Any]:
         if row["number"] == number:
             return row
     raise NotFound(f"there is no transfer {number}")
-
-
-async def order(daemon: Daemon, verb: str, number: int) -> None:
-    """Pause, resume, retry or cancel one."""
-    row = await key_of(daemon, number)
-    await getattr(daemon.transfers, verb)(row["id"])

@@ -15,6 +15,7 @@ from soulmesh.cli import (
     get,
     goals,
     online,
+    orders,
     search,
     server,
     settings,
@@ -72,11 +73,11 @@ app.add_typer(goals.app, name="goals")
 app.command()(transfers.transfers)
 app.add_typer(uploads.app, name="uploads")
 app.command()(transfers.why)
-app.command()(transfers.pause)
-app.command()(transfers.resume)
-app.command()(transfers.retry)
+app.command()(orders.pause)
+app.command()(orders.resume)
+app.command()(orders.retry)
 app.command()(transfers.elsewhere)
-app.command()(transfers.cancel)
+app.command()(orders.cancel)
 app.command()(version.version)
 app.add_typer(server.app)
 app.add_typer(wire.app, name="wire")

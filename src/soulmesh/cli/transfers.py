@@ -50,17 +50,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Wanted",
-    "cancel",
     "download",
     "elsewhere",
     "fetch",
     "follow",
     "hand_over",
     "look",
-    "pause",
     "placed",
-    "resume",
-    "retry",
     "show",
     "transfers",
     "wanted",
@@ -70,10 +66,6 @@ __all__ = [
 PathsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[PATH]...", help="What to download: names as a search shows them."),
-]
-NumberArgument = Annotated[
-    list[int],
-    typer.Argument(metavar="NUMBER...", help="Transfers by their numbers, as `soulmesh transfers` shows."),
 ]
 NumberOption = Annotated[
     int, typer.Argument(metavar="NUMBER", help="The transfer's number, as `soulmesh transfers` shows.")
@@ -668,9 +660,6 @@ def _tell(out: Output, number: int, path: str, username: str, past: list[str], n
     out.line(clean(now))
 
 
-# -- changing --------------------------------------------------------------------------------------------
-
-
 @run.command
 async def elsewhere(
     number: NumberOption,
@@ -700,46 +689,3 @@ async def elsewhere(
         order = {"verb": "elsewhere", "id": number}
         await give_order(journal_path(given), order, World.real().wall_clock())
         out.line(f"{number}: told the soulmesh that runs to look for another source")
-
-
-async def _order(verb: str, numbers: list[int], said: str, daemon: str | None, key: str | None) -> None:
-    out = run.output()
-    running = await daemon_for(settings.load(), daemon, key)
-    if running is not None:
-        from soulmesh.cli.afar_list import order
-
-        async with running[0] as there:
-            for number in numbers:
-                await order(there, verb, number)
-                out.line(f"{number}: {said}")
-        return
-    path = journal_path(settings.load())
-    if not path.exists():
-        raise NotFound("there are no transfers yet")
-    for number in numbers:
-        done = await give_order(path, {"verb": verb, "id": number}, World.real().wall_clock())
-        out.line(f"{number}: {said}" if done else f"{number}: told the soulmesh that runs to {verb} it")
-
-
-@run.command
-async def pause(numbers: NumberArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None) -> None:
-    """Stop transfers until you resume them."""
-    await _order("pause", numbers, "paused", daemon, api_key)
-
-
-@run.command
-async def resume(numbers: NumberArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None) -> None:
-    """Let paused transfers go on."""
-    await _order("resume", numbers, "goes on when soulmesh runs", daemon, api_key)
-
-
-@run.command
-async def retry(numbers: NumberArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None) -> None:
-    """Try transfers again now, whatever was said before."""
-    await _order("retry", numbers, "tried again when soulmesh runs", daemon, api_key)
-
-
-@run.command
-async def cancel(numbers: NumberArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None) -> None:
-    """Give transfers up."""
-    await _order("cancel", numbers, "cancelled", daemon, api_key)
