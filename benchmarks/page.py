@@ -1,23 +1,29 @@
-"""How fluid the page stays: 25,000 results as they come, their order, the filter; 200 transfers that move.
+"""How fluid the page stays: 25,000 results as they come, their order, the filter; 200 transfers that move; a
+user who shares a million files.
 
 The daemon runs in a process of its own, on a client that does nothing but answer; the page runs in Chromium,
 without a window or a graphics card. Printed are the bars that were set beside what was seen, and in brackets
 the processor time of the page's main thread: other work on the machine does not show in it.
 
-    python benchmarks/page.py [--results 25000] [--seconds 5]
+    python benchmarks/page.py [--results 25000] [--seconds 5] [--tree 1000000] [--only results|tree]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import multiprocessing
+import struct
 import sys
 import tempfile
 import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Coroutine
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "src")]
 
@@ -26,6 +32,7 @@ try:
 except ImportError:
     sys.exit("playwright is missing: make bench ARGS=benchmarks/page.py, or pip install playwright pytest")
 from tests.daemon.fakes import KEY, Stage, stage, strike  # noqa: E402
+from tests.daemon.stagecraft import SHARER, network  # noqa: E402
 from tests.page.conftest import DESK, FLAGS, chromium  # noqa: E402
 
 from soulmesh.client.transfers.events import TransferProgressed  # noqa: E402
@@ -124,6 +131,50 @@ async def serve(folder: Path, results: int, pipe: Connection) -> None:
     await strike(on)
 
 
+def shares_of(files: int) -> bytes:
+    """A whole PeerSharesReply: artists of twenty albums of ten files."""
+
+    def text(words: str) -> bytes:
+        return struct.pack("<I", len(words)) + words.encode()
+
+    packer = zlib.compressobj(1)
+    parts = [b""]
+    albums = files // 10
+    parts[0] += packer.compress(struct.pack("<I", albums))
+    for album in range(albums):
+        artist = f"music\\Artist {album // 20:05}"
+        entries = [text(f"{artist}\\Album {album % 20:02} (19{album % 90 + 10})"), struct.pack("<I", 10)]
+        for number in range(10):
+            size = 3_000_000 + album * 997 % 40_000_000 + number
+            attributes = struct.pack("<IIIIIII", 3, 1, 180 + number, 4, 44100, 5, 16)
+            name = text(f"{number + 1:02} - Title {album * number % 7919}.flac")
+            entries.append(b"\x01" + name + struct.pack("<Q", size) + text("flac") + attributes)
+        parts.append(packer.compress(b"".join(entries)))
+    # The unknown number that ends the public part, and no locked folders.
+    parts.append(packer.compress(struct.pack("<II", 0, 0)) + packer.flush())
+    body = b"".join(parts)
+    return struct.pack("<II", len(body) + 4, 5) + body
+
+
+async def serve_tree(folder: Path, files: int, pipe: Connection) -> None:
+    """A real network, with a user who shares so many files."""
+    async with network(folder) as net:
+        frame = await asyncio.to_thread(shares_of, files)
+
+        async def browse(_username: str) -> bytes:
+            return frame
+
+        net.sharer.info._index.browse = browse  # type: ignore[method-assign]
+        pipe.send(net.daemon.http.port)
+        loop = asyncio.get_running_loop()
+        while await loop.run_in_executor(None, pipe.recv) != "end":
+            pipe.send(time.process_time())
+
+
+def tree_process(folder: Path, files: int, pipe: Connection) -> None:
+    asyncio.run(serve_tree(folder, files, pipe))
+
+
 def _no(_error: object) -> None:
     return None
 
@@ -136,12 +187,18 @@ def show(what: str, seen: str, bar: str = "") -> None:
     print(f"{what:<44} {seen:>24}  {bar}", flush=True)
 
 
-async def measure(port: int, pipe: Connection, results: int, seconds: float) -> None:
+def orders(pipe: Connection):  # type: ignore[no-untyped-def]
     def order(what: str) -> float:
         pipe.send(what)
         found: float = pipe.recv()
         return found
 
+    return order
+
+
+@contextlib.asynccontextmanager
+async def visit(port: int) -> AsyncIterator[Page]:
+    """A page of the daemon that is watched."""
     async with async_playwright() as play:
         browser = await play.chromium.launch(executable_path=chromium(), args=FLAGS)
         context = await browser.new_context(viewport=DESK, locale="en-GB")  # type: ignore[arg-type]
@@ -152,6 +209,13 @@ async def measure(port: int, pipe: Connection, results: int, seconds: float) -> 
         page = await context.new_page()
         page.on("console", lambda line: print(line.text, file=sys.stderr) if line.type == "error" else None)
         page.on("pageerror", lambda error: print(error, file=sys.stderr))
+        yield page
+        await browser.close()
+
+
+async def measure(port: int, pipe: Connection, results: int, seconds: float) -> None:
+    order = orders(pipe)
+    async with visit(port) as page:
         begun = time.perf_counter()
         await page.goto(f"http://127.0.0.1:{port}/")
         await page.get_by_role("heading", level=1).wait_for()
@@ -162,7 +226,49 @@ async def measure(port: int, pipe: Connection, results: int, seconds: float) -> 
         show("loaded for it", f"{loaded / 1024:.0f} KB")
         await searching(page, order, results)
         await progress(page, order, seconds)
-        await browser.close()
+
+
+async def measure_tree(port: int, pipe: Connection, files: int) -> None:
+    order = orders(pipe)
+    async with visit(port) as page:
+        await page.goto(f"http://127.0.0.1:{port}/")
+        await page.get_by_role("heading", level=1).wait_for()
+        heap = await memory(page)
+        begun, before, own = time.perf_counter(), order("time"), await processor(page)
+        await page.evaluate("seen.tasks.length = seen.frames.length = 0")
+        await page.evaluate("name => { location.hash = `#/browse/${name}` }", SHARER)
+        tree = page.get_by_role("treegrid")
+        await tree.get_by_role("row", level=2).first.wait_for(timeout=240_000)
+        used, own = order("time") - before, await processor(page) - own
+        show(f"{files:,} files of a user: first rows after", f"{time.perf_counter() - begun:.1f} s")
+        show("  processor time: page, everybody else", f"{own:.2f} s, {used:.2f} s")
+        show("  rows of the tree", await tree.get_attribute("aria-rowcount") or "?")
+        tasks = await page.evaluate("seen.tasks")
+        show("  long tasks of the page", f"{len(tasks)}, longest {max(tasks, default=0):.0f} ms")
+        await tree.focus()
+        for what, key in (("to the last row", "End"), ("to the first row", "Home")):
+            own, begun = await processor(page), time.perf_counter()
+            await page.keyboard.press(key)
+            active = "document.querySelector('.list-row.active')?.getBoundingClientRect().height > 0"
+            await page.wait_for_function(active)
+            took = 1000 * (time.perf_counter() - begun)
+            show(f"  {what}", f"{took:.0f} ms ({1000 * (await processor(page) - own):.0f} ms)")
+        row = tree.get_by_role("row", level=2).first
+        own, begun = await processor(page), time.perf_counter()
+        await row.locator(".twist").click()
+        await tree.get_by_role("row", level=3).first.wait_for()
+        took = 1000 * (time.perf_counter() - begun)
+        show("  a folder opened", f"{took:.0f} ms ({1000 * (await processor(page) - own):.0f} ms)")
+        grown = await memory(page) - heap
+        nodes = await page.evaluate("document.querySelectorAll('*').length")
+        show("  elements; memory of scripts for it", f"{nodes}; {grown / 1e6:.1f} MB")
+
+
+async def memory(page: Page) -> float:
+    """Bytes that scripts hold, after collecting garbage."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("HeapProfiler.collectGarbage")
+    return float(await page.evaluate("performance.memory.usedJSHeapSize"))
 
 
 async def best(page: Page, field: str, value: str, back: str, *, pause: float = 0) -> str:
@@ -223,10 +329,7 @@ async def searching(page: Page, order, results: int) -> None:  # type: ignore[no
         "scroll by 40 turns of the wheel: long tasks", f"{len(tasks)}, longest {max(tasks, default=0):.0f} ms"
     )
     nodes = await page.evaluate("document.querySelectorAll('*').length")
-    session = await page.context.new_cdp_session(page)
-    await session.send("HeapProfiler.collectGarbage")
-    heap = await page.evaluate("performance.memory.usedJSHeapSize")
-    show("elements in the document; memory of scripts", f"{nodes}; {heap / 1e6:.0f} MB")
+    show("elements in the document; memory of scripts", f"{nodes}; {await memory(page) / 1e6:.0f} MB")
 
 
 async def progress(page: Page, order, seconds: float) -> None:  # type: ignore[no-untyped-def]
@@ -251,17 +354,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=int, default=25_000)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--tree", type=int, default=1_000_000, help="files of the user that is browsed")
+    parser.add_argument("--only", choices=("results", "tree"))
     options = parser.parse_args()
     if chromium() is None:
         sys.exit("error: there is no chromium (on Debian: apt install chromium)")
+    if options.only != "tree":
+        run(server_process, options.results, lambda *to: measure(*to, options.results, options.seconds))
+    if options.only != "results":
+        run(tree_process, options.tree, lambda *to: measure_tree(*to, options.tree))
+
+
+def run(serve: Callable[..., None], much: int, look: Callable[..., Coroutine[Any, Any, None]]) -> None:
+    """Serve in a process of its own, and look at it from here."""
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = multiprocessing.Pipe()
         process = multiprocessing.get_context("spawn").Process(
-            target=server_process, args=(Path(folder), options.results, theirs)
+            target=serve, args=(Path(folder), much, theirs)
         )
         process.start()
         try:
-            asyncio.run(measure(ours.recv(), ours, options.results, options.seconds))
+            asyncio.run(look(ours.recv(), ours))
             ours.send("end")
             process.join(10)
         finally:

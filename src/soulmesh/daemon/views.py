@@ -130,7 +130,7 @@ class ResultViews:
         Raises:
             FilterError: the filter cannot be read.
         """
-        keep = Filter.parse(filter)
+        keep = self._read_filter(filter)
         files = self._known.get(search, _Files())
         async with files.lock:
             if not await self._current(search, files):
