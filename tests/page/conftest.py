@@ -68,6 +68,8 @@ class Visit:
     net: Network
     troubles: list[str] = field(default_factory=list)
     """Errors on the console and in the page: there have to be none at the end."""
+    allowed: list[str] = field(default_factory=list)
+    """Patterns of errors that belong to the test, whether they came already or are on their way."""
 
     async def go(self, where: str) -> None:
         """Show another view."""
@@ -86,7 +88,16 @@ class Visit:
 
     def allow(self, pattern: str) -> None:
         """An error that belongs to the test."""
-        self.troubles = [trouble for trouble in self.troubles if not re.search(pattern, trouble)]
+        self.allowed.append(pattern)
+
+    @property
+    def unexpected(self) -> list[str]:
+        """Errors that do not belong to the test."""
+        return [
+            trouble
+            for trouble in self.troubles
+            if not any(re.search(pattern, trouble) for pattern in self.allowed)
+        ]
 
 
 Play = Callable[[Visit], Coroutine[Any, Any, None]]
@@ -115,7 +126,7 @@ async def visit(
             )
             await page.goto(net.url + path)
             yield found
-            assert found.troubles == []
+            assert found.unexpected == []
         finally:
             await browser.close()
 

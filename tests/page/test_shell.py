@@ -87,6 +87,7 @@ def test_a_phone_has_the_navigation_at_its_foot(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page
         await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        await expect(page.get_by_role("button", name="More")).to_be_visible()
         box = await page.get_by_role("navigation").bounding_box()
         assert box is not None
         assert box["y"] > 650

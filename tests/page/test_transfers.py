@@ -42,7 +42,7 @@ def test_downloads_show_how_far_they_are_and_where_they_wait(perform: Perform) -
         await expect(bar).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d?"))
         await visit.shot("transfers")
 
-    perform(play, sharer_limit=12_000)
+    perform(play, sharer_limit=6_000)
 
 
 def test_a_transfer_says_why_it_is_where_it_is(perform: Perform) -> None:
@@ -60,7 +60,7 @@ def test_a_transfer_says_why_it_is_where_it_is(perform: Perform) -> None:
         await expect(dialog).to_be_hidden()
         await expect(page.get_by_role("treegrid")).to_be_focused()
 
-    perform(play, sharer_limit=12_000)
+    perform(play, sharer_limit=6_000)
 
 
 def test_transfers_are_paused_resumed_and_removed_by_their_buttons(perform: Perform) -> None:
@@ -78,7 +78,7 @@ def test_transfers_are_paused_resumed_and_removed_by_their_buttons(perform: Perf
         await page.get_by_role("menuitem", name="Remove").click()
         await expect(page.get_by_role("row", level=2)).to_have_count(2)
 
-    perform(play, sharer_limit=12_000)
+    perform(play, sharer_limit=6_000)
 
 
 def test_finished_ones_move_to_the_history_when_they_are_cleared(perform: Perform) -> None:

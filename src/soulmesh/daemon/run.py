@@ -175,6 +175,7 @@ class Daemon:
                 self.service.apply(before)
                 raise
             logger.info("settings read again")
+            self.service.hub.tell("settings.applied", {})
 
     async def _with_kept(self, settings: Settings, account: Account) -> tuple[Settings, Account]:
         """With what was set over HTTP in an earlier run, if that still is possible."""

@@ -34,7 +34,7 @@ export function Entries({ setting, title }) {
     (signal) => (administrator ? api.get("settings/entries", {}, { signal }) : Promise.resolve(null)),
     [administrator],
   );
-  useEvents(["settings.changed"], reload);
+  useEvents(["settings"], reload);
   const [open, setOpen] = useState(/** @type {{ entry: Entry | null } | null} */ (null));
   const [remove] = useAction(async (/** @type {Entry} */ entry) => {
     const sure = await ask({ title: t("entries.removeTitle", { name: entry.name }), text: t("entries.removeText"), action: t("entries.remove"), danger: true });

@@ -97,7 +97,8 @@ export function View({ rest }) {
   const [words, setWords] = useState("");
   const [busy, setBusy] = useState(false);
   const [restart, setRestart] = useState(false);
-  useEvents(["settings.changed"], reload);
+  // Told twice: when they are changed, and when the daemon goes by them.
+  useEvents(["settings"], reload);
 
   useEffect(() => {
     if (draft.size === 0) return undefined;

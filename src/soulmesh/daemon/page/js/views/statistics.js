@@ -5,6 +5,7 @@ import { useEvents } from "../lib/events.js";
 import { count, seconds, size, speed } from "../lib/format.js";
 import { useLoad } from "../lib/hooks.js";
 import { useStatus } from "../lib/status.js";
+import { keptUp } from "../lib/pushed.js";
 import { locale, t } from "../lib/texts.js";
 import { Badge, Loading, Page, Tabs, Trouble, html, useEffect, useMemo, useState } from "../lib/ui.js";
 import { Mesh } from "../parts/mesh.js";
@@ -37,9 +38,12 @@ function sample(item) {
   return { at, download, upload, seen, forwarded, answered };
 }
 
-/** With one more at the end. A clock that was set back begins a new curve. @param {Sample[]} known @param {Sample} next */
+/**
+ * With one more at the end; one that is there already stays. A clock that was set back begins a new curve.
+ * @param {Sample[]} known @param {Sample} next */
 function following(known, next) {
   const newest = known[known.length - 1];
+  if (newest && Math.abs(newest.at - next.at) < 0.5) return known;
   return newest && newest.at >= next.at ? [next] : [...known.slice(1 - KEPT), next];
 }
 
@@ -47,12 +51,16 @@ export function View() {
   const [span, setSpan] = useState("minutes");
   const totals = useLoad((signal) => api.get("statistics", {}, { signal }), []);
   const tree = useLoad((signal) => api.get("tree", {}, { signal }), []);
-  const speeds = useLoad((signal) => api.get("statistics/speeds", { span }, { signal }), [span]);
   const [samples, setSamples] = useState(/** @type {Sample[]} */ ([]));
-  useEffect(() => setSamples((speeds.data?.items ?? []).map(sample)), [speeds.data]);
+  const curve = useMemo(() => keptUp(/** @param {(known: Sample[]) => Sample[]} change */ (change) => setSamples(change)), []);
+  const speeds = useLoad(
+    (signal) => curve.ask(async () => /** @type {Sample[]} */ ((await api.get("statistics/speeds", { span }, { signal })).items.map(sample))),
+    [span],
+  );
+  useEffect(() => setSamples((known) => speeds.data ?? (speeds.loading ? [] : known)), [speeds.data]);
   useEvents(["statistics.sample"], ({ kind, data }) => {
     if (kind === "missed") speeds.reload();
-    else if (span === "minutes") setSamples((known) => following(known, sample(data)));
+    else if (span === "minutes") curve.tell((known) => following(known, sample(data)));
   });
   useEvents(["tree", "link"], tree.reload);
   useEvents(["transfer.DownloadFinished", "transfer.UploadFinished"], totals.reload);
