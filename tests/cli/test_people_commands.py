@@ -333,6 +333,9 @@ def test_messages_are_sent_kept_listed_and_shown(town: Town, bob: Bob) -> None:
     town.there(town.alice.chat.send("bob", "always"))
     (row,) = bob.records("chat", "list")
     assert (row["place"], row["lines"], row["unread"]) == ("alice", 2, 1)
+    # A search marks nothing as read.
+    assert [line["text"] for line in bob.records("chat", "history", "alice", "--find", "ALW")] == ["always"]
+    assert bob.records("chat", "list")[0]["unread"] == 1
     lines = bob.records("chat", "history", "alice")
     assert [(line["username"], line["text"], line["ours"]) for line in lines] == [
         ("bob", "are you there?", True),

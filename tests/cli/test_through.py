@@ -248,6 +248,8 @@ def test_people_rooms_and_messages(there: Elsewhere, soulmesh: Command) -> None:
             break
     [talk] = lines(soulmesh("chat", "list", "--json"))
     assert (talk["place"], talk["unread"], talk["lines"]) == (SHARER, 1, 2)
+    found = lines(soulmesh("chat", "history", SHARER, "--find", "night good", "--json"))
+    assert [line["text"] for line in found] == ["good night"]
     said = lines(soulmesh("chat", "history", SHARER, "--json"))
     assert [(line["text"], line["ours"]) for line in said] == [("good evening", True), ("good night", False)]
     assert lines(soulmesh("chat", "list", "--json"))[0]["unread"] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from soulmesh.client.chat import PrivateMessage, ServerNotice
+from soulmesh.client.chat import PrivateMessage, RoomLineKept, ServerNotice
 from soulmesh.client.client import Client
 from soulmesh.client.errors import RoomRefused
 from soulmesh.client.info import Profile
@@ -39,6 +39,15 @@ def test_creating_and_leaving_a_public_room() -> None:
         await asyncio.sleep(1)
         for name in ("alice", "bob"):
             assert stage.events(name, RoomMessage) == [RoomMessage("ambient", "bob", "hello")]
+            # Told when it is kept, with the line of the history.
+            (kept,) = stage.events(name, RoomLineKept)
+            assert (kept.room, kept.text, kept.ours) == ("ambient", "hello", name == "bob")
+        (line,) = await alice.chat.room_history("ambient", words="HELL")
+        assert line.id == stage.events("alice", RoomLineKept)[0].line
+        assert await alice.chat.room_history("ambient", words="hello there") == []
+        assert await alice.chat.read_until("#ambient") == 0
+        assert await alice.chat.mark_read("#ambient") == line.id
+        assert await alice.chat.read_until("#ambient") == line.id
         await bob.rooms.leave("ambient")
         await asyncio.sleep(1)
         assert RoomMemberLeft("ambient", "bob") in stage.events("alice", RoomMemberLeft)
