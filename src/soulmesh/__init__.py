@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from soulmesh.client.links import LinkOpened as LinkOpened
     from soulmesh.client.links import PeerMisbehaved as PeerMisbehaved
     from soulmesh.client.listening import ListenPortChanged as ListenPortChanged
+    from soulmesh.client.plain_shares import UnreadableShare as UnreadableShare
     from soulmesh.client.reach import ForwardedPortUnknown as ForwardedPortUnknown
     from soulmesh.client.reach import PortMapped as PortMapped
     from soulmesh.client.reach import PortNotMapped as PortNotMapped
@@ -142,6 +143,7 @@ _PLACES = {
         "PeerMisbehaved",
     ),
     "client.listening": ("ListenPortChanged",),
+    "client.plain_shares": ("UnreadableShare",),
     "client.reach": (
         "ForwardedPortUnknown",
         "PortMapped",

@@ -492,10 +492,11 @@ def test_filters_are_saved_used_and_tried_on_results_that_are_there(bob: Bob, tm
     wrong = bob.local("filter", "save", "broken", "size>5 (")
     assert (wrong.code, "never closed" in wrong.err) == (2, True)
     assert bob.local("filter", "list").out.split() == ["Name", "Filter", "pictures", "type:png"]
-    login = [word for word in bob.login if word not in ("--data", str(bob.data))]
-    search = ["search", *login, "-t", "1.5", "harbour"]
-    found = bob._soulmesh(*search, "--json")
+    search = ["search", *bob.login, "-t", "1.5", "harbour", "--json"]
+    found = bob._soulmesh(*search)
     assert found.code == 0
+    kept = bob._soulmesh(*search, "--filter", "@pictures")
+    assert (kept.code, len(kept.out.splitlines())) == (0, 1)
     (tmp_path / "found.jsonl").write_text(found.out)
     tried = bob.local("filter", "try", "@pictures", str(tmp_path / "found.jsonl"))
     count = len(found.out.splitlines())

@@ -19,6 +19,7 @@ from soulmesh.cli.account import (
     account_options,
 )
 from soulmesh.cli.hits import COLUMNS, row
+from soulmesh.cli.logged_in import DataOption
 from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.session import home, open_client
 from soulmesh.cli.settings import load
@@ -89,6 +90,7 @@ async def search(
     password: PasswordOption = None,
     password_file: PasswordFileOption = None,
     listen_port: ListenPortOption = None,
+    data: DataOption = None,
     daemon: DaemonOption = None,
     api_key: ApiKeyOption = None,
     json: JsonOption = False,
@@ -111,7 +113,7 @@ async def search(
         password_file=password_file,
         listen_port=listen_port,
     )
-    settings = load({**given, "downloads.folder": into})
+    settings = load({**given, "downloads.folder": into, "daemon.data": data})
     running = await daemon_for(settings, daemon, api_key, account=username, server=server)
     if running is not None:
         async with stand_in(*running) as there:

@@ -71,11 +71,15 @@ def load(options: Mapping[str, Any] | None = None) -> Settings:
     Raises:
         ConfigError: a key is unknown or a value wrong.
     """
+    given = dict(options or {})
+    if given.get("daemon.data") is None:
+        # What `--data` may name in the environment holds for the commands without that option, too.
+        given["daemon.data"] = os.environ.get("SOULMESH_DATA") or None
     found = settings.load(
         Settings,
         file=config_file(),
         prefix=PREFIX,
-        options=options,
+        options=given,
         ignore=NOT_SETTINGS,
         alternatives=[WAYS_TO_A_PASSWORD],
     )

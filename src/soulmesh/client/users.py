@@ -106,16 +106,19 @@ class Users:
 
     # -- watching
 
-    def watch(self, username: str, reason: object) -> None:
-        """Have the server tell us about this user; see :class:`soulmesh.client.ports.Presence`."""
+    def watch(self, username: str, reason: object = "asked") -> None:
+        """Have the server tell us about this user until every ``reason`` is gone.
+
+        See :class:`soulmesh.client.ports.Presence`.
+        """
         reasons = self._reasons.setdefault(username, set())
         first = not reasons
         reasons.add(reason)
         if first and self._server.connected:
             self._server.send(to_server.AddUser(username))
 
-    def unwatch(self, username: str, reason: object) -> None:
-        """A reason for watching is gone."""
+    def unwatch(self, username: str, reason: object = "asked") -> None:
+        """A reason for watching is gone; the server is told when it was the last."""
         reasons = self._reasons.get(username)
         if reasons is None:
             return
