@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from soulmesh import wire
 from soulmesh.client.shares import Audience, NotShared, Shares
 from soulmesh.client.shares.explain import explain
 from soulmesh.client.shares.mapped import DamagedFile
@@ -184,6 +185,22 @@ def test_an_overwritten_list_for_browsing_is_made_again(
     assert asyncio.run(shares.browse("bob")) == right
     assert "is damaged: the list of shared files is made again" in caplog.text
     shares.close()
+
+
+def test_a_list_of_a_database_that_was_deleted_is_not_shown_for_the_next_one(tmp_path: Path) -> None:
+    fill(tmp_path / "private", ["secret.mp3"])
+    fill(tmp_path / "other", ["other.mp3"])
+    for folder in ("private", "other"):
+        shares = open_shares(tmp_path / "data")
+        share(shares, tmp_path / folder)
+        asyncio.run(shares.scan())
+        frame = asyncio.run(shares.browse("bob"))
+        shares.close()
+        for file in (tmp_path / "data").glob("shares.sqlite*"):
+            file.unlink()
+        (tmp_path / "data" / "roots.json").unlink(missing_ok=True)
+    (directory,) = wire.decode(frame, "peer", "peer").directories  # type: ignore[attr-defined]
+    assert [file.filename for file in directory.files] == ["other.mp3"]
 
 
 def test_an_upload_from_a_damaged_database_is_refused_and_breaks_nothing(

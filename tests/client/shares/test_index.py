@@ -150,6 +150,20 @@ def test_a_listing_is_the_same_with_changes_and_without_them(tmp_path: Path) -> 
     assert sum(count for count, _ in index.listing(ROOT)) == index.base.folders + 1
 
 
+def test_a_folder_that_has_lost_its_last_file_is_gone(tmp_path: Path) -> None:
+    index = build(tmp_path, [rb"Music\Keep\a.mp3", rb"Music\Secret\b.mp3"])
+    assert index.count_folders(ROOT) == 2
+    index.remove(ROOT, rb"Music\Secret", b"b.mp3")
+    assert index.count_folders(ROOT) == 1
+    assert index.folder(ROOT, rb"Music\Secret") is None
+    listed = list(index.listing(ROOT))
+    assert sum(count for count, _ in listed) == 1
+    assert b"Secret" not in b"".join(piece for _, piece in listed)
+    index.add(ROOT, rb"Music\Secret", b"c.mp3", 1, b"")
+    assert index.count_folders(ROOT) == sum(count for count, _ in index.listing(ROOT)) == 2
+    assert len(index.folder(ROOT, rb"Music\Secret") or ()) == 1
+
+
 def test_answers_carry_whole_paths_and_listings_carry_names(tmp_path: Path) -> None:
     index = build(tmp_path, PATHS)
     number = index.find(ROOT, rb"Music\Latin", b"caf\xe9 noir.mp3")

@@ -155,6 +155,8 @@ class Index:
         self.version = 0
         """Counts changes; whatever was derived from the index is stale when it has moved."""
         self._in_base: dict[tuple[int, bytes], int | None] = {}
+        self._emptied_at = -1
+        self._emptied_of: dict[RootSpan, set[int]] = {}
         self._zones: dict[int, BitMap] = {}
         self._base_source = _BaseSource(base)
         self._delta_source = _DeltaSource(self.delta)
@@ -361,19 +363,36 @@ class Index:
         return files - self.removed
 
     def folder(self, root: int, remote_path: bytes) -> list[bytes] | None:
-        """The entries of one folder in order of their names, or None where there is no such folder."""
+        """The entries of one folder in order of their names, or None where there is no such folder.
+
+        A folder that has lost its last file is gone: its name may be what should not be seen any more.
+        """
         span = self.base.span(root)
         number = None if span is None else self.base.find_folder(span, remote_path)
         added = self.delta.folder(root, remote_path)
         if number is None and not added:
             return None
-        return _entries(self.base, self.delta, number, added, self.removed)
+        return _entries(self.base, self.delta, number, added, self.removed) or None
 
     def count_folders(self, root: int) -> int:
-        """How many folders a root has."""
+        """How many folders with files a root has."""
         span = self.base.span(root)
-        count = 0 if span is None else span.end_folder - span.first_folder
-        return count + sum(self._folder_in_base(root, path) is None for path, _ in self.delta.folders(root))
+        added = [self._folder_in_base(root, path) for path, _ in self.delta.folders(root)]
+        count = added.count(None)
+        if span is not None:
+            count += span.end_folder - span.first_folder - len(self._emptied(span) - set(added))
+        return count
+
+    def _emptied(self, span: RootSpan) -> set[int]:
+        """Folders of the base that have lost all the files that they had in it."""
+        if self._emptied_at != self.version:
+            self._emptied_at = self.version
+            self._emptied_of.clear()
+        found = self._emptied_of.get(span)
+        if found is None:
+            removed = self.removed & _range(span.first_file, span.end_file)
+            found = self._emptied_of[span] = set(_emptied(self.base, removed))
+        return found
 
     def _folder_in_base(self, root: int, path: bytes) -> int | None:
         """The number that a folder of the delta has in the base."""
@@ -418,26 +437,40 @@ def _read_listing(
     known: Mapping[bytes, int | None],
     removed: BitMap,
 ) -> Iterator[tuple[int, bytes]]:
-    def packed(path: bytes, number: int | None) -> bytes:
+    def packed(path: bytes, number: int | None) -> Iterator[tuple[int, bytes]]:
         entries = _entries(base, delta, number, added.get(path, {}), removed)
-        return pack_folder_header(path, len(entries)) + b"".join(entries)
+        if entries:
+            yield 1, pack_folder_header(path, len(entries)) + b"".join(entries)
 
     if span is not None:
         touched = {number for number in known.values() if number is not None}
-        folder = -1
-        for number in removed & _range(span.first_file, span.end_file):
-            # Numbers rise, and so do their folders.
-            if folder < 0 or number >= base.folder_first[folder + 1]:
-                folder = base.folder_of(number)
-                touched.add(folder)
+        touched |= set(_touched(base, removed & _range(span.first_file, span.end_file)))
         at = span.first_folder
         for number in sorted(touched):
             yield from _unchanged(base, at, number)
-            yield 1, packed(base.folder_name(number), number)
+            yield from packed(base.folder_name(number), number)
             at = number + 1
         yield from _unchanged(base, at, span.end_folder)
     for path in sorted(path for path, number in known.items() if number is None):
-        yield 1, packed(path, None)
+        yield from packed(path, None)
+
+
+def _touched(base: Base, removed: BitMap) -> Iterator[int]:
+    """The folders of the base that files were removed from."""
+    folder = -1
+    for number in removed:
+        # Numbers rise, and so do their folders.
+        if folder < 0 or number >= base.folder_first[folder + 1]:
+            folder = base.folder_of(number)
+            yield folder
+
+
+def _emptied(base: Base, removed: BitMap) -> Iterator[int]:
+    """Those of them that have no other files in the base."""
+    for folder in _touched(base, removed):
+        first, end = base.folder_first[folder], base.folder_first[folder + 1]
+        if removed.range_cardinality(first, end) == end - first:
+            yield folder
 
 
 def _range(first: int, end: int) -> BitMap:

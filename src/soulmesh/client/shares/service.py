@@ -419,7 +419,8 @@ class Shares:
     async def _stream(self, root: int) -> RootStream:
         async with self._compressing.setdefault(root, asyncio.Lock()):
             directory = self.directory / "browse"
-            version = f"{Path(self._generation).stem}-{self._root_version.get(root, 0)}"
+            number = self._root_version.get(root, 0)
+            version = f"{self._store.identity}-{Path(self._generation).stem}-{number}"
             path = directory / f"{root}-{version}.deflate"
             # Decided here and now; the thread only reads what cannot change.
             listing = self._index.listing(root)

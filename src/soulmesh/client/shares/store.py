@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -177,6 +178,13 @@ class Store:
                 for statement in _statements(MIGRATIONS[number]):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={number + 1}")
+            if self.get("identity") is None:
+                self.set("identity", secrets.token_hex(8))
+
+    @property
+    def identity(self) -> str:
+        """Tells this database from one that lay here before: numbers in it began anew."""
+        return f"{self.get('identity')}-{self._inode}"
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
