@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from soulmesh.errors import NetworkError, Refused, UsageError
 if TYPE_CHECKING:
     from soulmesh.cli.standin import StandIn
 
-__all__ = ["Following", "Heard", "Search", "below", "row_of"]
+__all__ = ["Following", "Heard", "Search", "below", "row_of", "tell_whole_folder"]
 
 _OVER = frozenset({"finished", "failed", "cancelled"})
 _WAITING = frozenset({State.QUEUED.value, State.DELAYED.value, State.OFFLINE.value, State.NO_ROOM.value})
@@ -211,14 +211,33 @@ class _Shown:
     told: str = ""
 
 
+async def tell_whole_folder(out: Output, daemon: Daemon, batch: str) -> None:
+    """Files of a whole folder are where they are wanted only when all of it is: wait for that, and tell."""
+    while (found := await daemon.batches.get(batch))["moving"]:  # noqa: ASYNC110  # a rename takes a moment
+        await asyncio.sleep(0.1)
+    if found["state"] == "held back":
+        out.note(
+            f"{clean(found['name'])} could not be moved to {found['destination']}: {clean(found['reason'])}; "
+            "that is tried again while soulmesh runs"
+        )
+    if found["state"] in ("held back", "finished"):
+        async for row in daemon.batches.files(batch):
+            if row["state"] == State.FINISHED.value:
+                out.line(str(row["local_path"]))
+
+
 class Following:
     """Shows transfers of a daemon until all are over.
 
     Args:
         heard: listening since before they began.
+        gathered: those of whole folders: where they are is told by :func:`tell_whole_folder`.
     """
 
-    def __init__(self, out: Output, daemon: Daemon, heard: Heard, *, wait: bool) -> None:
+    def __init__(
+        self, out: Output, daemon: Daemon, heard: Heard, *, wait: bool, gathered: Collection[str] = ()
+    ) -> None:
+        self._gathered = gathered
         self._out = out
         self._daemon = daemon
         self._heard = heard
@@ -285,7 +304,8 @@ class Following:
             bars.finish(shown.bar, failed=None if finished else row["reason"])
         self._out.record(row_of(row))
         if finished:
-            self._out.line(str(row["local_path"]))
+            if key not in self._gathered:
+                self._out.line(str(row["local_path"]))
         else:
             self._failed = self._failed or NotDone(
                 row["username"], row["path"], row["reason"] or row["state"]

@@ -245,13 +245,14 @@ async def fetch(
     wait: bool = False,
 ) -> None:
     """Have a daemon download something, and show it."""
-    from soulmesh.cli.afar import Following, Heard, below
+    from soulmesh.cli.afar import Following, Heard, below, tell_whole_folder
     from soulmesh.daemon.remote import NotThere
 
     downloads = (await daemon.settings.setup())["downloads_folder"]
     destination = below(into, downloads)
     async with Heard(daemon, ["transfer"]) as heard:
         keys: list[str] = []
+        gathering: dict[str, list[str]] = {}
         for item in asked:
             if item.folder:
                 # The folder's own name stays, also below another folder.
@@ -264,6 +265,8 @@ async def fetch(
                 except NotThere as error:
                     raise NotFound(str(error)) from None
                 keys += found["taken"]
+                if whole:
+                    gathering[found["batch"]] = found["taken"]
                 continue
             found = await daemon.transfers.download(
                 item.username, [(item.path, item.size, item.length)], destination=destination
@@ -281,7 +284,16 @@ async def fetch(
                 if known[0]["state"] == State.DELAYED.value:
                     await daemon.transfers.retry(known[0]["id"])
             keys += found["taken"]
-        await Following(out, daemon, heard, wait=wait).follow(keys)
+        gathered = {key for taken in gathering.values() for key in taken}
+        failure: SoulmeshError | None = None
+        try:
+            await Following(out, daemon, heard, wait=wait, gathered=gathered).follow(keys)
+        except SoulmeshError as error:
+            failure = error
+        for batch in gathering:
+            await tell_whole_folder(out, daemon, batch)
+        if failure is not None:
+            raise failure
 
 
 async def hand_over(

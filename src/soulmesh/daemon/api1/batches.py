@@ -51,6 +51,8 @@ class BatchRow(BaseModel):
     state: str
     """``under way``, ``paused``, ``held back`` (all is here, but not where it is wanted), ``failed``
     (nothing of it goes on by itself), ``finished``."""
+    moving: bool
+    """All that a whole folder needs is here, and on its way to ``destination`` right now."""
     reason: str
     """Why it is held back, or what became of its folder."""
     next_try: str | None
@@ -191,6 +193,7 @@ def _row(batch: Batch, files: Sequence[dict[str, Any]], moving: bool) -> dict[st
         "id": batch.id,
         "name": batch.name,
         "state": "under way" if moving else _state(batch, {row["state"] for row in files}),
+        "moving": moving,
         "reason": batch.reason,
         "next_try": moment(batch.next_try),
         "destination": batch.destination,
