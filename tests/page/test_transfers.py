@@ -17,6 +17,12 @@ Perform = Callable[..., None]
 FOLDER = r"music\Quiet Harbor\Tidal Maps (2019)"
 
 
+async def look(visit: Visit) -> None:
+    """Show the transfers: what begins and ends before somebody looks is in the history only."""
+    await visit.go("transfers")
+    await expect(visit.page.get_by_role("heading", name="No downloads")).to_be_visible()
+
+
 async def want(visit: Visit, number: int = 3) -> None:
     files = [Wanted(rf"{FOLDER}\{name}", len(data)) for name, data in list(SONGS.items())[:number]]
     await visit.net.daemon.service.ledger.enqueue(SHARER, files)
@@ -29,8 +35,7 @@ def file(visit: Visit, number: int) -> Locator:
 def test_downloads_show_how_far_they_are_and_where_they_wait(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page
-        await visit.go("transfers")
-        await expect(page.get_by_role("heading", name="No downloads")).to_be_visible()
+        await look(visit)
         await visit.shot("transfers-empty")
         await want(visit)
         await expect(file(visit, 1)).to_contain_text("Running")
@@ -48,7 +53,7 @@ def test_downloads_show_how_far_they_are_and_where_they_wait(perform: Perform) -
 def test_a_transfer_says_why_it_is_where_it_is(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page
-        await visit.go("transfers")
+        await look(visit)
         await want(visit)
         await expect(file(visit, 3)).to_contain_text("Queued")
         await file(visit, 3).get_by_text("03 - Song 3.flac").dblclick()
@@ -66,7 +71,7 @@ def test_a_transfer_says_why_it_is_where_it_is(perform: Perform) -> None:
 def test_transfers_are_paused_resumed_and_removed_by_their_buttons(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page
-        await visit.go("transfers")
+        await look(visit)
         await want(visit)
         await expect(file(visit, 3)).to_contain_text("Queued")
         await file(visit, 3).hover()
@@ -84,7 +89,7 @@ def test_transfers_are_paused_resumed_and_removed_by_their_buttons(perform: Perf
 def test_finished_ones_move_to_the_history_when_they_are_cleared(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page
-        await visit.go("transfers")
+        await look(visit)
         await want(visit, 1)
         await expect(file(visit, 1)).to_contain_text("Finished")
         await page.get_by_role("tab", name="History").click()
