@@ -129,6 +129,17 @@ def test_the_best_result_can_be_downloaded_at_once(
     assert str(got) in done.out
 
 
+def test_a_folder_that_cannot_be_written_is_named_each_time_it_is_asked_for(
+    network: Network, soulmesh: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_text("no folder")
+    for _ in range(2):
+        done = soulmesh(
+            "search", *network.login(), "-t", "2", "--get", "--into", str(tmp_path / "in"), "harbour"
+        )
+        assert (done.code, "--into" in done.err) == (1, True), done.err
+
+
 def test_files_are_downloaded_by_their_paths(network: Network, soulmesh: Command, tmp_path: Path) -> None:
     cover = REMOTE.replace("01 Night Ferry.flac", "cover.png")
     done = soulmesh("download", *network.login(), "--into", str(tmp_path), "--json", "alice", REMOTE, cover)

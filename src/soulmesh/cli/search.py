@@ -24,7 +24,7 @@ from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.session import home, open_client
 from soulmesh.cli.settings import load
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for, stand_in
-from soulmesh.cli.transfers import Wanted, fetch, follow, hand_over, placed
+from soulmesh.cli.transfers import Wanted, at_once, fetch, follow, hand_over, placed
 from soulmesh.client.book import AddressBook
 from soulmesh.client.filters import Filter, SavedFilters
 from soulmesh.client.results import Hit, rank
@@ -150,6 +150,7 @@ async def search(
             transfer = await client.transfers.download(
                 chosen.username, file.remote_path, file.size, more=more
             )
+            at_once(client, transfer)
             await follow(out, client, [transfer], wait=False)
 
 

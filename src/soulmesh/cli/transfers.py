@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Wanted",
+    "at_once",
     "download",
     "elsewhere",
     "fetch",
@@ -353,10 +354,14 @@ async def _start(
         else:
             chosen.append(await client.transfers.download(item.username, item.path, more=more))
     for transfer in chosen:
-        if transfer.state is State.DELAYED:
-            # It waited from an earlier time; who asks again wants it now.
-            client.transfers.retry(transfer.id)
+        at_once(client, transfer)
     return chosen
+
+
+def at_once(client: Client, transfer: Transfer) -> None:
+    """Who asks again for what has waited from an earlier time wants it now."""
+    if transfer.state is State.DELAYED:
+        client.transfers.retry(transfer.id)
 
 
 async def _folder(client: Client, item: Wanted, *, whole: bool, may_miss: Sequence[str]) -> Batch:
