@@ -21,7 +21,7 @@ BENCH := .venv-bench/.ready
 FUZZ := .venv-fuzz/.ready
 SETUP := PYTHON="$(PYTHON)" sh scripts/venv
 
-.PHONY: help demo test quick check format bench fuzz clean
+.PHONY: help demo test quick check lint format bench fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,12 +36,14 @@ test: $(DEV) ## all tests
 quick: $(DEV) ## the tests that take little time
 	@$(PYTEST) -m "not slow and not interop" $(ARGS)
 
-check: $(DEV) ## format, lint, types, import direction, and the quick tests
+lint: $(DEV) ## format, lint, types, and the import direction
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python scripts/check_page.py
 	@$(BIN)/python -m pytest tests/test_layers.py
+
+check: lint ## what lint looks at, and the quick tests
 	@$(PYTEST) -m "not slow and not interop" --ignore=tests/test_layers.py
 
 format: $(DEV) ## let ruff put the code in shape
