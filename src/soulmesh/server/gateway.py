@@ -580,19 +580,20 @@ class Hot:
             realm.next_chat_id = chat_id + 1
         else:
             chat_id = realm.chat_id()
-        sent = realm.second()
+        outbox = self._outbox
+        sent = realm.second() if realm.second_turn != outbox.turn else realm.this_second
         name = sender.name
         row = (chat_id, receiver.name[4:], name[4:], sent, message[4:])
         queue[chat_id] = self._store.messages[chat_id] = row
         online = receiver.session
         if online is None:
-            self._outbox.wake_store()
+            outbox.wake_store()
             return
-        head = _pack_chat(13 + len(name) + len(message), 22, chat_id, sent)
-        online.out.append(b"".join((head, name, message, b"\1")))
+        # In pieces: the flush joins everything anyway.
+        online.out += (_pack_chat(13 + len(name) + len(message), 22, chat_id, sent), name, message, b"\1")
         if not online.dirty:
             online.dirty = True
-            self._outbox.wake(online)
+            outbox.wake(online)
         if self._outbox.crowded and online in self._outbox.crowded:
             session.slow_down()
 
@@ -606,7 +607,7 @@ class Hot:
         chat_id = _unpack_u32(data, pos)[0]
         if user.queue.pop(chat_id, None) is not None:
             self._store.messages[chat_id] = None
-            if not session.out:
+            if not self._outbox.scheduled:
                 self._outbox.wake_store()
 
     # ---- searches: the tail, ticket and query, goes on as it came

@@ -70,8 +70,9 @@ class Realm:
         """Ids of messages that waited when we last looked, sorted: ahead of us there are no others."""
         self.login_numbers: Iterator[int] = itertools.count(1)
         self.started = now()
-        self._turn = -1
-        self._second = 0
+        self.second_turn = -1
+        self.this_second = 0
+        """What :meth:`second` gave in the turn ``second_turn``, for the hot path."""
 
     # ---- the store
 
@@ -193,10 +194,10 @@ class Realm:
     def second(self) -> int:
         """Wall time in whole seconds, asked for once per loop turn."""
         turn = self.outbox.turn
-        if turn != self._turn:
-            self._turn = turn
-            self._second = int(self.now())
-        return self._second
+        if turn != self.second_turn:
+            self.second_turn = turn
+            self.this_second = int(self.now())
+        return self.this_second
 
     def chat_id(self) -> int:
         """A number that no private message has which waits, and none had for a few thousand millions."""

@@ -217,7 +217,7 @@ class Session:
     def __init__(self, outbox: Outbox, host: str, write: Callable[[bytes], object]) -> None:
         self.outbox = outbox
         self.out: list[bytes] = []
-        """Frames of this loop turn; not empty means that the outbox knows of it."""
+        """Frames of this loop turn, also in pieces; not empty means that the outbox knows of it."""
         self.dirty = False
         self.write = write
         self.user: User | None = None
@@ -349,11 +349,11 @@ class Outbox:
         "_dirty",
         "_groups",
         "_loop",
-        "_scheduled",
         "_sealed",
         "_store",
         "crowded",
         "queue_limit",
+        "scheduled",
         "stuck",
         "turn",
     )
@@ -364,7 +364,8 @@ class Outbox:
         self._dirty: list[Session] = []
         self._groups: list[Group] = []
         self._closing: list[Session] = []
-        self._scheduled = False
+        self.scheduled = False
+        """The flush at the end of this turn is on its way."""
         self._sealed: deque[tuple[int, list[tuple[list[Session], bytes]], list[Session]]] = deque()
         self.crowded: set[Session] = set()
         """Sessions that have more waiting than they should; filled by the connections."""
@@ -379,21 +380,21 @@ class Outbox:
     def wake(self, session: Session) -> None:
         """``session`` has its first frame of this turn."""
         self._dirty.append(session)
-        if not self._scheduled:
-            self._scheduled = True
+        if not self.scheduled:
+            self.scheduled = True
             self._loop.call_soon(self.flush)
 
     def wake_group(self, group: Group) -> None:
         """``group`` has its first frame of this turn."""
         self._groups.append(group)
-        if not self._scheduled:
-            self._scheduled = True
+        if not self.scheduled:
+            self.scheduled = True
             self._loop.call_soon(self.flush)
 
     def wake_store(self) -> None:
         """Something was changed and nothing is to be sent: commit it all the same."""
-        if not self._scheduled:
-            self._scheduled = True
+        if not self.scheduled:
+            self.scheduled = True
             self._loop.call_soon(self.flush)
 
     def finish(self, session: Session) -> None:
@@ -403,7 +404,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Write everything, or seal it until the store has committed what it may tell of."""
-        self._scheduled = False
+        self.scheduled = False
         self.turn += 1
         gate = self._store.commit()
         if gate > self._store.committed or self._sealed:
