@@ -82,3 +82,32 @@ def test_the_extras_above_are_all_there_are() -> None:
     named = [text for text in named if not text.startswith("soulmesh[")]
     bare = {text.split(">")[0].split(";")[0].strip().replace("-", "_") for text in named}
     assert {{"argon2_cffi": "argon2", "pyjwt": "jwt"}.get(name, name) for name in bare} == set(EXTRAS)
+
+
+def test_a_command_loads_what_it_needs_and_no_other() -> None:
+    script = """
+import sys
+from soulmesh.cli import main
+try:
+    main(["version"])
+finally:
+    others = ("soulmesh.client", "soulmesh.daemon", "soulmesh.server")
+    loaded = [name for name in sys.modules if name.startswith(others)]
+    assert not loaded, loaded
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("soulmesh ")
+
+
+def test_a_command_that_is_not_there_is_named_with_one_that_is(soulmesh: Command) -> None:
+    done = soulmesh("serch", "words")
+    assert done.code == 2
+    assert "serch" in done.err
+    assert "search" in done.err

@@ -1,4 +1,4 @@
-"""``soulmesh share online``: be there, answer searches, send files."""
+"""``soulmesh share online``: be there, answer searches, send files. The last of the commands of ``share``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from soulmesh.cli.account import (
 from soulmesh.cli.output import JsonOption, Output, clean, size, speed
 from soulmesh.cli.session import open_client
 from soulmesh.cli.settings import load
-from soulmesh.cli.share import DataOption, opened, root_name, scan_bars
+from soulmesh.cli.share import DataOption, app, opened, root_name, scan_bars
 from soulmesh.client.client import Client
 from soulmesh.client.errors import NotConnected
 from soulmesh.client.plain_shares import check_shareable
@@ -34,11 +34,12 @@ from soulmesh.config import Settings
 from soulmesh.core.transfer import State
 from soulmesh.errors import NotFound
 
-__all__ = ["online"]
+__all__ = ["app", "online"]
 
 PROBLEMS_SHOWN = 5
 
 
+@app.command()
 @run.command
 async def online(
     folders: Annotated[

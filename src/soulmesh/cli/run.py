@@ -214,6 +214,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     Ctrl-C and SIGTERM cancel ``work``, so that it says goodbye to whom it talks to; a second Ctrl-C does
     not wait for that.
     """
+    # What is loaded by now stays: looking through it for garbage would stop the loop for tens of
+    # milliseconds.
+    gc.freeze()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_until_terminated(work))
 
@@ -221,11 +224,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def settle() -> None:
     """What a process does once, before its command runs.
 
-    What is loaded by now stays: looking through it for garbage would stop a loop for tens of milliseconds.
-    And each link to a user is an open file, of which many systems allow a thousand unless one asks.
+    Each link to a user is an open file, of which many systems allow a thousand unless one asks.
     Whoever starts us may have closed what we were to read or print to: its number must not become a socket's.
     """
-    gc.freeze()
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)
