@@ -66,6 +66,17 @@ def test_the_page_speaks_german_when_the_person_does(perform: Perform) -> None:
         await page.get_by_text("Deutsch").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text("Suche")
         assert await page.evaluate("document.documentElement.lang") == "de"
+        # What the daemon found and says is German as well.
+        await visit.net.daemon.engine.disconnect()
+        await visit.go("diagnosis")
+        login = page.get_by_role("main").locator("[data-id=login]")
+        await expect(login).to_contain_text("Nicht angemeldet: Abgemeldet")
+        await expect(login).to_contain_text("Name und Passwort prüfen")
+        await expect(page.locator("[data-id=shares]")).to_contain_text("Dateien: 1, in Ordnern: 1")
+        await visit.shot("diagnosis-german")
+        visit.allow("503")
+        await visit.go("browse/somebody")
+        await expect(page.get_by_role("alert")).to_contain_text(re.compile("Nicht angemeldet|Abgemeldet"))
 
     perform(play)
 

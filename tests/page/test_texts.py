@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "src" / "soulmesh" / "daemon" / "page"
+from soulmesh.core.reasons import CODES
+from soulmesh.core.story import Chapter, Standing, fact, facts
+from soulmesh.core.transfer import DOWNLOAD, UPLOAD, Event, Owner, State
+
+DAEMON = Path(__file__).parents[2] / "src" / "soulmesh" / "daemon"
+PAGE = DAEMON / "page"
+DOCTOR = DAEMON / "doctor.py"
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 ENTRY = re.compile(r'^  "([^"]+)":\s+((?:[^\n]|\n    )+?),$', re.MULTILINE)
 SPOKEN = re.compile(r'\btx?\(\s*"([^"]+)"|\b(?:title|badge) = "([a-z]+\.[a-z.]+)"')
 BUILT = re.compile(r"\btx?\(`([a-z.]+)\$\{")
@@ -56,6 +65,57 @@ def test_every_key_that_is_said_has_words() -> None:
             assert key in known, f"{path.name} says {key}"
         for beginning in BUILT.findall(text):
             assert any(key.startswith(beginning) for key in known), f"{path.name} says {beginning}..."
+
+
+def test_everything_that_is_told_by_code_has_words() -> None:
+    """Reasons, what transfers go through, and what a diagnosis may find."""
+    known = catalogue("en")
+    missing = [f"reason.{code}" for code in CODES - {"other"} if f"reason.{code}" not in known]
+    for direction, table in (("download", DOWNLOAD), ("upload", UPLOAD)):
+        states = {state for state, _ in table} | set(table.values())
+        events = {event for _, event in table} | (
+            {Event.TOOK_OVER, Event.GATHERED} if direction == "download" else set()
+        )
+        codes = [fact(Standing(direction, state, Owner.PEER, "eve")).code for state in states]
+        codes += [facts([Chapter(NOW, event, State.QUEUED)], direction, "eve")[0].code for event in events]
+        missing += [f"story.{code}" for code in codes if f"story.{code}" not in known]
+    for node in ast.walk(ast.parse(DOCTOR.read_text(encoding="utf-8"))):
+        called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+        if called in ("_good", "Finding"):
+            words = [one.value for one in node.args if isinstance(one, ast.Constant)]  # type: ignore[attr-defined]
+            codes = [word for word in words if re.fullmatch(r"(\w+\.)\w+|logged_out", str(word))]
+            missing += [f"finding.{code}" for code in codes if f"finding.{code}" not in known]
+    assert missing == []
+
+
+def said_by_the_daemon() -> set[str]:
+    """What a request may be refused with; ``{}`` stands for a value."""
+    found: set[str] = set()
+    for path in [*(DAEMON / "api1").glob("*.py"), *(DAEMON / "http").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "HttpError":
+                continue
+            for given in node.args[1:2]:
+                if isinstance(given, ast.Constant) and isinstance(given.value, str):
+                    found.add(given.value)
+                elif isinstance(given, ast.JoinedStr):
+                    pieces = [one.value if isinstance(one, ast.Constant) else "{}" for one in given.values]
+                    found.add("".join(map(str, pieces)))
+    return found
+
+
+def test_what_a_request_is_refused_with_is_said_in_german() -> None:
+    table = (PAGE / "js" / "texts" / "said" / "de.js").read_text(encoding="utf-8")
+    pairs = re.findall(r'\[\s*"([^"]+)",\s*"([^"]+)",?\s*\]', table)
+    sentences = {english for english, _ in pairs}
+    assert len(pairs) == len(sentences) == len(re.findall(r"^  \[", table, re.MULTILINE))
+    for english, german in pairs:
+        assert german.count("{}") <= english.count("{}"), english
+    said = said_by_the_daemon()
+    assert len(said) > 50
+    # The page leaves out which field was meant; what is a value alone is the client's own sentence.
+    shown = {re.sub(r"^(body|query|path|{})(\.[\w{}]+)*: ", "", one) for one in said}
+    assert sorted(one for one in shown - sentences if one.strip("{}: ")) == []
 
 
 def test_nothing_is_put_into_the_page_as_markup() -> None:

@@ -64,6 +64,12 @@ def test_a_transfer_says_why_it_is_where_it_is(perform: Perform) -> None:
         await page.keyboard.press("Escape")
         await expect(dialog).to_be_hidden()
         await expect(page.get_by_role("treegrid")).to_be_focused()
+        # The same for somebody who reads German.
+        await page.evaluate("localStorage.setItem('soulmesh.language', JSON.stringify('de'))")
+        await page.reload()
+        await file(visit, 3).get_by_text("03 - Song 3.flac").dblclick()
+        await expect(dialog.locator(".now")).to_contain_text(f"In der Schlange bei {SHARER}")
+        await expect(dialog.locator(".past")).to_contain_text(f"{SHARER} danach gefragt")
 
     perform(play, sharer_limit=6_000)
 

@@ -28,6 +28,7 @@ __all__ = [
     "BANNED",
     "CANCELLED",
     "COMPLETE",
+    "EXACT",
     "FILE_NOT_SHARED",
     "FILE_READ_ERROR",
     "PENDING_SHUTDOWN",
@@ -39,7 +40,6 @@ __all__ = [
     "Rule",
     "classify",
     "normal_reason",
-    "reason_code",
 ]
 
 # What we write, to the letter: other programs compare these texts.
@@ -67,7 +67,7 @@ class RetryClass(Enum):
     PERSON = "person"
 
 
-_EXACT = {
+EXACT = {
     "queued": RetryClass.QUEUED,
     "complete": RetryClass.DONE,
     "cancelled": RetryClass.PERSON,
@@ -81,6 +81,7 @@ _EXACT = {
     "remote file error": RetryClass.PERSON,
     "blocked country": RetryClass.PERSON,
 }
+"""Texts that programs send to the letter, in the form of :func:`normal_reason`."""
 
 # slskd writes longer texts ("Too many files this week"), old Nicotine "User limit of 40 files exceeded".
 _BEGINNINGS = (
@@ -89,33 +90,15 @@ _BEGINNINGS = (
 )
 
 
-_OURS = {
-    "the peer is offline": "peer_offline",
-    "the disk is full": "disk_full",
-    "refused without a reason": "no_reason",
-}
-"""Reasons that we give ourselves."""
-
-
 def normal_reason(reason: str) -> str:
     """The form in which reasons are compared: no capitals, no outer space, no final dot."""
     return reason.strip().rstrip(".").rstrip().casefold()
 
 
-def reason_code(reason: str) -> str:
-    """A stable word for a reason that is known, ``other`` for one that is not, nothing for none."""
-    if not reason:
-        return ""
-    normal = normal_reason(reason)
-    if normal in _EXACT or normal in _OURS:
-        return _OURS.get(normal, normal.replace(" ", "_"))
-    return next(("too_many" for beginning, _ in _BEGINNINGS if normal.startswith(beginning)), "other")
-
-
 def classify(reason: str) -> RetryClass:
     """The class of a reason given by a peer."""
     normal = normal_reason(reason)
-    exact = _EXACT.get(normal)
+    exact = EXACT.get(normal)
     if exact is not None:
         return exact
     for beginning, retry_class in _BEGINNINGS:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from soulmesh.core.retry import reason_code
+from soulmesh.core.reasons import reason_code
 from soulmesh.core.transfer import Event, Owner, State
 
 __all__ = ["Chapter", "Fact", "Standing", "fact", "facts", "tell", "why"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from soulmesh.client.errors import ClientError
+from soulmesh.core.reasons import reason_code
 from soulmesh.daemon.checks import check_folder, check_shared
 from soulmesh.daemon.service import Service
 from soulmesh.errors import ConfigError, NetworkError
@@ -44,6 +45,10 @@ class Finding:
 
 def _good(subject: str, found: str, code: str, **params: str | int | float) -> Finding:
     return Finding(subject, "good", found, "", code, params)
+
+
+def _why(reason: str) -> dict[str, str | int | float]:
+    return {"reason": reason, "reason_code": reason_code(reason)} if reason else {}
 
 
 def _logged_out(subject: str) -> Finding:
@@ -85,7 +90,7 @@ async def _login(service: Service) -> list[Finding]:
         ]
     cure = "check the name and the password, and whether the server can be reached"
     reason = link.problem or ""
-    return [Finding("login", "bad", reason or "not logged in yet", cure, "login.out", {"reason": reason})]
+    return [Finding("login", "bad", reason or "not logged in yet", cure, "login.out", _why(reason))]
 
 
 async def _round_trip(service: Service) -> list[Finding]:
@@ -98,7 +103,7 @@ async def _round_trip(service: Service) -> list[Finding]:
         await service.engine.user_status(link.username)
     except ClientError as error:
         cure = "the server is slow or gone; wait, or choose another"
-        return [Finding("server", "bad", str(error), cure, "server.silent", {"reason": str(error)})]
+        return [Finding("server", "bad", str(error), cure, "server.silent", _why(str(error)))]
     took = round(1000 * (loop.time() - begun))
     return [_good("server", f"answers within {took} ms", "server.answers", milliseconds=took)]
 
@@ -112,8 +117,7 @@ async def _port(service: Service) -> list[Finding]:
         host, port = await service.engine.user_address(link.username)
     except ClientError as error:
         found = f"the server does not know it: {error}"
-        reason = str(error)
-        return [Finding("listening port", "bad", found, "log in again", "port.unknown", {"reason": reason})]
+        return [Finding("listening port", "bad", found, "log in again", "port.unknown", _why(str(error)))]
     if port == 0:
         found = "the server was told of no port"
         return [Finding("listening port", "bad", found, "set network.listen_port", "port.none")]

@@ -30,6 +30,7 @@ from soulmesh.client.users import User
 from soulmesh.config import Settings, parse_address
 from soulmesh.core.backoff import Backoff
 from soulmesh.daemon import ports
+from soulmesh.daemon.changing import Changing
 from soulmesh.daemon.choices import client_settings, transfer_settings
 from soulmesh.daemon.ports import (
     Answer,
@@ -142,6 +143,8 @@ class ClientEngine:
         self._problem: str | None = None
         self._seen_server = False
         self.scanning: Scanning | None = None
+        self.changing = Changing()
+        """Tells when another client takes over."""
         self.on_new_client: Callable[[], None] = lambda: None
         """Called when another client took over; its transfers are the same, the objects are not."""
 
@@ -212,16 +215,8 @@ class ClientEngine:
             != settings.network
             or client_settings(old) != client_settings(settings)
         ):
-            before, self._account = self._account, account
-            await self.close()
-            try:
-                await self.open()
-            except SoulmeshError:
-                self._settings, self._account = old, before
-                await self.open()
-                raise
-            finally:
-                self.on_new_client()
+            async with self.changing.change():
+                await self._replace(old, account)
             return
         if old.network.listen_port != settings.network.listen_port:
             try:
@@ -236,6 +231,19 @@ class ClientEngine:
         if self.scanning is not None and old.shares != settings.shares:
             self._shares.settings = replace(self._shares.settings, guard=settings.shares.lose_at_most)
             self.scanning.keep(watch=settings.shares.watch, rescan_hours=settings.shares.rescan_hours)
+
+    async def _replace(self, settings: Settings, account: Account) -> None:
+        """Another client; if it cannot be had, one as before with ``settings``."""
+        before, self._account = self._account, account
+        await self.close()
+        try:
+            await self.open()
+        except SoulmeshError:
+            self._settings, self._account = settings, before
+            await self.open()
+            raise
+        finally:
+            self.on_new_client()
 
     @property
     def client(self) -> Client:

@@ -10,6 +10,7 @@ from soulmesh.client.events import Event
 from soulmesh.client.results import FoundFile, Hit
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.wishes import WishFound
+from soulmesh.core.reasons import reason_code
 from soulmesh.daemon.http.replies import instant
 
 __all__ = ["event_row", "file_row", "hit_row", "moment", "transfer_row"]
@@ -32,6 +33,7 @@ def transfer_row(transfer: Transfer, place: int | None) -> dict[str, Any]:
         "done": transfer.done,
         "state": transfer.state.value,
         "reason": transfer.reason,
+        "reason_code": reason_code(transfer.reason),
         "place": place,
         "speed": round(transfer.speed, 1),
         "seconds_left": transfer.seconds_left,

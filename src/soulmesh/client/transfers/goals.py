@@ -23,6 +23,7 @@ from soulmesh.client.results import Hit
 from soulmesh.client.transfers.batches import Batches
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.reasons import reason_code
 from soulmesh.core.transfer import State
 from soulmesh.errors import UsageError
 from soulmesh.wire import raw, text
@@ -93,6 +94,10 @@ class Goal:
     """Names and sizes of files that are here."""
     story: list[str] = field(default_factory=list)
     """One line per change."""
+    steps: list[dict[str, str]] = field(default_factory=list)
+    """What each line says, without its words: ``code`` (``trying``, ``done``, ``no_candidate``) and what
+    stands in it: ``user``; ``reason`` with ``reason_code``, and the ``file`` that it is about. Empty for a
+    line of an older version."""
     state: str = "under way"
     """``under way``, ``finished``, ``failed`` or ``dropped``."""
 
@@ -100,6 +105,11 @@ class Goal:
     def candidate(self) -> Candidate:
         """The candidate whose turn it is."""
         return self.candidates[self.turn]
+
+    def tell(self, line: str, code: str, **params: str) -> None:
+        """Add to the story."""
+        self.story.append(line)
+        self.steps.append({"code": code, **params})
 
 
 def candidate_of(hits: Sequence[Hit]) -> Candidate:
@@ -109,6 +119,22 @@ def candidate_of(hits: Sequence[Hit]) -> Candidate:
         [(hit.file.remote_path, hit.file.size) for hit in hits],
         {hit.file.remote_path: hit.file.length for hit in hits if hit.file.length},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Why a goal turns to another candidate; empty for the first one."""
+
+    reason: str = ""
+    file: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}" if self.file else self.reason
+
+    @property
+    def params(self) -> dict[str, str]:
+        given = {"file": self.file, "reason": self.reason, "reason_code": reason_code(self.reason)}
+        return {name: value for name, value in given.items() if value}
 
 
 class Goals:
@@ -176,7 +202,7 @@ class Goals:
         )
         self._goals[identity] = goal
         self._watch()
-        await self._next(goal, "")
+        await self._next(goal, _Trouble())
         return goal
 
     async def add(self, goal: Goal, candidate: Candidate) -> None:
@@ -184,7 +210,7 @@ class Goals:
         goal.candidates.append(candidate)
         if goal.state == "failed":
             goal.state = "under way"
-            await self._next(goal, "another candidate was found")
+            await self._next(goal, _Trouble("another candidate was found"))
         self._save(goal)
 
     def drop(self, goal: Goal) -> None:
@@ -223,8 +249,7 @@ class Goals:
                 missing = True
                 if goal.id not in self._failing:
                     self._failing.add(goal.id)
-                    reason = f"{transfer.name}: {transfer.reason}"
-                    work = self._after_failure(goal, reason)
+                    work = self._after_failure(goal, _Trouble(transfer.reason, transfer.name))
                     self._ledger.tasks.start(work, f"next source of {goal.name}")
             else:
                 missing = True
@@ -243,11 +268,12 @@ class Goals:
         if goal.state != "under way" or (batch is not None and batch.reason):
             return
         goal.state = "finished"
-        goal.story.append(f"all files of {goal.candidate.username} are here")
+        user = goal.candidate.username
+        goal.tell(f"all files of {user} are here", "done", user=user)
         self._save(goal)
         self._ledger.events.emit(GoalFinished(goal.id, batch.destination if batch is not None else ""))
 
-    async def _after_failure(self, goal: Goal, reason: str) -> None:
+    async def _after_failure(self, goal: Goal, trouble: _Trouble) -> None:
         """Turn to the next candidate, but first let come what is already on its way."""
         batch = goal.batch
         await asyncio.sleep(GRACE)
@@ -255,22 +281,22 @@ class Goals:
             await transfer.settled()
         self._failing.discard(goal.id)
         if goal.batch == batch and goal.state == "under way":
-            await self._next(goal, reason)
+            await self._next(goal, trouble)
 
-    async def _next(self, goal: Goal, reason: str) -> None:
+    async def _next(self, goal: Goal, trouble: _Trouble) -> None:
         """Turn to the next candidate."""
+        reason = str(trouble)
         self._stop(goal)
         if goal.turn + 1 >= len(goal.candidates):
             goal.state = "failed"
-            goal.story.append(f"no candidate is left; the last one: {reason}")
+            goal.tell(f"no candidate is left; the last one: {reason}", "no_candidate", **trouble.params)
             self._save(goal)
             self._ledger.events.emit(GoalFailed(goal.id, reason))
             return
         goal.turn += 1
         candidate = goal.candidate
-        goal.story.append(
-            f"{reason}; trying {candidate.username}" if reason else f"trying {candidate.username}"
-        )
+        line = f"{reason}; trying {candidate.username}" if reason else f"trying {candidate.username}"
+        goal.tell(line, "trying", user=candidate.username, **trouble.params)
         self._moved_at[goal.id] = self._ledger.now()
         self._done_at[goal.id] = 0
         here = set(goal.here)
@@ -319,7 +345,8 @@ class Goals:
                     self._moved_at[goal.id] = now
                 elif now - self._moved_at[goal.id] >= goal.patience and goal.turn + 1 < len(goal.candidates):
                     hours = goal.patience / 3600
-                    await self._next(goal, f"no byte of {goal.candidate.username} in {hours:g} h")
+                    waited = f"no byte of {goal.candidate.username} in {hours:g} h"
+                    await self._next(goal, _Trouble(waited))
 
     def _save(self, goal: Goal) -> None:
         body = asdict(goal)
@@ -341,4 +368,6 @@ def _loaded(body: dict[str, Any]) -> Goal:
         lengths = {path: rest[0] for path, _, *rest in known if rest and rest[0]}
         candidates.append(Candidate(username, [(path, size) for path, size, *_ in known], lengths))
     here = [(name, size) for name, size in body.pop("here")]
-    return Goal(candidates=candidates, here=here, **body)
+    goal = Goal(candidates=candidates, here=here, **body)
+    goal.steps[:0] = [{} for _ in range(len(goal.story) - len(goal.steps))]
+    return goal

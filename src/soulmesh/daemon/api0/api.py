@@ -72,6 +72,7 @@ def api(service: Service) -> Api:
     return Api(
         prefix=("api", "v0"),
         router=router,
+        ground=getattr(service.engine, "changing", None),
         refuse=refuse,
         translate=translate,
         headers={"api-supported-versions": "0"},

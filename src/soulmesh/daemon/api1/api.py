@@ -98,6 +98,7 @@ def api(service: Service, hooks: Hooks | None = None) -> Api:
     return Api(
         prefix=("api", "v1"),
         router=router,
+        ground=getattr(service.engine, "changing", None),
         refuse=problem,
         translate=translate,
         headers={},

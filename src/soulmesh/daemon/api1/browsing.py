@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, StringConstraints
 
 from soulmesh.client.browse import Browse
+from soulmesh.core.reasons import reason_code
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.common import client_of
 from soulmesh.daemon.api1.operations import Operation, Page, Query, cursor, read_cursor
@@ -38,6 +39,7 @@ class Browsing(BaseModel):
     total: int
     complete: bool
     problem: str | None = None
+    problem_code: str = ""
 
 
 class BranchPage(Page):
@@ -142,7 +144,7 @@ class _Browsing:
         except SoulmeshError as error:
             problem = str(error)
         told = {"username": browse.username, "folders": browse.folders, "files": browse.files}
-        self._service.hub.tell("browse.finished", {**told, "problem": problem})
+        self._service.hub.tell("browse.finished", {**told, **_problem(problem)})
 
     async def state(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         return _figures(self._browse(call))
@@ -239,6 +241,10 @@ class _Browsing:
         return found
 
 
+def _problem(said: str | None) -> dict[str, str | None]:
+    return {"problem": said, "problem_code": reason_code(said or "")}
+
+
 def _figures(browse: Browse) -> dict[str, Any]:
     return {
         "folders": browse.folders,
@@ -247,7 +253,7 @@ def _figures(browse: Browse) -> dict[str, Any]:
         "done": browse.done,
         "total": browse.total,
         "complete": browse.complete,
-        "problem": str(browse.error) if browse.error is not None else None,
+        **_problem(str(browse.error) if browse.error is not None else None),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 import soulmesh
+from soulmesh.core.reasons import reason_code
 from soulmesh.daemon import metrics
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.operations import Operation, Page, Query, cursor, read_cursor
@@ -100,6 +101,7 @@ class _Daemon:
             "logged_in": link.logged_in,
             "link": link.state,
             "problem": link.problem,
+            "problem_code": reason_code(link.problem or ""),
             "next_attempt": instant(link.next_attempt),
             "server": service.settings.network.server,
             "listen_port": getattr(self._engine, "listen_port", service.settings.network.listen_port),

@@ -52,6 +52,15 @@ class CandidateRow(BaseModel):
     size: int
 
 
+class GoalStep(BaseModel):
+    """One line of a goal's story, without its words."""
+
+    code: str
+    """``trying``, ``done``, ``no_candidate``; empty for what an older version wrote."""
+    params: dict[str, str]
+    """What stands in it: ``user``, ``file``, ``reason``, ``reason_code``."""
+
+
 class GoalRow(BaseModel):
     """A goal, and how far it is. ``done`` and ``size`` are bytes of the candidate whose turn it is."""
 
@@ -67,6 +76,8 @@ class GoalRow(BaseModel):
     files_here: int
     destination: str | None
     story: list[str]
+    steps: list[GoalStep]
+    """What each line of the story says."""
     transfers: list[str]
     """Ids of the transfers that serve it now."""
 
@@ -181,8 +192,13 @@ class _Goals:
             "files_here": len(goal.here),
             "destination": goal.destination,
             "story": list(goal.story),
+            "steps": [{"code": step.get("code", ""), "params": _params(step)} for step in goal.steps],
             "transfers": [one.uuid for one in transfers],
         }
+
+
+def _params(step: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in step.items() if name != "code"}
 
 
 def operations(service: Service) -> list[Operation]:

@@ -20,6 +20,9 @@ class Status(BaseModel):
     logged_in: bool
     link: str
     problem: str | None
+    """Why we are not logged in."""
+    problem_code: str
+    """What that says, whatever the language."""
     next_attempt: str | None
     server: str
     listen_port: int
@@ -155,6 +158,10 @@ class Transfer(BaseModel):
     done: int
     state: str
     reason: str = ""
+    """Why it waits or failed: the words of the other side, of the system or of ours."""
+    reason_code: str = ""
+    """What they say, whatever the language: ``banned``, ``unreachable``; ``other`` for what a stranger made
+    up."""
     place: int | None = None
     speed: float = 0.0
     seconds_left: float | None = None

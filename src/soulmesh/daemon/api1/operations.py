@@ -253,7 +253,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     elif operation.answer is not None:
         good["content"] = {"application/json": {"schema": _schema(operation.answer, schemas)}}
     found = {str(operation.status): good}
-    refused = {400, 401, 403, 404, 405, 413, 415, 422, 500, *operation.refusals}
+    # 503: while another client takes over, any request may be told to come again.
+    refused = {400, 401, 403, 404, 405, 413, 415, 422, 500, 503, *operation.refusals}
     wrong = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for status in sorted(refused):
         found[str(status)] = {"description": _TITLES[status], "content": wrong}

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from soulmesh.core.reasons import reason_code
 from soulmesh.daemon.api1.common import client_of
 from soulmesh.daemon.api1.operations import Body, Operation
 from soulmesh.daemon.http.call import Call
@@ -73,6 +74,7 @@ class Setup(BaseModel):
     account_from_settings: bool
     logged_in: bool
     problem: str | None
+    problem_code: str
     nothing_shared: bool
     shared_files: int
     roots: int
@@ -145,6 +147,7 @@ class _Settings:
             "account_from_settings": bool(settings.account.username),
             "logged_in": link.logged_in,
             "problem": link.problem,
+            "problem_code": reason_code(link.problem or ""),
             "nothing_shared": shares.files == 0,
             "shared_files": shares.files,
             "roots": len(shared),

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from soulmesh.client.chat_store import ChatStoreError
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.common import client_of, cut
 from soulmesh.daemon.api1.operations import Body, Operation, Page, Query
@@ -234,11 +233,7 @@ class _Talk:
         favourites: dict[str, bool] = {}
         if isinstance(self._engine, ClientEngine):
             client = self._engine.client
-            try:
-                talks = await client.chat.conversations()
-            except ChatStoreError:
-                # Between two clients, as settings change: the next login has it asked again.
-                talks = []
+            talks = await client.chat.conversations()
             unread = {found.place: (found.unread, found.last_id) for found in talks}
             favourites = client.rooms.favourites
         items = []

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from soulmesh.client.transfers.transfer import Transfer
-from soulmesh.core.retry import reason_code
+from soulmesh.core.reasons import reason_code
 from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.transfers import destination_below
 from soulmesh.daemon.api1 import models
@@ -73,6 +73,7 @@ def ended_model(row: Any, number: int | None) -> dict[str, Any]:
         "done": done,
         "state": _ENDS.get(state.partition(", ")[2], State.FAILED.value),
         "reason": reason or "",
+        "reason_code": reason_code(reason or ""),
         "place": None,
         "speed": speed,
         "seconds_left": None,

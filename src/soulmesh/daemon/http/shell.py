@@ -10,8 +10,10 @@ refused, and so are host names that are not ours.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -47,6 +49,19 @@ def base_path(text: str) -> tuple[str, ...]:
     return tuple(piece for piece in text.strip().split("/") if piece)
 
 
+class Ground(Protocol):
+    """What handlers stand on, and that may be replaced under them."""
+
+    count: int
+    """Grows when it begins to be replaced, and when that is over."""
+
+    async def steady(self) -> int:
+        """Wait until it is not being replaced; returns ``count``. Raises ``HttpError``."""
+
+    def refusal(self) -> HttpError:
+        """For a request that failed because it was replaced."""
+
+
 @dataclass(frozen=True)
 class Api:
     """A part of the paths with routes and manners of its own."""
@@ -62,6 +77,8 @@ class Api:
     token_in_query: frozenset[tuple[str, ...]] = frozenset()
     """Paths where a login token may stand in the query, since browsers cannot send it otherwise; ``*`` is
     any one piece."""
+    ground: Ground | None = None
+    """Waited for before each request that needs a credential."""
 
 
 def plain_error(error: HttpError) -> Response:
@@ -140,8 +157,10 @@ class Shell:
                 raise HttpError(405, headers={"allow": ", ".join(allowed)})
             raise HttpError(404)
         route, values = hit
-        identity = self._admit(api, route, request, pieces)
-        return await route.handler(Call(request, values, identity))
+        call = Call(request, values, self._admit(api, route, request, pieces))
+        if api.ground is None or route.access is Access.PUBLIC:
+            return await route.handler(call)
+        return await _on(api.ground, route, call)
 
     def _admit(self, api: Api, route: Route, request: Request, pieces: list[str]) -> Identity:
         if route.access is Access.PUBLIC:
@@ -222,6 +241,24 @@ class Shell:
                 headers["access-control-allow-methods"] = "GET, HEAD, POST, PUT, PATCH, DELETE"
                 headers["access-control-allow-headers"] = wanted or "*"
                 headers["access-control-max-age"] = "600"
+
+
+async def _on(ground: Ground, route: Route, call: Call) -> Response:
+    """Serve a request; one that fails since its ground was replaced meanwhile is told to come again."""
+    count = await ground.steady()
+    try:
+        return await route.handler(call)
+    except HttpError:
+        raise
+    except Exception:
+        if ground.count == count:
+            raise
+    except asyncio.CancelledError:
+        # What it waited for belonged to the old client; or it is the request itself that is cancelled.
+        task = asyncio.current_task()
+        if ground.count == count or task is None or task.cancelling():
+            raise
+    raise ground.refusal()
 
 
 def _fits(pieces: list[str], patterns: frozenset[tuple[str, ...]]) -> bool:

@@ -3,7 +3,7 @@
  */
 import { store, kept } from "./store.js";
 import { seconds } from "./format.js";
-import { t } from "./texts.js";
+import { said, t } from "./texts.js";
 
 /** Where the page itself is: everything is addressed from here, so that it works below any path. */
 export const home = new URL(".", document.baseURI);
@@ -42,9 +42,9 @@ export class ApiError extends Error {
     if (status === 0) return t("error.unreachable");
     if (status === 401) return t("error.login");
     if (status === 403 && !detail) return t("error.forbidden");
-    if (status === 429) return t("error.busy", { detail: detail || title, time: seconds(retryAfter ?? 60) });
+    if (status === 429) return t("error.busy", { detail: said(detail || title), time: seconds(retryAfter ?? 60) });
     // Which field was meant is for programs; people see it where they typed.
-    return detail.replace(/^(body|query)(\.\w+)+: /, "") || title || t("error.status", { status });
+    return said(detail.replace(/^(body|query|path)(\.\w+)*: /, "") || title) || t("error.status", { status });
   }
 }
 

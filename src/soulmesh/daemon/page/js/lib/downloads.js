@@ -4,7 +4,7 @@
 import { api } from "./api.js";
 import { go } from "./route.js";
 import { report, toast } from "./toast.js";
-import { t } from "./texts.js";
+import { said, t } from "./texts.js";
 
 /** @typedef {{ username: string, path: string, size: number, length?: number | null }} Wanted */
 
@@ -55,5 +55,5 @@ function tell(taken, refused) {
       tone: "good", action: { title: t("download.show"), run: () => go("transfers") },
     });
   }
-  if (refused.length) toast(t("download.refused", { count: refused.length, reason: refused[0].reason }), { tone: "bad" });
+  if (refused.length) toast(t("download.refused", { count: refused.length, reason: said(refused[0].reason) }), { tone: "bad" });
 }

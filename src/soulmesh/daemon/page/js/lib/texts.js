@@ -30,7 +30,13 @@ export const locale = navigator.languages.find((one) => one.slice(0, 2).toLowerC
 
 /** @type {Record<string, Entry>} */
 let words = en;
-if (language === "de") words = (await import("../texts/de.js")).default;
+/** What the daemon says in English, and the same in the language in use. @type {[RegExp, string][]} */
+let sentences = [];
+if (language === "de") {
+  const [catalogue, { default: told }] = await Promise.all([import("../texts/de.js"), import("../texts/said/de.js")]);
+  words = catalogue.default;
+  sentences = told.map(([sentence, ours]) => [new RegExp(`^${sentence.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replaceAll("{}", "(.*?)")}$`, "s"), ours]);
+}
 
 const plural = new Intl.PluralRules(language);
 const number = new Intl.NumberFormat(locale);
@@ -54,11 +60,39 @@ function find(key, values) {
  * @returns {string}
  */
 export function t(key, values = {}) {
-  return find(key, values).replace(/\{(\w+)\}/g, (whole, name) => {
+  return fill(find(key, values), values);
+}
+
+/** Whether there are words for a key. @param {string} key */
+export const known = (key) => key in words || key in en;
+
+/**
+ * Put values into words.
+ * @param {string} text
+ * @param {Record<string, any>} values
+ * @returns {string}
+ */
+export function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     if (value === undefined) return whole;
     return typeof value === "number" ? number.format(value) : String(value);
   });
+}
+
+/**
+ * A sentence of the daemon's in the language of the page; one that nobody foresaw stays as it is.
+ * @param {string} sentence
+ */
+export function said(sentence) {
+  for (const [pattern, ours] of sentences) {
+    const values = sentence.match(pattern)?.slice(1);
+    if (!values) continue;
+    // What stands behind a colon at the end is a sentence of its own.
+    if (/[:,] \{\}$/.test(ours)) values.push(said(values.pop() ?? ""));
+    return ours.replaceAll("{}", () => values.shift() ?? "");
+  }
+  return sentence;
 }
 
 /**

@@ -9,7 +9,7 @@ import { store } from "./store.js";
 
 /**
  * @typedef {{ id: string, direction: "download" | "upload", username: string, path: string, size: number | null,
- *   done: number, state: string, reason: string, place: number | null, speed: number, seconds_left: number | null,
+ *   done: number, state: string, reason: string, reason_code: string, place: number | null, speed: number, seconds_left: number | null,
  *   attempts: number, added: string, started: string | null, ended: string | null, batch: string | null,
  *   local_path: string | null, priority?: number }} Transfer
  */

@@ -10,6 +10,7 @@ import { refreshStatus, useStatus } from "../lib/status.js";
 import { useStore } from "../lib/store.js";
 import { chosenLanguage, language, LANGUAGES, t } from "../lib/texts.js";
 import { theme } from "../lib/theme.js";
+import { reason } from "../lib/told.js";
 
 /** One line about the connection to the network. @param {any} status */
 function words(status) {
@@ -18,11 +19,14 @@ function words(status) {
   return t("shell.offline");
 }
 
+/** Why we are not logged in. @param {any} status */
+const trouble = (status) => reason(status?.problem_code, status?.problem);
+
 export function StatusButton() {
   const status = useStatus();
   const [open, setOpen] = useState(false);
   return html`<button type="button" class="status-button" aria-haspopup="dialog" onClick=${() => setOpen(true)}
-    title=${status?.problem ?? words(status)}><span class=${`dot ${status?.logged_in ? "online" : "offline"}`} aria-hidden="true"></span>
+    title=${trouble(status) || words(status)}><span class=${`dot ${status?.logged_in ? "online" : "offline"}`} aria-hidden="true"></span>
     <span class="clip">${status?.logged_in ? status.username : words(status)}</span><${Icon} name="settings" /></button>
     ${open && html`<${Account} onClose=${() => setOpen(false)} />`}`;
 }
@@ -38,7 +42,7 @@ function Account({ onClose }) {
   return html`<${Dialog} title=${t("shell.account")} onClose=${onClose}>
     <div class="row spread"><div class="stack tight"><div class="row"><span class=${`dot ${status?.logged_in ? "online" : "offline"}`}></span>
       <strong>${words(status)}</strong></div><span class="muted small">${status?.server}</span>
-      ${status?.problem && html`<span class="bad small">${status.problem}</span>`}
+      ${status?.problem && html`<span class="bad small">${trouble(status)}</span>`}
       ${status?.next_attempt && html`<span class="muted small">${t("shell.retry", { when: clock(status.next_attempt) })}</span>`}</div>
       ${who.writes && (status?.logged_in || status?.link === "online" || status?.link === "waiting"
         ? html`<${Button} busy=${busy} onClick=${() => connect(!status.logged_in)}>${t(status.logged_in ? "shell.disconnect" : "shell.connect")}<//>`

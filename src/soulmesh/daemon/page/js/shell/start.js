@@ -10,6 +10,7 @@ import { useAction, useLoad } from "../lib/hooks.js";
 import { go } from "../lib/route.js";
 import { refreshStatus, useStatus } from "../lib/status.js";
 import { kept, store, useStore } from "../lib/store.js";
+import { reason } from "../lib/told.js";
 import { t, tx } from "../lib/texts.js";
 
 /** Who said "later" is not asked again to share. */
@@ -71,7 +72,7 @@ function AccountStep({ setup, onDone }) {
     <p>${t("start.account.text")}</p>
     <${Field} label=${t("login.name")} hint=${t("start.account.name")}><input required maxlength="30" pattern="[ -~]+" autocomplete="off" value=${name}
       onInput=${(/** @type {any} */ event) => setName(event.currentTarget.value)} autofocus /><//>
-    <${Field} label=${t("login.password")} hint=${t("start.account.password")} error=${setup.account ? setup.problem : null}><input type="password" required maxlength="256"
+    <${Field} label=${t("login.password")} hint=${t("start.account.password")} error=${setup.account ? reason(setup.problem_code, setup.problem) : null}><input type="password" required maxlength="256"
       autocomplete="new-password" value=${password} onInput=${(/** @type {any} */ event) => setPassword(event.currentTarget.value)} /><//>
     <div class="row"><${Button} type="submit" kind="primary" busy=${busy}>${t("start.account.go")}<//></div></form>`;
 }

@@ -16,6 +16,7 @@ import settings from "./de/settings.js";
 import entries from "./de/entries.js";
 import diagnosis from "./de/diagnosis.js";
 import log from "./de/log.js";
+import told from "./de/told.js";
 
 /** @type {Record<string, string | { one: string, other: string }>} */
 export default {
@@ -36,4 +37,5 @@ export default {
   ...entries,
   ...diagnosis,
   ...log,
+  ...told,
 };

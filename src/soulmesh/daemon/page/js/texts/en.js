@@ -16,6 +16,7 @@ import settings from "./en/settings.js";
 import entries from "./en/entries.js";
 import diagnosis from "./en/diagnosis.js";
 import log from "./en/log.js";
+import told from "./en/told.js";
 
 /** @type {Record<string, string | { one: string, other: string }>} */
 export default {
@@ -36,4 +37,5 @@ export default {
   ...entries,
   ...diagnosis,
   ...log,
+  ...told,
 };

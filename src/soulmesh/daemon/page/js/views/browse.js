@@ -13,6 +13,7 @@ import { List } from "../lib/list.js";
 import { Person, PersonMenu } from "../lib/person.js";
 import { go, href, setQuery } from "../lib/route.js";
 import { kept, store, useStore } from "../lib/store.js";
+import { reason } from "../lib/told.js";
 import { report } from "../lib/toast.js";
 import { follow, wanted } from "../lib/transfers.js";
 import { t } from "../lib/texts.js";
@@ -205,7 +206,7 @@ function Files({ username, folder, words }) {
   });
   if (error) return html`<${Trouble} error=${error} retry=${() => tree.begin(true)} />`;
   if (!state) return html`<${Loading} label=${t("browse.asking", { name: username })} />`;
-  if (state.problem) return html`<${Trouble} error=${new Error(state.problem)} retry=${() => tree.begin(true)} />`;
+  if (state.problem) return html`<${Trouble} error=${new Error(reason(state.problem_code, state.problem))} retry=${() => tree.begin(true)} />`;
   if (!state.complete) {
     return html`<div class="empty"><h2>${t("browse.coming", { name: username })}</h2><div class="browse-progress">
       <${Progress} value=${state.total ? state.done / state.total : null} label=${t("browse.coming", { name: username })} /></div>

@@ -7,6 +7,7 @@ import { useLoad } from "../lib/hooks.js";
 import { useStatus } from "../lib/status.js";
 import { t } from "../lib/texts.js";
 import { report, toast } from "../lib/toast.js";
+import * as told from "../lib/told.js";
 import { Badge, Button, Icon, Loading, Page, Trouble, html } from "../lib/ui.js";
 
 export const name = "diagnosis";
@@ -14,7 +15,7 @@ export const title = "nav.diagnosis";
 export const icon = "pulse";
 export const place = "more";
 
-/** @typedef {{ subject: string, state: "good" | "warning" | "bad" | "unknown", found: string, cure: string }} Finding */
+/** @typedef {{ subject: string, state: "good" | "warning" | "bad" | "unknown", found: string, cure: string, code: string, params: Record<string, any> }} Finding */
 
 /** @type {Record<Finding["state"], { rank: number, tone: "good" | "warn" | "bad" | "plain", icon: string }>} */
 const STATES = {
@@ -58,6 +59,7 @@ export function View() {
   const wrong = found.filter(({ state }) => state === "bad" || state === "warning").length;
   const copy = () => {
     const head = `soulmesh ${status?.version ?? ""}, ${data?.at ?? ""}`;
+    // A report is for whoever helps, so it is in the daemon's own words.
     const lines = found.map(({ subject, state, found: text, cure }) => `${state}: ${subject}: ${text}${cure ? ` (${cure})` : ""}`);
     if (!navigator.clipboard) return report(new Error(t("diagnosis.noClipboard")));
     return navigator.clipboard.writeText([head, ...lines].join("\n")).then(() => toast(t("diagnosis.copied"), { tone: "good" }), report);
@@ -79,24 +81,30 @@ export function View() {
             <span class="muted small num">${t("diagnosis.at", { time: clock(data.at) })}</span>
           </p>
           <ul class="findings card">
-            ${found.map(
-              (finding, at) => html`
-                <li key=${finding.subject + at} data-state=${finding.state} data-id=${finding.subject}>
-                  <${Icon} name=${STATES[finding.state].icon} />
-                  <div>
-                    <h2 class="row">
-                      <span class="grow">${SUBJECTS[finding.subject]?.() ?? finding.subject}</span>
-                      <${Badge} tone=${STATES[finding.state].tone}>${stateName(finding.state)}<//>
-                    </h2>
-                    <p>${finding.found}</p>
-                    ${finding.cure && html`<p class="cure"><b>${t("diagnosis.cure")}</b> ${finding.cure}</p>`}
-                  </div>
-                </li>
-              `,
-            )}
+            ${found.map((finding, at) => html`<${One} key=${finding.subject + at} finding=${finding} />`)}
           </ul>
         </div>
       `}
     <//>
+  `;
+}
+
+/** @param {{ finding: Finding }} props */
+function One({ finding }) {
+  const { found, cure } = told.finding(finding);
+  const said = finding.params.reason;
+  return html`
+    <li data-state=${finding.state} data-id=${finding.subject}>
+      <${Icon} name=${STATES[finding.state].icon} />
+      <div>
+        <h2 class="row">
+          <span class="grow">${SUBJECTS[finding.subject]?.() ?? finding.subject}</span>
+          <${Badge} tone=${STATES[finding.state].tone}>${stateName(finding.state)}<//>
+        </h2>
+        <p>${found}</p>
+        ${said && !found.includes(said) && html`<p class="muted small"><q lang="en">${said}</q></p>`}
+        ${cure && html`<p class="cure"><b>${t("diagnosis.cure")}</b> ${cure}</p>`}
+      </div>
+    </li>
   `;
 }

@@ -7,7 +7,7 @@ import { ago, count, percent, size } from "../lib/format.js";
 import { useAction, useLoad } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
 import { useStore } from "../lib/store.js";
-import { t } from "../lib/texts.js";
+import { said, t } from "../lib/texts.js";
 import { Badge, Button, Empty, Field, Icon, Loading, Menu, Page, Progress, Switch, Trouble, html, useId, useState } from "../lib/ui.js";
 
 export const name = "shares";
@@ -354,7 +354,7 @@ function Explain() {
         <div class="explained" role="status">
           <p class="row">
             ${answer.offered ? html`<${Badge} tone="good">${t("shares.isOffered")}<//>` : html`<${Badge} tone="bad">${t("shares.isNotOffered")}<//>`}
-            <span>${answer.reason}</span>
+            <span>${said(answer.reason)}</span>
           </p>
           <dl class="facts">
             ${fact(t("shares.onDisk"), answer.path)} ${fact(t("shares.remote"), answer.remote_path)} ${fact(t("shares.root"), answer.root)}
@@ -389,11 +389,11 @@ function Problems({ scanned }) {
         idOf=${(/** @type {Problem} */ problem) => `${problem.root}\n${problem.path}`}
         columns=${[
           { id: "path", title: t("shares.file"), width: "minmax(12rem, 1.4fr)", cell: (/** @type {Problem} */ problem) => html`<span dir="auto" title=${problem.path}>${problem.path}</span>` },
-          { id: "reason", title: t("shares.reason"), width: "minmax(8rem, 1fr)", cell: (/** @type {Problem} */ problem) => html`<span class="muted" title=${problem.reason}>${problem.reason}</span>` },
+          { id: "reason", title: t("shares.reason"), width: "minmax(8rem, 1fr)", cell: (/** @type {Problem} */ problem) => html`<span class="muted" title=${said(problem.reason)}>${said(problem.reason)}</span>` },
         ]}
         narrow=${(/** @type {Problem} */ problem) => html`
           <div class="two"><div class="clip" dir="auto">${problem.path}</div>
-          <div class="muted small clip">${problem.reason}</div></div>
+          <div class="muted small clip">${said(problem.reason)}</div></div>
         `}
       />
     </section>

@@ -14,8 +14,9 @@ import { Person, PersonMenu } from "../lib/person.js";
 import { go } from "../lib/route.js";
 import { kept, store, useStore } from "../lib/store.js";
 import { report, toast } from "../lib/toast.js";
+import * as told from "../lib/told.js";
 import { follow, forget, loaded, OVER, transfers } from "../lib/transfers.js";
-import { t } from "../lib/texts.js";
+import { said, t } from "../lib/texts.js";
 
 /** @typedef {import("../lib/transfers.js").Transfer} Transfer */
 /**
@@ -188,7 +189,7 @@ async function act(action, rows) {
   try {
     const answer = await api.post("transfers/actions", { action, ids: rows.map((row) => row.id) });
     if (action === "remove") forget(answer.done);
-    if (answer.refused.length) toast(answer.refused[0].reason, { tone: "bad" });
+    if (answer.refused.length) toast(said(answer.refused[0].reason), { tone: "bad" });
   } catch (error) {
     report(error);
   }
@@ -224,11 +225,14 @@ function FolderLine({ line }) {
 
 /** @param {{ row: Transfer, onAsk: (row: Transfer) => void }} props */
 function State({ row, onAsk }) {
-  return html`<button type="button" class="state-button" tabindex="-1" onClick=${() => onAsk(row)} title=${row.reason || t("transfers.why")}>
+  return html`<button type="button" class="state-button" tabindex="-1" onClick=${() => onAsk(row)} title=${why(row) || t("transfers.why")}>
     <${Badge} tone=${TONES[row.state] ?? "plain"}>${t(`transfers.state.${row.state}`)}<//>
     ${row.place !== null && !OVER.has(row.state) && row.state !== "running" ? html`<span class="num muted small">${t("transfers.place", { place: row.place })}</span>` : null}
-    ${row.reason && row.state !== "finished" ? html`<span class="muted small clip">${row.reason}</span>` : null}</button>`;
+    ${row.reason && row.state !== "finished" ? html`<span class="muted small clip">${why(row)}</span>` : null}</button>`;
 }
+
+/** Why it waits or failed, in the words of the page. @param {Transfer} row */
+const why = (row) => told.reason(row.reason_code, row.reason);
 
 /** @param {Transfer} row */
 const part = (row) => (row.state === "finished" ? 1 : row.size ? row.done / row.size : 0);
@@ -248,7 +252,7 @@ function NarrowFile({ row }) {
   return html`<div class="two"><div><span class="clip grow">${baseName(row.path)}</span><span class="num small">${percent(part(row))}</span></div>
     <div class="num"><${Badge} tone=${TONES[row.state] ?? "plain"}>${t(`transfers.state.${row.state}`)}<//>${moving
       ? html`<span>${speed(row.speed)}</span><span>${seconds(row.seconds_left)}</span>`
-      : html`<span class="clip">${row.place !== null && !OVER.has(row.state) ? t("transfers.place", { place: row.place }) : row.reason}</span>`}
+      : html`<span class="clip">${row.place !== null && !OVER.has(row.state) ? t("transfers.place", { place: row.place }) : why(row)}</span>`}
       <span class="grow"></span><span>${size(row.size)}</span></div>
     <${Progress} value=${part(row)} tone=${tone(row)} label=${t("transfers.progress", { name: baseName(row.path) })} /></div>`;
 }
@@ -262,6 +266,7 @@ function Story({ row, onClose }) {
     row.speed > 0 && [t("transfers.column.speed"), speed(row.speed)], [t("transfers.fact.added"), moment(row.added)],
     row.ended && [t("transfers.fact.ended"), moment(row.ended)], row.attempts > 1 && [t("transfers.fact.attempts"), count(row.attempts)],
     row.local_path && [t("transfers.fact.local"), row.local_path],
+    row.state !== "finished" && told.shortened(row.reason_code, row.reason) && [t("transfers.fact.said"), html`<q lang="en">${row.reason}</q>`],
   ];
   const open = row.direction === "download" && (row.state === "finished" || row.done > 0);
   return html`<${Dialog} title=${baseName(row.path)} onClose=${onClose} wide actions=${html`
@@ -271,9 +276,9 @@ function Story({ row, onClose }) {
     <div class="row wrap"><${Badge} tone=${TONES[row.state] ?? "plain"}>${t(`transfers.state.${row.state}`)}<//>
       ${row.place !== null && !OVER.has(row.state) && html`<span>${t("transfers.place.long", { place: row.place })}</span>`}</div>
     ${row.state === "running" && html`<${Progress} value=${part(row)} label=${t("transfers.progress", { name: baseName(row.path) })} />`}
-    ${error ? html`<${Trouble} error=${error} retry=${reload} />` : data ? html`<p class="now">${data.now}</p>${data.past.length > 0
-      && html`<ol class="past small">${data.past.map((/** @type {string} */ line, /** @type {number} */ at) => html`<li key=${at}>${line}</li>`)}</ol>`}`
-      : row.reason ? html`<p>${row.reason}</p>` : null}
+    ${error ? html`<${Trouble} error=${error} retry=${reload} />` : data ? html`<p class="now">${told.standing(data)}</p>${data.past.length > 0
+      && html`<ol class="past small">${data.steps.map((/** @type {any} */ step, /** @type {number} */ at) => html`<li key=${at}>${told.happened(step, data.past[at])}</li>`)}</ol>`}`
+      : row.reason ? html`<p>${why(row)}</p>` : null}
     <dl class="facts">${facts.map((fact) => fact && html`<div key=${fact[0]}><dt>${fact[0]}</dt><dd>${fact[1]}</dd></div>`)}</dl><//>`;
 }
 

@@ -8,7 +8,8 @@ import { useAction, useLoad } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
 import { Person } from "../lib/person.js";
 import { go, href, setQuery } from "../lib/route.js";
-import { t } from "../lib/texts.js";
+import { goalLine } from "../lib/told.js";
+import { said, t } from "../lib/texts.js";
 import { report, toast } from "../lib/toast.js";
 import {
   Badge,
@@ -73,6 +74,7 @@ export const place = "more";
  * @property {number} files_here
  * @property {string | null} destination
  * @property {string[]} story
+ * @property {{ code: string, params: Record<string, string> }[]} steps
  */
 
 /** @param {{ query: URLSearchParams }} props */
@@ -240,7 +242,7 @@ function Results({ wish }) {
   });
   const [download] = useAction(async (/** @type {Hit} */ hit) => {
     const taken = await api.post("downloads", { username: hit.username, files: [{ path: hit.path, size: hit.size, length: hit.length ?? null }] });
-    if (taken.refused.length > 0) throw new Error(taken.refused[0].reason);
+    if (taken.refused.length > 0) throw new Error(said(taken.refused[0].reason));
     toast(t("wishes.wanted", { file: baseName(hit.path) }), { tone: "good", action: { title: t("wishes.toTransfers"), run: () => go("transfers") } });
   });
   const columns = [
@@ -362,7 +364,7 @@ function OneGoal({ goal, reload }) {
           `,
         )}
       </ol>
-      <ol class="small story muted">${goal.story.map((line, at) => html`<li key=${at} dir="auto">${line}</li>`)}</ol>
+      <ol class="small story muted">${goal.story.map((line, at) => html`<li key=${at} dir="auto">${goalLine(goal.steps[at], line)}</li>`)}</ol>
     <//>
   `;
 }

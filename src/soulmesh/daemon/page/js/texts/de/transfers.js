@@ -44,6 +44,7 @@ export default {
   "transfers.fact.ended": "Beendet",
   "transfers.fact.attempts": "Versuche",
   "transfers.fact.local": "Gespeichert als",
+  "transfers.fact.said": "Im Wortlaut",
   "transfers.state.pending": "Vorgemerkt",
   "transfers.state.asking": "Fragt an",
   "transfers.state.queued": "In der Schlange",

@@ -44,6 +44,7 @@ export default {
   "transfers.fact.ended": "Ended",
   "transfers.fact.attempts": "Attempts",
   "transfers.fact.local": "Saved as",
+  "transfers.fact.said": "In these words",
   "transfers.state.pending": "Pending",
   "transfers.state.asking": "Asking",
   "transfers.state.queued": "Queued",
