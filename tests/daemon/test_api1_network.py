@@ -151,6 +151,7 @@ def test_browsing_is_a_tree_that_opens_folder_by_folder(tmp_path: Path) -> None:
             "folders": 3,
             "files": 3,
             "problem": None,
+            "problem_code": "",
         }
         assert (await ask("GET", f"{user}/browse"))["complete"] is True
         [top] = (await ask("GET", f"{user}/browse/tree"))["items"]
