@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from soulmesh.client.server_link import ServerMisbehaved as ServerMisbehaved
     from soulmesh.client.settings import ClientSettings as ClientSettings
     from soulmesh.client.transfers.events import BatchFinished as BatchFinished
+    from soulmesh.client.transfers.events import BatchNotMoved as BatchNotMoved
     from soulmesh.client.transfers.events import DownloadFinished as DownloadFinished
     from soulmesh.client.transfers.events import TransferAdded as TransferAdded
     from soulmesh.client.transfers.events import TransferEvent as TransferEvent
@@ -183,6 +184,7 @@ _PLACES = {
     "client.settings": ("ClientSettings",),
     "client.transfers.events": (
         "BatchFinished",
+        "BatchNotMoved",
         "DownloadFinished",
         "TransferAdded",
         "TransferEvent",

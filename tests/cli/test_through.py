@@ -173,6 +173,40 @@ def test_goals_of_the_daemon(there: Elsewhere, soulmesh: Command) -> None:
     assert (gone.code, "there is no goal three" in gone.err) == (3, True)
 
 
+def test_batches_of_the_daemon(there: Elsewhere, soulmesh: Command) -> None:
+    assert "no batches yet" in soulmesh("batches", "list").err
+    into = there.net.downloads / "kept"
+    got = lines(
+        soulmesh("download", SHARER, ALBUM_PATH, "--folder", "--whole", "--into", str(into), "--json")
+    )
+    assert {Path(row["local_path"]) for row in got} == {into / ALBUM / name for name in SONGS}
+    assert "all batches are finished" in soulmesh("batches", "list").err
+    [row] = lines(soulmesh("batches", "list", "--all", "--json"))
+    assert (row["name"], row["state"], row["files_here"], row["users"]) == (ALBUM, "finished", 3, [SHARER])
+    shown = soulmesh("batches", "show", ALBUM)
+    assert f"{ALBUM}: finished, 3 of 3 files" in shown.out
+    assert f"in {into / ALBUM}" in shown.out
+    assert "02 - Song 2.flac" in shown.out
+    over = soulmesh("batches", "cancel", ALBUM)
+    assert (over.code, "is finished, there is nothing to cancel" in over.err) == (2, True)
+    assert soulmesh("batches", "forget", row["id"][:8]).out == f"{ALBUM}: listed no more\n"
+    assert soulmesh("batches", "show", ALBUM).code == 3
+
+    at = f"{there.net.url}/api/v1/batches"
+    body = {"username": "nobody.home", "name": "Later", "files": [{"path": "b\\c.flac", "size": 5}]}
+    request = Request(at, json.dumps(body).encode(), {"X-API-Key": KEY, "Content-Type": "application/json"})
+    with urlopen(request) as answer:
+        assert answer.status == 201
+    assert "Later" in soulmesh("batches", "list").out
+    said = {verb: soulmesh("batches", verb, "Later").out for verb in ("pause", "resume", "cancel", "retry")}
+    assert said == {
+        "pause": "Later: paused\n",
+        "resume": "Later: under way\n",
+        "cancel": "Later: failed\n",
+        "retry": "Later: under way\n",
+    }
+
+
 def test_goals_need_a_daemon(soulmesh: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOULMESH_DAEMON_DATA", str(tmp_path / "data"))
     done = soulmesh("goals", "list")

@@ -22,7 +22,13 @@ from soulmesh.cli.session import open_client, running_server
 from soulmesh.cli.transfers import Wanted, follow, in_latin_1, wanted
 from soulmesh.client.client import Client
 from soulmesh.client.settings import ClientSettings
-from soulmesh.client.transfers import Journal, JournalInUse, Record, TransferSettings, UnknownTransfer
+from soulmesh.client.transfers import (
+    Journal,
+    JournalInUse,
+    Record,
+    TransferSettings,
+    UnknownTransfer,
+)
 from soulmesh.client.transfers.orders import give_order
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import QueueRules
@@ -147,6 +153,21 @@ async def test_a_whole_folder_that_the_disk_refuses_to_move_says_so(tmp_path: Pa
         assert f"could not be moved to {batch.destination}: not allowed to use" in told
         assert told.endswith("that is tried again while soulmesh runs")
         assert said.getvalue().split()[-1] == str(chosen[0].local_path)
+
+
+@virtual
+async def test_where_the_files_of_a_whole_folder_are_is_told_when_it_is_moved(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        eve.share(r"Music\Album\1.flac", SONG)
+        wanted_files: list[tuple[str, str, int | None]] = [("eve", r"Music\Album\1.flac", len(SONG))]
+        batches = ann.transfers.batches
+        batch = await batches.make(wanted_files, name="Album", whole=True)
+        said = io.StringIO()
+        out = Output(json=True, stdout=said)
+        await follow(out, cast(Client, ann), batches.transfers(batch), wait=True)
+        [row] = [json.loads(line) for line in said.getvalue().splitlines()]
+        assert (row["state"], row["local_path"]) == ("finished", str(ann.downloads / "Album" / "1.flac"))
 
 
 @real

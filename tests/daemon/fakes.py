@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from soulmesh.client.errors import NoReply, NotConnected, RoomRefused, UserOffline
 from soulmesh.client.events import Event
+from soulmesh.client.transfers.batches import Batch
 from soulmesh.client.transfers.events import DownloadFinished, TransferAdded, TransferMoved, TransferRemoved
 from soulmesh.client.transfers.manager import UnknownTransfer
 from soulmesh.client.transfers.transfer import Transfer
@@ -60,8 +61,24 @@ class Clock:
         return self.now
 
 
+class FakeBatches:
+    def __init__(self) -> None:
+        self._all: dict[str, Batch] = {}
+
+    def get(self, batch: str) -> Batch | None:
+        return self._all.get(batch)
+
+    async def adopt(
+        self, identity: str, name: str, transfers: Iterable[Transfer], *, destination: Path | None = None
+    ) -> Batch:
+        files = [transfer.id for transfer in transfers]
+        self._all[identity] = Batch(identity, name, str(destination), files=files)
+        return self._all[identity]
+
+
 class FakeTransfers:
     def __init__(self, engine: FakeEngine) -> None:
+        self.batches = FakeBatches()
         self._engine = engine
         self._all: dict[int, Transfer] = {}
         self.mores: list[dict[str, object] | None] = []

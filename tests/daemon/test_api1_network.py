@@ -344,6 +344,36 @@ def test_a_batch_is_wanted_rests_goes_on_and_tells_where_it_is(tmp_path: Path) -
     on_a_network(play, tmp_path)
 
 
+def test_batches_of_both_interfaces_are_the_same(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        other = f"{ask.net.url}/api/v0/transfers/downloads/batches"
+        name = min(SONGS)
+        files = [{"filename": f"{ALBUM_PATH}\\{name}", "size": len(SONGS[name])}]
+        key = "0b0f6c1e-6f0e-4f7f-9d5e-2d8f3c4f9a11"
+        wanted = {"id": key, "username": SHARER, "files": files, "options": {"destination": "grabs/one"}}
+        await ask("POST", other, wanted, 201)
+        done = await ask.eventually(lambda row: row["state"] == "finished", f"/batches/{key}")
+        assert (done["name"], done["files"], done["destination"]) == (
+            "one",
+            1,
+            str(ask.net.downloads / "grabs" / "one"),
+        )
+        assert (await ask.event("transfer.BatchFinished"))["batch"] == key
+        # And the other way round.
+        ours = {"username": SHARER, "name": "Maps", "files": [{"path": f"{ALBUM_PATH}\\{max(SONGS)}"}]}
+        batch = await ask("POST", "/batches", ours, 201)
+        theirs = await ask("GET", f"{other}/{batch['id']}")
+        assert (theirs["username"], theirs["options"]) == (SHARER, {"destination": "Maps"})
+        assert [one["filename"] for one in theirs["transfers"]] == [f"{ALBUM_PATH}\\{max(SONGS)}"]
+        listed = (await ask("GET", "/batches"))["items"]
+        assert [one["id"] for one in listed] == [batch["id"], key]
+        for one in listed:
+            await ask("DELETE", f"/batches/{one['id']}", status=204)
+            await ask("GET", f"{other}/{one['id']}", status=404)
+
+    on_a_network(play, tmp_path)
+
+
 def test_a_batch_that_the_disk_refuses_is_held_back_and_says_why(tmp_path: Path) -> None:
     async def play(ask: Page) -> None:
         name = min(SONGS)

@@ -211,18 +211,26 @@ class _Shown:
     told: str = ""
 
 
-async def tell_whole_folder(out: Output, daemon: Daemon, batch: str) -> None:
-    """Files of a whole folder are where they are wanted only when all of it is: wait for that, and tell."""
-    while (found := await daemon.batches.get(batch))["moving"]:  # noqa: ASYNC110  # a rename takes a moment
-        await asyncio.sleep(0.1)
+async def tell_whole_folder(out: Output, daemon: Daemon, heard: Heard, batch: str) -> None:
+    """Files of a whole folder are where they are wanted only when all of it is: wait for that, and tell.
+
+    Args:
+        heard: listening since before the batch was wanted.
+    """
+    while (found := await daemon.batches.get(batch))["moving"]:
+        # The move ends with an event, well or not; one that we missed is as good as one for another batch.
+        told = await heard.next()
+        while told.kind != "missed" and told.data.get("batch") != batch:
+            told = await heard.next()
     if found["state"] == "held back":
         out.note(
             f"{clean(found['name'])} could not be moved to {found['destination']}: {clean(found['reason'])}; "
             "that is tried again while soulmesh runs"
         )
-    if found["state"] in ("held back", "finished"):
-        async for row in daemon.batches.files(batch):
-            if row["state"] == State.FINISHED.value:
+    async for row in daemon.batches.files(batch):
+        if row["state"] == State.FINISHED.value:
+            out.record(row_of(row))
+            if found["state"] in ("held back", "finished"):
                 out.line(str(row["local_path"]))
 
 
@@ -302,10 +310,11 @@ class Following:
         finished = row["state"] == State.FINISHED.value
         if shown.bar is not None:
             bars.finish(shown.bar, failed=None if finished else row["reason"])
+        if finished and key in self._gathered:
+            return  # where it is, is known when its folder is whole
         self._out.record(row_of(row))
         if finished:
-            if key not in self._gathered:
-                self._out.line(str(row["local_path"]))
+            self._out.line(str(row["local_path"]))
         else:
             self._failed = self._failed or NotDone(
                 row["username"], row["path"], row["reason"] or row["state"]

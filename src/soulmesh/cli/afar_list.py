@@ -8,22 +8,23 @@ from soulmesh.core.transfer import State
 from soulmesh.daemon.remote import Daemon
 from soulmesh.errors import NotFound
 
-__all__ = ["key_of", "rows"]
+__all__ = ["key_of", "row_of", "rows"]
 
 
 async def rows(daemon: Daemon, direction: str, *, all_: bool, limit: int) -> list[dict[str, Any]]:
     """What the table shows."""
-    found = [_row(row) async for row in daemon.transfers.running(direction)]
+    found = [row_of(row) async for row in daemon.transfers.running(direction)]
     if all_:
         ended = daemon.transfers.history(direction)
         async for row in ended:
             if len(found) >= limit:
                 break
-            found.append(_row(row))
+            found.append(row_of(row))
     return found
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
+def row_of(row: dict[str, Any]) -> dict[str, Any]:
+    """What the table shows of one transfer."""
     state = row["state"]
     moved = state in (State.RUNNING.value, State.FINISHED.value)
     return {

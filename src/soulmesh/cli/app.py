@@ -38,6 +38,7 @@ COMMANDS = {
     "wish": "tastes:wish_app",
     "interests": "tastes:interests_app",
     "goals": "goals:app",
+    "batches": "batches:app",
     "uploads": "uploads:app",
     "server": "server:app",
     "wire": "wire:app",

@@ -9,9 +9,9 @@ import typer
 from soulmesh.cli import run
 from soulmesh.cli.daemon import require_extra
 from soulmesh.cli.doctor import where
+from soulmesh.cli.named import find
 from soulmesh.cli.output import Column, JsonOption, clean, size
 from soulmesh.cli.through import ApiKeyOption
-from soulmesh.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from soulmesh.daemon.remote import Daemon
@@ -83,7 +83,8 @@ def _verb(verb: str, help: str) -> None:
         out = run.output(json=json)
         async with _there(daemon, api_key) as there:
             goals = [one async for one in there.goals.all()]
-            changed = await getattr(there.goals, verb)(find(goals, goal)["id"])
+            meant = find(goals, goal, "goal", "soulmesh goals list")
+            changed = await getattr(there.goals, verb)(meant["id"])
         out.record(_row(changed))
         out.line(f"{clean(changed['name'])}: {changed['state']}")
 
@@ -91,26 +92,3 @@ def _verb(verb: str, help: str) -> None:
 _verb("pause", "Let a goal rest.")
 _verb("resume", "Go on with a goal that rests.")
 _verb("cancel", "Want it no longer. What is here stays.")
-
-
-def find(goals: list[dict[str, Any]], given: str) -> dict[str, Any]:
-    """The goal that is meant: by its id, else by its name, else by the beginning of its id.
-
-    Raises:
-        NotFound: there is none.
-        UsageError: it may be several.
-    """
-    for meant in (
-        [goal for goal in goals if goal["id"] == given],
-        [goal for goal in goals if goal["name"] == given],
-        [goal for goal in goals if given and goal["id"].startswith(given)],
-    ):
-        if len(meant) == 1:
-            return meant[0]
-        if meant:
-            error = UsageError(f"{given} may be {len(meant)} goals")
-            error.hint = "say its id: soulmesh goals list --json"
-            raise error
-    missing = NotFound(f"there is no goal {given}")
-    missing.hint = "soulmesh goals list"
-    raise missing

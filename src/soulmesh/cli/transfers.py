@@ -58,6 +58,7 @@ __all__ = [
     "hand_over",
     "look",
     "placed",
+    "row_of_record",
     "show",
     "transfers",
     "wanted",
@@ -292,7 +293,7 @@ async def fetch(
         except SoulmeshError as error:
             failure = error
         for batch in gathering:
-            await tell_whole_folder(out, daemon, batch)
+            await tell_whole_folder(out, daemon, heard, batch)
         if failure is not None:
             raise failure
 
@@ -394,29 +395,50 @@ async def follow(out: Output, client: Client, chosen: list[Transfer], *, wait: b
         outcomes = await asyncio.gather(
             *(_follow(out, bars, client, transfer, wait=wait) for transfer in chosen), return_exceptions=True
         )
-    await _tell_whole_folders(out, client, chosen)
+    here = [outcome for outcome in outcomes if isinstance(outcome, Transfer)]
+    await _tell_whole_folders(out, client, here)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
 
 
-async def _tell_whole_folders(out: Output, client: Client, chosen: list[Transfer]) -> None:
-    """Files of a whole folder are where they are wanted only when all of it is."""
+async def _tell_whole_folders(out: Output, client: Client, here: list[Transfer]) -> None:
+    """Files of a whole folder are where they are wanted only when all of it is.
+
+    Raises:
+        TransferFailed: somebody took the folder away in which they gathered.
+    """
     batches = client.transfers.batches
-    for batch in [found for found in batches if found.whole and (found.finished or found.reason)]:
-        mine = [transfer for transfer in batches.transfers(batch) if transfer in chosen and transfer.finished]
-        if mine:
-            await batches.settled(batch)
-            if batch.reason:
-                out.note(
-                    f"{batch.name} could not be moved to {batch.destination}: {batch.reason}; "
-                    "that is tried again while soulmesh runs"
-                )
+    for batch in [found for found in batches if found.whole]:
+        mine = [transfer for transfer in here if transfer.batch == batch.id]
+        if not mine:
+            continue
+        await batches.settled(batch)
+        if batch.reason:
+            out.note(
+                f"{batch.name} could not be moved to {batch.destination}: {batch.reason}; "
+                "that is tried again while soulmesh runs"
+            )
         for transfer in mine:
-            out.line(str(transfer.local_path))
+            out.record(row_of_transfer(transfer))
+            if not transfer.finished:
+                raise _failure(transfer)
+            if batch.finished or batch.reason:
+                out.line(str(transfer.local_path))
 
 
-async def _follow(out: Output, bars: Transfers, client: Client, transfer: Transfer, *, wait: bool) -> None:
+def _failure(transfer: Transfer) -> TransferFailed:
+    return TransferFailed(transfer.username, transfer.remote_path, transfer.state, transfer.reason)
+
+
+async def _follow(
+    out: Output, bars: Transfers, client: Client, transfer: Transfer, *, wait: bool
+) -> Transfer:
+    """Show one transfer until it is here; returns it, or the one that took over.
+
+    Raises:
+        TransferFailed, StillWaiting, CannotWrite, NoRoom: it is not.
+    """
     key: int | None = None
     told = ""
     async for now in transfer.updates():
@@ -437,23 +459,24 @@ async def _follow(out: Output, bars: Transfers, client: Client, transfer: Transf
         other = in_latin_1(transfer.remote_path)
         if other is not None:
             more = dict(transfer.more)
-            await client.transfers.remove(transfer.id)
             again = await client.transfers.download(transfer.username, other, batch=transfer.batch, more=more)
-            await _follow(out, bars, client, again, wait=wait)
-            return
+            client.transfers.batches.replace(transfer, again)
+            await client.transfers.remove(transfer.id)
+            return await _follow(out, bars, client, again, wait=wait)
     if key is not None:
         bars.finish(key, failed=None if transfer.finished else transfer.reason)
     successor = None if transfer.finished else await client.sources.successor(transfer)
     if successor is not None:
         out.note(f"{clean(transfer.name)}: {clean(successor.username)} has it too, going on there")
-        await _follow(out, bars, client, successor, wait=wait)
-        return
+        return await _follow(out, bars, client, successor, wait=wait)
+    batch = client.transfers.batches.get(transfer.batch or "")
+    if transfer.finished and batch is not None and batch.whole:
+        return transfer  # where it is, is known when its folder is whole
     out.record(row_of_transfer(transfer))
     if not transfer.finished:
-        raise TransferFailed(transfer.username, transfer.remote_path, transfer.state, transfer.reason)
-    batch = client.transfers.batches.get(transfer.batch or "")
-    if batch is None or not batch.whole:
-        out.line(str(transfer.local_path))
+        raise _failure(transfer)
+    out.line(str(transfer.local_path))
+    return transfer
 
 
 def _see_the_disk(client: Client, transfer: Transfer, *, wait: bool) -> None:
@@ -581,10 +604,11 @@ async def _rows(journal: Journal, direction: str, *, all_: bool, limit: int) -> 
     if all_:
         seen = {record.id for record in records}
         records += [r for r in await journal.ended(direction, limit=limit) if r.id not in seen]
-    return [_row(record) for record in records]
+    return [row_of_record(record) for record in records]
 
 
-def _row(record: Record) -> dict[str, Any]:
+def row_of_record(record: Record) -> dict[str, Any]:
+    """What the table shows of a transfer that the journal has."""
     running = record.state is State.RUNNING
     done = record.size if record.state is State.FINISHED and record.size is not None else record.done
     left = (record.size - done) / record.speed if running and record.size and record.speed else None

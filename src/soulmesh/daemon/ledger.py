@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_json
@@ -374,6 +375,7 @@ class Ledger:
             return_exceptions=True,
         )
         forms: list[dict[str, Any]] = []
+        wanted: list[Transfer] = []
         now = self._wall_clock()
         for (name, _, _), outcome in zip(taken, added, strict=True):
             if isinstance(outcome, SoulmeshError):
@@ -381,8 +383,13 @@ class Ledger:
             elif isinstance(outcome, BaseException):
                 raise outcome
             else:
+                wanted.append(outcome)
                 live = self._live.get(outcome.uuid) or _Live(outcome)
                 forms.append(self._form(live, now))
+        if batch is not None and wanted:
+            place = Path(folder) if folder is not None else None
+            name = place.name if place is not None else name_of_batch(wanted)
+            await transfers.batches.adopt(batch, name, wanted, destination=place)
         return forms, failures
 
     async def _supersede(self, username: str, name: str) -> None:
@@ -453,6 +460,12 @@ class Ledger:
             return found
 
         return await self._store.run(read)
+
+
+def name_of_batch(transfers: Sequence[Transfer]) -> str:
+    """The remote folder where the first file lies, else whose it is."""
+    first = transfers[0]
+    return directory_of(first.remote_path).rpartition("\\")[2] or first.username
 
 
 def _marked(body: bytes, removed: int) -> bytes:

@@ -7,13 +7,14 @@ bytes per second, remote paths with backslashes exactly as they came.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from soulmesh.client.events import Event
+from soulmesh.client.transfers.batches import Batch
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.wire.structs import DirectoryData
 
@@ -302,8 +303,24 @@ class RoomLeft(Event):
     room: str
 
 
+class BatchesPort(Protocol):
+    """Downloads that belong together; see :class:`soulmesh.client.transfers.batches.Batches`."""
+
+    def get(self, batch: str) -> Batch | None:
+        """The batch with this id."""
+
+    async def adopt(
+        self, identity: str, name: str, transfers: Iterable[Transfer], *, destination: Path | None = None
+    ) -> Batch:
+        """Make one batch of downloads that were wanted one by one."""
+
+
 class TransfersPort(Protocol):
     """Downloads and uploads; see :class:`soulmesh.client.transfers.manager.Transfers`."""
+
+    @property
+    def batches(self) -> BatchesPort:
+        """Downloads that belong together."""
 
     def __iter__(self) -> Iterator[Transfer]:
         """Those under way, and those that ended since the start."""

@@ -217,7 +217,7 @@ class House:
         self.presence: FakePresence
 
     async def open(self, journal: Journal | None = None) -> None:
-        bus = Events()
+        self.bus = bus = Events()
         bus.on(Event, self.events.append)
         self.links = FakeLinks(self.street, self.username)
         self.server = FakeServer(self.username)

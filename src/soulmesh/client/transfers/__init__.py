@@ -5,6 +5,7 @@ from __future__ import annotations
 from soulmesh.client.transfers.batches import Batch, Batches, FolderNotFound
 from soulmesh.client.transfers.events import (
     BatchFinished,
+    BatchNotMoved,
     DownloadFinished,
     TransferAdded,
     TransferEvent,
@@ -32,6 +33,7 @@ from soulmesh.client.transfers.transfer import Transfer, TransferFailed
 __all__ = [
     "Batch",
     "BatchFinished",
+    "BatchNotMoved",
     "Batches",
     "Candidate",
     "DownloadFinished",

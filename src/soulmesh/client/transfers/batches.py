@@ -11,16 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from soulmesh.client.errors import ClientError
 from soulmesh.client.ports import Links
 from soulmesh.client.transfers.downloads import LOOK_FOR_ROOM_EVERY, Downloads
-from soulmesh.client.transfers.events import BatchFinished
+from soulmesh.client.transfers.events import BatchFinished, BatchNotMoved
+from soulmesh.client.transfers.journal import Record
 from soulmesh.client.transfers.layout import numbered, remote_parts, safe_name
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.settings import TransferSettings
@@ -32,13 +33,14 @@ from soulmesh.errors import NotFound
 from soulmesh.net.disk import DiskError, DiskFull, FileExists, FileMissing
 from soulmesh.wire import peer, raw, text
 
-__all__ = ["Batch", "Batches", "FolderNotFound"]
+__all__ = ["Batch", "Batches", "FolderNotFound", "state_of"]
 
 log = logging.getLogger(__name__)
 
 MOST_FILES = 10_000
 """Files that one folder may bring; a reply that lists more is not believed."""
 _KIND = "batch"
+_RETRIED = frozenset({State.DELAYED, State.OFFLINE, State.NO_ROOM, State.FAILED, State.CANCELLED})
 
 
 class FolderNotFound(NotFound):
@@ -74,11 +76,31 @@ class Batch:
     """Moves that failed in a row."""
     next_try: float | None = None
     """Seconds of the wall clock (Unix time) when it is moved again."""
+    added: float = 0.0
+    """Seconds of the wall clock (Unix time) when it was wanted."""
 
     @property
     def whole(self) -> bool:
         """Whether its files appear together, in one move at the end."""
         return bool(self.staging)
+
+
+def state_of(batch: Batch, states: Iterable[State], *, moving: bool = False) -> str:
+    """Where a batch stands whose transfers are in ``states``, in a word or two.
+
+    ``under way``, ``paused``, ``held back`` (all is here, but not where it is wanted), ``failed`` (nothing of
+    it goes on by itself) or ``finished``. ``moving``: its folder is on its way to its place right now.
+    """
+    if moving:
+        return "under way"
+    if batch.finished:
+        return "finished"
+    if batch.next_try is not None:
+        return "held back"
+    going_on = set(states) - {State.FINISHED, State.FAILED, State.CANCELLED}
+    if going_on == {State.PAUSED}:
+        return "paused"
+    return "under way" if going_on else "failed"
 
 
 Browse = Callable[[str, str], Awaitable[Sequence[tuple[str, int]]]]
@@ -98,6 +120,8 @@ class Batches:
         self._batches: dict[str, Batch] = {}
         self._moves: dict[str, asyncio.Task[None]] = {}
         self._delayed: dict[str, asyncio.Task[None]] = {}
+        self._cancelled: dict[int, Record] = {}
+        """Files of unfinished batches that were cancelled in an earlier run: the journal alone has them."""
         self.browse: Browse | None = None
         """How to find a folder's files when the user does not answer for the folder alone."""
         downloads.on_over.append(self._over)
@@ -107,11 +131,17 @@ class Batches:
         for name, body in (await self._ledger.journal.kept(_KIND)).items():
             with contextlib.suppress(TypeError):
                 self._batches[name] = Batch(**body)
+        # In the order in which they were wanted, as they are listed.
+        self._batches = dict(sorted(self._batches.items(), key=lambda named: named[1].added))
+        waiting = {number for batch in self if not batch.finished for number in batch.files}
+        if waiting:
+            cancelled = await self._ledger.journal.cancelled_of_batches()
+            self._cancelled = {record.id: record for record in cancelled if record.id in waiting}
         for batch in list(self._batches.values()):
             if not batch.finished:
                 self._look(batch)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Batch]:
         return iter(list(self._batches.values()))
 
     @property
@@ -127,6 +157,11 @@ class Batches:
         """The batch's transfers that are in memory."""
         found = (self._ledger.get(number) for number in batch.files)
         return [transfer for transfer in found if transfer is not None]
+
+    async def left_behind(self, batch: Batch) -> set[str]:
+        """UUIDs of transfers that were of this batch, and have made room for others."""
+        records = await self._ledger.journal.of_batch(batch.id)
+        return {record.uuid for record in records if record.id not in batch.files}
 
     # What people want.
 
@@ -184,22 +219,113 @@ class Batches:
         ``lengths`` its seconds where they are known.
         """
         settings = self._settings()
-        identity = str(uuid.UUID(int=self._ledger.world.random.getrandbits(128), version=4))
+        identity = self._identity()
         target = destination or settings.downloads / safe_name(name)
         staging = str(await self._staging(identity, target)) if whole else ""
         kinds = sorted({kind.lower().lstrip(".") for kind in may_miss})
-        batch = Batch(identity, name, str(target), staging, kinds)
+        batch = Batch(identity, name, str(target), staging, kinds, added=self._now())
+        return await self._fill(batch, files, below=below, lengths=lengths, priority=priority)
+
+    async def go_on(
+        self,
+        batch: Batch,
+        files: Sequence[tuple[str, str, int | None]],
+        *,
+        lengths: Mapping[str, int] | None = None,
+    ) -> None:
+        """Want other files in the place of those that a batch did not get; what is here stays in it."""
+        here: list[int] = []
+        for record in await self._ledger.journal.of_batch(batch.id):
+            transfer = self._ledger.get(record.id)
+            state = record.state if transfer is None else transfer.state
+            if record.id in batch.files and state is State.FINISHED:
+                here.append(record.id)
+        batch.files, batch.reason = here, ""
+        await self._fill(batch, files, lengths=lengths)
+
+    async def adopt(
+        self, identity: str, name: str, transfers: Iterable[Transfer], *, destination: Path | None = None
+    ) -> Batch:
+        """Make one batch of downloads that were wanted one by one; they stay where they are going.
+
+        ``destination`` is told of it; if none is given, the folder that all of them end in or below.
+        """
+        chosen = list(transfers)
+        if destination is None:
+            places = [self._downloads.target(transfer).parent for transfer in chosen]
+            destination = Path(os.path.commonpath(places)) if places else self.downloads
+        batch = Batch(identity, name, str(destination), added=self._now())
+        for transfer in chosen:
+            transfer.batch = identity
+            self._ledger.record(transfer)
+            batch.files.append(transfer.id)
         self._batches[identity] = batch
+        self._save(batch)
+        # The last of them may have come already.
+        self._look(batch)
+        await self._ledger.journal.committed()
+        return batch
+
+    async def _fill(
+        self,
+        batch: Batch,
+        files: Sequence[tuple[str, str, int | None]],
+        *,
+        below: dict[str, list[str]] | None = None,
+        lengths: Mapping[str, int] | None = None,
+        priority: int = 0,
+    ) -> Batch:
+        self._batches[batch.id] = batch
         for username, path, size in files:
-            inner = Path(staging or target, *(below or {}).get(path, []))
+            inner = Path(batch.staging or batch.destination, *(below or {}).get(path, []))
             more: dict[str, object] = {"folder": str(inner)}
             if lengths and path in lengths:
                 more["length"] = lengths[path]
-            transfer = self._downloads.add(username, path, size, priority=priority, batch=identity, more=more)
+            transfer = self._downloads.add(username, path, size, priority=priority, batch=batch.id, more=more)
             batch.files.append(transfer.id)
         self._save(batch)
         await self._ledger.journal.committed()
         return batch
+
+    # All of it together.
+
+    def pause(self, batch: Batch) -> None:
+        """Let rest what is not over."""
+        for transfer in self.transfers(batch):
+            if not transfer.over and transfer.state is not State.SAVING:
+                self._ledger.apply(transfer, transfer.download.pause(self._ledger.now()))
+
+    def resume(self, batch: Batch) -> None:
+        """Go on with what rests."""
+        for transfer in self.transfers(batch):
+            if transfer.state is State.PAUSED:
+                self._ledger.apply(transfer, transfer.download.resume(self._ledger.now()))
+
+    async def retry(self, batch: Batch) -> None:
+        """Try now what waits, has failed or was cancelled; if all is here, the move of its folder."""
+        if self.try_now(batch):
+            await self.settled(batch)
+            return
+        for place, number in enumerate(batch.files):
+            record = self._cancelled.pop(number, None)
+            if record is not None and self._ledger.get(number) is None:
+                again = self._ledger.find("download", record.username, record.remote_path)
+                again = again or self._ledger.restore(record, self._settings().retries)
+                again.batch = batch.id
+                batch.files[place] = again.id
+        self._save(batch)
+        for transfer in self.transfers(batch):
+            if transfer.state in _RETRIED:
+                self._ledger.apply(transfer, transfer.download.retry(self._ledger.now()))
+        await self._ledger.journal.committed()
+
+    async def cancel(self, batch: Batch) -> None:
+        """Give up what is not here yet, unfinished parts included; what is here stays."""
+        for transfer in self.transfers(batch):
+            if not transfer.over:
+                self._ledger.apply(transfer, transfer.download.cancel(self._ledger.now()))
+                await self._downloads.delete_part(transfer)
+        await self._ledger.journal.committed()
 
     def moving(self, batch: Batch) -> bool:
         """Whether all is here, and on its way to where it is wanted just now."""
@@ -242,6 +368,12 @@ class Batches:
         self._ledger.journal.keep(_KIND, batch.id, None)
 
     # Within.
+
+    def _identity(self) -> str:
+        return str(uuid.UUID(int=self._ledger.world.random.getrandbits(128), version=4))
+
+    def _now(self) -> float:
+        return self._ledger.wall().timestamp()
 
     async def files_of(self, username: str, folder: str) -> list[tuple[str, int]]:
         """Full remote paths and sizes of the files in a folder and below it; empty if there is none.
@@ -294,8 +426,13 @@ class Batches:
         """Is all there that must be?"""
         for number in batch.files:
             transfer = self._ledger.get(number)
-            if transfer is None or transfer.state is State.FINISHED:
-                continue  # finished and forgotten, or finished
+            if transfer is None:
+                cancelled = self._cancelled.get(number)
+                if cancelled is None or _extension(cancelled.remote_path) in batch.may_miss:
+                    continue  # finished and forgotten, or not needed
+                return
+            if transfer.state is State.FINISHED:
+                continue
             if transfer.over and _extension(transfer.name) in batch.may_miss:
                 continue
             return
@@ -304,10 +441,20 @@ class Batches:
             task = self._ledger.tasks.start(self._move(batch), f"moving {batch.name}")
             if task is not None:
                 self._moves[batch.id] = task
-                task.add_done_callback(lambda _: self._moves.pop(batch.id, None))
+                task.add_done_callback(lambda done: self._move_ended(batch, done))
         else:
             self._save(batch)
             self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
+
+    def _move_ended(self, batch: Batch, task: asyncio.Task[None] | None = None) -> None:
+        if task is None or self._moves.get(batch.id) is task:
+            self._moves.pop(batch.id, None)
+
+    def _tell_not_moved(self, batch: Batch) -> None:
+        # Whoever hears of it and looks must not find it on its way.
+        self._move_ended(batch)
+        told = BatchNotMoved(batch.id, batch.destination, batch.reason, batch.next_try)
+        self._ledger.events.emit(told)
 
     async def _move(self, batch: Batch) -> None:
         """All at once: a reader of the downloads folder sees the whole batch or nothing of it."""
@@ -341,6 +488,7 @@ class Batches:
         if any(self._ledger.get(number) is None for number in batch.files):
             await self._move_records(batch, source, chosen)
         self._save(batch)
+        self._move_ended(batch)
         self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
 
     async def _lost(self, batch: Batch, source: Path) -> None:
@@ -360,6 +508,7 @@ class Batches:
         batch.finished = False
         batch.reason, batch.attempts, batch.next_try = reason, 0, None
         self._save(batch)
+        self._tell_not_moved(batch)
 
     async def _move_records(self, batch: Batch, source: Path, chosen: Path) -> None:
         """Files that were finished in an earlier run are in the journal alone."""
@@ -380,12 +529,12 @@ class Batches:
         delay = self._settings().retries.delay(RetryClass.LOCAL, batch.attempts, jitter)
         batch.next_try = None if delay is None else self._ledger.wall().timestamp() + delay
         self._save(batch)
-        if batch.id not in self._batches or delay is None:
-            return
-        again = self._again(batch, delay, full=isinstance(error, DiskFull))
-        task = self._ledger.tasks.start(again, f"moving {batch.name} later")
-        if task is not None:
-            self._delayed[batch.id] = task
+        if batch.id in self._batches and delay is not None:
+            again = self._again(batch, delay, full=isinstance(error, DiskFull))
+            task = self._ledger.tasks.start(again, f"moving {batch.name} later")
+            if task is not None:
+                self._delayed[batch.id] = task
+        self._tell_not_moved(batch)
 
     async def _again(self, batch: Batch, delay: float, *, full: bool) -> None:
         """Move a batch when ``delay`` seconds are over; after a full disk as soon as it has room again."""

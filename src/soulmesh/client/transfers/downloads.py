@@ -187,6 +187,13 @@ class Downloads:
             root = replace(settings, downloads=self.folder_of(transfer)).incomplete_root
         return self._saving.part_path(root, transfer.username, transfer.remote_path)
 
+    async def delete_part(self, transfer: Transfer) -> None:
+        """Remove what is here of a file that is not wanted any more."""
+        try:
+            await self._ledger.world.disk.unlink(self.part_path(transfer), missing_ok=True)
+        except DiskError as error:
+            log.warning("the part of a cancelled download stays: %s", error)
+
     def folder_of(self, transfer: Transfer) -> Path:
         """The folder below which the finished file is put."""
         chosen = transfer.more.get("downloads")
@@ -606,7 +613,7 @@ class Downloads:
             intend(target)
             await self._ledger.journal.committed()
 
-        target = self._target(transfer)
+        target = self.target(transfer)
         if whole.data is not None:
             try:
                 alone = len(self._held.get(transfer.username, ())) <= 1
@@ -627,7 +634,8 @@ class Downloads:
             await file.close()
         whole.data = None
 
-    def _target(self, transfer: Transfer) -> Path:
+    def target(self, transfer: Transfer) -> Path:
+        """Where the finished file is put, unless something is there already."""
         settings = self._settings()
         staged = transfer.more.get("folder")
         if isinstance(staged, str):

@@ -10,6 +10,7 @@ from soulmesh.core.transfer import State
 
 __all__ = [
     "BatchFinished",
+    "BatchNotMoved",
     "DownloadFinished",
     "TransferAdded",
     "TransferEvent",
@@ -87,3 +88,15 @@ class BatchFinished(Event):
 
     batch: str
     folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNotMoved(Event):
+    """All files of a whole batch are here, but not in ``folder``, where they are wanted."""
+
+    batch: str
+    folder: str
+    reason: str
+    """What the disk said, or that the folder where they gathered is gone."""
+    next_try: float | None
+    """Seconds of the wall clock (Unix time) when it is moved again; ``None`` if that would be in vain."""

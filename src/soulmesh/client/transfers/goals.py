@@ -275,19 +275,29 @@ class Goals:
 
     async def _after_failure(self, goal: Goal, trouble: _Trouble) -> None:
         """Turn to the next candidate, but first let come what is already on its way."""
-        batch = goal.batch
+        turn = goal.turn
         await asyncio.sleep(GRACE)
         for transfer in self.transfers(goal):
             await transfer.settled()
+            # What came whole is kept: the next candidate need not have it.
+            await transfer.left(State.SAVING)
         self._failing.discard(goal.id)
-        if goal.batch == batch and goal.state == "under way":
+        if goal.turn == turn and goal.state == "under way":
             await self._next(goal, trouble)
 
     async def _next(self, goal: Goal, trouble: _Trouble) -> None:
         """Turn to the next candidate."""
         reason = str(trouble)
+        before = self._batches.get(goal.batch)
         self._stop(goal)
+        if before is not None and before.finished:
+            # What it gave up on is what the goal can do without.
+            goal.batch = before.id
+            self._look(goal)
+            return
         if goal.turn + 1 >= len(goal.candidates):
+            # If one more is found, what is here goes on to it.
+            goal.batch = before.id if before is not None else ""
             goal.state = "failed"
             goal.tell(f"no candidate is left; the last one: {reason}", "no_candidate", **trouble.params)
             self._save(goal)
@@ -305,14 +315,18 @@ class Goals:
             for path, size in candidate.files
             if (path.rpartition("\\")[2], size or 0) not in here
         ]
-        batch = await self._batches.make(
-            files,
-            name=goal.name,
-            destination=Path(goal.destination) if goal.destination is not None else None,
-            whole=goal.whole,
-            may_miss=goal.may_miss,
-            lengths=candidate.lengths,
-        )
+        batch = before
+        if batch is not None:
+            await self._batches.go_on(batch, files, lengths=candidate.lengths)
+        else:
+            batch = await self._batches.make(
+                files,
+                name=goal.name,
+                destination=Path(goal.destination) if goal.destination is not None else None,
+                whole=goal.whole,
+                may_miss=goal.may_miss,
+                lengths=candidate.lengths,
+            )
         goal.batch = batch.id
         self._save(goal)
         self._ledger.events.emit(GoalMoved(goal.id, candidate.username, reason))

@@ -374,6 +374,10 @@ class Journal:
         """All transfers of a batch."""
         return await self._select("WHERE batch = ? ORDER BY id", (batch,))
 
+    async def cancelled_of_batches(self) -> list[Record]:
+        """Cancelled transfers that belong to a batch."""
+        return await self._select("WHERE batch IS NOT NULL AND state = 'cancelled' ORDER BY id")
+
     async def story(self, number: int) -> list[Chapter]:
         """What happened to a transfer, oldest first."""
         rows = await self._ask(

@@ -37,7 +37,6 @@ from soulmesh.core.story import Chapter, Fact, Standing, fact, facts, tell, why
 from soulmesh.core.transfer import Event, State
 from soulmesh.core.upload_queue import QueueRules
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
-from soulmesh.net.disk import DiskError
 from soulmesh.net.stream import Stream
 from soulmesh.net.world import World
 from soulmesh.wire import peer, text
@@ -289,7 +288,7 @@ class Transfers:
         if transfer.state not in (State.FINISHED, State.CANCELLED):
             self._ledger.apply(transfer, transfer.machine.cancel(self._ledger.now()))
             if transfer.is_download and delete_part:
-                await self._delete_part(transfer)
+                await self.downloads.delete_part(transfer)
         await self._journal.committed()
         return transfer
 
@@ -318,15 +317,9 @@ class Transfers:
         self._journal.note(new.id, chapter)
         if old.state is not State.CANCELLED:
             self._ledger.apply(old, old.download.cancel(self._ledger.now(), username))
-        await self._delete_part(old)
+        await self.downloads.delete_part(old)
         await self._journal.committed()
         return new
-
-    async def _delete_part(self, transfer: Transfer) -> None:
-        try:
-            await self._ledger.world.disk.unlink(self.downloads.part_path(transfer), missing_ok=True)
-        except DiskError as error:
-            log.warning("the part of a cancelled download stays: %s", error)
 
     async def remove(self, number: int) -> None:
         """Take it off the list; what is not over is cancelled first. Finished files stay."""
@@ -379,6 +372,8 @@ class Transfers:
                 self.retry(number)
             case {"verb": "cancel", "id": int(number)}:
                 await self.cancel(number)
+            case {"verb": "pause" | "resume" | "retry" | "cancel" | "forget" as verb, "batch": str(name)}:
+                await self._obey_for_batch(verb, name)
             case {"verb": "remove", "id": int(number)}:
                 await self.remove(number)
             case {"verb": "elsewhere", "id": int(number)}:
@@ -408,6 +403,23 @@ class Transfers:
             case _:
                 log.warning("an order that nobody understands: %s", order)
         await self._journal.committed()
+
+    async def _obey_for_batch(self, verb: str, name: str) -> None:
+        batch = self.batches.get(name)
+        if batch is None or (batch.finished and verb != "forget"):
+            log.warning("there is no batch %s to %s", name, verb)
+            return
+        match verb:
+            case "pause":
+                self.batches.pause(batch)
+            case "resume":
+                self.batches.resume(batch)
+            case "retry":
+                await self.batches.retry(batch)
+            case "forget":
+                self.batches.forget(batch)
+            case _:
+                await self.batches.cancel(batch)
 
     # Looking.
 

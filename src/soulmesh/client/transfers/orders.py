@@ -16,13 +16,19 @@ from soulmesh.client.transfers.journal import Journal, JournalInUse, Record
 from soulmesh.client.transfers.manager import IsFinished, UnknownTransfer
 from soulmesh.core.download import Download
 from soulmesh.core.story import Chapter
-from soulmesh.core.transfer import Effect, Event, Moved, State
+from soulmesh.core.transfer import FINAL, Effect, Event, Moved, State
 from soulmesh.core.upload import Upload
 from soulmesh.errors import UsageError
 
 __all__ = ["give_order"]
 
-_CHANGES = frozenset({"pause", "resume", "retry", "cancel"})
+_CHANGES = frozenset({"pause", "resume", "retry", "cancel", "forget"})
+_CONCERNS = {
+    "resume": frozenset({State.PAUSED}),
+    "pause": frozenset(State) - FINAL,
+    "cancel": frozenset(State) - FINAL,
+}
+"""Files of a batch in these states; ``retry`` is for all that are not here."""
 
 
 async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
@@ -47,7 +53,8 @@ async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
                     raise UnknownTransfer(order["id"]) from None
                 if not record.batch:  # the folder of a batch may wait to be moved
                     _refuse_finished(record, order["verb"])
-            journal.order(f"{now.isoformat()} {order.get('id', '')} {order.get('path', '')}", order)
+            about = order.get("id", order.get("batch", ""))
+            journal.order(f"{now.isoformat()} {about} {order.get('path', '')}", order)
             await journal.committed()
         finally:
             await journal.close()
@@ -63,11 +70,30 @@ async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
 async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
     if order["verb"] not in _CHANGES:
         raise UsageError(f"{order['verb']} needs a running client")
+    if "batch" in order:
+        await _obey_for_batch(journal, order, now)
+        return
     record = await journal.get(order["id"])
     if record is None:
         raise UnknownTransfer(order["id"])
     _refuse_finished(record, order["verb"])
-    for moved in _change(record, order["verb"]):
+    _carry_out(journal, record, order["verb"], now)
+
+
+async def _obey_for_batch(journal: Journal, order: dict[str, Any], now: datetime) -> None:
+    """The same for all files of a batch that are not here; ``forget`` takes it off the list."""
+    kept = (await journal.kept("batch")).get(order["batch"], {})
+    if order["verb"] == "forget":
+        journal.keep("batch", order["batch"], None)
+        return
+    concerned = _CONCERNS.get(order["verb"], frozenset(State)) - {State.FINISHED}
+    for record in await journal.of_batch(order["batch"]):
+        if record.id in kept.get("files", ()) and record.state in concerned:
+            _carry_out(journal, record, order["verb"], now)
+
+
+def _carry_out(journal: Journal, record: Record, verb: str, now: datetime) -> None:
+    for moved in _change(record, verb):
         journal.note(record.id, Chapter(now, moved.event, moved.new, moved.reason, moved.detail))
         over = moved.new in (State.CANCELLED, State.FAILED)
         record = replace(

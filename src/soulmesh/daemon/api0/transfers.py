@@ -6,12 +6,14 @@ import asyncio
 import json
 import sqlite3
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from soulmesh.client.transfers.batches import Batch
 from soulmesh.client.transfers.layout import safe_name
 from soulmesh.daemon.api0.searches import array
 from soulmesh.daemon.http.call import Call, Properties, guid, integer
@@ -204,10 +206,26 @@ class TransferPaths:
             return db.execute("SELECT body FROM batches WHERE id = ?", (key,)).fetchone()
 
         row = await self._service.store.run(read)
-        if row is None:
-            return None
-        found: dict[str, Any] = json.loads(row[0])
-        return found
+        if row is not None:
+            found: dict[str, Any] = json.loads(row[0])
+            return found
+        batch = self._service.engine.transfers.batches.get(key)
+        return await self._form_of(batch) if batch is not None else None
+
+    async def _form_of(self, batch: Batch) -> dict[str, Any]:
+        """A batch that was not wanted through this API, as far as it has words for it."""
+        files = await self._ledger.of_batch(batch.id)
+        place = Path(batch.destination)
+        root = self._service.downloads
+        destination = place.relative_to(root).as_posix() if place.is_relative_to(root) else None
+        return form(
+            searchId=None,
+            id=batch.id,
+            username=json.loads(files[0])["username"] if files else "",
+            direction="Download",
+            createdAt=instant(datetime.fromtimestamp(batch.added, UTC)),
+            options=form(destination=destination, externalId=None),
+        )
 
 
 def _whole(call: Call, found: Listed) -> Response:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from soulmesh.client.transfers.batches import Batch, Batches
-from soulmesh.client.transfers.transfer import Transfer
-from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.transfers import destination_below
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.common import client_of, cut
 from soulmesh.daemon.api1.operations import Body, Operation, Page
 from soulmesh.daemon.api1.transfers import ENDED, ended_model
+from soulmesh.daemon.batch_rows import batch_row
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access
@@ -26,7 +25,6 @@ from soulmesh.daemon.service import Service
 __all__ = ["operations"]
 
 Ending = Annotated[str, StringConstraints(min_length=1, max_length=16)]
-_RETRIED = (State.DELAYED, State.OFFLINE, State.NO_ROOM, State.FAILED, State.CANCELLED)
 
 
 class NewBatch(Body):
@@ -48,6 +46,7 @@ class BatchRow(BaseModel):
 
     id: str
     name: str
+    added: str | None
     state: str
     """``under way``, ``paused``, ``held back`` (all is here, but not where it is wanted), ``failed``
     (nothing of it goes on by itself), ``finished``."""
@@ -117,35 +116,30 @@ class _Batches:
         return await self._row(batch)
 
     async def pause(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
-        return await self._change(call, lambda transfer: not transfer.over, "pause")
+        batch = self._unfinished(call)
+        self._batches.pause(batch)
+        return await self._row(batch)
 
     async def resume(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
-        return await self._change(call, lambda transfer: transfer.state is State.PAUSED, "resume")
+        batch = self._unfinished(call)
+        self._batches.resume(batch)
+        return await self._row(batch)
 
     async def retry(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
-        if self._batches.try_now(batch := self._unfinished(call)):
-            await self._batches.settled(batch)
-            return await self._row(batch)
-        return await self._change(call, lambda transfer: transfer.state in _RETRIED, "retry")
+        batch = self._unfinished(call)
+        await self._batches.retry(batch)
+        return await self._row(batch)
 
     async def cancel(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         batch = self._unfinished(call)
-        transfers = client_of(self._service).transfers
-        for transfer in self._batches.transfers(batch):
-            if not transfer.over:
-                await transfers.cancel(transfer.id)
+        await self._batches.cancel(batch)
         return await self._row(batch)
 
     async def forget(self, call: Call, _query: None, _body: None) -> None:
-        self._batches.forget(self._batch(call))
-
-    async def _change(self, call: Call, concerns: Callable[[Transfer], bool], verb: str) -> dict[str, Any]:
-        batch = self._unfinished(call)
-        transfers = client_of(self._service).transfers
-        for transfer in self._batches.transfers(batch):
-            if concerns(transfer):
-                getattr(transfers, verb)(transfer.id)
-        return await self._row(batch)
+        batch = self._batch(call)
+        self._batches.forget(batch)
+        # What the other API keeps of it beside.
+        self._service.store.post(lambda db: db.execute("DELETE FROM batches WHERE id = ?", (batch.id,)))
 
     def _batch(self, call: Call) -> Batch:
         found = self._batches.get(call.path["id"])
@@ -164,7 +158,10 @@ class _Batches:
         transfers = self._service.engine.transfers
         known = {batch.id: self._batches.transfers(batch) for batch in batches}
         kept = [batch.id for batch in batches if len(known[batch.id]) < len(batch.files)]
-        here = {transfer.uuid for found in known.values() for transfer in found}
+        not_these = {transfer.uuid for found in known.values() for transfer in found}
+        for batch in batches:
+            if batch.id in kept:
+                not_these |= await self._batches.left_behind(batch)
 
         def read(db: sqlite3.Connection) -> list[Any]:
             marks = ", ".join("?" * len(kept))
@@ -173,7 +170,7 @@ class _Batches:
         files: dict[str, list[dict[str, Any]]] = defaultdict(list)
         if kept:
             for row in await self._service.store.run(read):
-                if row[1] not in here:
+                if row[1] not in not_these:
                     files[row[13]].append(ended_model(row, None))
         for key, found in known.items():
             files[key] += [transfer_row(transfer, transfers.place(transfer)) for transfer in found]
@@ -188,34 +185,8 @@ class _Batches:
 
 
 def _row(batch: Batch, files: Sequence[dict[str, Any]], moving: bool) -> dict[str, Any]:
-    finished = State.FINISHED.value
-    return {
-        "id": batch.id,
-        "name": batch.name,
-        "state": "under way" if moving else _state(batch, {row["state"] for row in files}),
-        "moving": moving,
-        "reason": batch.reason,
-        "next_try": moment(batch.next_try),
-        "destination": batch.destination,
-        "whole": batch.whole,
-        "may_miss": list(batch.may_miss),
-        "users": sorted({row["username"] for row in files}),
-        "files": len(files),
-        "files_here": sum(row["state"] == finished for row in files),
-        "size": sum(row["size"] or 0 for row in files),
-        "done": sum((row["size"] or 0) if row["state"] == finished else row["done"] for row in files),
-    }
-
-
-def _state(batch: Batch, states: set[str]) -> str:
-    if batch.finished:
-        return "finished"
-    if batch.next_try is not None:
-        return "held back"
-    going_on = states - {State.FINISHED.value, State.FAILED.value, State.CANCELLED.value}
-    if going_on == {State.PAUSED.value}:
-        return "paused"
-    return "under way" if going_on else "failed"
+    times = {"added": moment(batch.added or None), "next_try": moment(batch.next_try)}
+    return batch_row(batch, files, moving=moving) | times
 
 
 def operations(service: Service) -> list[Operation]:

@@ -1,0 +1,248 @@
+"""Batches: changed as one, carried from source to source, and told of when their folder moves or cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from soulmesh.client.transfers import BatchFinished, BatchNotMoved, Candidate, Journal
+from soulmesh.client.transfers.batches import Batch, state_of
+from soulmesh.client.transfers.orders import give_order
+from soulmesh.core.transfer import State
+from soulmesh.net.disk import NotAllowed, RealDisk
+from tests.client.transfers.street import House, street, until
+from tests.support.loops import virtual
+
+SONG = bytes(range(256)) * 1000
+Files = list[tuple[str, int | None]]
+
+
+def paths(*names: str) -> Files:
+    return [(rf"Music\Album\{name}", len(SONG)) for name in names]
+
+
+def share(house: House, *names: str) -> None:
+    for name in names:
+        house.share(rf"Music\Album\{name}", SONG)
+
+
+@pytest.mark.parametrize(
+    ("states", "word"),
+    [
+        ([State.FINISHED, State.RUNNING], "under way"),
+        ([State.FINISHED, State.PAUSED], "paused"),
+        ([State.PAUSED, State.QUEUED], "under way"),
+        ([State.FINISHED, State.FAILED, State.CANCELLED], "failed"),
+    ],
+)
+def test_where_a_batch_stands_is_what_most_of_its_files_wait_for(states: list[State], word: str) -> None:
+    batch = Batch("1", "x", "/x")
+    assert state_of(batch, states) == word
+    batch.next_try = 5.0
+    assert state_of(batch, [State.FINISHED]) == "held back"
+    batch.finished = True
+    assert state_of(batch, states) == "finished"
+    assert state_of(batch, states, moving=True) == "under way"
+
+
+@virtual
+async def test_an_album_of_two_sources_is_whole_in_one_folder(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve, bob = [await there.move_in(name) for name in ("ann", "eve", "bob")]
+        share(eve, "1.flac")
+        share(bob, "1.flac", "2.flac")
+        target = ann.downloads / "Album"
+        copies = [Candidate(name, paths("1.flac", "2.flac")) for name in ("eve", "bob")]
+        goal = await ann.transfers.goals.want("x", copies, destination=target, whole=True)
+        await asyncio.sleep(3600)
+        assert (goal.state, goal.candidate.username) == ("finished", "bob")
+        assert {path.name for path in target.iterdir()} == {"1.flac", "2.flac"}
+        files = ann.transfers.goals.transfers(goal)
+        assert [(one.username, one.local_path) for one in files] == [
+            ("eve", target / "1.flac"),
+            ("bob", target / "2.flac"),
+        ]
+        [batch] = ann.transfers.batches
+        assert batch.id == goal.batch
+        lost = next(one for one in ann.transfers if one.username == "eve" and one.name == "2.flac")
+        assert await ann.transfers.batches.left_behind(batch) == {lost.uuid}
+
+
+@virtual
+async def test_an_album_of_two_sources_is_whole_although_the_program_ended_between(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        database = tmp_path / "ann.sqlite"
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        eve, bob = await there.move_in("eve"), await there.move_in("bob")
+        share(eve, "1.flac")
+        share(bob, "1.flac", "2.flac")
+        there.leave("bob")
+        target = ann.downloads / "Album"
+        copies = [Candidate(name, paths("1.flac", "2.flac")) for name in ("eve", "bob")]
+        goal = await ann.transfers.goals.want("x", copies, destination=target, whole=True)
+        await asyncio.sleep(600)
+        assert (goal.state, goal.candidate.username) == ("under way", "bob")
+        await ann.close()
+        del there.houses["ann"]
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        there.come("bob")
+        await asyncio.sleep(600)
+        again = ann.transfers.goals.get(goal.id)
+        assert again is not None
+        assert again.state == "finished"
+        assert {path.name for path in target.iterdir()} == {"1.flac", "2.flac"}
+
+
+@virtual
+async def test_a_goal_that_failed_keeps_what_is_here_for_the_source_that_is_found_later(
+    tmp_path: Path,
+) -> None:
+    async with street(tmp_path) as there:
+        ann, eve, bob = [await there.move_in(name) for name in ("ann", "eve", "bob")]
+        share(eve, "1.flac")
+        share(bob, "2.flac")
+        target = ann.downloads / "Album"
+        files = paths("1.flac", "2.flac")
+        goal = await ann.transfers.goals.want("x", [Candidate("eve", files)], destination=target, whole=True)
+        await asyncio.sleep(600)
+        assert goal.state == "failed"
+        await ann.transfers.goals.add(goal, Candidate("bob", files))
+        await asyncio.sleep(600)
+        assert goal.state == "finished"
+        assert {path.name for path in target.iterdir()} == {"1.flac", "2.flac"}
+
+
+@virtual
+async def test_what_was_cancelled_before_a_restart_is_not_here_and_can_be_tried_again(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        database = tmp_path / "ann.sqlite"
+        ann, eve = await there.move_in("ann", Journal(database, threaded=False)), await there.move_in("eve")
+        share(eve, "1.flac", "2.flac")
+        files: list[tuple[str, str, int | None]] = [
+            ("eve", *file) for file in paths("1.flac", "2.flac", "cover.jpg")
+        ]
+        batch = await ann.transfers.batches.make(files, name="Album", whole=True, may_miss=["jpg"])
+        first, second, _ = ann.transfers.batches.transfers(batch)
+        await ann.transfers.cancel(second.id)
+        await first.wait()
+        await ann.close()
+        del there.houses["ann"]
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        again = ann.transfers.batches.get(batch.id)
+        assert again is not None
+        await asyncio.sleep(600)
+        assert not again.finished
+        assert not (ann.downloads / "Album").exists()
+        await ann.transfers.batches.retry(again)
+        await asyncio.sleep(600)
+        assert again.finished
+        assert {path.name for path in (ann.downloads / "Album").iterdir()} == {"1.flac", "2.flac"}
+
+
+@virtual
+async def test_all_of_a_batch_rests_goes_on_and_is_given_up(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann = await there.move_in("ann", download_limit=10_000)
+        eve = await there.move_in("eve")
+        share(eve, "1.flac", "2.flac")
+        wanted: list[tuple[str, str, int | None]] = [("eve", *file) for file in paths("1.flac", "2.flac")]
+        batches = ann.transfers.batches
+        batch = await batches.make(wanted, name="Album")
+        first, second = batches.transfers(batch)
+        await until(first, State.RUNNING)
+        await asyncio.sleep(2)
+        batches.pause(batch)
+        assert {first.state, second.state} == {State.PAUSED}
+        batches.resume(batch)
+        assert State.PAUSED not in {first.state, second.state}
+        await until(first, State.RUNNING)
+        await asyncio.sleep(2)
+        part = ann.transfers.downloads.part_path(first)
+        assert part.exists()
+        await batches.cancel(batch)
+        assert {first.state, second.state} == {State.CANCELLED}
+        assert not part.exists()
+        ann.transfers.settings = type(ann.settings)(downloads=ann.downloads, reserve=0)
+        await batches.retry(batch)
+        await asyncio.sleep(600)
+        assert batch.finished
+
+
+@virtual
+async def test_downloads_that_were_wanted_one_by_one_become_a_batch(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        share(eve, "1.flac", r"CD 2\2.flac")
+        wanted = [await ann.transfers.download("eve", path) for path, _ in paths("1.flac", r"CD 2\2.flac")]
+        batch = await ann.transfers.batches.adopt("mine", "Album", wanted)
+        assert batch.destination == str(ann.downloads)
+        for transfer in wanted:
+            await transfer.wait()
+        assert batch.finished
+        # Also when the last of them came before.
+        late = await ann.transfers.batches.adopt("late", "Album", wanted[:1])
+        assert (late.finished, late.destination) == (True, str(ann.downloads / "Album"))
+        assert [e.batch for e in ann.events if isinstance(e, BatchFinished)] == ["mine", "late"]
+
+
+class Stubborn(RealDisk):
+    """Lets no folder appear outside of where files grow, for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: NotAllowed | None = NotAllowed("/music", "read-only file system")
+
+    async def rename_new(self, source: Path, target: Path) -> None:
+        if self.error is not None and ".incomplete" not in target.parts:
+            raise self.error
+        await super().rename_new(source, target)
+
+
+@virtual
+async def test_the_move_of_a_folder_is_told_whether_it_went_well_or_not(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = Stubborn()
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        share(eve, "1.flac")
+        batch = await ann.transfers.batches.make([("eve", *paths("1.flac")[0])], name="Album", whole=True)
+        seen: list[bool] = []
+        ann.bus.on(BatchNotMoved, lambda event: seen.append(ann.transfers.batches.moving(batch)))
+        await asyncio.sleep(60)
+        [told] = [event for event in ann.events if isinstance(event, BatchNotMoved)]
+        assert (told.batch, told.folder) == (batch.id, str(ann.downloads / "Album"))
+        assert "read-only file system" in told.reason
+        assert told.next_try == batch.next_try
+        disk.error = None
+        await asyncio.sleep(3600)
+        [done] = [event for event in ann.events if isinstance(event, BatchFinished)]
+        assert (done.batch, done.folder) == (batch.id, str(ann.downloads / "Album"))
+        # Whoever hears of it and looks does not find it on its way.
+        assert seen == [False]
+
+
+@virtual
+async def test_other_programs_have_a_batch_changed_whether_or_not_we_run(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        database = tmp_path / "ann.sqlite"
+        ann = await there.move_in("ann", Journal(database))
+        wanted: list[tuple[str, str, int | None]] = [("eve", *file) for file in paths("1.flac", "2.flac")]
+        batch = await ann.transfers.batches.make(wanted, name="Album")
+        now = ann.transfers.batches._ledger.wall()
+        assert not await give_order(database, {"verb": "pause", "batch": batch.id}, now)
+        files = ann.transfers.batches.transfers(batch)
+        await until(files[1], State.PAUSED)
+        assert files[0].state is State.PAUSED
+        await ann.close()
+        del there.houses["ann"]
+        assert await give_order(database, {"verb": "resume", "batch": batch.id}, now)
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        assert State.PAUSED not in {one.state for one in ann.transfers}
+        await ann.close()
+        del there.houses["ann"]
+        assert await give_order(database, {"verb": "cancel", "batch": batch.id}, now)
+        assert await give_order(database, {"verb": "forget", "batch": batch.id}, now)
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        assert list(ann.transfers) == []
+        assert list(ann.transfers.batches) == []
