@@ -238,9 +238,16 @@ async def measure_tree(port: int, pipe: Connection, files: int) -> None:
         await page.evaluate("seen.tasks.length = seen.frames.length = 0")
         await page.evaluate("name => { location.hash = `#/browse/${name}` }", SHARER)
         tree = page.get_by_role("treegrid")
-        await tree.get_by_role("row", level=2).first.wait_for(timeout=240_000)
-        used, own = order("time") - before, await processor(page) - own
+        first = tree.get_by_role("row", level=2).first
+        await first.wait_for(timeout=240_000)
         show(f"{files:,} files of a user: first rows after", f"{time.perf_counter() - begun:.1f} s")
+        show(
+            "  processor time: page, everybody else",
+            f"{await processor(page) - own:.2f} s, {order('time') - before:.2f} s",
+        )
+        await page.locator(".browse-coming").wait_for(state="detached", timeout=240_000)
+        used, own = order("time") - before, await processor(page) - own
+        show("  all of them after", f"{time.perf_counter() - begun:.1f} s")
         show("  processor time: page, everybody else", f"{own:.2f} s, {used:.2f} s")
         show("  rows of the tree", await tree.get_attribute("aria-rowcount") or "?")
         tasks = await page.evaluate("seen.tasks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -129,6 +130,8 @@ def test_lines_of_the_log_are_told_as_they_are_written(tmp_path: Path) -> None:
             while not any(b"written by a thread" in one.data for one in told):
                 told += await listener.next()
         assert {one.kind for one in told} == {"log.line"}
+        numbers = [json.loads(one.data)["number"] for one in told]
+        assert numbers == sorted(set(numbers))
         net.daemon.service.hub.leave(listener)
 
     on_network(tmp_path, play)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.async_api import expect
 
+from soulmesh import wire
+from soulmesh.client.browse import Browse, BrowseProgressed
+from soulmesh.daemon.ports import Status
+from soulmesh.wire import peer
+from soulmesh.wire.structs import DirectoryData, FileData
 from tests.daemon.stagecraft import ALBUM, SHARER, SONGS, until
 from tests.page.conftest import PHONE, Visit
 
@@ -72,5 +79,57 @@ def test_a_phone_shows_folders_or_files_and_goes_back(perform: Perform) -> None:
         await expect(page.get_by_role("treegrid")).to_be_hidden()
         await page.get_by_role("button", name="Folders").click()
         await expect(page.get_by_role("treegrid")).to_be_visible()
+
+    perform(play)
+
+
+def halves_of_a_list() -> tuple[list[bytes], int]:
+    """A list of 200 albums as it travels, cut where both pieces can be read by themselves."""
+    albums = [
+        DirectoryData(f"music\\Album {number:03}", [FileData(1, f"Song {number}.flac", 1000, "flac", [])])
+        for number in range(200)
+    ]
+    inner = zlib.decompress(wire.encode(peer.PeerSharesReply(albums))[8:])
+    packer = zlib.compressobj()
+    at = inner.index(b"Album 100") - len("music") - 5
+    first = packer.compress(inner[:at]) + packer.flush(zlib.Z_SYNC_FLUSH)
+    rest = packer.compress(inner[at:]) + packer.flush()
+    return [first, rest], len(first) + len(rest)
+
+
+def test_a_long_list_is_shown_while_it_is_on_its_way(perform: Perform, tmp_path: Path) -> None:
+    async def play(visit: Visit) -> None:
+        page, client = visit.page, visit.net.daemon.engine.client
+        pieces, total = halves_of_a_list()
+        coming = Browse("mira", tmp_path / "mira.sqlite")
+
+        async def take(piece: bytes) -> None:
+            await coming.take(piece, total)
+            here = (coming.folders, coming.files, coming.done, coming.total)
+            client.events.emit(BrowseProgressed("mira", *here))
+
+        async def browse(_username: str, *, timeout: float = 60.0) -> Browse:
+            await take(pieces[0])
+            return coming
+
+        async def online(_username: str) -> Status:
+            return Status("Online")
+
+        client.browse = browse  # type: ignore[method-assign, assignment]
+        visit.net.daemon.engine.user_status = online  # type: ignore[method-assign, assignment]
+        await visit.go("browse/mira")
+        tree = page.get_by_role("treegrid", name="Folders of mira")
+        await tree.get_by_role("row", name="Album 007").click()
+        await expect(page.get_by_role("grid", name="Files in Album 007")).to_have_attribute(
+            "aria-rowcount", "2"
+        )
+        await expect(tree).to_have_attribute("aria-rowcount", str(1 + 1 + 100))
+        bar = page.get_by_role("progressbar", name="The list of mira is coming")
+        await expect(bar).to_be_visible()
+        await visit.shot("browse-coming")
+        await take(pieces[1])
+        await expect(tree).to_have_attribute("aria-rowcount", str(1 + 1 + 200))
+        await expect(bar).to_be_hidden()
+        await expect(tree.get_by_role("row", name="Album 007")).to_have_attribute("aria-selected", "true")
 
     perform(play)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 
 from playwright.async_api import Page, Route, expect
@@ -276,3 +277,26 @@ def test_who_comes_while_the_members_are_asked_for_is_there_once(perform: Perfor
 def _inside(visit: Visit, username: str) -> bool:
     room = visit.net.daemon.engine.room(ROOM)
     return room is not None and any(member.username == username for member in room.members)
+
+
+def test_a_line_of_the_log_during_the_question_for_it_is_shown_once(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page, logger = visit.page, logging.getLogger("soulmesh.trial")
+        logger.warning("before the question")
+        async with held(page, "logs") as answer:
+            await visit.go("log")
+            await answer.here.wait()
+            listener = visit.net.daemon.service.hub.listen(kinds=frozenset({"log"}))
+            # The answer knows nothing of this one.
+            logger.warning("while the answer is on its way")
+            await listener.next()
+            visit.net.daemon.service.hub.leave(listener)
+            answer.let()
+            await page.unroute_all(behavior="wait")
+        lines = page.get_by_role("grid", name="Log").get_by_role("row")
+        await expect(lines.filter(has_text="before the question")).to_have_count(1)
+        await expect(lines.filter(has_text="while the answer is on its way")).to_have_count(1)
+        logger.warning("and one after it")
+        await expect(lines.filter(has_text="and one after it")).to_have_count(1)
+
+    perform(play)

@@ -30,6 +30,7 @@ class Logbook(logging.Handler):
         self._lines: deque[tuple[int, dict[str, Any]]] = deque(maxlen=size)
         self._count = 0
         self.on_line: Callable[[dict[str, Any]], None] = lambda line: None
+        """Called with each line as :meth:`page` has it."""
 
     def install(self) -> None:
         """Begin to listen; setting logging up anew takes us off, so call it again then."""
@@ -63,13 +64,17 @@ class Logbook(logging.Handler):
             return
         self._count += 1
         self._lines.append((self._count, line))
-        self.on_line(line)
+        self.on_line(_numbered(self._count, line))
 
     def lines(self) -> list[dict[str, Any]]:
         """Oldest first."""
         return [line for _, line in self._lines]
 
     def page(self, after: int, limit: int) -> tuple[list[dict[str, Any]], int]:
-        """Lines after a number, and the number to go on from."""
+        """Lines after a number, each with its own, and the number to go on from."""
         found = [(number, line) for number, line in self._lines if number > after][:limit]
-        return [line for _, line in found], (found[-1][0] if found else after)
+        return [_numbered(*one) for one in found], (found[-1][0] if found else after)
+
+
+def _numbered(number: int, line: dict[str, Any]) -> dict[str, Any]:
+    return {"number": number, **line}

@@ -452,10 +452,22 @@ class Diagnosis(BaseModel):
     items: list[Finding]
 
 
+class LogLine(BaseModel):
+    """One line of the log."""
+
+    number: int
+    """Counts from the start of the daemon; an event ``log.line`` has it too."""
+    timestamp: str
+    context: str
+    subContext: str | None = None
+    level: str
+    message: str
+
+
 class Log(BaseModel):
     """Lines of the log."""
 
-    items: list[Any]
+    items: list[LogLine]
     next: str | None = None
 
 

@@ -1,7 +1,8 @@
 /**
  * Somebody's files: a tree that is loaded as it is opened, the files of one folder beside it, and a search inside.
  *
- * A million files are never here at once: folders come when they are opened, files page by page.
+ * A million files are never here at once: folders come when they are opened, files page by page. While the list is
+ * still on its way from its owner, what came of it is shown, and grows.
  */
 import { html, Badge, Button, Empty, Icon, IconButton, Loading, Page, Progress, Trouble, useEffect, useMemo, useState } from "../lib/ui.js";
 import { api, p } from "../lib/api.js";
@@ -33,6 +34,8 @@ export const icon = "browse";
 export const place = "main";
 
 const PAGE = 1000;
+/** Milliseconds between two looks at what has come, while a list is on its way. */
+const LOOK_EVERY = 1000;
 const recent = kept("browsed", /** @type {string[]} */ ([]));
 
 /** @param {{ rest: string[], query: URLSearchParams }} props */
@@ -77,6 +80,11 @@ class Tree {
     this.state = store(/** @type {any} */ (null));
     this.error = store(/** @type {Error | null} */ (null));
     this.asked = 0;
+    this.looking = false;
+    /** Whether the whole list was here when it was asked for. */
+    this.whole = false;
+    /** Whether more came since the last look. */
+    this.grown = false;
   }
 
   /** Ask the user, unless their files are here. @param {boolean} anew */
@@ -89,20 +97,68 @@ class Tree {
       if (anew) {
         this.children.clear();
         this.open.clear();
+        this.whole = false;
+        this.lay();
       }
       const found = await api.post(p`users/${this.username}/browse`, undefined, { anew });
       if (mine !== this.asked) return;
+      this.whole &&= found.complete;
       this.state.set(found);
       recent.set((old) => [this.username, ...old.filter((one) => one !== this.username)].slice(0, 20));
       if (found.complete) await this.roots();
+      else if (found.folders) this.grow();
     } catch (error) {
       if (mine === this.asked) this.error.set(/** @type {Error} */ (error));
     }
   }
 
+  /** More has come: look at it, but not all the time. */
+  async grow() {
+    this.grown = true;
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      while (this.grown && !this.state.get()?.complete) {
+        this.grown = false;
+        const begun = performance.now();
+        await this.look();
+        const took = performance.now() - begun;
+        await new Promise((resolve) => { setTimeout(resolve, Math.max(LOOK_EVERY - took, 2 * took)); });
+      }
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  /** Ask anew for what is shown. */
+  async look() {
+    const mine = this.asked;
+    for (const parent of ["", ...this.open]) {
+      const had = this.children.get(parent)?.length ?? 0;
+      /** @type {Folder[]} */
+      const found = [];
+      /** @type {string | undefined} */
+      let cursor;
+      do {
+        const page = await api.get(p`users/${this.username}/browse/tree`, { parent, cursor, limit: PAGE }).catch(() => null);
+        if (!page || mine !== this.asked || this.state.get()?.complete) return;
+        found.push(...page.items);
+        cursor = page.next;
+      } while (cursor && found.length < had);
+      this.children.set(parent, found);
+      // What is below a single root is what people look for; deeper ones may get neighbours yet.
+      if (parent === "" && !had && found.length === 1 && found[0].folders) this.open.add(found[0].path);
+      this.lay();
+    }
+  }
+
   async roots() {
-    if (this.children.has("") && this.children.get("")?.length) return;
+    if (this.whole) return;
+    this.whole = true;
+    // What came while the list was on its way may lack neighbours; what is open is asked for anew.
+    this.children.clear();
     await this.load("");
+    for (const parent of [...this.open]) await this.load(parent);
     // A single root has nothing to choose: it is opened at once, and so on down.
     let level = this.children.get("") ?? [];
     while (level.length === 1 && level[0].folders) {
@@ -197,17 +253,23 @@ function Files({ username, folder, words }) {
   const rested = useRested(text, 200);
   useEffect(() => { tree.begin(); }, [tree]);
   useEffect(() => { if (rested !== words) setQuery({ find: rested }); }, [rested]);
-  useEffect(() => { if (state?.complete && folder) tree.reveal(folder); }, [state?.complete, folder]);
+  useEffect(() => { if (state?.complete && folder && nodes.length) tree.reveal(folder); }, [state?.complete, folder, nodes.length > 0]);
   useEvents(["browse"], ({ kind, data }) => {
     if (kind === "missed") tree.begin();
     else if (data.username !== username) return;
-    else if (kind === "browse.BrowseProgressed") tree.state.set((/** @type {any} */ old) => old && { ...old, ...data });
+    else if (kind === "browse.BrowseProgressed") {
+      tree.state.set((/** @type {any} */ old) => (old && !old.complete ? { ...old, ...data } : old));
+      if (data.folders) tree.grow();
+    }
     else if (kind === "browse.finished") tree.begin();
   });
   if (error) return html`<${Trouble} error=${error} retry=${() => tree.begin(true)} />`;
   if (!state) return html`<${Loading} label=${t("browse.asking", { name: username })} />`;
   if (state.problem) return html`<${Trouble} error=${new Error(reason(state.problem_code, state.problem))} retry=${() => tree.begin(true)} />`;
-  if (!state.complete) {
+  const coming = !state.complete && html`<div class="row small muted browse-coming" role="status">
+    <${Progress} value=${state.total ? state.done / state.total : null} label=${t("browse.coming", { name: username })} />
+    <span class="num">${state.total ? `${size(state.done)} / ${size(state.total)}` : ""}</span></div>`;
+  if (!state.complete && !nodes.length) {
     return html`<div class="empty"><h2>${t("browse.coming", { name: username })}</h2><div class="browse-progress">
       <${Progress} value=${state.total ? state.done / state.total : null} label=${t("browse.coming", { name: username })} /></div>
       <p>${state.total ? `${size(state.done)} / ${size(state.total)}` : ""} ${t("browse.files", { count: state.files ?? 0 })}</p></div>`;
@@ -217,13 +279,13 @@ function Files({ username, folder, words }) {
       spellcheck=${false} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></div>
     <p class="search-count muted small">${t("browse.files", { count: state.files })} · ${t("browse.folders", { count: state.folders })}${state.bytes ? ` · ${size(state.bytes)}` : ""}</p>
     <${IconButton} icon="again" label=${t("browse.again")} onClick=${() => tree.begin(true)} /><${PersonMenu} name=${username} /></div>`;
-  if (words.trim()) return html`${bar}<${Hits} username=${username} words=${words} />`;
+  if (words.trim()) return html`${bar}${coming}<${Hits} username=${username} words=${words} complete=${state.complete} />`;
   const back = html`<div class="crumb"><${Button} kind="ghost" icon="top" onClick=${() => setQuery({ folder: null })}>${t("browse.back")}<//>
     <span class="clip">${folder}</span></div>`;
-  return html`${bar}<div class="browse">
+  return html`${bar}${coming}<div class="browse">
     ${(!narrow || folder === null) && html`<${Folders} tree=${tree} nodes=${nodes} username=${username} folder=${folder} narrow=${narrow} />`}
     ${narrow && folder !== null && back}
-    ${folder !== null ? html`<${Content} key=${folder} username=${username} folder=${folder} />`
+    ${folder !== null ? html`<${Content} key=${folder} username=${username} folder=${folder} complete=${state.complete} />`
       : !narrow && html`<div class="list-empty"><${Empty} icon="folder" title=${t("browse.choose.title")} text=${t("browse.choose.text")} /></div>`}</div>`;
 }
 
@@ -310,8 +372,8 @@ function FileList({ username, files, label, empty, folders = false, onEnd, head 
 /** @param {File[]} files */
 const total = (files) => files.reduce((sum, file) => sum + file.size, 0);
 
-/** The files of one folder. @param {{ username: string, folder: string }} props */
-function Content({ username, folder }) {
+/** The files of one folder. @param {{ username: string, folder: string, complete: boolean }} props */
+function Content({ username, folder, complete }) {
   const [files, setFiles] = useState(/** @type {File[]} */ ([]));
   const [next, setNext] = useState(/** @type {string | null} */ (null));
   const [state, setState] = useState(/** @type {"loading" | "here" | Error} */ ("loading"));
@@ -327,9 +389,10 @@ function Content({ username, folder }) {
       setState(/** @type {Error} */ (error));
     }
   };
-  useEffect(() => { load(null); }, [username, folder]);
+  // What was not here before is looked for again when all of it is.
+  useEffect(() => { if (!complete || state !== "here" || !files.length) load(null); }, [username, folder, complete]);
   if (state instanceof Error) return html`<${Trouble} error=${state} retry=${() => load(null)} />`;
-  if (state === "loading" && !files.length) return html`<div class="browse-files"><${Loading} /></div>`;
+  if ((state === "loading" || !complete) && !files.length) return html`<div class="browse-files"><${Loading} /></div>`;
   const head = html`<div class="folder-head"><${Icon} name="folder" /><strong class="clip grow" title=${folder}>${baseName(folder)}</strong>
     <span class="muted small">${t("search.files", { count: files.length })}${next ? " +" : ""}</span>
     <${Button} icon="down" onClick=${() => downloadFolder(username, folder)}>${t("browse.download")}<//></div>`;
@@ -338,8 +401,8 @@ function Content({ username, folder }) {
     empty=${html`<${Empty} icon="folder" title=${t("browse.nofiles.title")} text=${t("browse.nofiles.text")} />`} />`;
 }
 
-/** What a search inside found. @param {{ username: string, words: string }} props */
-function Hits({ username, words }) {
+/** What a search inside found. @param {{ username: string, words: string, complete: boolean }} props */
+function Hits({ username, words, complete }) {
   const [found, setFound] = useState(/** @type {{ words: string, items: File[] } | Error | null} */ (null));
   useEffect(() => {
     const stop = new AbortController();
@@ -348,7 +411,7 @@ function Hits({ username, words }) {
       (error) => { if (!stop.signal.aborted) setFound(error); },
     );
     return () => stop.abort();
-  }, [username, words]);
+  }, [username, words, complete]);
   if (found instanceof Error) return html`<${Trouble} error=${found} />`;
   if (!found) return html`<${Loading} />`;
   return html`<${FileList} username=${username} files=${found.items} folders label=${t("browse.found", { words: found.words })}

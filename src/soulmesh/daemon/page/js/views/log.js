@@ -5,6 +5,7 @@ import { listen, useEvents } from "../lib/events.js";
 import { clock, count, moment } from "../lib/format.js";
 import { useLoad } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
+import { keptUp } from "../lib/pushed.js";
 import { setQuery } from "../lib/route.js";
 import { t } from "../lib/texts.js";
 import { Badge, Empty, IconButton, Loading, Page, Switch, Tabs, Trouble, html, useEffect, useMemo, useRef, useState } from "../lib/ui.js";
@@ -62,16 +63,16 @@ function LogLines() {
   const [least, setLeast] = useState("Debug");
   const [words, setWords] = useState("");
   const [live, setLive] = useState(true);
-  const number = useRef(0);
-  /** @param {any} line @returns {Entry} */
-  const numbered = (line) => ({ ...line, number: (number.current += 1) });
-  const { data, error, loading, reload } = useLoad(everyLine, []);
-  useEffect(() => {
-    if (data) setLines(data.map(numbered));
-  }, [data]);
+  const list = useMemo(() => keptUp(/** @param {(lines: Entry[]) => Entry[]} change */ (change) => setLines(change)), []);
+  // Set as soon as it is here: a line that is told after that is added to it.
+  const { data, error, loading, reload } = useLoad((signal) => list.ask(() => everyLine(signal)).then((found) => {
+    if (found) setLines(found);
+    return true;
+  }), []);
   useEvents(["log.line"], ({ kind, data: line }) => {
     if (kind === "missed") reload();
-    else if (live) setLines((known) => [...known.slice(1 - MOST), numbered(line)]);
+    // A line that an answer had already is not told twice.
+    else if (live) list.tell((known) => (known.length && line.number <= known[known.length - 1].number ? known : [...known.slice(1 - MOST), line]));
   });
   const rows = useMemo(() => {
     const wanted = words.trim().toLowerCase();
@@ -116,6 +117,7 @@ function LogLines() {
 
 /** Every line that the daemon still has: its cursor goes on for ever, to ask for what came since. @param {AbortSignal} signal */
 async function everyLine(signal) {
+  /** @type {Entry[]} */
   const lines = [];
   let cursor;
   for (;;) {
