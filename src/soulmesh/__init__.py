@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from soulmesh.client.errors import NotConnected as NotConnected
     from soulmesh.client.errors import PeerUnreachable as PeerUnreachable
     from soulmesh.client.errors import RoomRefused as RoomRefused
+    from soulmesh.client.errors import RoomUnknown as RoomUnknown
     from soulmesh.client.errors import SearchRefused as SearchRefused
     from soulmesh.client.errors import ServerUnreachable as ServerUnreachable
     from soulmesh.client.errors import TooManyRequests as TooManyRequests
     from soulmesh.client.errors import UserOffline as UserOffline
+    from soulmesh.client.errors import UserUnknown as UserUnknown
     from soulmesh.client.events import Event as Event
     from soulmesh.client.events import EventsMissed as EventsMissed
     from soulmesh.client.filters import Filter as Filter
@@ -93,7 +95,6 @@ if TYPE_CHECKING:
     from soulmesh.client.users import User as User
     from soulmesh.client.users import UserStatsChanged as UserStatsChanged
     from soulmesh.client.users import UserStatusChanged as UserStatusChanged
-    from soulmesh.client.users import UserUnknown as UserUnknown
     from soulmesh.client.wishes import WishFound as WishFound
     from soulmesh.client.wishes import WishFulfilled as WishFulfilled
     from soulmesh.errors import SoulmeshError as SoulmeshError
@@ -119,10 +120,12 @@ _PLACES = {
         "NotConnected",
         "PeerUnreachable",
         "RoomRefused",
+        "RoomUnknown",
         "SearchRefused",
         "ServerUnreachable",
         "TooManyRequests",
         "UserOffline",
+        "UserUnknown",
     ),
     "client.events": (
         "Event",
@@ -204,7 +207,6 @@ _PLACES = {
         "User",
         "UserStatsChanged",
         "UserStatusChanged",
-        "UserUnknown",
     ),
     "client.wishes": ("WishFound", "WishFulfilled"),
     "errors": ("SoulmeshError",),

@@ -8,7 +8,7 @@ import pytest
 
 from soulmesh import wire
 from soulmesh.client.client import Client
-from soulmesh.client.errors import NoReply, PeerUnreachable, UserOffline
+from soulmesh.client.errors import NoReply, PeerUnreachable, UserOffline, UserUnknown
 from soulmesh.client.links import LinkClosed, LinkOpened, PeerMisbehaved
 from soulmesh.client.settings import ClientSettings
 from soulmesh.core.pacing import Rate
@@ -69,13 +69,23 @@ def test_neither_can_connect_and_the_error_says_why_for_both_ways() -> None:
     play(scene)
 
 
-def test_a_user_who_is_offline_is_known_to_be_so_at_once() -> None:
+def test_a_user_who_is_offline_is_known_to_be_so_at_once_and_told_from_one_who_does_not_exist() -> None:
     async def scene(stage: Stage) -> None:
         alice = await stage.enter("alice")
-        with pytest.raises(UserOffline, match="nobody is offline"):
+        async with stage.client("bob"):
+            pass
+        await asyncio.sleep(1)
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(UserOffline, match="bob is offline") as caught:
+            await info(alice, "bob")
+        assert not isinstance(caught.value, UserUnknown)
+        with pytest.raises(UserUnknown, match="there is no user named nobody"):
             await info(alice, "nobody")
+        with pytest.raises(UserUnknown):
+            await alice.browse("nobody")
+        assert asyncio.get_running_loop().time() - begun < 2
 
-    play(scene)
+    play(scene, real=True)
 
 
 def test_one_link_is_used_by_everybody_and_both_ways() -> None:

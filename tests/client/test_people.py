@@ -9,7 +9,7 @@ import pytest
 
 from soulmesh.client.chat import PrivateMessage, RoomLineKept, ServerNotice
 from soulmesh.client.client import Client
-from soulmesh.client.errors import RoomRefused
+from soulmesh.client.errors import RoomRefused, RoomUnknown
 from soulmesh.client.info import Profile
 from soulmesh.client.rooms import (
     PublicMessage,
@@ -115,7 +115,7 @@ def test_members_and_operators_of_a_private_room_come_and_go() -> None:
         await alice.rooms.revoke_membership("den", "bob")
         await asyncio.sleep(1)
         assert bob.rooms.joined == []
-        with pytest.raises(RoomRefused, match="no right to revoke membership"):
+        with pytest.raises(RoomRefused, match="bob is no member of it"):
             await alice.rooms.revoke_membership("den", "bob")
 
     play(scene, real=True)
@@ -127,12 +127,124 @@ def test_dropping_membership_and_ownership() -> None:
         await bob.rooms.accept_invitations(True)
         await alice.rooms.join("den", private=True)
         await alice.rooms.grant_membership("den", "bob")
+        with pytest.raises(RoomRefused, match="an owner can only give up the ownership") as caught:
+            await alice.rooms.drop_membership("den")
+        assert caught.value.hint == "soulmesh room drop den --ownership"
+        with pytest.raises(RoomRefused, match="we do not own it"):
+            await bob.rooms.drop_ownership("den")
         await bob.rooms.drop_membership("den")
         with pytest.raises(RoomRefused, match="not a member"):
             await bob.rooms.drop_membership("den")
         await alice.rooms.drop_ownership("den")
         with pytest.raises(RoomRefused, match="do not own"):
             await alice.rooms.drop_ownership("den")
+
+    play(scene, real=True)
+
+
+def test_a_room_can_be_entered_only_if_it_is_there() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        with pytest.raises(RoomUnknown, match="there is no room named ambient"):
+            await alice.rooms.join("ambient", create=False)
+        assert await alice.rooms.list() == ()
+        await bob.rooms.join("ambient")
+        assert set((await alice.rooms.join("ambient", create=False)).users) == {"alice", "bob"}
+
+    play(scene, real=True)
+
+
+def test_a_grant_that_the_other_has_not_allowed_is_an_error_of_its_request_and_no_notice_to_anybody() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        await alice.rooms.join("den", private=True)
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(RoomRefused) as caught:
+            await alice.rooms.grant_membership("den", "bob")
+        assert caught.value.room == "den"
+        assert caught.value.reason == (
+            "user bob hasn't enabled private room add. please message them and ask them to do so "
+            "before trying to add them again."
+        )
+        assert asyncio.get_running_loop().time() - begun < 2, "the server's answer is not waited for in vain"
+        assert not stage.events("alice", ServerNotice)
+        assert not stage.events("alice", PrivateMessage)
+        assert bob.rooms.joined == []
+
+    play(scene, real=True)
+
+
+def test_of_several_operators_one_drops_its_membership() -> None:
+    """flows.rst, "Dropping Membership, As operator": what the owner, the other operator and a member see."""
+
+    async def scene(stage: Stage) -> None:
+        names = ("bob", "carol", "dave")
+        alice = await stage.enter("alice")
+        others = [await stage.enter(name) for name in names]
+        await alice.rooms.join("den", private=True)
+        for name, client in zip(names, others, strict=True):
+            await client.rooms.accept_invitations(True)
+            await alice.rooms.grant_membership("den", name)
+            await client.rooms.join("den")
+        for name in ("bob", "carol"):
+            await alice.rooms.grant_operator("den", name)
+        await asyncio.sleep(1)
+        for client in (alice, *others):
+            room = client.rooms.get("den")
+            assert room is not None
+            assert (room.operators, room.members) == ({"bob", "carol"}, {"bob", "carol", "dave"})
+
+        bob, carol, dave = others
+        await bob.rooms.drop_membership("den")
+        await asyncio.sleep(1)
+        assert bob.rooms.joined == []
+        assert stage.events("bob", RoomRightsChanged)[-2:] == [
+            RoomRightsChanged("den", "member", False),
+            RoomRightsChanged("den", "operator", False),
+        ]
+        for client in (alice, carol, dave):
+            room = client.rooms.get("den")
+            assert room is not None
+            assert (room.operators, room.members) == ({"carol"}, {"carol", "dave"})
+            assert "bob" not in room.users
+            seen = stage.events(client.username, RoomMembersChanged)
+            # The server says the second one twice; it is told once.
+            assert [event.what for event in seen if event.username == "bob"][-2:] == [
+                "revoke membership",
+                "revoke operator",
+            ]
+        # The other operator goes on with its work.
+        with pytest.raises(RoomRefused, match="already a member"):
+            await carol.rooms.grant_membership("den", "dave")
+        await carol.rooms.revoke_membership("den", "dave")
+        with pytest.raises(RoomRefused, match="it does not exist, or is private and we are no member"):
+            await bob.rooms.revoke_membership("den", "carol")
+
+    play(scene, real=True)
+
+
+def test_rights_are_refused_in_words_where_a_server_stays_silent() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        await bob.rooms.join("ambient")
+        await alice.rooms.join("den", private=True)
+        begun = asyncio.get_running_loop().time()
+        for room, name, words in (
+            ("den", "bob", "bob is no member of it"),
+            ("ambient", "bob", "it is public"),
+            ("nowhere", "bob", "it does not exist"),
+        ):
+            with pytest.raises(RoomRefused, match=words):
+                await alice.rooms.revoke_membership(room, name)
+        with pytest.raises(RoomRefused, match="bob is no operator of it"):
+            await alice.rooms.revoke_operator("den", "bob")
+        assert asyncio.get_running_loop().time() - begun < 3
+        await bob.rooms.accept_invitations(True)
+        await alice.rooms.grant_membership("den", "bob")
+        with pytest.raises(RoomRefused, match="no right to grant operator"):
+            await bob.rooms.grant_operator("den", "alice")
+        with pytest.raises(UsageError, match="there is nothing to say"):
+            alice.rooms.say("den", " ")
 
     play(scene, real=True)
 

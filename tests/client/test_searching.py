@@ -9,7 +9,14 @@ from collections import Counter
 import pytest
 
 from soulmesh import wire
-from soulmesh.client.errors import SearchRefused, TooManyRequests
+from soulmesh.client.errors import (
+    RoomRefused,
+    RoomUnknown,
+    SearchRefused,
+    TooManyRequests,
+    UserOffline,
+    UserUnknown,
+)
 from soulmesh.client.results import Hit
 from soulmesh.client.searches import SearchFinished, SearchWarning
 from soulmesh.client.wishes import WishFound
@@ -29,6 +36,32 @@ def test_a_user_search_asks_one_user_and_a_room_search_those_in_the_room() -> No
         assert {h.username async for h in alice.search("blue", timeout=5, username="bob")} == {"bob"}
         await alice.rooms.join("jazz")
         assert {h.username async for h in alice.search("blue", timeout=5, room="jazz")} == {"bob", "carol"}
+
+    play(scene, real=True)
+
+
+def test_asking_one_user_or_one_room_fails_where_nobody_would_answer() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        async with stage.client("carol"):
+            pass
+
+        async def search(**whom: str) -> None:
+            async for _ in alice.search("blue", timeout=5, **whom):  # type: ignore[arg-type]
+                pass
+
+        with pytest.raises(UserUnknown, match="there is no user named ghost"):
+            await search(username="ghost")
+        with pytest.raises(UserOffline, match="carol is offline"):
+            await search(username="carol")
+        with pytest.raises(RoomUnknown, match="there is no room named nowhere"):
+            await search(room="nowhere")
+        # Only those who are in a room can search it.
+        await bob.rooms.join("jazz")
+        with pytest.raises(RoomRefused, match="we are not in it"):
+            await search(room="jazz")
+        assert alice.rooms.joined == []
+        assert alice.searches.active == []
 
     play(scene, real=True)
 

@@ -227,6 +227,7 @@ class Client:
         )
         stack.push_async_callback(self.links.close)
         self.links.refuses = self.users.refuses
+        self.links.exists = self.users.exists
         self.listening = Listening(self.world, self.links, events, settings)
         stack.push_async_callback(self.listening.close)
         self.transfers = Transfers(
@@ -259,6 +260,8 @@ class Client:
         self.searches.memory = self.users.memory
         self.searches.blocked = self.users.banned
         self._start_people(uploads)
+        self.searches.user_there = self.users.require_online
+        self.searches.room_there = self.rooms.require_joined
         await self._chat_store.open()
         self.sources = Sources(events, self.transfers, lambda: self.searches, lambda: self.server.connected)
         stack.push_async_callback(self.sources.close)

@@ -34,10 +34,12 @@ __all__ = [
     "NotConnected",
     "PeerUnreachable",
     "RoomRefused",
+    "RoomUnknown",
     "SearchRefused",
     "ServerUnreachable",
     "TooManyRequests",
     "UserOffline",
+    "UserUnknown",
 ]
 
 
@@ -139,6 +141,15 @@ class UserOffline(ClientError, NotFound):
         return f"{self.username} is offline"
 
 
+class UserUnknown(UserOffline):
+    """The server has never heard of that user: there is nobody to come back."""
+
+    hint = "check the spelling: capital and small letters are different"
+
+    def __str__(self) -> str:
+        return f"there is no user named {self.username}"
+
+
 class PeerUnreachable(ClientError, NetworkError):
     """Neither we nor the peer could open a connection.
 
@@ -182,6 +193,19 @@ class RoomRefused(ClientError, Refused):
 
     def __str__(self) -> str:
         return f"room {self.room}: {self.reason}"
+
+
+class RoomUnknown(ClientError, NotFound):
+    """The server lists no room of that name; a private one is listed for its members alone."""
+
+    hint = "see `soulmesh room list` for those that there are"
+
+    def __init__(self, room: str) -> None:
+        super().__init__(room)
+        self.room = room
+
+    def __str__(self) -> str:
+        return f"there is no room named {self.room}"
 
 
 class SearchRefused(ClientError, UsageError):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from soulmesh import wire
-from soulmesh.client.errors import LinkLost, NoReply
+from soulmesh.client.errors import LinkLost, NoReply, UserOffline, UserUnknown
 from soulmesh.client.events import Event, Events
 from soulmesh.client.handshake import pack
 from soulmesh.client.meeting import Meeting, Opened
@@ -115,6 +115,10 @@ class _Question:
         )
 
 
+async def _everybody_exists(_username: str) -> bool:
+    return True
+
+
 class Links:
     """All links to other users. Implements the ``Links`` port."""
 
@@ -155,6 +159,8 @@ class Links:
         self._child_handler: ChildHandler | None = None
         self.refuses: Callable[[str, str], bool] = lambda username, address: False
         """``(username, address)``: whether nothing is to be had from us (banned)."""
+        self.exists: Callable[[str], Awaitable[bool]] = _everybody_exists
+        """Whether the server knows such a user at all; asked when a person waits and nobody is there."""
         server.on(to_client.ConnectToPeer, self._on_connect_to_peer)
         server.on(to_client.CannotConnect, self._on_cannot_connect)
         self._tasks.start(self._close_idle(), "idle links")
@@ -304,7 +310,12 @@ class Links:
         self, username: str, opening: asyncio.Future[PeerLink], timeout: float | None, interactive: bool
     ) -> None:
         try:
-            opened = await self._open(username, "P", None, timeout, interactive=interactive)
+            try:
+                opened = await self._open(username, "P", None, timeout, interactive=interactive)
+            except UserOffline:
+                if interactive and not await self.exists(username):
+                    raise UserUnknown(username) from None
+                raise
             link = self.add_peer_stream(username, opened.stream, obfuscated=opened.obfuscated, ours=True)
         except BaseException as error:
             if self._openings.get(username) is opening:

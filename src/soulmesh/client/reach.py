@@ -8,7 +8,6 @@ that a VPN forwards; whatever changes is announced without a new login.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +21,7 @@ from soulmesh.client.listening import Listening, ListenPortChanged
 from soulmesh.client.tasks import Tasks
 from soulmesh.core.port_mapping import Lease, why_useless
 from soulmesh.errors import ConfigError, SoulmeshError
+from soulmesh.net.child import Child
 from soulmesh.net.disk import DiskError
 from soulmesh.net.port_mapping import GatewayMapper, MappingFailed, PortMapper, find_gateway, keep_open
 from soulmesh.net.socks import Socks5Network
@@ -380,32 +380,15 @@ async def run_command(command: Sequence[str]) -> str:
         ConfigError: it cannot be run, fails, prints without end, or takes longer than 20 s.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
-        )
-    except OSError as error:
-        raise ConfigError(f"{command[0]} cannot be run: {error.strerror or error}") from error
-    try:
-        async with asyncio.timeout(_COMMAND_TIME):
-            assert process.stdout is not None
-            try:
-                await process.stdout.readexactly(_LONGEST_ANSWER)
-            except asyncio.IncompleteReadError as end:
-                printed = end.partial
-            else:
+        async with asyncio.timeout(_COMMAND_TIME), Child(command) as child:
+            printed = await child.read(_LONGEST_ANSWER)
+            if len(printed) > _LONGEST_ANSWER:
                 raise ConfigError(f"{command[0]} prints more than a port")
-            status = await process.wait()
+            status = await child.wait()
     except TimeoutError as error:
         raise ConfigError(f"{command[0]} did not end within {_COMMAND_TIME:g} s") from error
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        # What it printed and nobody read, or a child of it that holds the pipe, would keep the pipe open, and
-        # asyncio waits for the pipe as well as for the process: the pipe goes first.
-        process._transport.close()  # type: ignore[attr-defined]
-        await process.wait()
-        await asyncio.sleep(0)
+    except OSError as error:
+        raise ConfigError(f"{command[0]} cannot be run: {error.strerror or error}") from error
     if status:
         raise ConfigError(f"{command[0]} failed with status {status}")
     return printed.decode("ascii", "replace")

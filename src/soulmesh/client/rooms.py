@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from soulmesh.client.book import AddressBook
-from soulmesh.client.errors import NotConnected, RoomRefused
+from soulmesh.client.errors import NotConnected, RoomRefused, RoomUnknown
 from soulmesh.client.events import Event, Events
 from soulmesh.client.notices import About, Notice, read_notice
 from soulmesh.client.pace import Pace
@@ -42,6 +42,8 @@ __all__ = [
 
 _LONGEST_MESSAGE = 2048
 _LONGEST_TICKER = 1024
+_ANSWER = 10.0
+"""Seconds for what a server does at once or, if one is not entitled to it, not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,10 @@ class _Request:
     future: asyncio.Future[None]
 
 
+class _Unanswered(RoomRefused):
+    """Neither done nor refused: the server said nothing."""
+
+
 class Rooms:
     """The rooms we are in, and who is in them."""
 
@@ -228,6 +234,28 @@ class Rooms:
         await self._server.ask(to_server.RoomList(), to_client.RoomList)
         return self.known
 
+    async def find(self, name: str) -> RoomEntry | None:
+        """A room as the server lists it now; ``None`` for one that does not exist, or is private to others.
+
+        Raises:
+            NotConnected, NoReply: the server cannot be asked.
+        """
+        return next((room for room in await self.list() if room.name == name), None)
+
+    async def require_joined(self, name: str) -> None:
+        """Fail for a room that we are not in.
+
+        Raises:
+            RoomUnknown: there is no such room.
+            RoomRefused: we are not in it.
+            NotConnected, NoReply: the server cannot be asked.
+        """
+        if name in self._rooms:
+            return
+        if await self.find(name) is None:
+            raise RoomUnknown(name)
+        raise RoomRefused(name, "we are not in it")
+
     @property
     def favourites(self) -> dict[str, bool]:
         """Rooms that are entered at each login; the value says whether as private."""
@@ -245,15 +273,25 @@ class Rooms:
 
     # -- being in a room
 
-    async def join(self, name: str, *, private: bool = False, timeout: float = 30.0) -> Room:
+    async def join(
+        self, name: str, *, private: bool = False, create: bool = True, timeout: float = 30.0
+    ) -> Room:
         """Enter a room, creating it if it does not exist.
+
+        Args:
+            private: as which kind it is created.
+            create: ``False`` has the server's list of rooms looked through first (flows.rst, "Room List"):
+                the protocol has no way to enter a room only if it is there.
 
         Raises:
             RoomRefused: the server says no; ``reason`` holds its words.
+            RoomUnknown: there is no such room, and it is not to be created.
             NotConnected: we are not logged in.
         """
         if name in self._rooms:
             return self._rooms[name]
+        if not create and await self.find(name) is None:
+            raise RoomUnknown(name)
         await self._pace.turn("join", name)
         self._wanted[name] = private
         try:
@@ -276,9 +314,11 @@ class Rooms:
 
         Raises:
             RoomRefused: we are not in it.
-            UsageError: more than 2048 characters.
+            UsageError: nothing at all, or more than 2048 characters.
         """
         self._entered(name)
+        if not text.strip():
+            raise UsageError("there is nothing to say: the text is empty")
         if len(text) > _LONGEST_MESSAGE:
             raise UsageError(f"a message has at most {_LONGEST_MESSAGE} characters, this one {len(text)}")
         self._server.send(to_server.RoomChatMessage(name, text))
@@ -316,6 +356,7 @@ class Rooms:
 
     async def revoke_membership(self, room: str, username: str) -> None:
         """End somebody's membership. Raises RoomRefused."""
+        await self._require(self._members, room, username, "member")
         await self._change(About.REVOKE_MEMBERSHIP, room, username, to_server.PrivateRoomRevokeMembership)
 
     async def grant_operator(self, room: str, username: str) -> None:
@@ -324,31 +365,43 @@ class Rooms:
 
     async def revoke_operator(self, room: str, username: str) -> None:
         """Make an operator a plain member again. Raises RoomRefused."""
+        await self._require(self._operators, room, username, "operator")
         await self._change(About.REVOKE_OPERATOR, room, username, to_server.PrivateRoomRevokeOperator)
 
     async def drop_membership(self, room: str) -> None:
-        """Give up our own membership. Raises RoomRefused if we were no member (the owner is none)."""
+        """Give up our own membership.
+
+        Raises:
+            RoomRefused: we are no member. The owner is none (flows.rst, "Dropping Membership"): it can
+                only drop the ownership.
+            NotConnected, NoReply: the server cannot be asked.
+        """
+        entry = await self.find(room)
+        if entry is not None and entry.owned:
+            error = RoomRefused(room, "it is ours, and an owner can only give up the ownership")
+            error.hint = f"soulmesh room drop {room} --ownership"
+            raise error
+        if entry is None or not entry.private:
+            raise RoomRefused(room, "we are not a member of it")
         self._wanted.pop(room, None)
-        try:
-            await self._server.ask(
-                to_server.PrivateRoomDropMembership(room),
-                to_client.PrivateRoomMembershipRevoked,
-                match=lambda reply: reply.room == room,
-                timeout=10.0,
-            )
-        except NotConnected:
-            raise
-        except Exception as error:
-            raise RoomRefused(room, "we are not a member of it") from error
+        await self._server.ask(
+            to_server.PrivateRoomDropMembership(room),
+            to_client.PrivateRoomMembershipRevoked,
+            match=lambda reply: reply.room == room,
+            timeout=_ANSWER,
+        )
 
     async def drop_ownership(self, room: str) -> None:
-        """Give up a room of ours: members and operators lose it too. Raises RoomRefused."""
-        try:
-            await self._server.ask(to_server.PrivateRoomDropOwnership(room), to_client.RoomList, timeout=10.0)
-        except NotConnected:
-            raise
-        except Exception as error:
-            raise RoomRefused(room, "we do not own it") from error
+        """Give up a room of ours: members and operators lose it too.
+
+        Raises:
+            RoomRefused: we do not own it.
+            NotConnected, NoReply: the server cannot be asked.
+        """
+        entry = await self.find(room)
+        if entry is None or not entry.owned:
+            raise RoomRefused(room, "we do not own it")
+        await self._server.ask(to_server.PrivateRoomDropOwnership(room), to_client.RoomList, timeout=_ANSWER)
 
     # -- login and notices
 
@@ -395,20 +448,34 @@ class Rooms:
             async with asyncio.timeout(timeout):
                 await request.future
         except TimeoutError:
-            raise RoomRefused(room, f"the server did not answer ({about.value})") from None
+            raise _Unanswered(room, f"the server did not answer ({about.value})") from None
         finally:
             self._requests.remove(request)
+
+    async def _require(self, known: dict[str, set[str]], room: str, username: str, role: str) -> None:
+        """Fail where the server would stay silent. It keeps us informed of private rooms that are ours."""
+        await self._require_private(room)
+        if room in known and username not in known[room]:
+            raise RoomRefused(room, f"{username} is no {role} of it")
+
+    async def _require_private(self, room: str) -> None:
+        if room in self._members:
+            return
+        entry = await self.find(room)
+        if entry is None:
+            raise RoomRefused(room, "it does not exist, or is private and we are no member")
+        if not entry.private:
+            raise RoomRefused(room, "it is public: only private rooms have members and operators")
 
     async def _change(
         self, about: About, room: str, username: str, message: Callable[[str, str], Message]
     ) -> None:
+        await self._require_private(room)
         try:
-            await self._ask(about, room, username, message(room, username), 10.0)
-        except RoomRefused as error:
-            if "did not answer" in error.reason:
-                # Servers ignore what one is not entitled to.
-                raise RoomRefused(room, f"the server did nothing: no right to {about.value}?") from error
-            raise
+            await self._ask(about, room, username, message(room, username), _ANSWER)
+        except _Unanswered as error:
+            # Servers ignore what one is not entitled to.
+            raise RoomRefused(room, f"the server did nothing: no right to {about.value}?") from error
 
     def _done(self, about: About, room: str, username: str | None = None) -> None:
         for request in self._requests:
@@ -452,6 +519,11 @@ class Rooms:
             *(RoomEntry(name, n, True, True, name in operated) for name, n in owned),
             *(RoomEntry(name, n, True, False, name in operated) for name, n in private),
         )
+        if message.rooms_private_owned is not None and message.rooms_private is not None:
+            ours = {*message.rooms_private_owned, *message.rooms_private}
+            for known in (self._members, self._operators):
+                for name in known.keys() - ours:
+                    del known[name]
         self._events.emit(RoomListChanged())
 
     def _on_joined(self, message: to_client.JoinRoom) -> None:

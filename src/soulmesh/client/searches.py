@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -162,6 +162,8 @@ class Search:
 
         Raises:
             NotConnected: we are not logged in.
+            UserOffline, UserUnknown: the one user who is asked is not there.
+            RoomUnknown, RoomRefused: the room does not exist, or we are not in it.
         """
         if not self.sent and not self.done:
             await self._manager._send(self)
@@ -312,6 +314,10 @@ class Search:
                     yield None
 
 
+async def _nobody_objects(_name: str) -> None:
+    pass
+
+
 class Searches:
     """The searches of this client that take answers."""
 
@@ -332,6 +338,10 @@ class Searches:
         self.excluded: list[str] = []
         self.memory: Memory = lambda username: Remembered()
         self.blocked: Callable[[str], bool] = lambda username: False
+        self.user_there: Callable[[str], Awaitable[None]] = _nobody_objects
+        """Fails for a user who cannot answer: the server would pass the search on to nobody, in silence."""
+        self.room_there: Callable[[str], Awaitable[None]] = _nobody_objects
+        """The same for a room: only those who are in it can search it."""
         self.suspicious: Callable[[str, peer.PeerSearchReply], str | None] = suspicious
         self._server = server
         self._pace = pace
@@ -410,6 +420,11 @@ class Searches:
     async def _send(self, search: Search) -> None:
         if not self._server.connected:
             raise NotConnected()
+        match search.message:
+            case to_server.UserSearch(username=username):
+                await self.user_there(username)
+            case to_server.RoomSearch(room=room):
+                await self.room_there(room)
         # Equal searches that wait for their turn are sent once, and share the answers.
         key = (type(search.message), search.target, search.query.lower())
         await self._pace.turn("search", key, interactive=search.interactive)

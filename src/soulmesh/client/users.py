@@ -11,12 +11,12 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from soulmesh.client.book import AddressBook, History
+from soulmesh.client.errors import NoReply, NotConnected, UserOffline, UserUnknown
 from soulmesh.client.events import Event, Events
 from soulmesh.client.pace import Pace
 from soulmesh.client.ports import ServerPort, Undo
 from soulmesh.client.results import Memory, Remembered, stays
 from soulmesh.core.rendezvous import Address
-from soulmesh.errors import NotFound
 from soulmesh.wire import to_client, to_server
 from soulmesh.wire.enums import UserStatus
 from soulmesh.wire.structs import UserStats
@@ -25,17 +25,8 @@ __all__ = ["User", "UserStatsChanged", "UserStatusChanged", "UserUnknown", "User
 
 
 _MOST_ADDRESSES = 20_000
-
-
-class UserUnknown(NotFound):
-    """The server has never heard of that user."""
-
-    def __init__(self, username: str) -> None:
-        super().__init__(username)
-        self.username = username
-
-    def __str__(self) -> str:
-        return f"there is no user named {self.username}"
+_DOUBT = 5.0
+"""Seconds in which a server says whether there is such a user, or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +138,7 @@ class Users:
             UserUnknown: there is no such user.
             NotConnected, NoReply: the server cannot be asked.
         """
-        found = await self._server.ask(
-            to_server.AddUser(username), to_client.AddUser, match=lambda reply: reply.username == username
-        )
-        if username not in self._reasons and username != self._server.username:
-            # AddUser is the only question that says whether a user exists, but it also begins watching.
-            self._server.send(to_server.RemoveUser(username))
-        if not found.exists:
+        if not await self._registered(username, 30.0):
             raise UserUnknown(username)
         status = await self._server.ask(
             to_server.GetUserStatus(username),
@@ -161,6 +146,40 @@ class Users:
             match=lambda reply: reply.username == username,
         )
         return replace(self.get(username), status=status.status)
+
+    async def exists(self, username: str) -> bool:
+        """Whether there is such a user. A server that does not say leaves the benefit of the doubt."""
+        try:
+            return await self._registered(username, _DOUBT)
+        except (NotConnected, NoReply):
+            return True
+
+    async def require_online(self, username: str) -> None:
+        """Fail for a user of whom the server says that nothing is to be had.
+
+        Raises:
+            UserUnknown: there is no such user.
+            UserOffline: it is not logged in.
+            NotConnected: we are not.
+        """
+        try:
+            found = await self.look_up(username)
+        except NoReply:
+            return
+        if not found.online:
+            raise UserOffline(username)
+
+    async def _registered(self, username: str, timeout: float) -> bool:
+        found = await self._server.ask(
+            to_server.AddUser(username),
+            to_client.AddUser,
+            match=lambda reply: reply.username == username,
+            timeout=timeout,
+        )
+        if username not in self._reasons and username != self._server.username:
+            # AddUser is the only question that says whether a user exists, but it also begins watching.
+            self._server.send(to_server.RemoveUser(username))
+        return bool(found.exists)
 
     async def address(self, username: str) -> Address:
         """Where a user listens; ``known`` is false for one who is offline.

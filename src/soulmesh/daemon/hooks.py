@@ -26,6 +26,7 @@ from soulmesh import log
 from soulmesh.config import Script, Settings, Webhook
 from soulmesh.daemon.eventlog import EventLog
 from soulmesh.daemon.store import Store
+from soulmesh.net.child import Child
 
 __all__ = ["Hooks", "matches", "pause_after", "sign"]
 
@@ -36,6 +37,7 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 600.0
 LOOK_EVERY = 30.0
 LARGEST_REPLY = 64 * 1024
+_LONGEST_COMPLAINT = 64 * 1024
 
 
 def matches(wanted: list[str], kind: str) -> bool:
@@ -235,43 +237,27 @@ class Hooks:
             "SLSKD_SCRIPT_DATA": delivery.body,
             "SOULMESH_EVENT": delivery.kind,
         }
-        pipe = asyncio.subprocess.PIPE
+        command: str | list[str]
+        if script.command:
+            command = script.command
+        elif script.executable:
+            command = [script.executable, *script.args]
+        else:
+            return f"the script {name} has neither command nor executable"
         try:
-            if script.command:
-                process = await asyncio.create_subprocess_shell(
-                    script.command,
-                    cwd=self._scripts,
-                    env=environment,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=pipe,
-                    start_new_session=True,
-                )
-            elif script.executable:
-                process = await asyncio.create_subprocess_exec(
-                    script.executable,
-                    *script.args,
-                    cwd=self._scripts,
-                    env=environment,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=pipe,
-                    start_new_session=True,
-                )
-            else:
-                return f"the script {name} has neither command nor executable"
-        except OSError as error:
-            return f"it cannot be run: {error.strerror or error}"
-        try:
-            async with asyncio.timeout(script.timeout):
-                _, said = await process.communicate()
+            async with (
+                asyncio.timeout(script.timeout),
+                Child(
+                    command, listen="stderr", own_session=True, env=environment, cwd=self._scripts
+                ) as child,
+            ):
+                said = await child.tail(_LONGEST_COMPLAINT)
+                status = await child.wait()
         except TimeoutError:
             return f"it ran longer than {script.timeout:g} s"
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
+        except OSError as error:
+            return f"it cannot be run: {error.strerror or error}"
+        if status:
             last = said.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
-            return f"it ended with {process.returncode}: {last[0][:200]}"
+            return f"it ended with {status}: {last[0][:200]}"
         return None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from soulmesh.client.shares.scan import Progress
+from soulmesh.net.child import Child
 
 __all__ = ["in_child"]
 
@@ -20,34 +19,22 @@ async def in_child(task: dict[str, Any], progress: Callable[[Progress], None] | 
 
     Cancelling this ends the process.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "soulmesh.client.shares.worker",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
+    command = [sys.executable, "-m", "soulmesh.client.shares.worker"]
+    path = os.pathsep.join(part for part in sys.path if part)
     last: dict[str, Any] = {}
-    try:
-        process.stdin.write(json.dumps(task).encode() + b"\n")
-        await process.stdin.drain()
-        async for line in process.stdout:
+    async with Child(
+        command,
+        give=json.dumps(task).encode() + b"\n",
+        own_session=True,
+        gently=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as child:
+        async for line in child.lines():
             try:
                 last = json.loads(line)
             except ValueError:
                 break  # half a line: it was killed
             if "progress" in last and progress is not None:
                 progress(Progress(**last["progress"]))
-        await process.wait()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-        raise
-    finally:
-        process.stdin.close()
+        await child.wait()
     return last

@@ -8,6 +8,7 @@ import shutil
 import struct
 from pathlib import Path
 
+from soulmesh.net.child import Child
 from soulmesh.net.world import Disk, ReadFile
 
 __all__ = ["broken_audio", "broken_sound"]
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 LENGTH_TOLERANCE = 3.0
 """Seconds by which a file may be longer or shorter than a search told: programs round, and some guess."""
+_LONGEST_COMPLAINT = 1 << 16
 DECODE_WITHIN = 300.0
 """Seconds for decoding one file; what takes longer is left unchecked."""
 
@@ -98,23 +100,14 @@ async def broken_sound(path: Path, name: str) -> str | None:
     command = [program, "--test", "--silent", "--warnings-as-errors", "--", str(path)]
     if (nice := shutil.which("nice")) is not None:
         command = [nice, *command]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
     try:
-        async with asyncio.timeout(DECODE_WITHIN):
-            _, said = await process.communicate()
+        async with asyncio.timeout(DECODE_WITHIN), Child(command, listen="stderr") as child:
+            said = await child.tail(_LONGEST_COMPLAINT)
+            status = await child.wait()
     except TimeoutError:
         log.warning("%s was not decoded within %g seconds", path, DECODE_WITHIN)
         return None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode == 0 or b"cannot check MD5" in said:
+    if status == 0 or b"cannot check MD5" in said:
         return None
     lines = said.decode("utf-8", "replace").split("\n")
     reason = next((line.rpartition("ERROR")[2].strip(" ,:") for line in lines if "ERROR" in line), "")

@@ -14,6 +14,7 @@ Remote names are stored as the bytes that came over the wire.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import queue
 import sqlite3
@@ -219,8 +220,9 @@ class Journal:
             opened: asyncio.Future[None] = self._loop.create_future()
             thread = threading.Thread(target=self._run, args=(opened,), name="soulmesh-journal", daemon=True)
             thread.start()
-            await opened
+            # Whoever gives up while the file is being opened closes as well: the thread must end then.
             self._thread = thread
+            await opened
         self._next_id = 1 + await self._ask(
             lambda db: int(db.execute("SELECT coalesce(max(id), 0) FROM transfers").fetchone()[0])
         )
@@ -240,9 +242,10 @@ class Journal:
             self._inline.close()
             self._inline = None
         elif self._thread is not None:
+            # From here on nobody is promised an answer any more.
+            thread, self._thread = self._thread, None
             self._work.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+            await asyncio.to_thread(thread.join)
 
     @property
     def shared(self) -> bool:
@@ -509,16 +512,15 @@ class Journal:
             self._commit(db)
             if self._failed is not None:
                 raise self._failed
-            result = question(db)
-            loop.call_soon_threadsafe(_set, answer, result, None)
+            _tell(loop, answer, question(db), None)
 
         def guarded(db: sqlite3.Connection) -> None:
             try:
                 work(db)
-            except JournalError as error:
-                loop.call_soon_threadsafe(_set, answer, None, error)
             except sqlite3.Error as error:
-                loop.call_soon_threadsafe(_set, answer, None, JournalError(self._path, str(error)))
+                _tell(loop, answer, None, JournalError(self._path, str(error)))
+            except Exception as error:
+                _tell(loop, answer, None, error)
 
         self._work.put(guarded)
         return await answer
@@ -535,9 +537,9 @@ class Journal:
             db = _connect(self._path)
             _prepare(db, self._path)
         except JournalError as error:
-            self._loop.call_soon_threadsafe(_set, opened, None, error)
+            _tell(self._loop, opened, None, error)
             return
-        self._loop.call_soon_threadsafe(_set, opened, None, None)
+        _tell(self._loop, opened, None, None)
         ending = False
         while not ending:
             tasks = [self._work.get()]
@@ -667,6 +669,14 @@ def _record(row: Sequence[Any]) -> Record:
     values[18] = bool(values[18])
     values[19] = json.loads(values[19])
     return Record(*values)
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], result: object, error: Exception | None
+) -> None:
+    """Answer from the thread; a loop that was closed meanwhile has nobody left who waits."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(_set, future, result, error)
 
 
 def _set(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
