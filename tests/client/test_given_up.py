@@ -1,4 +1,4 @@
-"""Ctrl-C, twice, at any moment of a program that uses the library: everything ends, whatever was under way."""
+"""Ctrl-C, twice, at any moment of a program that uses the library: everything ends that was under way."""
 
 from __future__ import annotations
 
