@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from soulmesh.client.shares.explain import _closed
 from tests.cli.conftest import Command, Outcome
 from tests.client.shares.support import fill, write_wave
 
@@ -168,6 +169,18 @@ def test_explaining_why_a_file_is_offered_and_why_not(scanned: Command, music: P
     shown = scanned("explain", "Music\\empty.mp3").out
     assert "not readable" in shown
     assert "the file is empty" in shown
+
+
+def test_a_file_that_cannot_be_opened_is_named_when_it_is_explained(
+    scanned: Command, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "directory" in str(_closed(str(music)))
+    assert _closed(str(music / "notes.txt")) is None
+    # Whoever runs tests may open everything.
+    monkeypatch.setattr("soulmesh.client.shares.explain._closed", lambda path: "Permission denied")
+    shown = scanned("explain", str(music / "notes.txt"))
+    assert shown.code == 0
+    assert "Permission denied: who asks for it gets 'File read error.'" in shown.out
 
 
 def test_removing_needs_an_answer(scanned: Command, music: Path) -> None:

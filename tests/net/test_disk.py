@@ -28,7 +28,7 @@ from soulmesh.net.memory_disk import MemoryDisk
 from soulmesh.net.world import Disk
 from soulmesh.sim.loop import run_virtual
 from tests.support.disks import no_room
-from tests.support.loops import virtual
+from tests.support.loops import real, virtual
 
 
 def each_disk(test: Callable[[Disk, Path], Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -502,3 +502,15 @@ def test_a_small_file_is_written_whole_for_its_owner_or_not_at_all(tmp_path: Pat
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("note", "first")]
     with pytest.raises(FileMissing):
         write_whole(tmp_path / "none" / "note", "x")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system of the kernel's own")
+@real
+async def test_a_place_where_nothing_can_be_made_is_not_called_full() -> None:
+    disk = RealDisk()
+    place = Path("/proc/soulmesh/downloads")
+    assert await disk.free_space(place) > 1 << 60
+    with pytest.raises(NotAllowed, match="nothing can be made there"):
+        await disk.make_directory(place)
+    [problem] = await disk.write_all_new([(place / "part", place / "song", b"x")])
+    assert isinstance(problem, NotAllowed)

@@ -27,6 +27,7 @@ from soulmesh.client.client import Client
 from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.results import Hit
 from soulmesh.client.shares import Root, Shares
+from soulmesh.client.transfers import SharedFiles
 from soulmesh.core.transfer import State
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.tap import Seen
@@ -264,7 +265,8 @@ class _Show:
                     if reason is not None:
                         raise DownloadStuck(hit.file.name, reason)
         local = transfer.local_path
-        original = await alice.shares.locate(dave.username, hit.file.remote_path)  # type: ignore[attr-defined]
+        assert isinstance(alice.shares, SharedFiles)
+        original = await alice.shares.locate(dave.username, hit.file.remote_path)
         if local is None or original is None:
             raise NotFound("the file is gone")
         sent, received = await asyncio.gather(

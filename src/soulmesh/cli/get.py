@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -23,7 +23,7 @@ from soulmesh.cli.session import open_client
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for, stand_in
 from soulmesh.client.client import Client
 from soulmesh.client.errors import ClientError
-from soulmesh.client.events import Event
+from soulmesh.client.events import Event, EventStream
 from soulmesh.client.results import Hit
 from soulmesh.client.transfers import (
     Candidate,
@@ -240,12 +240,12 @@ def _row(hits: tuple[Hit, ...], *, album: bool) -> dict[str, object]:
     }
 
 
-async def _pursue(out: Output, client: Client, goal: Goal, news: object) -> None:
+async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any]) -> None:
     """Show a goal's files until it is whole, or no source is left."""
     keys: dict[int, int] = {}
     with out.transfers() as bars:
         if goal.state == "under way":
-            async for event in news:  # type: ignore[attr-defined]
+            async for event in news:
                 if isinstance(event, TransferProgressed) and event.size and event.direction == "download":
                     key = keys.get(event.transfer)
                     if key is None:

@@ -113,20 +113,7 @@ class _Found:
 
     @classmethod
     def of(cls, trial: Trial) -> _Found:
-        lots = [
-            {
-                "username": lot.username,
-                "group": lot.group,
-                "files": lot.files,
-                "served": lot.served,
-                "waiting": lot.waiting,
-                "refused": lot.refused,
-                "usual_wait": lot.usual,
-                "longest_wait": lot.longest,
-            }
-            for lot in trial.lots
-        ]
-        return cls(lots, trial.requests, trial.refused)
+        return cls([lot.row() for lot in trial.lots], trial.requests, trial.refused)
 
 
 def _trial(row: dict[str, Any]) -> _Found:

@@ -14,6 +14,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 from soulmesh.core.upload_queue import Person, QueueRules, UploadQueue
 from soulmesh.wire.text import raw
@@ -63,6 +64,19 @@ class Lot:
     def usual(self) -> float:
         """The median wait in seconds."""
         return median(self.waits) if self.waits else 0.0
+
+    def row(self) -> dict[str, Any]:
+        """As ``/api/v1`` and the command tell of it; waits in seconds."""
+        return {
+            "username": self.username,
+            "group": self.group,
+            "files": self.files,
+            "served": self.served,
+            "waiting": self.waiting,
+            "refused": self.refused,
+            "usual_wait": self.usual,
+            "longest_wait": self.longest,
+        }
 
 
 @dataclass(frozen=True, slots=True)

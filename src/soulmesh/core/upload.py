@@ -176,11 +176,14 @@ class Upload(Machine):
             return [*self._give_up(reason, now), TellFailed()]
         return self._put_off(RetryClass.LINK, reason, now, jitter)
 
-    def unreadable(self, reason: str, now: float) -> list[Effect]:
-        """The file is gone or cannot be read; ``reason`` is one of the exact texts."""
+    def unreadable(self, reason: str, now: float, said: str = "") -> list[Effect]:
+        """The file is gone or cannot be read; ``reason`` is one of the exact texts.
+
+        What our own disk ``said`` is for the one who shares it, and is not told to the user.
+        """
         if self._stays(Event.GAVE_UP):
             return []
-        return [*self._give_up(reason, now), TellRefused(reason)]
+        return [*self._give_up(f"{reason} ({said})" if said else reason, now), TellRefused(reason)]
 
     def peer_left(self, now: float) -> list[Effect]:
         """The user went offline: the upload is kept for a while."""

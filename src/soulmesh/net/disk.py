@@ -45,6 +45,8 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
+UNCOUNTED = 1 << 62
+"""Bytes that are free where nobody counts them, as on the file systems of the kernel itself."""
 WORKERS = 4
 """Threads for file work. More would not make one disk faster, and transfers wait for each other politely."""
 
@@ -157,6 +159,14 @@ def existing_parent(path: Path, exists: Callable[[Path], bool]) -> Path:
     while not exists(path) and path.parent != path:
         path = path.parent
     return path
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileNotFoundError:
+        # The kernel's own file systems say "no such file" of all that somebody would make there.
+        raise PermissionError(errno.EACCES, "nothing can be made there") from None
 
 
 class RealDisk:
@@ -293,7 +303,7 @@ class RealDisk:
 
     async def make_directory(self, path: Path) -> None:
         """See :meth:`soulmesh.net.world.Disk.make_directory`."""
-        await self._run(path, os.makedirs, path, exist_ok=True)
+        await self._run(path, _make_directory, path)
 
     async def unlink(self, path: Path, *, missing_ok: bool = False) -> None:
         """See :meth:`soulmesh.net.world.Disk.unlink`."""
@@ -316,9 +326,13 @@ class RealDisk:
 
         def work() -> int:
             where = existing_parent(path.absolute(), Path.exists)
-            if hasattr(os, "statvfs") and os.statvfs(where).f_flag & os.ST_RDONLY:
-                # It would count as full otherwise, and no room that is made there would help.
-                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            if hasattr(os, "statvfs"):
+                # Both would count as full otherwise, and no room that is made there would help.
+                about = os.statvfs(where)
+                if about.f_flag & os.ST_RDONLY:
+                    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+                if not about.f_blocks:
+                    return UNCOUNTED
             return shutil.disk_usage(where).free
 
         return await self._run(path, work)
@@ -436,7 +450,7 @@ def _make_and(step: Callable[[], object], folder: Path) -> None:
     try:
         step()
     except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
+        _make_directory(folder)
         step()
 
 

@@ -509,8 +509,14 @@ async def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         path = eve.share(PATH, SONG)
         eve.shelf.files[path.encode()] = tmp_path  # a folder
         transfer = await ann.transfers.download("eve", path)
-        with pytest.raises(TransferFailed, match=r"File read error\."):
+        with pytest.raises(TransferFailed) as failure:
             await transfer.wait()
+        # The user hears the exact text; what the disk said is for the one who shares.
+        assert failure.value.reason == "File read error."
+        [upload] = eve.transfers
+        assert upload.reason.startswith(f"File read error. ({tmp_path}: is a directory")
+        story = await eve.transfers.why(upload.id)
+        assert story.past[-1].endswith(f"given up: {upload.reason}")
 
 
 @virtual

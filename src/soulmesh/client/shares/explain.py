@@ -29,7 +29,7 @@ class Explanation:
     size: int | None = None
     attributes: dict[int, int] = field(default_factory=dict)
     problem: str | None = None
-    """What was wrong with reading its attributes; it is offered all the same."""
+    """What was wrong with reading its attributes, or is with opening it now; it is offered all the same."""
 
 
 async def explain(shares: Shares, path: str) -> Explanation:
@@ -112,6 +112,15 @@ def _kept_out(root: Root, absolute: bytes, relative: bytes) -> str:
     return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "it is neither a file nor a folder"
 
 
+def _closed(path: str) -> str | None:
+    """What the disk says when a file cannot be opened; ``None`` if it can."""
+    try:
+        with open(path, "rb"):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
 async def _explain_folder(shares: Shares, root: Root, relative: bytes, found: Explanation) -> Explanation:
     remote = remote_folder(root.name, relative)
     entries = shares.index.folder(root.id, remote)
@@ -150,3 +159,8 @@ async def _explain_stored(shares: Shares, root: Root, below: bytes, name: bytes,
     else:
         found.offered = True
         found.reason = f"offered to {root.audience}"
+        closed = await asyncio.to_thread(_closed, found.path)
+        if closed:
+            found.problem = (
+                f"{closed}: who asks for it gets 'File read error.'; check its owner and permissions"
+            )

@@ -352,7 +352,7 @@ class Uploads:
 
     async def _begin(self, transfer: Transfer, turn: int) -> None:
         """Open the file, so that its size is the one of the bytes that we send, and offer it."""
-        reason = FILE_NOT_SHARED
+        reason, said = FILE_NOT_SHARED, ""
         file: ReadFile | bytes | None = None
         try:
             found = await self._locate(transfer)
@@ -361,10 +361,11 @@ class Uploads:
                 transfer.local_path = found.local_path
                 file = await self._open(found)
         except FileMissing as error:
-            log.warning("cannot upload: %s", error)
-            reason = FILE_NOT_SHARED
+            log.warning("cannot send %s to %s: %s", transfer.name, transfer.username, error)
+            reason, said = FILE_NOT_SHARED, str(error)
         except DiskError as error:
-            log.warning("cannot upload: %s", error)
+            log.warning("cannot send %s to %s: %s", transfer.name, transfer.username, error)
+            said = str(error)
         except Exception:
             # A slot that is never given back would keep this user waiting for ever.
             log.exception("cannot look for %s", transfer.remote_path)
@@ -375,7 +376,7 @@ class Uploads:
             return
         now = self._ledger.now()
         if file is None:
-            self._ledger.apply(transfer, transfer.upload.unreadable(reason, now))
+            self._ledger.apply(transfer, transfer.upload.unreadable(reason, now, said))
             return
         self._files[transfer.id] = file
         self._next_ticket = self._next_ticket % 0xFFFF_FFFF + 1
@@ -445,13 +446,13 @@ class Uploads:
                 return
             await self._send(transfer, ticket, stream, file, offset)
         except FileShrank as error:
-            log.warning("%s: %s", transfer.local_path, error)
+            log.warning("cannot send %s to %s: %s", transfer.name, transfer.username, error)
             if machine.ticket == ticket:
-                ledger.apply(transfer, machine.unreadable(FILE_READ_ERROR, ledger.now()))
+                ledger.apply(transfer, machine.unreadable(FILE_READ_ERROR, ledger.now(), str(error)))
         except DiskError as error:
-            log.warning("cannot upload: %s", error)
+            log.warning("cannot send %s to %s: %s", transfer.name, transfer.username, error)
             if machine.ticket == ticket:
-                ledger.apply(transfer, machine.unreadable(FILE_READ_ERROR, ledger.now()))
+                ledger.apply(transfer, machine.unreadable(FILE_READ_ERROR, ledger.now(), str(error)))
         except (NetworkError, ClientError, TimeoutError) as error:
             self._unreachable(transfer, ticket, error)
         finally:

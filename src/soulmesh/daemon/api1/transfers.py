@@ -256,19 +256,7 @@ class _Transfers:
             raise HttpError(422, f"body.rules: {error}") from None
         trial = await _client(self._service).transfers.try_rules(rules, days=body.days)
         return {
-            "items": [
-                {
-                    "username": lot.username,
-                    "group": lot.group,
-                    "files": lot.files,
-                    "served": lot.served,
-                    "waiting": lot.waiting,
-                    "refused": lot.refused,
-                    "usual_wait": lot.usual,
-                    "longest_wait": lot.longest,
-                }
-                for lot in trial.lots
-            ],
+            "items": [lot.row() for lot in trial.lots],
             "requests": trial.requests,
             "refused": trial.refused,
             "begin": moment(trial.begin or None),
