@@ -17,11 +17,12 @@ import pytest
 
 from soulmesh import wire
 from soulmesh.cli.demo_network import DemoNetwork, Traffic
+from soulmesh.cli.following import NoRoom
 from soulmesh.cli.hits import link
 from soulmesh.cli.run import run
 from soulmesh.cli.samples import make_library
 from soulmesh.cli.search import best, best_first, withheld
-from soulmesh.cli.transfers import NoRoom, Wanted, wanted
+from soulmesh.cli.wanted import Wanted, wanted
 from soulmesh.client.results import FoundFile, Hit, Remembered, estimate
 from soulmesh.client.searches import SearchFigures
 from soulmesh.errors import NotFound

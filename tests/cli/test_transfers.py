@@ -16,10 +16,11 @@ from typing import cast
 import pytest
 
 from soulmesh.cli import settings
+from soulmesh.cli.following import follow
 from soulmesh.cli.orders import outcome
 from soulmesh.cli.output import Output
 from soulmesh.cli.session import open_client, running_server
-from soulmesh.cli.transfers import Wanted, follow, in_latin_1, wanted
+from soulmesh.cli.wanted import Wanted, in_latin_1, wanted
 from soulmesh.client.client import Client
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.transfers import (

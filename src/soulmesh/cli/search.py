@@ -18,13 +18,15 @@ from soulmesh.cli.account import (
     UsernameOption,
     account_options,
 )
+from soulmesh.cli.download import at_once, fetch, hand_over, placed
+from soulmesh.cli.following import follow
 from soulmesh.cli.hits import COLUMNS, row
 from soulmesh.cli.logged_in import DataOption
 from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.session import home, open_client
 from soulmesh.cli.settings import load
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for, stand_in
-from soulmesh.cli.transfers import Wanted, at_once, fetch, follow, hand_over, placed
+from soulmesh.cli.wanted import Wanted
 from soulmesh.client.book import AddressBook
 from soulmesh.client.filters import Filter, SavedFilters
 from soulmesh.client.results import Hit, rank

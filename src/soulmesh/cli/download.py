@@ -1,0 +1,297 @@
+"""`soulmesh download`: alone, through a daemon, or by the soulmesh that runs; and `soulmesh elsewhere`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from soulmesh.cli import run, settings
+from soulmesh.cli.account import (
+    ListenPortOption,
+    PasswordFileOption,
+    PasswordOption,
+    ServerOption,
+    UsernameOption,
+    account_options,
+)
+from soulmesh.cli.following import follow
+from soulmesh.cli.output import JsonOption, Output, clean
+from soulmesh.cli.session import home, journal_path, open_client, running_server
+from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
+from soulmesh.cli.transfers import NumberOption
+from soulmesh.cli.wanted import Wanted, in_latin_1, wanted
+from soulmesh.client.client import Client
+from soulmesh.client.transfers import Batch, FolderNotFound, JournalInUse, Transfer
+from soulmesh.client.transfers.orders import give_order
+from soulmesh.core.transfer import State
+from soulmesh.errors import NotFound, SoulmeshError, UsageError
+from soulmesh.net.world import World
+from soulmesh.wire import raw
+
+if TYPE_CHECKING:
+    from soulmesh.daemon.remote import Daemon
+
+__all__ = ["at_once", "download", "elsewhere", "fetch", "hand_over", "placed"]
+
+PathsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH]...", help="What to download: names as a search shows them."),
+]
+
+
+class ElsewhereOnline(UsageError):
+    """The soulmesh that runs is logged in at another server."""
+
+    hint = "leave out --server, or use another data folder: SOULMESH_DAEMON_DATA=DIR soulmesh ..."
+
+    def __init__(self, data: str, there: str, here: str) -> None:
+        super().__init__(data, there, here)
+        self.data = data
+        self.there = there
+        self.here = here
+
+    def __str__(self) -> str:
+        return f"the soulmesh that runs with {self.data} is logged in at {self.there}, not at {self.here}"
+
+
+@run.command
+async def download(
+    source: Annotated[str, typer.Argument(metavar="USER", help="Who has it, or a slsk:// link.")],
+    paths: PathsArgument = None,
+    folder: Annotated[
+        bool, typer.Option("--folder", help="The paths are folders: take all in them.")
+    ] = False,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="DIR", help="Put finished files below this folder.")
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With --folder: let it appear only when it is complete.")
+    ] = False,
+    may_miss: Annotated[
+        str,
+        typer.Option(
+            "--may-miss", metavar="KINDS", help="With --whole: kinds of files it can do without: jpg,txt."
+        ),
+    ] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait however long it takes: offline users, retries, queues.")
+    ] = False,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Leave after so long, done or not.")
+    ] = None,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
+    listen_port: ListenPortOption = None,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Download files or folders of another user.
+
+    What is not finished when the command ends stays in the list, and goes on whenever soulmesh runs.
+    """
+    out = run.output(json=json)
+    asked = wanted(source, paths or [], folder=folder)
+    kinds = [kind.strip().lower().lstrip(".") for kind in may_miss.split(",") if kind.strip()]
+    if kinds and not whole:
+        raise UsageError("--may-miss says what a --whole folder can do without")
+    options = account_options(
+        server=server,
+        username=username,
+        password=password,
+        password_file=password_file,
+        listen_port=listen_port,
+    )
+    given = settings.load({**options, "downloads.folder": into})
+    running = await daemon_for(given, daemon, api_key, account=username, server=server)
+    if running is not None:
+        async with asyncio.timeout(timeout), running[0]:
+            await fetch(out, running[0], asked, into=into, whole=whole, may_miss=kinds, wait=wait)
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(open_client(given))
+        except JournalInUse:
+            await hand_over(out, given, asked, into=into, whole=whole, may_miss=kinds)
+            return
+        chosen = await _start(client, asked, whole=whole, may_miss=kinds, into=into)
+        async with asyncio.timeout(timeout):
+            await follow(out, client, chosen, wait=wait)
+
+
+async def fetch(
+    out: Output,
+    daemon: Daemon,
+    asked: list[Wanted],
+    *,
+    into: Path | None = None,
+    whole: bool = False,
+    may_miss: Sequence[str] = (),
+    wait: bool = False,
+) -> None:
+    """Have a daemon download something, and show it."""
+    from soulmesh.cli.afar import Following, Heard, below, tell_whole_folder
+    from soulmesh.daemon.remote import NotThere
+
+    downloads = (await daemon.settings.setup())["downloads_folder"]
+    destination = below(into, downloads)
+    async with Heard(daemon, ["transfer"]) as heard:
+        keys: list[str] = []
+        gathering: dict[str, list[str]] = {}
+        for item in asked:
+            if item.folder:
+                # The folder's own name stays, also below another folder.
+                name = item.path.rpartition("\\")[2]
+                place = f"{destination}/{name}" if destination else None
+                try:
+                    found = await daemon.transfers.download_folder(
+                        item.username, item.path, destination=place, whole=whole, may_miss=may_miss
+                    )
+                except NotThere as error:
+                    raise NotFound(str(error)) from None
+                keys += found["taken"]
+                if whole:
+                    gathering[found["batch"]] = found["taken"]
+                continue
+            found = await daemon.transfers.download(
+                item.username, [(item.path, item.size, item.length)], destination=destination
+            )
+            for refusal in found["refused"]:
+                # It is on its way already: whoever asks wants to see it come.
+                known = [
+                    row
+                    async for row in daemon.transfers.running("download")
+                    if (row["username"], row["path"]) == (item.username, item.path)
+                ]
+                if not known:
+                    raise UsageError(f"{item.path}: {refusal['reason']}")
+                keys.append(known[0]["id"])
+                if known[0]["state"] == State.DELAYED.value:
+                    await daemon.transfers.retry(known[0]["id"])
+            keys += found["taken"]
+        gathered = {key for taken in gathering.values() for key in taken}
+        failure: SoulmeshError | None = None
+        try:
+            await Following(out, daemon, heard, wait=wait, gathered=gathered).follow(keys)
+        except SoulmeshError as error:
+            failure = error
+        for batch in gathering:
+            await tell_whole_folder(out, daemon, heard, batch)
+        if failure is not None:
+            raise failure
+
+
+async def hand_over(
+    out: Output,
+    given: settings.Settings,
+    asked: list[Wanted],
+    *,
+    into: Path | None = None,
+    whole: bool = False,
+    may_miss: Sequence[str] = (),
+) -> None:
+    """Another soulmesh has our data: it is told what we want.
+
+    Raises:
+        ElsewhereOnline: it is logged in at another server than the one that is meant.
+    """
+    account = settings.parse_address(given.network.server)
+    here = "{}:{}".format(*account)
+    there = running_server(given) or here
+    if there != here:
+        raise ElsewhereOnline(str(home(given)), there, here)
+    now = World.real().wall_clock()
+    for item in asked:
+        verb = "folder" if item.folder else "download"
+        order: dict[str, Any] = {"verb": verb, "username": item.username, "path": raw(item.path).hex()}
+        if into is not None:
+            order["into"] = placed(into)["downloads"]
+        if item.size is not None:
+            order["size"] = item.size
+        if item.length is not None:
+            order["length"] = item.length
+        if item.folder and whole:
+            order["whole"] = True
+            order["may_miss"] = list(may_miss)
+        await give_order(journal_path(given), order, now)
+        out.note(
+            f"another soulmesh of this account runs and will download {clean(item.path)} of"
+            f" {clean(item.username)}: `soulmesh transfers` shows how far it is"
+        )
+        out.record({"kind": "ordered", "username": item.username, "remote_path": item.path})
+
+
+def placed(into: Path) -> dict[str, Any]:
+    """What a download must remember to end below ``into``."""
+    return {"downloads": str(into.expanduser().absolute())}
+
+
+async def _start(
+    client: Client, asked: list[Wanted], *, whole: bool, may_miss: Sequence[str], into: Path | None
+) -> list[Transfer]:
+    more = placed(into) if into is not None else None
+    chosen: list[Transfer] = []
+    for item in asked:
+        if item.folder:
+            batch = await _folder(client, item, whole=whole, may_miss=may_miss)
+            chosen += client.transfers.batches.transfers(batch)
+        else:
+            chosen.append(await client.transfers.download(item.username, item.path, more=more))
+    for transfer in chosen:
+        at_once(client, transfer)
+    return chosen
+
+
+def at_once(client: Client, transfer: Transfer) -> None:
+    """Who asks again for what has waited from an earlier time wants it now."""
+    if transfer.state is State.DELAYED:
+        client.transfers.retry(transfer.id)
+
+
+async def _folder(client: Client, item: Wanted, *, whole: bool, may_miss: Sequence[str]) -> Batch:
+    folder = client.transfers.batches.folder
+    try:
+        return await folder(item.username, item.path, whole=whole, may_miss=may_miss)
+    except FolderNotFound:
+        other = in_latin_1(item.path)
+        if other is None:
+            raise
+        return await folder(item.username, other, whole=whole, may_miss=may_miss)
+
+
+@run.command
+async def elsewhere(
+    number: NumberOption,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
+    listen_port: ListenPortOption = None,
+) -> None:
+    """Find another user who has the same file, and get it there instead."""
+    out = run.output(json=json)
+    options = account_options(
+        server=server,
+        username=username,
+        password=password,
+        password_file=password_file,
+        listen_port=listen_port,
+    )
+    given = settings.load(options)
+    try:
+        async with open_client(given) as client:
+            other = await client.sources.take(client.transfers.get(number))
+            out.note(f"{clean(other.username)} has it too, going on there")
+            await follow(out, client, [other], wait=False)
+    except JournalInUse:
+        order = {"verb": "elsewhere", "id": number}
+        await give_order(journal_path(given), order, World.real().wall_clock())
+        out.line(f"{number}: told the soulmesh that runs to look for another source")

@@ -1,0 +1,182 @@
+"""Downloads of our own, shown until they are over; and what is in their way, as one line."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from soulmesh.cli.output import Output, Transfers, clean, size
+from soulmesh.cli.wanted import in_latin_1
+from soulmesh.client.client import Client
+from soulmesh.client.transfers import Transfer, TransferFailed
+from soulmesh.core.retry import FILE_NOT_SHARED, normal_reason
+from soulmesh.core.transfer import State
+from soulmesh.errors import NetworkError, SoulmeshError
+
+__all__ = ["CannotWrite", "NoRoom", "StillWaiting", "follow", "row_of_transfer"]
+
+
+class StillWaiting(NetworkError):
+    """A download waits for something that may take long, and the command was told not to."""
+
+    hint = "it stays in the list: go on with --wait, or whenever soulmesh runs; `soulmesh why` tells more"
+
+    def __init__(self, transfer: Transfer, why: str) -> None:
+        super().__init__(transfer.name, why)
+        self.name = transfer.name
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.why}"
+
+
+class CannotWrite(SoulmeshError):
+    """The folder for downloads cannot be written."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder = folder
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot write to {self.folder}: {self.reason}: choose another folder with --into"
+
+
+class NoRoom(SoulmeshError):
+    """The disk is full, or would be but for the ``reserve`` (bytes) that is left free."""
+
+    def __init__(self, name: str, folder: Path, reserve: int) -> None:
+        super().__init__(name, folder, reserve)
+        self.name = name
+        self.folder = folder
+        self.reserve = reserve
+        kept = f" ({size(reserve)} stay free: downloads.reserve_mib)" if reserve else ""
+        self.hint = f"make room{kept}, or choose another folder with --into; what came so far is kept"
+
+    def __str__(self) -> str:
+        return f"{self.name}: the disk of {self.folder} is full"
+
+
+async def follow(out: Output, client: Client, chosen: list[Transfer], *, wait: bool) -> None:
+    """Show transfers until all are over.
+
+    Raises:
+        TransferFailed, StillWaiting: the first that will not be finished; the others are waited for.
+    """
+    with out.transfers() as bars:
+        outcomes = await asyncio.gather(
+            *(_follow(out, bars, client, transfer, wait=wait) for transfer in chosen), return_exceptions=True
+        )
+    here = [outcome for outcome in outcomes if isinstance(outcome, Transfer)]
+    await _tell_whole_folders(out, client, here)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _tell_whole_folders(out: Output, client: Client, here: list[Transfer]) -> None:
+    """Files of a whole folder are where they are wanted only when all of it is.
+
+    Raises:
+        TransferFailed: somebody took the folder away in which they gathered.
+    """
+    batches = client.transfers.batches
+    for batch in [found for found in batches if found.whole]:
+        mine = [transfer for transfer in here if transfer.batch == batch.id]
+        if not mine:
+            continue
+        await batches.settled(batch)
+        if batch.reason:
+            out.note(
+                f"{batch.name} could not be moved to {batch.destination}: {batch.reason}; "
+                "that is tried again while soulmesh runs"
+            )
+        for transfer in mine:
+            out.record(row_of_transfer(transfer))
+            if not transfer.finished:
+                raise _failure(transfer)
+            if batch.finished or batch.reason:
+                out.line(str(transfer.local_path))
+
+
+def _failure(transfer: Transfer) -> TransferFailed:
+    return TransferFailed(transfer.username, transfer.remote_path, transfer.state, transfer.reason)
+
+
+async def _follow(
+    out: Output, bars: Transfers, client: Client, transfer: Transfer, *, wait: bool
+) -> Transfer:
+    """Show one transfer until it is here; returns it, or the one that took over.
+
+    Raises:
+        TransferFailed, StillWaiting, CannotWrite, NoRoom: it is not.
+    """
+    key: int | None = None
+    told = ""
+    async for now in transfer.updates():
+        if now.state is State.RUNNING and now.size:
+            if key is None:
+                key = bars.add(now.name, now.size, now.download.started_at_byte)
+            bars.update(key, now.done)
+            continue
+        story = (await client.transfers.why(now.id)).now if not now.over else ""
+        # The transfer may have moved on while its story was read: from here on nothing waits.
+        _see_the_disk(client, now, wait=wait)
+        if not wait and now.state in (State.DELAYED, State.OFFLINE):
+            raise StillWaiting(now, story)
+        if story != told and now.state in (State.QUEUED, State.DELAYED, State.OFFLINE, State.NO_ROOM):
+            told = story
+            out.note(f"{clean(now.name)}: {clean(story)}")
+    if transfer.state is State.FAILED and normal_reason(transfer.reason) == normal_reason(FILE_NOT_SHARED):
+        other = in_latin_1(transfer.remote_path)
+        if other is not None:
+            more = dict(transfer.more)
+            again = await client.transfers.download(transfer.username, other, batch=transfer.batch, more=more)
+            client.transfers.batches.replace(transfer, again)
+            await client.transfers.remove(transfer.id)
+            return await _follow(out, bars, client, again, wait=wait)
+    if key is not None:
+        bars.finish(key, failed=None if transfer.finished else transfer.reason)
+    successor = None if transfer.finished else await client.sources.successor(transfer)
+    if successor is not None:
+        out.note(f"{clean(transfer.name)}: {clean(successor.username)} has it too, going on there")
+        return await _follow(out, bars, client, successor, wait=wait)
+    batch = client.transfers.batches.get(transfer.batch or "")
+    if transfer.finished and batch is not None and batch.whole:
+        return transfer  # where it is, is known when its folder is whole
+    out.record(row_of_transfer(transfer))
+    if not transfer.finished:
+        raise _failure(transfer)
+    out.line(str(transfer.local_path))
+    return transfer
+
+
+def _see_the_disk(client: Client, transfer: Transfer, *, wait: bool) -> None:
+    """Leave when our own disk is what is in the way.
+
+    Raises:
+        CannotWrite: the folder cannot be written, now or later.
+        NoRoom: the disk is full, and nobody wants to wait for room.
+    """
+    folder = client.transfers.downloads.folder_of(transfer)
+    if transfer.state is State.DELAYED and transfer.disk_error is not None:
+        raise CannotWrite(folder, transfer.disk_error.reason)
+    if transfer.state is State.NO_ROOM and not wait:
+        raise NoRoom(transfer.name, folder, client.transfers.settings.reserve)
+
+
+def row_of_transfer(transfer: Transfer) -> dict[str, Any]:
+    """A transfer for machines."""
+    return {
+        "kind": transfer.direction,
+        "id": transfer.id,
+        "username": transfer.username,
+        "remote_path": transfer.remote_path,
+        "state": transfer.state.value,
+        "reason": transfer.reason,
+        "size": transfer.size,
+        "done": transfer.done,
+        "speed": round(transfer.speed),
+        "local_path": str(transfer.local_path) if transfer.local_path else None,
+    }
