@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from soulmesh.cli.output import Column, Output, clean, duration, size, speed
+from soulmesh.cli.output import Column, Output, clean, duration, keep_end, size, speed
 
 
 class Terminal(io.StringIO):
@@ -209,7 +209,8 @@ def test_a_terminal_gets_a_bar_with_rate_and_time() -> None:
     assert "2.0 of 2.0 KiB" in text
     assert "100%" in text
     assert "/s" in text
-    assert "02.flac (gone)" in text
+    assert "02.flac: gone" in text
+    assert "02.flac (failed)" in text
 
 
 @pytest.mark.parametrize("width", [60, 80])
@@ -224,3 +225,62 @@ def test_a_bar_stays_on_its_line_in_a_narrow_terminal(width: int) -> None:
     assert all("900.0 KiB of 5.0 MiB" in frame for frame in frames[-1:])
     assert all("left" in frame for frame in frames)
     assert all(len(frame.rpartition("\r")[2]) <= width + len("\x1b[2K") for frame in frames)
+
+
+def test_bars_of_several_files_have_one_for_all_of_them_below() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=90, force_terminal=True, color_system=None)
+    out = Output(console=console)
+    with out.transfers() as bars:
+        bars.expect(8, 8000)
+        bars.passed(1000)
+        for number in range(6):
+            key = bars.add(f"{number}.flac", 1000)
+            bars.finish(key)
+            # What is printed meanwhile stands above the bars, once.
+            out.line(f"/music/{number}.flac")
+        bars.update(bars.add("6.flac", 1000), 500)
+    text = stream.getvalue()
+    last = [
+        line
+        for line in text.rpartition("/music/5.flac")[2].splitlines()
+        if "flac " in line or "in all" in line
+    ]
+    bottom = last[-6:]
+    # Of those that are over the last ones stay.
+    assert [line.rpartition("\x1b[2K")[2].split()[0] for line in bottom] == [
+        "2.flac",
+        "3.flac",
+        "4.flac",
+        "5.flac",
+        "6.flac",
+        "in",
+    ]
+    assert "in all, 7 of 8 files" in bottom[-1]
+    assert "94%" in bottom[-1] or "93%" in bottom[-1]
+    assert [text.count(f"/music/{number}.flac") for number in range(6)] == [1] * 6
+
+
+def test_a_single_file_has_no_bar_for_all() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, force_terminal=True, color_system=None)
+    with Output(console=console).transfers() as bars:
+        bars.expect(1, 1000)
+        bars.finish(bars.add("a.flac", 1000))
+    assert "in all" not in stream.getvalue()
+
+
+def test_names_are_cut_by_the_cells_that_they_take() -> None:
+    assert keep_end("千のナイフ.flac", 40) == "千のナイフ.flac"
+    assert keep_end("千のナイフ.flac", 10) == "…イフ.flac"
+    assert keep_end("千のナイフ.flac", 9) == "…フ.flac"
+
+
+def test_columns_without_anything_in_them_are_left_out() -> None:
+    stream = io.StringIO()
+    columns = [Column("name", "File"), Column("place", "Place", optional=True), Column("why", "Why")]
+    Output(stdout=stream).table(columns, [{"name": "a"}, {"name": "b", "place": None}])
+    assert stream.getvalue().split() == ["File", "Why", "a", "b"]
+    stream.truncate(0)
+    Output(stdout=stream).table(columns, [{"name": "a"}, {"name": "b", "place": 3}])
+    assert "Place" in stream.getvalue()

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from rich.console import Console
 
 from soulmesh.cli import settings
 from soulmesh.cli.following import follow
 from soulmesh.cli.orders import outcome
 from soulmesh.cli.output import Output
 from soulmesh.cli.session import open_client, running_server
+from soulmesh.cli.transfers import _screen
 from soulmesh.cli.wanted import Wanted, in_latin_1, wanted
 from soulmesh.client.client import Client
 from soulmesh.client.settings import ClientSettings
@@ -457,3 +459,34 @@ def test_what_can_be_asked_for(arguments: list[str], found: Wanted) -> None:
 def test_what_cannot_be_asked_for(arguments: list[str]) -> None:
     with pytest.raises(UsageError):
         wanted(arguments[0], arguments[1:], folder=False)
+
+
+def test_the_live_table_shows_what_moves_first_and_how_it_goes_in_all() -> None:
+    def row(number: int, state: str, **more: object) -> dict[str, object]:
+        name = f"千のナイフ [{number}].flac"
+        return {
+            "id": number,
+            "username": "eve",
+            "name": name,
+            "state": state,
+            "size": 1 << 20,
+            "done": 0,
+            **more,
+        }
+
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, height=9, force_terminal=True, color_system=None)
+    rows = [row(number, "pending") for number in range(1, 9)]
+    rows[6] = row(7, "queued", place=37)
+    rows[7] = row(8, "running", speed=512 << 10, done=1 << 19, left=1.0, percent="50%")
+    console.print(_screen(Output(console=console), rows, "download"))
+    lines = stream.getvalue().splitlines()
+    assert lines[0].split() == ["No.", "User", "File", "State", "Done", "Size", "Speed", "Left", "Place"]
+    assert [line.split()[0] for line in lines[1:6]] == ["8", "7", "1", "2", "3"]
+    assert "千のナイフ [8].flac" in lines[1]
+    assert lines[2].rstrip().endswith("37")
+    assert lines[6:] == ["  … and 3 more", "1 running, 7 waiting; 512.0 KiB/s; 7.5 MiB to come, 0:15"]
+    assert len(lines) < console.height
+    stream.truncate(0)
+    console.print(_screen(Output(console=console), [], "upload"))
+    assert "no uploads are under way" in stream.getvalue()

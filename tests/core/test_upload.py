@@ -174,6 +174,7 @@ def test_a_link_that_breaks_under_way_is_told_and_left_to_the_downloader() -> No
     assert moves(effects) == [(Event.GAVE_UP, State.FAILED)]
     assert rest(effects) == [DropLink(), TellFailed()]
     assert moves(machine.asked_again(5.0)) == [(Event.REQUEUED, State.QUEUED)]
+    assert machine.sent == 0
 
 
 def test_a_push_that_breaks_is_ours_to_try_again() -> None:

@@ -262,6 +262,8 @@ class Following:
         for key in keys:
             self._shown[key] = _Shown(await self._daemon.transfers.get(key))
         with self._out.transfers() as bars:
+            rows = [shown.row for shown in self._shown.values()]
+            bars.expect(len(rows), sum(row["size"] or 0 for row in rows))
             for key in list(self._shown):
                 await self._see(bars, key)
             while self._shown:
@@ -308,8 +310,7 @@ class Following:
         row = shown.row
         del self._shown[key]
         finished = row["state"] == State.FINISHED.value
-        if shown.bar is not None:
-            bars.finish(shown.bar, failed=None if finished else row["reason"])
+        _end_bar(bars, shown.bar, row)
         if finished and key in self._gathered:
             return  # where it is, is known when its folder is whole
         self._out.record(row_of(row))
@@ -396,23 +397,41 @@ class Goals:
         return {**found, "username": username, "paths": files}
 
     async def _follow(self, out: Output, goal: str, heard: Heard) -> None:
-        bars_of: dict[str, int] = {}
-        names: dict[str, str] = {}
+        keys: dict[str, int] = {}
         with out.transfers() as bars:
+            coming = await self._coming(goal, bars)
             while (await self._daemon.goals.get(goal))["state"] in ("under way", "paused"):
                 told = await heard.next()
                 while told.kind.partition(".")[0] != "goal":
                     if told.kind == "transfer.progress":
                         for key, done, size, _, _ in told.data["rows"]:
-                            if key in names and size:
-                                if key not in bars_of:
-                                    bars_of[key] = bars.add(names[key], size, done)
-                                bars.update(bars_of[key], done)
-                    elif "row" in told.data and told.data["row"]["direction"] == "download":
-                        row = told.data["row"]
-                        names[row["id"]] = row["path"].rpartition("\\")[2]
-                        if row["id"] in bars_of and row["state"] == "finished":
-                            bars.finish(bars_of[row["id"]])
+                            if key in coming and size:
+                                if key not in keys:
+                                    keys[key] = bars.add(coming[key], size, done)
+                                bars.update(keys[key], done)
+                    elif (row := told.data.get("row")) is None or row["state"] not in _OVER:
+                        pass
+                    elif coming.pop(row["id"], None) is not None:
+                        _end_bar(bars, keys.get(row["id"]), row)
                     told = await heard.next()
-                if told.kind == "goal.GoalMoved" and told.data["goal"] == goal and told.data["reason"]:
-                    out.note(f"{told.data['reason']}; trying {told.data['username']}")
+                if told.kind == "goal.GoalMoved" and told.data["goal"] == goal:
+                    if told.data["reason"]:
+                        out.note(clean(f"{told.data['reason']}; trying {told.data['username']}"))
+                    coming = await self._coming(goal, bars)
+
+    async def _coming(self, goal: str, bars: Transfers) -> dict[str, str]:
+        """Names of the files that the present source is to send, by their ids."""
+        found = []
+        for key in (await self._daemon.goals.get(goal))["transfers"]:
+            with contextlib.suppress(NotThere):
+                found.append(await self._daemon.transfers.get(key))
+        bars.expect(len(found), sum(row["size"] or 0 for row in found))
+        return {row["id"]: row["path"].rpartition("\\")[2] for row in found if row["state"] not in _OVER}
+
+
+def _end_bar(bars: Transfers, key: int | None, row: dict[str, Any]) -> None:
+    finished = row["state"] == State.FINISHED.value
+    if key is not None:
+        bars.finish(key, failed=None if finished else row["reason"] or row["state"])
+    else:
+        bars.passed((row["size"] or 0) if finished else 0)

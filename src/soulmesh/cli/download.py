@@ -121,7 +121,7 @@ async def download(
         except JournalInUse:
             await hand_over(out, given, asked, into=into, whole=whole, may_miss=kinds)
             return
-        chosen = await _start(client, asked, whole=whole, may_miss=kinds, into=into)
+        chosen = await _start(out, client, asked, whole=whole, may_miss=kinds, into=into)
         async with asyncio.timeout(timeout):
             await follow(out, client, chosen, wait=wait)
 
@@ -151,9 +151,10 @@ async def fetch(
                 name = item.path.rpartition("\\")[2]
                 place = f"{destination}/{name}" if destination else None
                 try:
-                    found = await daemon.transfers.download_folder(
-                        item.username, item.path, destination=place, whole=whole, may_miss=may_miss
-                    )
+                    with out.waiting(f"asking {clean(item.username)} what is in {clean(item.path)}"):
+                        found = await daemon.transfers.download_folder(
+                            item.username, item.path, destination=place, whole=whole, may_miss=may_miss
+                        )
                 except NotThere as error:
                     raise NotFound(str(error)) from None
                 keys += found["taken"]
@@ -234,13 +235,20 @@ def placed(into: Path) -> dict[str, Any]:
 
 
 async def _start(
-    client: Client, asked: list[Wanted], *, whole: bool, may_miss: Sequence[str], into: Path | None
+    out: Output,
+    client: Client,
+    asked: list[Wanted],
+    *,
+    whole: bool,
+    may_miss: Sequence[str],
+    into: Path | None,
 ) -> list[Transfer]:
     more = placed(into) if into is not None else None
     chosen: list[Transfer] = []
     for item in asked:
         if item.folder:
-            batch = await _folder(client, item, whole=whole, may_miss=may_miss)
+            with out.waiting(f"asking {clean(item.username)} what is in {clean(item.path)}"):
+                batch = await _folder(client, item, whole=whole, may_miss=may_miss)
             chosen += client.transfers.batches.transfers(batch)
         else:
             chosen.append(await client.transfers.download(item.username, item.path, more=more))

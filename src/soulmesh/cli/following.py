@@ -65,6 +65,7 @@ async def follow(out: Output, client: Client, chosen: list[Transfer], *, wait: b
         TransferFailed, StillWaiting: the first that will not be finished; the others are waited for.
     """
     with out.transfers() as bars:
+        bars.expect(len(chosen), sum(transfer.size or 0 for transfer in chosen))
         outcomes = await asyncio.gather(
             *(_follow(out, bars, client, transfer, wait=wait) for transfer in chosen), return_exceptions=True
         )
@@ -136,12 +137,16 @@ async def _follow(
             client.transfers.batches.replace(transfer, again)
             await client.transfers.remove(transfer.id)
             return await _follow(out, bars, client, again, wait=wait)
-    if key is not None:
-        bars.finish(key, failed=None if transfer.finished else transfer.reason)
     successor = None if transfer.finished else await client.sources.successor(transfer)
     if successor is not None:
         out.note(f"{clean(transfer.name)}: {clean(successor.username)} has it too, going on there")
+        if key is not None:
+            bars.finish(key, failed=transfer.reason)
         return await _follow(out, bars, client, successor, wait=wait)
+    if key is not None:
+        bars.finish(key, failed=None if transfer.finished else transfer.reason)
+    else:
+        bars.passed((transfer.size or 0) if transfer.finished else 0)
     batch = client.transfers.batches.get(transfer.batch or "")
     if transfer.finished and batch is not None and batch.whole:
         return transfer  # where it is, is known when its folder is whole

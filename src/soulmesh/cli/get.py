@@ -18,7 +18,7 @@ from soulmesh.cli.account import (
     UsernameOption,
     account_options,
 )
-from soulmesh.cli.output import Column, JsonOption, Output, size
+from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, size
 from soulmesh.cli.session import open_client
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for, stand_in
 from soulmesh.client.client import Client
@@ -31,11 +31,12 @@ from soulmesh.client.transfers import (
     GoalFailed,
     GoalFinished,
     GoalMoved,
+    Transfer,
     TransferMoved,
     TransferProgressed,
     candidate_of,
 )
-from soulmesh.core.transfer import State
+from soulmesh.core.transfer import FINAL
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 if TYPE_CHECKING:
@@ -243,25 +244,41 @@ def _row(hits: tuple[Hit, ...], *, album: bool) -> dict[str, object]:
 async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any]) -> None:
     """Show a goal's files until it is whole, or no source is left."""
     keys: dict[int, int] = {}
+    goals = client.transfers.goals
     with out.transfers() as bars:
+
+        def expect() -> dict[int, Transfer]:
+            mine = goals.transfers(goal)
+            bars.expect(len(mine), sum(transfer.size or 0 for transfer in mine))
+            return {transfer.id: transfer for transfer in mine if not transfer.finished}
+
+        coming = expect()
         if goal.state == "under way":
             async for event in news:
-                if isinstance(event, TransferProgressed) and event.size and event.direction == "download":
+                if isinstance(event, TransferProgressed) and event.size and event.transfer in coming:
                     key = keys.get(event.transfer)
                     if key is None:
-                        name = event.remote_path.rpartition("\\")[2]
+                        name = coming[event.transfer].name
                         key = keys[event.transfer] = bars.add(name, event.size, event.done)
                     bars.update(key, event.done)
                 elif isinstance(event, TransferMoved):
-                    if event.transfer in keys and event.new is State.FINISHED:
-                        bars.finish(keys[event.transfer])
+                    if event.transfer in coming and event.new in FINAL:
+                        _end(bars, keys.get(event.transfer), coming.pop(event.transfer))
                 elif _concerns(event, goal):
                     if isinstance(event, GoalMoved) and event.reason:
-                        out.note(f"{event.reason}; trying {event.username}")
+                        out.note(clean(f"{event.reason}; trying {event.username}"))
+                        coming = expect()
                     if goal.state != "under way":
                         break
     files = [str(t.local_path) for t in client.transfers.goals.transfers(goal) if t.local_path is not None]
     _tell(out, goal.name, goal.state, goal.candidate.username, files, goal.story)
+
+
+def _end(bars: Transfers, key: int | None, transfer: Transfer) -> None:
+    if key is not None:
+        bars.finish(key, failed=None if transfer.finished else transfer.reason or transfer.state.value)
+    else:
+        bars.passed((transfer.size or 0) if transfer.finished else 0)
 
 
 def _tell(out: Output, wish: str, state: str, username: str, files: list[str], story: list[str]) -> None:

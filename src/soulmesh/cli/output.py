@@ -18,14 +18,14 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column as RichColumn
@@ -123,6 +123,8 @@ class Column:
     """This column gives way first, and takes what is left."""
     spare: int = 0
     """Left out where a wide column would be too narrow to read, the highest number first; 0 always stays."""
+    optional: bool = False
+    """Left out where no row has anything in it."""
 
 
 class _Fitted:
@@ -144,10 +146,16 @@ class _Fitted:
             cut.truncate(options.max_width, overflow="ellipsis")
             yield cut
         else:
-            plain = self.text.plain
-            while plain and Text(plain).cell_len > options.max_width - 1:
-                plain = plain[1:]
-            yield Text("…" + plain, no_wrap=True)
+            yield Text(keep_end(self.text.plain, options.max_width), no_wrap=True)
+
+
+def keep_end(text: str, width: int) -> str:
+    """Text that is cut at its beginning where it takes more than ``width`` cells of the terminal."""
+    if cell_len(text) <= width:
+        return text
+    while text and cell_len(text) > width - 1:
+        text = text[1:]
+    return "…" + text
 
 
 READABLE = 30
@@ -160,7 +168,8 @@ def _places(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
         max([cell_len(column.header), *(cell_len(row[place]) for row in rows)])
         for place, column in enumerate(columns)
     ]
-    places = list(range(len(columns)))
+    filled = [any(row[place] for row in rows) for place in range(len(columns))]
+    places = [place for place, column in enumerate(columns) if filled[place] or not column.optional]
     least = [min(need, READABLE) if columns[place].wide else need for place, need in enumerate(needed)]
     for place in sorted(places, key=lambda place: -columns[place].spare):
         # Two cells stand between columns.
@@ -194,11 +203,14 @@ class Output:
         self._stdout = sys.stdout if stdout is None else stdout
         self.console = console or _console(self._stdout)
         self.errors = console or _console(sys.stderr if stderr is None else stderr)
+        self._bars_shown = False
 
     def line(self, text: str = "", style: str | None = None) -> None:
         """A line of the result, for people; silent under ``--json``."""
         if not self.json:
-            _say(self.console, text, style)
+            # At a terminal the bars have to know of it, to stay below.
+            through_bars = self._bars_shown and self.console.is_terminal
+            _say(self.errors if through_bars else self.console, text, style)
 
     def note(self, text: str, style: str | None = "dim") -> None:
         """A line about the work, on standard error; silent under ``--json``."""
@@ -223,12 +235,18 @@ class Output:
 
         Under ``--json`` a row is printed with all its fields, whether or not a column shows them.
         """
-        count = 0
+        found = list(rows)
         if self.json:
-            for row in rows:
+            for row in found:
                 self.record(row)
-                count += 1
-            return count
+        elif found:
+            self.console.print(self.as_table(columns, found, title=title))
+        return len(found)
+
+    def as_table(
+        self, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], *, title: str | None = None
+    ) -> Table:
+        """Rows as a table that fits the terminal, to be shown once or again and again."""
         shown = [
             [
                 "" if (value := row.get(column.key)) is None else clean(column.show(value))
@@ -257,9 +275,7 @@ class Output:
                     else Text(text, no_wrap=True, justify="right" if column.right else "left")
                 )
             table.add_row(*cells)
-        if shown:
-            self.console.print(table)
-        return len(shown)
+        return table
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[Callable[[str], None]]:
@@ -280,7 +296,7 @@ class Output:
         if not self.errors.is_terminal:
             yield _Lines(self.errors, clock)
             return
-        progress = Progress(
+        progress = _AllBelow(
             # Words stay on their line; in a narrow terminal the bar gives way, then the name.
             TextColumn("{task.description}", table_column=RichColumn(no_wrap=True, overflow="ellipsis")),
             BarColumn(bar_width=None, table_column=RichColumn(ratio=1)),
@@ -290,7 +306,11 @@ class Output:
             expand=True,
         )
         with progress:
-            yield _Bars(progress, self.errors)
+            self._bars_shown = True
+            try:
+                yield _Bars(progress, self.errors)
+            finally:
+                self._bars_shown = False
 
 
 class _Console(Console):
@@ -355,40 +375,135 @@ class Transfers:
     def finish(self, key: int, *, failed: str | None = None) -> None:
         """The file is complete, or ``failed`` for this reason."""
 
+    def expect(self, files: int, size: int) -> None:
+        """So many files are on their way in all, and so many bytes as far as known."""
+
+    def passed(self, size: int) -> None:
+        """A file of ``size`` bytes is over that was never shown: it came in a moment, or not at all (0)."""
+
+
+FINISHED_SHOWN = 4
+"""Bars of finished files that stay; older ones make room for those that move."""
+
+
+@dataclass(slots=True)
+class _All:
+    """All files together; told where they are more than one."""
+
+    files: int = 0
+    size: int = 0
+    totals: dict[int, int] = field(default_factory=dict)
+    done: dict[int, int] = field(default_factory=dict)
+    before: int = 0
+    over: int = 0
+    passed: int = 0
+    """Bytes of files that were never shown."""
+
+    @property
+    def total(self) -> int:
+        return max(self.size, sum(self.totals.values()) + self.passed)
+
+    @property
+    def here(self) -> int:
+        return sum(self.done.values()) + self.passed
+
+    @property
+    def several(self) -> bool:
+        return self.files > 1 or len(self.totals) > 1
+
+    def add(self, key: int, total: int, done: int) -> None:
+        self.totals[key], self.done[key] = total, done
+        self.before += done
+
+    def __str__(self) -> str:
+        return f"in all, {self.over} of {max(self.files, len(self.totals))} files"
+
+
+class _AllBelow(Progress):
+    """Bars of files, and below them the one of all files."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """As Rich wants it: the lines from top to bottom."""
+        yield self.make_tasks_table(sorted(self.tasks, key=lambda task: bool(task.fields.get("all"))))
+
 
 class _Bars(Transfers):
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
         self._console = console
+        self._all = _All()
+        self._all_key: TaskID | None = None
+        self._finished: list[TaskID] = []
+        self._names: dict[int, str] = {}
+
+    def expect(self, files: int, size: int) -> None:
+        self._all.files, self._all.size = files, size
+        self._show_all()
+
+    def passed(self, size: int) -> None:
+        self._all.passed += size
+        self._all.over += 1
+        self._show_all()
+
+    def _show_all(self) -> None:
+        whole = self._all
+        if not whole.several:
+            return
+        if self._all_key is None:
+            self._all_key = self._progress.add_task(str(whole), total=None, all=True)
+        self._progress.update(
+            self._all_key,
+            description=str(whole),
+            total=whole.total or None,
+            completed=whole.here,
+            before=whole.before,
+        )
 
     def add(self, name: str, total: int, done: int = 0) -> int:
         room = max(12, self._console.width // 3)
-        shown = clean(name)
-        if len(shown) > room:
-            shown = "…" + shown[-(room - 1) :]
+        shown = keep_end(clean(name), room)
         # Descriptions are read as markup: a square bracket in a file name is not a style.
         key = self._progress.add_task(shown.replace("[", r"\["), total=total, completed=done, before=done)
+        self._names[int(key)] = clean(name)
+        self._all.add(int(key), total, done)
+        self._show_all()
         return int(key)
 
     def update(self, key: int, done: int) -> None:
         self._progress.update(TaskID(key), completed=done)
+        self._all.done[key] = done
+        self._show_all()
 
     def finish(self, key: int, *, failed: str | None = None) -> None:
         task = next(task for task in self._progress.tasks if task.id == key)
         if failed is None:
+            self._all.done[key] = self._all.totals.get(key, 0)
             self._progress.update(TaskID(key), completed=task.total, refresh=True)
         else:
-            self._progress.update(TaskID(key), description=f"{task.description} ({failed})", refresh=True)
+            if self._all.several:
+                self._console.print(Text(f"{self._names[key]}: {clean(failed)}", style="red"), soft_wrap=True)
+            # A bar has no room for reasons.
+            description = f"{task.description} (failed)"
+            self._progress.update(TaskID(key), description=description, refresh=True)
         self._progress.stop_task(TaskID(key))
+        self._all.over += 1
+        self._show_all()
+        self._finished.append(TaskID(key))
+        for old in self._finished[:-FINISHED_SHOWN]:
+            self._progress.update(old, visible=False)
 
 
 class _Percent(ProgressColumn):
     def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text("")
         return Text(f"{task.percentage:3.0f}%")
 
 
 class _Done(ProgressColumn):
     def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text("")
         done, total = size(task.completed), size(task.total or 0)
         if done.split()[1] == total.split()[1]:
             done = done.split()[0]
@@ -430,6 +545,14 @@ class _Lines(Transfers):
         self._console = console
         self._clock = clock
         self._files: dict[int, _File] = {}
+        self._expected = 0
+        self._over = 0
+
+    def expect(self, files: int, size: int) -> None:
+        self._expected = files
+
+    def passed(self, size: int) -> None:
+        self._over += 1
 
     def add(self, name: str, total: int, done: int = 0) -> int:
         key = len(self._files)
@@ -451,12 +574,15 @@ class _Lines(Transfers):
 
     def finish(self, key: int, *, failed: str | None = None) -> None:
         file = self._files[key]
+        self._over += 1
+        of = f", {self._over} of {self._expected} files" if self._expected > 1 else ""
         if failed is not None:
-            self._say(f"{file.name}: {failed}")
+            self._say(f"{file.name}: {clean(failed)}{of}")
             return
         file.done = file.total
         took = self._clock() - file.started
-        self._say(f"{file.name}: 100%, {size(file.total)} in {duration(took)}, {speed(self._rate(file))}")
+        rate = speed(self._rate(file))
+        self._say(f"{file.name}: 100%, {size(file.total)} in {duration(took)}, {rate}{of}")
 
     def _rate(self, file: _File) -> float:
         elapsed = self._clock() - file.started

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, Output, clean, duration, size, speed
@@ -32,12 +33,12 @@ COLUMNS = [
     Column("username", "User"),
     Column("name", "File", wide=True, keep_end=True),
     Column("state", "State"),
-    Column("percent", "Done", right=True),
-    Column("size", "Size", size, right=True),
-    Column("speed", "Speed", lambda value: speed(value) if value else "", right=True),
-    Column("left", "Left", duration, right=True),
-    Column("place", "Place", right=True),
-    Column("reason", "Why"),
+    Column("percent", "Done", right=True, optional=True),
+    Column("size", "Size", size, right=True, spare=3),
+    Column("speed", "Speed", lambda value: speed(value) if value else "", right=True, spare=2, optional=True),
+    Column("left", "Left", duration, right=True, spare=1, optional=True),
+    Column("place", "Place", right=True, optional=True),
+    Column("reason", "Why", wide=True, optional=True),
 ]
 
 
@@ -94,15 +95,45 @@ async def _print(
     out: Output, rows: Callable[[], Awaitable[list[dict[str, Any]]]], direction: str, *, watch: bool
 ) -> None:
     if watch and not out.json and out.console.is_terminal:
-        with Live(console=out.console, refresh_per_second=2, screen=False) as live:
+        with Live(console=out.console, auto_refresh=False) as live:
             while True:
-                live.update(_table(await rows()))
+                live.update(_screen(out, await rows(), direction), refresh=True)
                 await asyncio.sleep(1.0)
     found = await rows()
     if found:
         out.table(COLUMNS, found)
     else:
         out.note(f"no {direction}s are under way")
+
+
+def _screen(out: Output, rows: list[dict[str, Any]], direction: str) -> Group:
+    """What fits on the screen: what moves before what waits, and how it goes in all."""
+    if not rows:
+        return Group(Text(f"no {direction}s are under way", style="dim"))
+    ranks = {State.RUNNING.value: 0, State.STARTING.value: 0, State.SAVING.value: 0, State.QUEUED.value: 1}
+    rows = sorted(rows, key=lambda row: (ranks.get(row["state"], 2), row["id"]))
+    # Besides rows there are the heading, what is left out, and the last line.
+    shown = rows[: max(1, out.console.height - 4)]
+    parts: list[RenderableType] = [out.as_table(COLUMNS, shown)]
+    if len(shown) < len(rows):
+        parts.append(Text(f"  … and {len(rows) - len(shown)} more", style="dim"))
+    parts.append(Text(in_all(rows), style="dim"))
+    return Group(*parts)
+
+
+def in_all(rows: list[dict[str, Any]]) -> str:
+    """How many files move and wait, how fast, and what is still to come."""
+    over = {State.FINISHED.value, State.FAILED.value, State.CANCELLED.value}
+    running = [row for row in rows if row["state"] == State.RUNNING.value]
+    coming = [row for row in rows if row["state"] not in over]
+    words = [f"{len(running)} running, {len(coming) - len(running)} waiting"]
+    fast = sum(row["speed"] or 0 for row in running)
+    left = sum(max(0, (row["size"] or 0) - (row["done"] or 0)) for row in coming)
+    if fast:
+        words.append(speed(fast))
+    if left:
+        words.append(f"{size(left)} to come" + (f", {duration(left / fast)}" if fast else ""))
+    return "; ".join(words)
 
 
 async def look(given: settings.Settings) -> Journal | None:
@@ -143,17 +174,6 @@ def row_of_record(record: Record) -> dict[str, Any]:
         "reason": record.reason,
         "local_path": record.local_path or None,
     }
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column.header, justify="right" if column.right else "left", no_wrap=True)
-    for row in rows:
-        cells = [row.get(column.key) for column in COLUMNS]
-        shown = ["" if c is None else clean(k.show(c)) for c, k in zip(cells, COLUMNS, strict=True)]
-        table.add_row(*(text.replace("[", r"\[") for text in shown))
-    return table
 
 
 @run.command

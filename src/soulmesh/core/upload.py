@@ -146,7 +146,7 @@ class Upload(Machine):
         """PeerTransferQueue for a file that we know."""
         if self._stays(Event.REQUEUED):
             return []
-        self.attempts = 0
+        self.attempts = self.sent = 0
         had_link = self.ticket is not None
         self.ticket = None
         moved = self._move(Event.REQUEUED, now)
