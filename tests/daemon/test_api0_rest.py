@@ -141,7 +141,8 @@ def test_the_configuration_file_is_behind_a_login_and_a_setting(perform: Perform
         assert (await bearer("GET", "/options/yaml")).json == 'instance_name = "tapes"\n'
         valid = await on.call("POST", "/options/yaml/validate", "[web]\nport = 5031\n")
         assert (valid.status, valid.body) == (200, b"")
-        for wrong in ("[web", "[web]\nprot = 1\n", "[web]\nport = 'x'\n"):
+        short = "[web.api_keys.short]\nkey = 'short'\n"
+        for wrong in ("[web", "[web]\nprot = 1\n", "[web]\nport = 'x'\n", short):
             assert isinstance((await on.call("POST", "/options/yaml/validate", wrong, status=200)).json, str)
             assert isinstance((await bearer("PUT", "/options/yaml", wrong, status=400)).json, str)
         assert (await bearer("PUT", "/options/yaml", "[web]\nport = 5031\n")).body == b""

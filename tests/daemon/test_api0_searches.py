@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from soulmesh.client.errors import SearchRefused
 from soulmesh.daemon.ports import Answer, File, Link
 from soulmesh.wire.enums import FileAttribute as A
 from tests.daemon.fakes import Stage, example, later
@@ -219,6 +220,19 @@ def test_no_search_while_logged_out(perform: Perform) -> None:
         on.engine.link = Link()
         reply = await on.call("POST", "/searches", example("search-request"), status=409)
         assert isinstance(reply.json, str)
+        assert await on.call.get("/searches") == []
+
+    perform(play)
+
+
+def test_what_nobody_would_answer_is_refused_and_not_remembered(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        async def search(text: str, **_more: object) -> object:
+            raise SearchRefused(text, "at least 3 characters are needed")
+
+        on.engine.search = search  # type: ignore[assignment, method-assign]
+        reply = await on.call("POST", "/searches", {"searchText": "U2"}, status=400)
+        assert "at least 3 characters" in reply.json
         assert await on.call.get("/searches") == []
 
     perform(play)

@@ -142,3 +142,24 @@ def test_no_list_fails_while_settings_replace_the_client(tmp_path: Path) -> None
             assert len(answers) == len(paths) > 25
 
     asyncio.run(play())
+
+
+def test_who_logged_out_stays_out_until_asked_back_whatever_changes(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with network(tmp_path, remote=True) as net, httpx.AsyncClient(timeout=20) as web:
+            engine, head = net.daemon.engine, {"X-API-Key": KEY}
+            server, state = f"{net.url}/api/v0/server", f"{net.url}/api/v0/application"
+            assert (await web.put(server, headers=head)).status_code == 205
+            reply = await web.request("DELETE", server, headers=head, json="a rest")
+            assert reply.status_code == 204
+            before = engine.client
+            values = {"client.results_per_answer": 31}
+            await web.patch(f"{net.url}/api/v1/settings", headers=head, json={"values": values})
+            await until(lambda: engine.client is not before, "another client")
+            found = (await web.get(state, headers=head)).json()
+            assert found["connectionWatchdog"]["isEnabled"] is False
+            assert found["server"]["isConnected"] is False
+            assert (await web.put(server, headers=head)).status_code == 200
+            await until(lambda: engine.link.logged_in, "the login")
+
+    asyncio.run(play())

@@ -120,6 +120,20 @@ def test_what_happened_is_listed_newest_first(tmp_path: Path) -> None:
     on_network(tmp_path, play)
 
 
+def test_a_file_that_comes_into_a_shared_folder_is_told(tmp_path: Path) -> None:
+    async def play(net: Network, daemon: Daemon) -> None:
+        listener = net.daemon.service.hub.listen(kinds=frozenset({"share"}))
+        (tmp_path / "ours" / "05 - Landing.mp3").write_bytes(b"x" * 1000)
+        async with asyncio.timeout(15):
+            told = [json.loads(one.data) for one in await listener.next()]
+            while not any(one.get("state") == "changed" for one in told):
+                told += [json.loads(one.data) for one in await listener.next()]
+        assert told[-1]["files"] == 2 == (await daemon.status())["shared_files"]
+        net.daemon.service.hub.leave(listener)
+
+    on_network(tmp_path, play)
+
+
 def test_lines_of_the_log_are_told_as_they_are_written(tmp_path: Path) -> None:
     async def play(net: Network, daemon: Daemon) -> None:
         listener = net.daemon.service.hub.listen(kinds=frozenset({"log"}))

@@ -12,11 +12,15 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import websockets
 
+from soulmesh.daemon.http.serving import HttpServer
+from soulmesh.daemon.remote import Daemon, find
+from soulmesh.errors import ConfigError
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import network, until
 
@@ -142,9 +146,35 @@ def test_https_by_certificate_files(tmp_path: Path) -> None:
                 await until(lambda: len(net.daemon.service.hub) == 1, "listening")
                 net.daemon.service.hub.tell("demo.event", {})
                 assert json.loads(await asyncio.wait_for(stream.recv(), 10))[0]["kind"] == "demo.event"
+            # Commands on this machine trust what its owner's folder says, whatever name stands in it.
+            place = find(tmp_path / "data")
+            assert place is not None
+            async with Daemon(place.url, place.key, certificate=place.certificate) as daemon:
+                assert (await daemon.status())["logged_in"] is True
+            assert "PRIVATE" not in str(place.certificate)
             # Whoever speaks plain HTTP to it gets no answer, and nothing breaks.
             async with httpx.AsyncClient(base_url=net.url.replace("https", "http")) as plain:
                 with pytest.raises(httpx.HTTPError):
                     await plain.get("/health")
 
     asyncio.run(play())
+
+
+def test_a_certificate_that_cannot_be_used_is_named_with_its_setting(tmp_path: Path) -> None:
+    def refused(**files: Path) -> str:
+        with pytest.raises(ConfigError) as wrong:
+            HttpServer(_nothing, "127.0.0.1", 0, **{name: str(file) for name, file in files.items()})  # type: ignore[arg-type]
+        return str(wrong.value)
+
+    missing, empty = tmp_path / "nowhere.pem", tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    assert refused(certificate=missing) == f"web.certificate: {missing}: No such file or directory"
+    said = refused(certificate=empty, key=missing)
+    assert said == f"web.certificate_key: {missing}: No such file or directory"
+    assert refused(certificate=empty).startswith(f"web.certificate: {empty} cannot be used")
+    (tmp_path / "binary.pem").write_bytes(b"\xff\x00")
+    assert "is no PEM file" in refused(certificate=tmp_path / "binary.pem")
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """An application that is never reached."""

@@ -86,6 +86,15 @@ def test_sharing_can_be_put_off_and_the_page_goes_on_saying_that_nothing_is_shar
         await expect(dialog).to_be_hidden()
         await hint.click()
         await expect(dialog.get_by_text("Nothing is shared.")).to_be_visible()
+        # A shared folder without files shares nothing either; what comes into it is told.
+        scanning = visit.net.daemon.engine.scanning
+        assert scanning is not None
+        scanning.share([visit.net.downloads])
+        await expect(dialog.get_by_text("There are no files in the shared folders yet.")).to_be_visible()
+        await visit.shot("start-empty")
+        (visit.net.downloads / "song.mp3").write_bytes(b"x" * 1000)
+        await expect(hint).to_be_hidden()
+        await expect(dialog.get_by_text("You are first.light, and share 1 file.")).to_be_visible()
 
     async def whole() -> None:
         async with bare(tmp_path) as net, visit(net) as found, asyncio.timeout(45):

@@ -11,8 +11,9 @@ from playwright.async_api import Locator, Route, expect
 from soulmesh.daemon.ledger import Wanted
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import OURSELVES, SHARER, SONGS
-from tests.page.conftest import Visit
+from tests.page.conftest import DESK, PHONE, Visit
 
+FILLED = "bar => bar.isConnected && bar.firstElementChild.getBoundingClientRect().width > 1"
 Perform = Callable[..., None]
 FOLDER = r"music\Quiet Harbor\Tidal Maps (2019)"
 
@@ -45,6 +46,10 @@ def test_downloads_show_how_far_they_are_and_where_they_wait(perform: Perform) -
         await expect(page.get_by_role("tab", name="Downloads")).to_contain_text("3")
         bar = file(visit, 1).get_by_role("progressbar")
         await expect(bar).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d?"))
+        for viewport in (PHONE, DESK):
+            # The bar is as wide as what it stands for, not only its track.
+            await page.set_viewport_size(viewport)  # type: ignore[arg-type]
+            await page.wait_for_function(FILLED, arg=await bar.element_handle())
         await visit.shot("transfers")
 
     perform(play, sharer_limit=6_000)

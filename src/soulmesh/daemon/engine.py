@@ -142,6 +142,7 @@ class ClientEngine:
         self._connecting = False
         self._problem: str | None = None
         self._seen_server = False
+        self._stays_out = False
         self.scanning: Scanning | None = None
         self.changing = Changing()
         """Tells when another client takes over."""
@@ -190,7 +191,7 @@ class ClientEngine:
         client.events.on(Event, self._take)
         self.scanning.share(settings.shares.folders)
         self.scanning.keep(watch=settings.shares.watch, rescan_hours=settings.shares.rescan_hours)
-        if self._account.username:
+        if self._account.username and not self._stays_out:
             self.connect()
 
     async def close(self) -> None:
@@ -235,6 +236,9 @@ class ClientEngine:
     async def _replace(self, settings: Settings, account: Account) -> None:
         """Another client; if it cannot be had, one as before with ``settings``."""
         before, self._account = self._account, account
+        if account != before:
+            # Whoever names another account wants to be logged in with it.
+            self._stays_out = False
         await self.close()
         try:
             await self.open()
@@ -319,6 +323,8 @@ class ClientEngine:
 
     @property
     def _wanted(self) -> bool:
+        if self._stays_out:
+            return False
         if self._staying is not None and not self._staying.done():
             return True
         return self._client.server.connected or (self._seen_server and self._client.server.ended is None)
@@ -326,6 +332,7 @@ class ClientEngine:
     def connect(self) -> bool:
         """Log in, and stay in; ``False`` if that was under way (then it begins anew)."""
         idle = not self._wanted
+        self._stays_out = False
         if not self._client.server.connected:
             old, self._staying = self._staying, None
             if old is not None:
@@ -334,7 +341,8 @@ class ClientEngine:
         return idle
 
     async def disconnect(self) -> None:
-        """Log out and stay so."""
+        """Log out and stay so, whatever else changes, until :meth:`connect`."""
+        self._stays_out = True
         await self._stop_staying()
         await self._client.server.log_out()
         self._problem = "logged out"

@@ -278,7 +278,8 @@ class RoomSaid(Event):
 
 @dataclass(frozen=True, slots=True)
 class ScanMoved(Event):
-    """A scan of the shared folders ``started``, ``finished``, ``failed`` or was ``cancelled``."""
+    """A scan of the shared folders ``started``, ``finished``, ``failed`` or was ``cancelled``; or files came
+    and went without one: ``changed``."""
 
     state: str
     folders: int

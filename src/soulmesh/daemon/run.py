@@ -138,8 +138,10 @@ class Daemon:
         """Tell commands of the same user where we are, and a key that only this machine may use."""
         place = data / PLACE_FILE
         url = self.http.url + self.service.settings.web.url_base.rstrip("/")
-        text = json.dumps({"url": url, "key": self.service.local_key})
-        write_whole(place, text)
+        found = {"url": url, "key": self.service.local_key}
+        if self.http.certificate is not None:
+            found["certificate"] = self.http.certificate
+        write_whole(place, json.dumps(found))
         self._stack.callback(place.unlink, missing_ok=True)
 
     def _application(self, service: Service) -> Shell:

@@ -42,6 +42,8 @@ class Scanning:
         self._faulted = False
         self._cancelled = False
         self._scanned = False
+        self._undo = shares.on_changed(self._changed)
+        self._telling: asyncio.TimerHandle | None = None
 
     @property
     def state(self) -> ShareState:
@@ -123,6 +125,9 @@ class Scanning:
 
     async def close(self) -> None:
         """Stop for good."""
+        self._undo()
+        if self._telling is not None:
+            self._telling.cancel()
         tasks = {task for task in (self._task, self._keeping) if task is not None}
         for task in tasks:
             task.cancel()
@@ -158,6 +163,17 @@ class Scanning:
             confirmed = False
             if not self._again:
                 return
+
+    def _changed(self) -> None:
+        """Files came or went beside a scan: a download was shared, a watched folder changed."""
+        if not self.running and self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(TELL_EVERY, self._tell_changed)
+
+    def _tell_changed(self) -> None:
+        self._telling = None
+        if not self.running:
+            # What a scan changed is told at its end.
+            self._say("changed")
 
     def _step(self, progress: Progress) -> None:
         # Walking is quick beside reading; indexing is the end of it.

@@ -26,7 +26,7 @@ from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import form, instant
 from soulmesh.daemon.ports import Answer, Engine, RunningSearch
 from soulmesh.daemon.store import Store
-from soulmesh.errors import SoulmeshError
+from soulmesh.errors import SoulmeshError, UsageError
 
 __all__ = ["SearchDesk", "SearchRecord", "SearchRequest"]
 
@@ -194,6 +194,9 @@ class SearchDesk:
             raise
         except NotConnected:
             raise HttpError(409, "The server connection must be connected and logged in to search") from None
+        except UsageError as error:
+            # Nothing was tried, so there is nothing to remember.
+            raise HttpError(400, str(error)) from None
         except SoulmeshError as error:
             record = SearchRecord(key, request, 0, self._wall_clock(), state="Completed, Errored")
             record.ended = record.started

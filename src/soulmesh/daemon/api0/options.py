@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from starlette.responses import PlainTextResponse, Response
 
 from soulmesh.config import Settings, parse_address
+from soulmesh.daemon.choices import client_settings, transfer_settings
 from soulmesh.daemon.http.call import Call, Properties
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import empty, form, reply
 from soulmesh.daemon.http.routing import Access, Route
-from soulmesh.daemon.service import Service
+from soulmesh.daemon.service import Service, authenticator
 from soulmesh.errors import ConfigError
 
 __all__ = ["options_form", "routes"]
@@ -258,14 +259,19 @@ class OptionPaths:
 
     def _problem(self, text: str) -> str | None:
         try:
-            found = tomllib.loads(text)
-            Settings.model_validate(found)
+            # What the next start would refuse is refused now.
+            settings = Settings.model_validate(tomllib.loads(text))
+            authenticator(settings, self._service.world.wall_clock, self._service.signing)
+            transfer_settings(settings)
+            client_settings(settings)
         except tomllib.TOMLDecodeError as error:
             return f"The text is not TOML: {error}"
         except ValidationError as error:
             return "; ".join(
                 f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
             )
+        except ConfigError as error:
+            return str(error)
         return None
 
     def _reload(self, overlay: dict[str, Any]) -> None:

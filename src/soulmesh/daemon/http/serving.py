@@ -8,7 +8,9 @@ never finish their headers are closed, and stopping lets answers finish.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -17,6 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from soulmesh import log
+from soulmesh.daemon.checks import who_we_are
+from soulmesh.errors import ConfigError
 
 __all__ = ["HttpServer"]
 
@@ -30,6 +34,7 @@ MOST_UNWANTED = 16 * 1024 * 1024
 """Bytes of a body that may still come after its answer: a caller that reads it before it stops finds it."""
 KEEP_ALIVE = 75
 MOST_CONNECTIONS = 2000
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class _Protocol(HttpToolsProtocol):
@@ -94,6 +99,33 @@ class _Protocol(HttpToolsProtocol):
             self.transport.abort()
 
 
+def _with_certificate(certificate: str, key: str | None) -> tuple[str, ssl.SSLContext]:
+    """The certificates as PEM text, without a key that stands beside them, and what serves with them."""
+    texts = []
+    for file, setting in ((certificate, "web.certificate"), (key, "web.certificate_key")):
+        if file is None:
+            continue
+        try:
+            texts.append(Path(file).read_text(encoding="ascii"))
+        except OSError as error:
+            hint = f"let {who_we_are()} read it" if isinstance(error, PermissionError) else None
+            raise ConfigError(f"{setting}: {file}: {error.strerror or error}", hint=hint) from None
+        except ValueError:
+            raise ConfigError(f"{setting}: {file} is no PEM file") from None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        # A key with a passphrase is none that a daemon can use: it must not ask the terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        files = certificate if key is None else f"{certificate} with {key}"
+        reason = getattr(error, "reason", None) or error
+        raise ConfigError(
+            f"web.certificate: {files} cannot be used: {reason}",
+            hint="a PEM file with the certificate and its chain, and its key without a passphrase",
+        ) from None
+    return "\n".join(_CERTIFICATE.findall(texts[0])), context
+
+
 class HttpServer:
     """Serves an application on one port.
 
@@ -102,6 +134,9 @@ class HttpServer:
         host, port: where to listen; port 0 is any that is free.
         certificate: a PEM file with the certificate (and its chain), for HTTPS.
         key: the PEM file of its private key; by default in the same file.
+
+    Raises:
+        ConfigError: the certificate cannot be used; it names the file and what is wrong with it.
     """
 
     def __init__(
@@ -116,9 +151,10 @@ class HttpServer:
         self._host = host
         self._port = port
         self._context: ssl.SSLContext | None = None
+        self.certificate: str | None = None
+        """The PEM text of the certificate and its chain, with HTTPS."""
         if certificate is not None:
-            self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            self._context.load_cert_chain(certificate, key)
+            self.certificate, self._context = _with_certificate(certificate, key)
         self._config = uvicorn.Config(
             app,
             log_config=None,

@@ -15,6 +15,7 @@ What can be done stands in parts by subject: ``daemon.searches``, ``filters``, `
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,8 @@ class Place:
 
     url: str
     key: str
+    certificate: str | None = None
+    """The PEM text of its certificate, with HTTPS: this one is trusted, whatever name stands in it."""
 
     def __repr__(self) -> str:
         return f"Place({self.url!r})"
@@ -98,7 +101,8 @@ def find(data: Path) -> Place | None:
     """The daemon that uses this data folder, if one runs there (or seems to)."""
     try:
         found = json.loads((data / PLACE_FILE).read_text(encoding="utf-8"))
-        return Place(str(found["url"]), str(found["key"]))
+        certificate = found.get("certificate")
+        return Place(str(found["url"]), str(found["key"]), str(certificate) if certificate else None)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -109,15 +113,30 @@ class Daemon:
     Args:
         url: where it is, with the base path if it has one.
         key: an API key.
+        certificate: the PEM text of the daemon's certificate, with HTTPS: no other one is trusted then, and
+            the name in it does not matter. Without it certificates are trusted as the system does.
+
+    Raises:
+        DaemonUnreachable: the certificate is none.
     """
 
     def __init__(
-        self, url: str, key: str | None = None, *, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        certificate: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         headers = {"X-API-Key": key} if key else {}
         self._http = httpx.AsyncClient(
-            base_url=f"{self.url}/api/v1", headers=headers, timeout=90.0, transport=transport, trust_env=False
+            base_url=f"{self.url}/api/v1",
+            headers=headers,
+            timeout=90.0,
+            transport=transport,
+            trust_env=False,
+            verify=True if certificate is None else self._trusting(certificate),
         )
         self.searches = parts.Searches(self)
         self.filters = parts.Filters(self)
@@ -131,6 +150,16 @@ class Daemon:
         self.chat = parts.Chat(self)
         self.shares = parts.Shares(self)
         self.settings = parts.Settings(self)
+
+    def _trusting(self, certificate: str) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cadata=certificate)
+        except (ssl.SSLError, ValueError) as error:
+            raise DaemonUnreachable(self.url, f"its certificate cannot be read: {error}") from None
+        # It is at 127.0.0.1 and has the name of a host; and who signed it, others may know.
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
 
     async def __aenter__(self) -> Self:
         return self

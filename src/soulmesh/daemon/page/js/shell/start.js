@@ -24,6 +24,7 @@ export function Start() {
   const asked = useStore(wished);
   const { data, reload } = useLoad(() => api.get("setup"), []);
   const [open, setOpen] = useState(false);
+  const [shared, setShared] = useState(false);
   useEvents(["link", "share", "settings"], ({ kind }) => { if (kind !== "share.progress") reload(); });
   useEffect(() => {
     if (data && (!data.account || (data.nothing_shared && !put))) setOpen(true);
@@ -34,12 +35,12 @@ export function Start() {
     wished.set(false);
     if (data.account) later.set(true);
   };
-  const step = !data.account || (!data.logged_in && !data.account_from_settings) ? "account" : data.nothing_shared && !data.roots ? "shares" : "ready";
+  const step = !data.account || (!data.logged_in && !data.account_from_settings) ? "account" : data.nothing_shared && !shared ? "shares" : "ready";
   return html`<${Dialog} title=${t("start.title")} onClose=${close} wide>
     <ol class="steps" aria-label=${t("start.steps")}>${["account", "shares", "ready"].map((one) => html`
-      <li key=${one} aria-current=${one === step ? "step" : undefined} class=${one === "account" && step !== "account" ? "passed" : ""}>${t(`start.${one}`)}</li>`)}</ol>
+      <li key=${one} aria-current=${one === step ? "step" : undefined} class=${(one === "account" && step !== "account") || (one === "shares" && step === "ready" && !data.nothing_shared) ? "passed" : ""}>${t(`start.${one}`)}</li>`)}</ol>
     ${step === "account" && html`<${AccountStep} setup=${data} onDone=${reload} />`}
-    ${step === "shares" && html`<${SharesStep} setup=${data} onDone=${reload} onLater=${close} />`}
+    ${step === "shares" && html`<${SharesStep} setup=${data} onDone=${() => { setShared(true); reload(); }} onLater=${close} />`}
     ${step === "ready" && html`<${ReadyStep} setup=${data} onClose=${close} />`}<//>`;
 }
 
@@ -86,6 +87,7 @@ function SharesStep({ setup, onDone, onLater }) {
     onDone();
   });
   return html`<div class="stack"><p><strong>${t("start.shares.nothing")}</strong> ${t("start.shares.text")}</p>
+    ${setup.roots > 0 && !status?.scanning && html`<p>${t("start.shares.empty")}</p>`}
     ${status?.scanning && html`<${Loading} label=${t("start.shares.scanning")} />`}
     ${!setup.downloads_shared && html`<div class="card row spread wrap"><div class="grow"><strong>${t("start.shares.downloads")}</strong>
       <p class="muted small mono">${setup.downloads_folder}</p></div>
@@ -101,7 +103,7 @@ function SharesStep({ setup, onDone, onLater }) {
 
 /** @param {{ setup: any, onClose: () => void }} props */
 function ReadyStep({ setup, onClose }) {
-  return html`<div class="stack"><p>${t("start.ready.text", { name: setup.username ?? "", count: setup.shared_files })}</p>
+  return html`<div class="stack"><p>${setup.nothing_shared ? t("start.ready.empty", { name: setup.username ?? "" }) : t("start.ready.text", { name: setup.username ?? "", count: setup.shared_files })}</p>
     <p class="muted">${t("start.ready.port", { port: String(setup.listen_port) })}</p>
     <div class="row"><${Button} kind="primary" icon="search" autofocus onClick=${() => { onClose(); go("search"); }}>${t("start.ready.go")}<//></div></div>`;
 }

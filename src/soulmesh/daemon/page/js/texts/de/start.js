@@ -15,6 +15,8 @@ export default {
   "start.account.waiting": "Verbindet …",
   "start.shares.nothing": "Nichts ist freigegeben.",
   "start.shares.text": "Soulseek lebt vom Geben: viele laden nicht zu Leuten hoch, die nichts teilen, und Suchen finden nur, wo etwas zu finden ist.",
+  "start.shares.empty": "In den freigegebenen Ordnern sind noch keine Dateien.",
+  "start.ready.empty": "Du bist {name}. In deinen freigegebenen Ordnern sind noch keine Dateien; was hineinkommt, wird von selbst geteilt.",
   "start.shares.scanning": "Die freigegebenen Ordner werden durchgesehen …",
   "start.shares.downloads": "Heruntergeladenes freigeben",
   "start.shares.downloads.go": "Downloads freigeben",

@@ -15,6 +15,8 @@ export default {
   "start.account.waiting": "Logging in …",
   "start.shares.nothing": "Nothing is shared.",
   "start.shares.text": "Soulseek lives on giving: many people refuse uploads to those who share nothing, and searches find you only if there is something to find.",
+  "start.shares.empty": "There are no files in the shared folders yet.",
+  "start.ready.empty": "You are {name}. There are no files in your shared folders yet; what comes into them is shared by itself.",
   "start.shares.scanning": "Looking through the shared folders …",
   "start.shares.downloads": "Share what you download",
   "start.shares.downloads.go": "Share downloads",
