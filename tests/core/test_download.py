@@ -339,6 +339,37 @@ def test_a_file_that_is_no_good_waits_for_a_person() -> None:
     assert machine.reason == "cut short"
 
 
+def test_late_news_of_an_upload_that_a_person_broke_off_does_not_put_off_the_next_try() -> None:
+    machine = running()
+    machine.pause(10.0)
+    machine.resume(10.1)
+    machine.begin(10.1)
+    machine.asked(10.2)
+    # The peer noticed only now; its place for us may be gone with the old upload.
+    assert machine.upload_failed(10.3) == [Ask()]
+    assert machine.state is State.QUEUED
+    # Once only: what it says after that is about the new upload.
+    assert moves(machine.upload_failed(10.4)) == [(Event.PUT_OFF, State.DELAYED)]
+
+
+def test_late_news_before_the_new_request_is_out_needs_nothing() -> None:
+    machine = running()
+    machine.pause(10.0)
+    machine.resume(10.1)
+    machine.begin(10.1)
+    assert machine.upload_failed(10.2) == []
+    assert machine.state is State.ASKING
+
+
+def test_news_long_after_a_pause_is_about_the_new_upload() -> None:
+    machine = running()
+    machine.pause(10.0)
+    machine.resume(200.0)
+    machine.begin(200.0)
+    machine.asked(200.1)
+    assert moves(machine.upload_failed(200.2)) == [(Event.PUT_OFF, State.DELAYED)]
+
+
 def test_pause_and_resume() -> None:
     machine = running()
     assert rest(machine.pause(4.0)) == [DropLink()]

@@ -258,6 +258,16 @@ class FakeEngine:
             raise UserOffline(username)
         return self.addresses[username]
 
+    async def relayed(self) -> float:
+        return 0.01
+
+    async def searched(self) -> float:
+        return 0.02
+
+    async def called_back(self, username: str) -> None:
+        if username not in self.addresses:
+            raise UserOffline(username)
+
     async def browse(self, username: str, progress: Callable[[int, int], None]) -> Browsed:
         if username not in self.browses:
             raise UserOffline(username)

@@ -318,8 +318,14 @@ def test_the_client_of_the_package_does_it_all(tmp_path: Path) -> None:
                 [room] = (await daemon.ask("GET", "/rooms/joined"))["items"]
                 assert (room["name"], room["users"]) == ("tapes", 1)
                 findings = {finding["subject"]: finding for finding in await daemon.diagnosis()}
-                for subject in ("login", "server", "listening port", "the data folder", "shares"):
+                for subject in (
+                    *("login", "server", "listening port", "indirect connection", "searching"),
+                    *("the data folder", "shares"),
+                ):
                     assert findings[subject]["state"] == "good", findings[subject]
+                # Somebody else came to our port, since the server was asked for that.
+                port = findings["listening port"]
+                assert (port["code"], port["params"]["user"]) == ("port.reached", SHARER)
                 with pytest.raises(NotThere):
                     await daemon.transfers.get("9a8b7c6d-5e4f-4321-8fed-cba987654321")
                 with pytest.raises(DaemonRefused) as wrong:

@@ -149,7 +149,7 @@ def test_https_by_certificate_files(tmp_path: Path) -> None:
             # Commands on this machine trust what its owner's folder says, whatever name stands in it.
             place = find(tmp_path / "data")
             assert place is not None
-            async with Daemon(place.url, place.key, certificate=place.certificate) as daemon:
+            async with Daemon.at(place) as daemon:
                 assert (await daemon.status())["logged_in"] is True
             assert "PRIVATE" not in str(place.certificate)
             # Whoever speaks plain HTTP to it gets no answer, and nothing breaks.

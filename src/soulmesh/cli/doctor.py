@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from soulmesh.cli.daemon import require_extra
 from soulmesh.cli.output import JsonOption, clean
 from soulmesh.cli.settings import load
 from soulmesh.errors import ConfigError
+
+if TYPE_CHECKING:
+    from soulmesh.daemon.remote import Place
 
 __all__ = ["doctor"]
 
@@ -38,9 +42,9 @@ async def doctor(
     require_extra()
     from soulmesh.daemon.remote import Daemon
 
-    url, key = where(daemon, api_key, data)
+    place = where(daemon, api_key, data)
     out = run.output(json=json)
-    async with Daemon(url, key) as running:
+    async with Daemon.at(place) as running:
         findings = await running.diagnosis()
     for finding in findings:
         out.record(finding)
@@ -51,23 +55,23 @@ async def doctor(
         raise typer.Exit(run.FAILED)
 
 
-def where(url: str | None, key: str | None, data: Path | None) -> tuple[str, str | None]:
+def where(url: str | None, key: str | None, data: Path | None) -> Place:
     """The daemon to talk to, and a key: as given, else what the daemon left in its data folder.
 
     Raises:
         ConfigError: no daemon runs there.
     """
-    from soulmesh.daemon.remote import find
+    from soulmesh.daemon.remote import Place, find
 
     settings = load({"daemon.data": data})
     folder = Path(settings.daemon.data).expanduser()
     configured = settings.web.api_key.get_secret_value() if settings.web.api_key else None
     if url is not None:
-        return url, key or configured
+        return Place(url, key or configured or "")
     found = find(folder)
     if found is None:
         raise ConfigError(
             f"no daemon runs with the data folder {folder}",
             hint="start one with `soulmesh daemon`, or say where it is with --daemon or --data",
         )
-    return found.url, key or found.key
+    return replace(found, key=key or found.key)

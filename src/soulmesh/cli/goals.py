@@ -43,7 +43,7 @@ def _there(url: str | None, key: str | None) -> Daemon:
     require_extra()
     from soulmesh.daemon.remote import Daemon
 
-    return Daemon(*where(url, key, None))
+    return Daemon.at(where(url, key, None))
 
 
 def _row(goal: dict[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ async def daemon_for(
         place = find(folder)
         if place is None:
             return None
-        daemon = Daemon(place.url, place.key, certificate=place.certificate)
+        daemon = Daemon.at(place)
     else:
         configured = found.web.api_key.get_secret_value() if found.web.api_key else None
         daemon = Daemon(url, key or configured)

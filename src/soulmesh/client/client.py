@@ -31,6 +31,7 @@ from soulmesh.client.pace import Pace
 from soulmesh.client.plain_shares import PlainShares
 from soulmesh.client.ports import ForFriends, ShareIndex, UploadFigures
 from soulmesh.client.privileges import Privileges
+from soulmesh.client.probes import Probes
 from soulmesh.client.reach import PortKeeper, Reach
 from soulmesh.client.rooms import Rooms
 from soulmesh.client.searches import Keep, Search, Searches
@@ -225,6 +226,7 @@ class Client:
             settings,
             connect_pace=lambda interactive: self.pace.turn("connect", object(), interactive=interactive),
         )
+        self.probes = Probes(self.server, self.links, self.pace, self.world.random)
         stack.push_async_callback(self.links.close)
         self.links.refuses = self.users.refuses
         self.links.exists = self.users.exists

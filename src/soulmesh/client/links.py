@@ -261,6 +261,16 @@ class Links:
         """
         return (await self._open(username, "D", address, None, one_by_one=True)).stream
 
+    async def called_back(self, username: str, *, timeout: float) -> None:
+        """Have a user connect to us with a P link, whether or not we could connect to it.
+
+        Raises:
+            PeerUnreachable: it could not, or nothing came in time.
+            NotConnected: we are not logged in.
+        """
+        opened = await self._open(username, "P", None, timeout, called=True)
+        self.add_peer_stream(username, opened.stream, obfuscated=opened.obfuscated, ours=True)
+
     def links_of(self, username: str) -> list[PeerLink]:
         """The P links to a user that are open now."""
         return [link for link in self._peers.get(username, ()) if not link.is_closed]
@@ -346,6 +356,7 @@ class Links:
         timeout: float | None,
         *,
         one_by_one: bool = False,
+        called: bool = False,
         interactive: bool = True,
     ) -> Opened:
         if kind == "F" and address is None:
@@ -354,6 +365,9 @@ class Links:
             opened = await self._open_again(username, kind, proven, timeout) if proven is not None else None
             if opened is not None:
                 return opened
+        settings = self._sequential if one_by_one else self._settings
+        if called:
+            settings = replace(settings, order=Order.CALLBACK_ONLY)
         # The server limits what it is asked.
         if self._pace is not None:
             await self._pace(interactive)
@@ -363,7 +377,7 @@ class Links:
             meeting = Meeting(
                 self._world,
                 self._server,
-                self._sequential if one_by_one else self._settings,
+                settings,
                 username,
                 kind,
                 ticket,

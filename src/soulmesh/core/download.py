@@ -25,6 +25,8 @@ ASK_WITHIN = 90.0
 """Opening a link directly or indirectly has its own limits; this is the belt to their braces."""
 PLACE_AFTER = 60.0  # flows.rst: "If after 60s the ticket is not handled"
 PLACE_EVERY = 300.0  # conventions.md, "Etiquette": not faster than every 5 minutes
+LATE_NEWS = 60.0
+"""Seconds in which a peer notices, and says, that an upload was broken off."""
 ASK_AGAIN_AFTER = 6 * 3600.0
 """A queued request is repeated after so long: a peer that was restarted unseen has forgotten it."""
 LINK_WITHIN = 90.0
@@ -81,6 +83,7 @@ class Download(Machine):
     direction = "download"
     __slots__ = (
         "_ask_again_at",
+        "_broken_off_at",
         "_link_failed",
         "_place_at",
         "place",
@@ -105,6 +108,8 @@ class Download(Machine):
         self.place: int | None = None
         self._place_at: float | None = None
         self._ask_again_at: float | None = None
+        self._broken_off_at: float | None = None
+        """When a person ended it while the file was on its way; the peer will say that it could not upload."""
 
     # Our own steps.
 
@@ -203,6 +208,15 @@ class Download(Machine):
         """PeerUploadFailed: the peer tried to upload and could not."""
         if self.state in (State.PENDING, State.DELAYED, State.OFFLINE, State.NO_ROOM):
             return []
+        broken_off, self._broken_off_at = self._broken_off_at, None
+        if (
+            broken_off is not None
+            and now - broken_off < LATE_NEWS
+            and self.state in (State.ASKING, State.QUEUED)
+        ):
+            # That is about the upload that we broke off. Whether our new request came to the peer before or
+            # after it gave up, nobody knows: asked twice does no harm.
+            return [Ask()] if self.state is State.QUEUED else []
         return self._failed(RetryClass.LINK, "the peer could not upload", now, jitter)
 
     # What goes wrong.
@@ -353,6 +367,8 @@ class Download(Machine):
 
     def _stop(self, event: Event, now: float, reason: str, detail: str = "") -> list[Effect]:
         had_link = self.ticket is not None
+        if had_link:
+            self._broken_off_at = now
         moved = self._move(event, now, reason=reason, detail=detail)
         self.ticket = None
         self.place = None

@@ -21,6 +21,8 @@ __all__ = ["Finding", "examine"]
 
 LITTLE_SPACE = 1 << 30
 FEW_FILES = 1024
+ASKED_AT_MOST = 2
+"""Users who are asked to connect to us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ async def examine(service: Service) -> list[Finding]:
         _login,
         _round_trip,
         _port,
+        _relay,
         _tree,
         _search,
         _folders,
@@ -68,10 +71,9 @@ async def examine(service: Service) -> list[Finding]:
         _shares,
         _limits,
     ]
-    found: list[Finding] = []
-    for check in checks:
-        found += await check(service)
-    return found
+    # What does not answer takes its time: all of it at once.
+    found = await asyncio.gather(*(check(service) for check in checks))
+    return [finding for findings in found for finding in findings]
 
 
 async def _login(service: Service) -> list[Finding]:
@@ -109,36 +111,65 @@ async def _round_trip(service: Service) -> list[Finding]:
 
 
 async def _port(service: Service) -> list[Finding]:
-    link = service.engine.link
+    subject, link = "listening port", service.engine.link
     if not link.logged_in or not link.username:
-        return [_logged_out("listening port")]
+        return [_logged_out(subject)]
     try:
         # What the server tells everybody who wants to connect to us.
         host, port = await service.engine.user_address(link.username)
     except ClientError as error:
         found = f"the server does not know it: {error}"
-        return [Finding("listening port", "bad", found, "log in again", "port.unknown", _why(str(error)))]
+        return [Finding(subject, "bad", found, "log in again", "port.unknown", _why(str(error)))]
     if port == 0:
         found = "the server was told of no port"
-        return [Finding("listening port", "bad", found, "set network.listen_port", "port.none")]
+        return [Finding(subject, "bad", found, "set network.listen_port", "port.none")]
+    where: dict[str, str | int | float] = {"host": host, "port": port}
+    cure = f"forward TCP port {port} to this machine"
+    asked = ""
+    for username in _acquainted(service):
+        try:
+            await service.engine.called_back(username)
+        except ClientError:
+            # It may be gone, or unable to connect to anybody: another one says more.
+            asked = username
+            continue
+        found = f"{username}, asked through the server, connected to {host}:{port}"
+        return [_good(subject, found, "port.reached", user=username, **where)]
     try:
         async with asyncio.timeout(5):
             stream = await open_stream(service.world.network, host, port)
         stream.abort()
     except (NetworkError, TimeoutError) as error:
         reason = str(error) or "no answer"
-        return [
-            Finding(
-                "listening port",
-                "warning",
-                f"{host}:{port} cannot be reached from here: {reason}",
-                f"forward TCP port {port} to this machine; some routers refuse only the way from inside",
-                "port.unreachable",
-                {"host": host, "port": port, "reason": reason},
-            )
-        ]
-    found = f"{host}:{port}, as the server tells others, answers"
-    return [_good("listening port", found, "port.answers", host=host, port=port)]
+        found = f"{host}:{port} cannot be reached from here: {reason}"
+        code, cure = "port.unreachable", f"{cure}; some routers refuse only the way from inside"
+        return [Finding(subject, "warning", found, cure, code, {**where, "reason": reason})]
+    if asked:
+        found = f"{asked}, asked through the server, did not connect to {host}:{port}"
+        return [Finding(subject, "warning", found, cure, "port.not_reached", {**where, "user": asked})]
+    found = f"{host}:{port} answers from here; there is nobody yet whom to ask from outside"
+    return [_good(subject, found, "port.answers", **where)]
+
+
+def _acquainted(service: Service) -> list[str]:
+    """Users who are there and know us: those who may be asked to connect to us. Few: each may take long."""
+    tree, ours = service.engine.tree, service.engine.link.username
+    near = [tree.parent, *tree.children, tree.root, *(t.username for t in service.ledger.running())]
+    return [name for name in dict.fromkeys(near) if name and name != ours][:ASKED_AT_MOST]
+
+
+async def _relay(service: Service) -> list[Finding]:
+    subject = "indirect connection"
+    if not service.engine.link.logged_in:
+        return [_logged_out(subject)]
+    try:
+        took = round(1000 * await service.engine.relayed())
+    except ClientError as error:
+        cure = "whoever cannot be connected to gets nothing from us; try another server"
+        found = f"the server does not pass on requests for connections: {error}"
+        return [Finding(subject, "warning", found, cure, "relay.silent", _why(str(error)))]
+    found = f"the server passes on a request for a connection within {took} ms"
+    return [_good(subject, found, "relay.answers", milliseconds=took)]
 
 
 async def _tree(service: Service) -> list[Finding]:
@@ -173,7 +204,14 @@ async def _search(service: Service) -> list[Finding]:
         found = f"the pace allows the next search in {delay:.0f} s"
         cure = "wait; governor.enabled decides about the pace"
         return [Finding("searching", "warning", found, cure, "search.wait", {"seconds": round(delay)})]
-    return [_good("searching", "the pace allows a search now", "search.free")]
+    try:
+        took = round(1000 * await engine.searched())
+    except ClientError as error:
+        found = f"a search of our own files did not come back: {error}"
+        cure = "the server is slow, or passes on no searches; wait, or choose another"
+        return [Finding("searching", "warning", found, cure, "search.silent", _why(str(error)))]
+    found = f"a search of our own files came back within {took} ms"
+    return [_good("searching", found, "search.answers", milliseconds=took)]
 
 
 async def _folders(service: Service) -> list[Finding]:
@@ -240,7 +278,7 @@ async def _shares(service: Service) -> list[Finding]:
             )
         )
     else:
-        text = f"{shares.files} files in {shares.folders} folders"
+        text = f"files: {shares.files}, in folders: {shares.folders}"
         found.append(_good("shares", text, "shares.some", files=shares.files, folders=shares.folders))
     return found
 

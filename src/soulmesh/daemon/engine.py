@@ -476,6 +476,18 @@ class ClientEngine:
             raise UserOffline(username)
         return found.host, found.port
 
+    async def relayed(self) -> float:
+        """A request for a connection, through the server to ourselves."""
+        return await self._client.probes.relay()
+
+    async def searched(self) -> float:
+        """A search, through the server to ourselves."""
+        return await self._client.probes.search()
+
+    async def called_back(self, username: str) -> None:
+        """A user connects to us, asked through the server."""
+        await self._client.probes.called_back(username)
+
     async def browse(self, username: str, progress: Callable[[int, int], None]) -> Browsed:
         """Everything that the user shares."""
         await self._present(username)

@@ -410,6 +410,15 @@ class Engine(Protocol):
     async def user_address(self, username: str) -> tuple[str, int]:
         """Asks the server; raises ``UserOffline``."""
 
+    async def relayed(self) -> float:
+        """Seconds that the server takes to pass on our request for a connection to ourselves."""
+
+    async def searched(self) -> float:
+        """Seconds that a search of our own files takes through the server."""
+
+    async def called_back(self, username: str) -> None:
+        """Have a user connect to us, asked through the server; raises ``PeerUnreachable``."""
+
     async def browse(self, username: str, progress: Callable[[int, int], None]) -> Browsed:
         """Everything that the user shares; ``progress(bytes here, bytes in all)``."""
 

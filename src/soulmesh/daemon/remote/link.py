@@ -161,6 +161,11 @@ class Daemon:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
 
+    @classmethod
+    def at(cls, place: Place) -> Self:
+        """The daemon at a place that :func:`find` has found."""
+        return cls(place.url, place.key, certificate=place.certificate)
+
     async def __aenter__(self) -> Self:
         return self
 

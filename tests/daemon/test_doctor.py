@@ -1,0 +1,89 @@
+"""The diagnosis: what it says when something does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from soulmesh.client.errors import NoReply, PeerUnreachable
+from soulmesh.daemon.doctor import Finding, examine
+from soulmesh.daemon.ports import Status, Tree
+from tests.daemon.fakes import Stage
+
+Perform = Callable[..., None]
+ALONE = Tree(0, None, None, (), 10, 0.0, 0.0, 0, 0, 0)
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[int]:
+    """A port of this machine that takes connections."""
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        yield int(server.sockets[0].getsockname()[1])
+
+
+async def findings(on: Stage, port: int) -> dict[str, Finding]:
+    ours = on.engine.link.username or ""
+    on.engine.addresses[ours] = ("127.0.0.1", port)
+    on.engine.statuses[ours] = Status("Online")
+    return {finding.subject: finding for finding in await examine(on.service)}
+
+
+def test_who_is_near_is_asked_to_connect_and_the_first_who_does_is_named(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        on.engine.tree = replace(ALONE, parent="mira", children=("moss",))
+        on.engine.addresses["moss"] = ("127.0.0.1", 1)
+        async with listening() as port:
+            found = (await findings(on, port))["listening port"]
+        assert (found.state, found.code) == ("good", "port.reached")
+        assert found.params == {"user": "moss", "host": "127.0.0.1", "port": port}
+
+    perform(play)
+
+
+def test_a_port_to_which_nobody_comes_is_told_with_its_cure(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        async def nobody(username: str) -> None:
+            raise PeerUnreachable(username, None, "it cannot connect to us")
+
+        on.engine.called_back = nobody  # type: ignore[method-assign]
+        on.engine.tree = replace(ALONE, parent="mira")
+        async with listening() as port:
+            found = (await findings(on, port))["listening port"]
+        assert (found.state, found.code, found.params["user"]) == ("warning", "port.not_reached", "mira")
+        assert found.cure == f"forward TCP port {port} to this machine"
+
+    perform(play)
+
+
+def test_who_is_alone_is_told_that_nobody_could_be_asked(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        on.engine.tree = ALONE
+        async with listening() as port:
+            found = (await findings(on, port))["listening port"]
+        assert (found.state, found.code) == ("good", "port.answers")
+        assert "nobody yet" in found.found
+
+    perform(play)
+
+
+def test_a_server_that_passes_nothing_on_is_told(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        async def silence() -> float:
+            raise NoReply("ConnectToPeer", "the server", 10)
+
+        on.engine.relayed = on.engine.searched = silence  # type: ignore[method-assign]
+        on.engine.tree = ALONE
+        async with listening() as port:
+            found = await findings(on, port)
+        assert found["indirect connection"].code == "relay.silent"
+        assert found["searching"].code == "search.silent"
+        for subject in ("indirect connection", "searching"):
+            assert (found[subject].state, found[subject].params["reason_code"]) == (
+                "warning",
+                "server_silent",
+            )
+
+    perform(play)
