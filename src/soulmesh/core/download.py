@@ -109,7 +109,7 @@ class Download(Machine):
         self._place_at: float | None = None
         self._ask_again_at: float | None = None
         self._broken_off_at: float | None = None
-        """When a person ended it while the file was on its way; the peer will say that it could not upload."""
+        """When a person ended it while the file was on its way: the peer will say it could not."""
 
     # Our own steps.
 
