@@ -29,6 +29,7 @@ from soulmesh.client.shares import (
     Progress,
     Root,
     RootRefused,
+    ScanBusy,
     ScanOutcome,
     Shares,
     ShareSettings,
@@ -183,6 +184,7 @@ def add(
     links: Annotated[
         Symlinks | None, typer.Option("--links", help="Follow symbolic links that stay inside the folder.")
     ] = None,
+    yes: YesOption = False,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -193,7 +195,8 @@ def add(
     out = run.output(json=json)
     path = Path(os.path.abspath(folder.expanduser()))
     check_shareable(path)
-    with opened(data) as shares:
+    how = ShareSettings(guard=settings.load().shares.lose_at_most)
+    with opened(data, how=how) as shares:
         root = next((root for root in shares.roots if root.path == path), None)
         if root is None:
             chosen = hidden_name(path, platform.node()) if anonymous else root_name(shares, path, name)
@@ -204,25 +207,36 @@ def add(
             )
         changes: dict[str, Any] = {}
         if audience is not None or locked is not None:
-            try:
-                changes["audience"] = (
-                    Audience.parse(audience, locked=bool(locked))
-                    if audience is not None
-                    else replace(root.audience, locked=bool(locked))
-                )
-            except ValueError as error:
-                raise UsageError(str(error)) from None
+            changes["audience"] = _audience(root, audience, locked)
         if exclude is not None:
             changes["exclude"] = tuple(pattern for pattern in exclude if pattern)
         if hidden is not None:
             changes["hidden"] = hidden
         if links is not None:
             changes["symlinks"] = links
-        saved = shares.save_root(replace(root, **changes))
+        changed = replace(root, **changes)
+        doubt = asyncio.run(shares.doubt(changed))
+        if doubt is not None:
+            _confirm(f"{path}: {doubt}. Go on?", yes)
+        saved = shares.save_root(changed)
         out.record(_root_row(shares, saved))
         out.line(f"{path} is shared as {clean(os.fsdecode(saved.name))}, for {saved.audience}")
         if not saved.scanned or not changes.keys() <= {"audience"}:
             out.note("soulmesh share scan makes it so")
+
+
+def _audience(root: Root, words: list[str] | None, locked: bool | None) -> Audience:
+    """Who a folder is for, as it was but for what was said. A lock stays until it is taken off."""
+    before = root.audience
+    try:
+        chosen = before if words is None else Audience.parse(words)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if locked and chosen.everyone:
+        refused = UsageError("--locked is for a folder that not everyone may have")
+        refused.hint = "say whom it is for: --for friends, --for user:NAME, --for group:NAME"
+        raise refused
+    return replace(chosen, locked=before.locked if locked is None else locked)
 
 
 def root_name(shares: Shares, path: Path, given: str | None) -> bytes:
@@ -247,6 +261,10 @@ def remove(
         name = os.fsdecode(root.name)
         _confirm(f"Stop sharing {clean(name)} ({root.files} files)?", yes)
         shares.remove_root(root.id)
+        if not shares.roots:
+            # No later scan would: there is nothing to scan.
+            with suppress(ScanBusy):
+                asyncio.run(shares.scan(niceness=0))
         out.record({"removed": wire.text(root.name), "path": str(root.path), "files": root.files})
         out.line(f"{clean(name)} is no longer shared")
 
@@ -336,6 +354,8 @@ async def scan(
     )
     with opened(data, how=how) as shares:
         if not shares.roots:
+            if shares.store.sweeping_left():
+                await shares.scan(niceness=0)
             error = NotFound("nothing is shared yet")
             error.hint = "soulmesh share add FOLDER"
             raise error
@@ -478,7 +498,7 @@ def status(
             "files": sum(root.files for root in shares.roots),
             "public_files": counts.files,
             "public_folders": counts.folders,
-            "indexed": len(index),
+            "indexed": sum(len(index.of_root(root.id)) for root in shares.roots),
             "changes": len(index.delta) + len(index.removed),
             "generation": index.base.about.get("generation", 0),
             "index_bytes": on_disk,
@@ -619,12 +639,15 @@ async def browse_as(
             chosen = [(d, locked) for d, locked in directories if d.name == folder]
             if not chosen:
                 raise NotFound(f"{username} sees no folder {folder}")
+            columns = [
+                Column("name", "FILE", wide=True),
+                Column("size", "SIZE", size, right=True),
+                Column("attributes", "AUDIO", _attributes),
+            ]
+            if any(locked for _, locked in chosen):
+                columns.append(Column("locked", "", lambda locked: "locked" if locked else ""))
             out.table(
-                [
-                    Column("name", "FILE", wide=True),
-                    Column("size", "SIZE", size, right=True),
-                    Column("attributes", "AUDIO", _attributes),
-                ],
+                columns,
                 [
                     {
                         "name": file.filename,

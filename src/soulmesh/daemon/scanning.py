@@ -92,7 +92,7 @@ class Scanning:
                 names.add(name)
             except RootRefused as error:
                 logger.error("a folder is not shared", folder=str(folder), reason=str(error))
-        if self._shares.roots:
+        if self._shares.roots or self._shares.store.sweeping_left():
             self.start()
 
     def start(self, *, confirmed: bool = False) -> bool:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
 from typing import Final
 
-__all__ = ["BrowseReply", "RootStream", "assemble", "compress_root", "find_stream"]
+__all__ = ["BrowseReply", "RootStream", "assemble", "compress_root", "find_stream", "forget_streams"]
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,10 @@ LEVEL: Final = 4
 PEER_SHARES_REPLY: Final = 5
 _U32: Final = Struct("<I")
 _HEAD: Final = Struct("<II")
+_ABOUT: Final = Struct("<8sQII")
 _STREAM: Final = Struct("<8sQIII")
-_MAGIC: Final = b"smbrws02"
+"""The same, and a checksum of it and of the stream."""
+_MAGIC: Final = b"smbrws03"
 ADLER_BASE: Final = 65521
 CHECKED_AT_ONCE: Final = 1 << 20
 
@@ -87,7 +89,7 @@ def compress_root(path: Path, pieces: Iterable[tuple[int, bytes]]) -> RootStream
         adler = zlib.adler32(piece, adler)
         parts.append(deflate.compress(piece))
     parts.append(deflate.flush(zlib.Z_FULL_FLUSH))
-    compressed, checksum = 0, 0
+    compressed, checksum = 0, zlib.crc32(_ABOUT.pack(_MAGIC, size, folders, adler))
     for part in parts:
         compressed += len(part)
         checksum = zlib.crc32(part, checksum)
@@ -108,10 +110,11 @@ def compress_root(path: Path, pieces: Iterable[tuple[int, bytes]]) -> RootStream
 
 def find_stream(path: Path) -> RootStream | None:
     """A stream made earlier; None when there is none of that name, or not as it was written."""
-    checksum, compressed = 0, 0
+    compressed = 0
     try:
         with open(path, "rb") as file:
             head = file.read(_STREAM.size)
+            checksum = zlib.crc32(head[: _ABOUT.size])
             while piece := file.read(CHECKED_AT_ONCE):
                 checksum = zlib.crc32(piece, checksum)
                 compressed += len(piece)
@@ -126,6 +129,15 @@ def find_stream(path: Path) -> RootStream | None:
         log.warning("%s is damaged: the list of shared files is made again", path)
         return None
     return RootStream(path, folders, size, adler, compressed)
+
+
+def forget_streams(directory: Path, roots: Collection[int]) -> None:
+    """Take away the streams of all other roots: they are no longer shared."""
+    for path in directory.glob("*.deflate"):
+        number = path.name.partition("-")[0]
+        if not number.isdecimal() or int(number) not in roots:
+            with suppress(OSError):
+                path.unlink()
 
 
 def assemble(visible: Sequence[RootStream], locked: Sequence[RootStream]) -> BrowseReply:

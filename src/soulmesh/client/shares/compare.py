@@ -88,6 +88,7 @@ class Comparison:
         self._missing: list[tuple[int, bytes, bytes]] = []
         self._kept: set[bytes] = set()
         self._fresh: dict[tuple[int, int, int], list[tuple[int, bytes]]] = {}
+        self._moved: set[tuple[int, bytes]] = set()
 
     def run(self) -> None:
         """Walk, and write down what is new or different."""
@@ -159,13 +160,14 @@ class Comparison:
                 self._found.changed += 1
             audio = audio_suffix(name) is not None
             scan.writes.add(_TAKE_IN, (folder, *file, None if audio else b""))
-            if audio and self.total:
+            if self.total:
                 self._fresh.setdefault(file[1:], []).append((folder, name))
             scan.noted(self.root.id, remote, name)
         self._missing += [(folder, name, relative) for name in before]
 
     def recognise_moved(self) -> None:
-        """A file with the size, time and inode of one that is gone is that file: no need to read it again."""
+        """A file with the size, time and inode of one that is gone is that file: it is not lost, and
+        need not be read again if it is of the same kind."""
         if not self._fresh:
             return
         for folder, name, _ in self._absent():
@@ -173,9 +175,13 @@ class Comparison:
                 "SELECT size, mtime, inode, attributes, problem FROM files WHERE folder = ? AND name = ?",
                 (folder, name),
             ).fetchone()
-            if row is None or row[3] is None:
+            places = self._fresh.get(tuple(row[:3])) if row is not None else None
+            if not places:
                 continue
-            for place in self._fresh.pop(tuple(row[:3]), ()):
+            # One for one: of two links to a file that became one, one is gone.
+            place = places.pop()
+            self._moved.add((folder, name))
+            if row[3] is not None and audio_suffix(name) == audio_suffix(place[1]):
                 self._scan.writes.add(
                     "UPDATE files SET attributes = ?, problem = ? WHERE folder = ? AND name = ?",
                     (row[3], row[4], *place),
@@ -196,6 +202,10 @@ class Comparison:
         """Files to take out."""
         rows = [Gone(folder, name, below) for folder, name, below in self._absent()]
         return [row for row in rows if not _below_any(self._kept, row.path)] if self._kept else rows
+
+    def moved(self, row: Gone) -> bool:
+        """Whether a file that is gone was met under another name, by :meth:`recognise_moved`."""
+        return (row.folder, row.name) in self._moved
 
     def forget_folders(self) -> None:
         """Folders that are gone, with nothing in them any more."""

@@ -11,6 +11,8 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 from soulmesh.client.shares.model import Audience, Root, Symlinks
 
@@ -25,28 +27,26 @@ def _place(database: Path) -> Path:
 
 def keep_roots(database: Path, roots: Sequence[Root], last: int) -> None:
     """Write down the roots, if that changes anything; ``last`` is the highest number that a root ever had."""
-    text = json.dumps(
-        {
-            "last": last,
-            "roots": [
-                {
-                    "id": root.id,
-                    "name": os.fsdecode(root.name),
-                    "path": os.fspath(root.path),
-                    "audience": root.audience.as_json(),
-                    "exclude": list(root.exclude),
-                    "hidden": root.hidden,
-                    "symlinks": root.symlinks.value,
-                }
-                for root in roots
-            ],
-        },
-        indent=1,
-    )
+    written = {
+        "last": last,
+        "roots": [
+            {
+                "id": root.id,
+                "name": os.fsdecode(root.name),
+                "path": os.fspath(root.path),
+                "audience": root.audience.as_json(),
+                "exclude": list(root.exclude),
+                "hidden": root.hidden,
+                "symlinks": root.symlinks.value,
+            }
+            for root in roots
+        ],
+    }
+    text = json.dumps({**written, "checksum": _checksum(written)}, indent=1)
     place = _place(database)
     temporary = place.with_name(f"{place.name}.{os.getpid()}.part")
     try:
-        if place.exists() and place.read_text() == text:
+        if place.exists() and place.read_bytes() == text.encode():
             return
         temporary.write_text(text)
         os.replace(temporary, place)
@@ -55,10 +55,17 @@ def keep_roots(database: Path, roots: Sequence[Root], last: int) -> None:
         log.warning("the list of shared folders is not kept a second time: %s", error)
 
 
+def _checksum(written: dict[str, Any]) -> int:
+    return crc32(json.dumps([written["last"], written["roots"]]).encode())
+
+
 def kept_roots(database: Path) -> tuple[list[Root], int] | None:
     """The roots as they were written down last, and the highest number; None where nothing readable was."""
     try:
         found = json.loads(_place(database).read_text())
+        # A letter that is another one may show a folder to others than those it is for.
+        if found.get("checksum", _checksum(found)) != _checksum(found):
+            return None
         roots = [
             Root(
                 id=root["id"],
@@ -72,5 +79,5 @@ def kept_roots(database: Path) -> tuple[list[Root], int] | None:
             for root in found["roots"]
         ]
         return roots, int(found["last"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -143,15 +143,24 @@ class MappedFile:
         if len(header) < HEADER_BYTES or header[:8] != MAGIC:
             raise DamagedFile(self.path, "not written by this version")
         offset = int.from_bytes(header[8:16], "little")
-        table = os.pread(self._descriptor, int.from_bytes(header[16:20], "little"), offset)
+        length = int.from_bytes(header[16:20], "little")
+        # Numbers that were overwritten may be more than the system can read, or than there is memory for.
+        if offset + length > self.size:
+            raise DamagedFile(self.path, "it is cut short, or its header is damaged")
+        table = os.pread(self._descriptor, length, offset)
         if not table or crc32(table) != int.from_bytes(header[20:24], "little"):
             raise DamagedFile(self.path, "its table is damaged")
-        parsed = json.loads(table)
-        self.about: dict[str, Any] = parsed["about"]
-        sections = {name: (at, size, crc) for name, (at, size, crc) in parsed["sections"].items()}
+        try:
+            parsed = json.loads(table)
+            self.about: dict[str, Any] = parsed["about"]
+            sections = {name: (at, size, crc) for name, (at, size, crc) in parsed["sections"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedFile(self.path, "its table is not one of ours") from error
         buffer = memoryview(bytearray(CHUNK))
         for name, (at, size, expected) in sections.items():
             checksum = 0
+            if not 0 <= at <= at + size <= self.size:
+                raise DamagedFile(self.path, f"{name} is cut short")
             while size:
                 got = os.preadv(self._descriptor, [buffer[: min(size, CHUNK)]], at)
                 if not got:

@@ -22,7 +22,9 @@ __all__ = [
     "RootRefused",
     "Symlinks",
     "excluder",
+    "first_problem",
     "hidden_name",
+    "pattern_problem",
     "remote_folder",
 ]
 
@@ -215,3 +217,40 @@ def excluder(patterns: Collection[str]) -> re.Pattern[str]:
     return (
         re.compile("|".join(f"(?:{part})" for part in parts), re.IGNORECASE | re.DOTALL) if parts else _NEVER
     )
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """Why an exclusion cannot leave anything out; None for one that can.
+
+    The patterns are those of :func:`excluder`.
+    """
+    parts = pattern.strip("/").split("/")
+    if not all(parts):
+        return "a name is missing in it"
+    if "." in parts or ".." in parts:
+        return "paths begin below the shared folder, without . and .."
+    at = pattern.find("[")
+    while at >= 0:
+        # A bracket directly behind the first one, or behind its !, stands for itself.
+        end = pattern.find("]", at + (3 if pattern[at + 1 : at + 2] == "!" else 2))
+        if end < 0:
+            return "its [ is never closed; [[] stands for a bracket"
+        if "/" in pattern[at:end]:
+            return "a slash cannot be between [ and ]"
+        if "(?!)" in translate(pattern[at : end + 1]):
+            return f"{pattern[at : end + 1]} stands for no sign at all"
+        at = pattern.find("[", end)
+    return None
+
+
+def first_problem(root: Root, known: Collection[str]) -> str | None:
+    """What is wrong with the first bad exclusion of a root, in words; those in ``known`` are let be."""
+    for pattern in root.exclude:
+        if pattern in known:
+            continue
+        problem = pattern_problem(pattern)
+        if pattern.startswith(f"{root.path}/"):
+            problem = "paths begin below the shared folder"
+        if problem is not None:
+            return f"the pattern {pattern} would leave out nothing: {problem}"
+    return None

@@ -23,6 +23,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
+from soulmesh.client.shares.browse import forget_streams
 from soulmesh.client.shares.compare import Comparison
 from soulmesh.client.shares.generation import current_base, write_generation
 from soulmesh.client.shares.model import Root
@@ -31,7 +32,16 @@ from soulmesh.client.shares.store import Store, Writes
 from soulmesh.client.shares.walk import is_there, left_out, rules_of
 from soulmesh.errors import SoulmeshError
 
-__all__ = ["Progress", "RootOutcome", "ScanBusy", "ScanCancelled", "ScanOutcome", "Scanner", "scan_lock"]
+__all__ = [
+    "Progress",
+    "RootOutcome",
+    "ScanBusy",
+    "ScanCancelled",
+    "ScanOutcome",
+    "Scanner",
+    "scan_lock",
+    "too_many",
+]
 
 GUARD: Final = 0.25
 """A scan that would lose a larger share of a root's files than this asks first."""
@@ -45,6 +55,11 @@ TELL_EVERY: Final = 0.1
 ESTIMATE_AFTER: Final = 0.5
 """Seconds after which a rate says something about the time left."""
 CHUNK: Final = 2000
+
+
+def too_many(lost: int, total: int, share: float) -> bool:
+    """Whether losing so many of ``total`` files is not to be done without a question."""
+    return lost > max(GUARD_FROM - 1, int(total * share))
 
 
 class ScanBusy(SoulmeshError):
@@ -183,8 +198,11 @@ class Scanner:
         self._resumed = bool(store.get("scan_open", 0))
         walks: list[tuple[Comparison, RootOutcome]] = []
         try:
-            if store.sweep(self.writes) > self._delta_limit():
+            swept = store.sweep(self.writes)
+            # With nothing left to share, no later scan would write their names out of the index.
+            if swept > self._delta_limit() or (swept and not everything):
                 self._changes = None
+            forget_streams(self._directory / "browse", {root.id for root in everything})
             # A scan that did not come to its end, of these roots or of others, may have left some.
             left_over = self._unread([root.id for root in chosen]) > 0
             for root in chosen:
@@ -326,13 +344,13 @@ class Scanner:
             self._is_away(root, outcome)
             return
         if gone and not self._confirmed:
-            # What the rules leave out now was meant to go.
+            # What the rules leave out now was meant to go, and what was met elsewhere is not lost.
+            # New files make up for nothing: a wrong drive in the same place has as many.
             meant = left_out(comparison.rules)
-            unmeant = [row for row in gone if not meant(row.path)]
-            limit = max(GUARD_FROM - 1, int(comparison.total * self._guard))
-            if len(unmeant) - outcome.added > limit:
-                outcome.held_back = len(unmeant)
-                gone = [row for row in gone if meant(row.path)]
+            lost = {row for row in gone if not comparison.moved(row) and not meant(row.path)}
+            if too_many(len(lost), comparison.total, self._guard):
+                outcome.held_back = len(lost)
+                gone = [row for row in gone if row not in lost]
         outcome.removed = len(gone)
         if gone:
             self.dirty()
@@ -341,8 +359,9 @@ class Scanner:
                 self.noted(root.id, row.below.replace(b"/", b"\\"), row.name)
             writes.flush()
         comparison.forget_folders()
-        if comparison.only is None:
+        if comparison.only is None or outcome.held_back:
             store.set(f"held_back:{root.id}", outcome.held_back)
+        if comparison.only is None:
             writes.add("DELETE FROM problems WHERE root = ?", (root.id,))
         for path, reason in comparison.problems.items():
             writes.add("INSERT OR REPLACE INTO problems VALUES (?, ?, ?)", (root.id, path, reason))

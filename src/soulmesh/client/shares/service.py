@@ -27,6 +27,7 @@ from soulmesh.client.shares.base import Base
 from soulmesh.client.shares.browse import BrowseReply, RootStream, assemble, compress_root, find_stream
 from soulmesh.client.shares.build import BaseBuilder
 from soulmesh.client.shares.child import in_child
+from soulmesh.client.shares.doubts import doubt_about, would_leave_out
 from soulmesh.client.shares.entries import unpack_entry
 from soulmesh.client.shares.generation import open_base
 from soulmesh.client.shares.index import DEFAULT_EFFORT, Effort, Index
@@ -41,6 +42,7 @@ from soulmesh.client.shares.scan import (
     ScanBusy,
     ScanCancelled,
     ScanOutcome,
+    too_many,
 )
 from soulmesh.client.shares.store import Change, Store, StoreDamaged, damage_told
 from soulmesh.client.shares.walk import Rules, is_there, rules_of
@@ -269,8 +271,22 @@ class Shares:
         self._after_change()
         return saved
 
+    async def doubt(self, root: Root) -> str | None:
+        """Why somebody should be asked before :meth:`save_root` of this; None where there is no reason.
+
+        A new folder may be the whole disk; changed rules of a known one may leave out more than the
+        share of its files that a scan may lose unasked.
+        """
+        before = self._roots.get(root.id)
+        if before is None:
+            return await asyncio.to_thread(doubt_about, root.path, self.directory)
+        lost = await asyncio.to_thread(would_leave_out, self._store, before, root, self.roots)
+        if too_many(lost, before.files, self.settings.guard):
+            return f"this leaves out {lost} of its {before.files} files"
+        return None
+
     def remove_root(self, number: int) -> None:
-        """Stop sharing a folder, at once."""
+        """Stop sharing a folder, at once; the next scan forgets its names."""
         self._store.remove_root(number)
         self._load_roots()
         self._after_change()
@@ -642,7 +658,9 @@ class Shares:
 
     def folder_count(self) -> int:
         """Folders that are known, in all roots."""
-        count: int = self._store.execute("SELECT count(*) FROM folders").fetchone()[0]
+        count: int = self._store.execute(
+            "SELECT count(*) FROM folders WHERE root IN (SELECT id FROM roots)"
+        ).fetchone()[0]
         return count
 
     async def check_online(self) -> list[Root]:

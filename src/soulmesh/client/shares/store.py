@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from soulmesh.client.shares.build import FileRecord
 from soulmesh.client.shares.kept import keep_roots
-from soulmesh.client.shares.model import Audience, Root, RootRefused, Symlinks, remote_folder
+from soulmesh.client.shares.model import Audience, Root, RootRefused, Symlinks, first_problem, remote_folder
 from soulmesh.errors import SoulmeshError
 
 __all__ = ["Change", "Problem", "Store", "StoreDamaged", "StoreUnusable", "Writes", "damage_told"]
@@ -79,6 +79,13 @@ MIGRATIONS: Final = (
     """,
 )
 
+_DAMAGE: Final = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    # Our statements are right: tables or columns that they do not find have been overwritten.
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_MISMATCH,
+)
 BUSY_SECONDS: Final = 30.0
 ROWS_AT_ONCE: Final = 5000
 PAUSE: Final = 0.005
@@ -110,8 +117,10 @@ def damage_told(path: Path) -> Iterator[None]:
     """What SQLite says of a damaged file becomes :class:`StoreDamaged`."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    except sqlite3.Error as error:
+        # Text that is no text has no code.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        if code & 0xFF in _DAMAGE:
             raise StoreDamaged(path, str(error)) from error
         raise
 
@@ -253,30 +262,25 @@ class Store:
             "SELECT id, name, path, audience, exclude, hidden, symlinks, online, files, scanned"
             " FROM roots ORDER BY name"
         )
-        return [
-            Root(
-                id=row[0],
-                name=row[1],
-                path=Path(os.fsdecode(row[2])),
-                audience=Audience.from_json(json.loads(row[3])),
-                exclude=tuple(json.loads(row[4])),
-                hidden=bool(row[5]),
-                symlinks=Symlinks(row[6]),
-                online=bool(row[7]),
-                files=row[8],
-                scanned=row[9],
-            )
-            for row in rows
-        ]
+        try:
+            return [_as_root(row) for row in rows]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreDamaged(self.path, f"a shared folder cannot be read: {error}") from error
 
     def save_root(self, root: Root) -> Root:
         """Add a root (``id`` 0), or change how one is offered. Its name and path stay.
 
         Raises:
-            RootRefused: the name or the path is in use, or the name cannot be one.
+            RootRefused: the name or the path is in use, the name cannot be one, or an exclusion
+                that is new leaves out nothing.
         """
         if not root.name or _BAD_NAME.search(root.name) or root.name.strip() != root.name:
             raise RootRefused(root.path, "the name must have no slash, backslash or control character in it")
+        problem = first_problem(
+            root, {word for old in self.roots() if old.id == root.id for word in old.exclude}
+        )
+        if problem is not None:
+            raise RootRefused(root.path, problem)
         if root.id:
             self._db.execute(
                 "UPDATE roots SET audience=?, exclude=?, hidden=?, symlinks=? WHERE id=?",
@@ -340,6 +344,8 @@ class Store:
 
     def sweep(self, writes: Writes) -> int:
         """Forget everything about roots that are no longer shared; returns how many files that were."""
+        if not self._db.execute("SELECT EXISTS (SELECT 1 FROM roots)").fetchone()[0]:
+            return self._forget_all()
         files = 0
         gone = self._db.execute("SELECT DISTINCT root FROM folders WHERE root NOT IN (SELECT id FROM roots)")
         for (root,) in gone.fetchall():
@@ -356,6 +362,21 @@ class Store:
             writes.add("DELETE FROM meta WHERE key = ?", (f"held_back:{root}",))
         writes.flush()
         return files
+
+    def _forget_all(self) -> int:
+        files: int = self._db.execute("SELECT count(*) FROM files").fetchone()[0]
+        with self.transaction():
+            for table in ("files", "folders", "changes", "problems"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("DELETE FROM meta WHERE key LIKE 'held_back:%'")
+        return files
+
+    def sweeping_left(self) -> bool:
+        """Whether :meth:`sweep` has something to do."""
+        found: int = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM folders WHERE root NOT IN (SELECT id FROM roots))"
+        ).fetchone()[0]
+        return bool(found)
 
     def set_online(self, number: int, online: bool) -> None:
         """Remember that a root is there, or away."""
@@ -410,6 +431,29 @@ class Store:
                 )
                 yield remote_folder(root.name, remote), files.fetchall()
 
+    def names(self, root: int) -> Iterator[tuple[bytes, list[bytes]]]:
+        """The known folders of a root by their paths on disk below it, with the names of their files."""
+        files = self._db.cursor()
+        for number, path in self._db.execute(
+            "SELECT id, path FROM folders WHERE root = ?", (root,)
+        ).fetchall():
+            rows = files.execute("SELECT name FROM files WHERE folder = ?", (number,)).fetchall()
+            yield path, [name for (name,) in rows]
+
+    def knows_folder(self, root: int, path: bytes) -> bool:
+        """Whether a folder is known, given by its path on disk below the root."""
+        return not path or self.local_folder(root, path.replace(b"/", b"\\")) == path
+
+    def count_below(self, root: int, path: bytes) -> int:
+        """How many files are known in a folder and below it."""
+        start = path + b"/" if path else b""
+        count: int = self._db.execute(
+            "SELECT count(*) FROM files WHERE folder IN (SELECT id FROM folders WHERE root = ?"
+            " AND (path = ? OR substr(path, 1, ?) = ?))",
+            (root, path, len(start), start),
+        ).fetchone()[0]
+        return count
+
     def changes(self, after: int) -> list[Change]:
         """What changed since the base was written, behind the change with this number."""
         rows = self._db.execute(
@@ -429,6 +473,18 @@ class Store:
             {"root": root.id},
         ).fetchone()[0]
         return count
+
+    def problem_at(self, root: int, path: bytes) -> tuple[bytes, str] | None:
+        """What could not be taken of a path below a root, or of the nearest folder that it lies in."""
+        while True:
+            row = self._db.execute(
+                "SELECT reason FROM problems WHERE root = ? AND path = ?", (root, path)
+            ).fetchone()
+            if row is not None:
+                return path, row[0]
+            if not path:
+                return None
+            path = path.rpartition(b"/")[0]
 
     def problems(self, root: Root) -> list[Problem]:
         """What could not be read in a root: folders first, then files."""
@@ -490,3 +546,18 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _as_root(row: Sequence[Any]) -> Root:
+    return Root(
+        id=row[0],
+        name=bytes(row[1]),
+        path=Path(os.fsdecode(row[2])),
+        audience=Audience.from_json(json.loads(row[3])),
+        exclude=tuple(json.loads(row[4])),
+        hidden=bool(row[5]),
+        symlinks=Symlinks(row[6]),
+        online=bool(row[7]),
+        files=row[8],
+        scanned=row[9],
+    )

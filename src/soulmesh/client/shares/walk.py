@@ -19,7 +19,7 @@ from typing import Final
 
 from soulmesh.client.shares.model import Root, Symlinks, excluder
 
-__all__ = ["Rules", "Seen", "is_there", "left_out", "rules_of", "shared_sizes", "walk"]
+__all__ = ["Rules", "Seen", "is_there", "left_out", "others_inside", "rules_of", "shared_sizes", "walk"]
 
 Seen = tuple[bytes, int, int, int]
 """Name, size in bytes, modification time in nanoseconds, inode: of one file."""
@@ -76,7 +76,7 @@ def left_out(rules: Rules) -> Callable[[bytes], bool]:
     Links are not looked at: a path that goes through one is asked about by where it leads.
     """
     excluded = excluder(rules.exclude)
-    others = _others(rules)
+    others = others_inside(rules)
 
     def check(path: bytes) -> bool:
         at = 0
@@ -99,7 +99,7 @@ def _below(folder: bytes, path: bytes) -> bytes | None:
     return path[len(start) :] if path.startswith(start) else None
 
 
-def _others(rules: Rules) -> frozenset[bytes]:
+def others_inside(rules: Rules) -> frozenset[bytes]:
     """Roots inside this one, by their path below it, also where links make the two paths look unlike."""
     top = os.path.realpath(rules.path)
     found = {_below(rules.path, other) for other in rules.others}
@@ -162,7 +162,7 @@ class _Lister:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._excluded = excluder(rules.exclude)
-        self._others = _others(rules)
+        self._others = others_inside(rules)
         self._place = _Place(rules)
 
     def _linked(self, relative: bytes) -> os.stat_result | None:

@@ -37,6 +37,9 @@ class Explained(BaseModel):
     remote_path: str | None
     root: str | None
     offered: bool
+    """Those in ``audience`` get it when they ask for it."""
+    listed: bool
+    """Searches and lists name it, to those who may see its shared folder."""
     reason: str
     audience: str | None
     size: int | None

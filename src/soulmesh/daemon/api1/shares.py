@@ -96,6 +96,13 @@ class ScanQuery(Query):
     """Forget files that are gone, however many they are."""
 
 
+class RootQuery(Query):
+    """How to save it."""
+
+    confirmed: bool = False
+    """Also where somebody should be asked: the whole disk, or exclusions that leave out nearly everything."""
+
+
 class _Shares:
     """The work."""
 
@@ -117,7 +124,7 @@ class _Shares:
             "roots": roots,
         }
 
-    async def add(self, _call: Call, _query: None, body: NewRoot) -> dict[str, Any]:
+    async def add(self, _call: Call, query: RootQuery, body: NewRoot) -> dict[str, Any]:
         path = Path(body.path)
         if not path.is_absolute() or ".." in path.parts or "\x00" in body.path:
             raise HttpError(422, "body.path: an absolute path is needed")
@@ -137,12 +144,13 @@ class _Shares:
             hidden=body.hidden,
             symlinks=body.links,
         )
+        await self._sure(root, query)
         saved = shared.save_root(root)
         self._engine.scan()
         self._tell()
         return self._row(saved)
 
-    async def change(self, call: Call, _query: None, body: ChangedRoot) -> dict[str, Any]:
+    async def change(self, call: Call, query: RootQuery, body: ChangedRoot) -> dict[str, Any]:
         root = self._root(call)
         await self._may(root.path)
         words = body.audience if body.audience is not None else _words(root.audience)
@@ -154,6 +162,7 @@ class _Shares:
             hidden=body.hidden if body.hidden is not None else root.hidden,
             symlinks=body.links if body.links is not None else root.symlinks,
         )
+        await self._sure(changed, query)
         saved = self._real.shared.save_root(changed)
         if (saved.exclude, saved.hidden, saved.symlinks) != (root.exclude, root.hidden, root.symlinks):
             self._engine.scan()
@@ -165,7 +174,13 @@ class _Shares:
         if self._from_settings(root.path):
             raise HttpError(409, "The folder is named in the settings: take it out of shares.folders")
         self._real.shared.remove_root(root.id)
+        self._engine.scan()
         self._tell()
+
+    async def _sure(self, root: Root, query: RootQuery) -> None:
+        doubt = None if query.confirmed else await self._real.shared.doubt(root)
+        if doubt is not None:
+            raise HttpError(409, f"{root.path}: {doubt}; confirmed=true does it all the same")
 
     def _tell(self) -> None:
         self._service.hub.tell("share.roots", {"count": len(self._real.shared.roots)})
@@ -260,9 +275,10 @@ def operations(service: Service) -> list[Operation]:
             work.add,
             RootRow,
             admin,
+            query=RootQuery,
             body=NewRoot,
             status=201,
-            refusals=(503,),
+            refusals=(409, 503),
             example={"path": "/data/music", "audience": ["friends"], "locked": True},
         ),
         Operation(
@@ -272,8 +288,9 @@ def operations(service: Service) -> list[Operation]:
             work.change,
             RootRow,
             admin,
+            query=RootQuery,
             body=ChangedRoot,
-            refusals=(503,),
+            refusals=(409, 503),
             example={"audience": ["everyone"]},
         ),
         Operation(

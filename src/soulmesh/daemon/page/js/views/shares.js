@@ -1,6 +1,6 @@
 // Shares: the folders others may see, who may, how a scan goes, and why a file is offered or not.
 
-import { api, p, session } from "../lib/api.js";
+import { ApiError, api, p, session } from "../lib/api.js";
 import { Dialog, ask } from "../lib/dialog.js";
 import { useEvents } from "../lib/events.js";
 import { ago, count, percent, size } from "../lib/format.js";
@@ -248,13 +248,23 @@ function Editor({ root, close, done }) {
     const names = lines(people).map((line) => (line.startsWith("group:") ? line : `user:${line}`));
     return friends ? ["friends", ...names] : names;
   };
+  /** @param {string} query */
+  const send = (query) => {
+    const body = { audience: audience(), locked, exclude: lines(exclude), hidden };
+    if (root) return api.patch(p`shares/roots/${root.id}` + query, body);
+    return api.post("shares/roots" + query, { path: path.trim(), name: alias.trim() || null, ...body });
+  };
   const save = async () => {
     setBusy(true);
     setProblem("");
     try {
-      const body = { audience: audience(), locked, exclude: lines(exclude), hidden };
-      if (root) await api.patch(p`shares/roots/${root.id}`, body);
-      else await api.post("shares/roots", { path: path.trim(), name: alias.trim() || null, ...body });
+      await send("").catch(async (error) => {
+        // The whole disk, or nearly all files left out: done if it is meant.
+        if (!(error instanceof ApiError) || error.status !== 409) throw error;
+        const sure = await ask({ title: t("shares.sureTitle"), text: error.message, action: t("shares.sure"), danger: true });
+        if (!sure) throw error;
+        await send("?confirmed=true");
+      });
       done();
     } catch (error) {
       setProblem(/** @type {Error} */ (error).message);

@@ -25,6 +25,8 @@ export default {
   "shares.beginning": "Es geht los",
   "shares.removeTitle": "{root} nicht mehr teilen?",
   "shares.removeText": "{path} wird nicht mehr angeboten. Die Dateien bleiben, wo sie sind.",
+  "shares.sureTitle": "Ist das gewollt?",
+  "shares.sure": "Ja, so machen",
   "shares.remove": "Nicht mehr teilen",
   "shares.offline": "Nicht da",
   "shares.offlineText": "Der Ordner ist nicht da, vielleicht ist eine Platte nicht eingehängt. Bis er wieder da ist, werden seine Dateien nicht angeboten, aber auch nicht vergessen.",

@@ -25,6 +25,8 @@ export default {
   "shares.beginning": "Beginning",
   "shares.removeTitle": "Share {root} no more?",
   "shares.removeText": "{path} is not offered any more. The files stay where they are.",
+  "shares.sureTitle": "Is that meant?",
+  "shares.sure": "Do it",
   "shares.remove": "Share no more",
   "shares.offline": "Not there",
   "shares.offlineText": "The folder is not there, perhaps a disk that is not mounted. Its files are not offered until it is back, and not forgotten.",
