@@ -313,8 +313,6 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr("soulmesh.client.shares.index.LEAST_ROUND", 1)
         for name, value in (("CONTAINER", 2), ("ZONES", 2), ("SURPLUS", 1), ("MANY_FILES", 3)):
             monkeypatch.setattr(f"soulmesh.client.shares.index.{name}", value)
-        monkeypatch.setattr("soulmesh.client.shares.build.NEAR_SHIFT", 1)
-        monkeypatch.setattr("soulmesh.client.shares.base.NEAR_SHIFT", 1)
         monkeypatch.setattr("soulmesh.client.shares.base.KEPT_WORDS", 2)
         monkeypatch.setattr("soulmesh.client.shares.base.KEEP_FROM", 1)
         monkeypatch.setattr("soulmesh.client.shares.base.KEEP_BYTES", 100)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pyroaring import BitMap
 
-from soulmesh.client.shares.build import FORMAT, NEAR_SHIFT, SIGN_THRESHOLD, RootSpan, usable_sign
+from soulmesh.client.shares.build import FORMAT, SIGN_THRESHOLD, RootSpan, usable_sign
 from soulmesh.client.shares.entries import searchable
 from soulmesh.client.shares.mapped import DamagedFile, MappedFile
 from soulmesh.client.shares.words import BLOCK, WordTable
@@ -35,6 +35,9 @@ SAMPLED: Final = 32
 
 _U32: Final = Struct("<I")
 _ENTRY_HEAD: Final = Struct("<BI")
+LONGEST_HEAD: Final = 1024
+_HEADS: Final = [_ENTRY_HEAD.pack(1, size) for size in range(LONGEST_HEAD)]
+"""The beginnings of entries, by the size of the path."""
 
 Piece = tuple[int, str, int]
 """A posting not read yet: its size in bytes, the section it is in, its number there."""
@@ -68,7 +71,7 @@ class Base:
         self.entry_at = file.numbers("entry_at")
         self.folder_at = file.copied_numbers("folder_at")
         self.folder_first = file.copied_numbers("folder_first")
-        self._folder_near = file.copied_numbers("folder_near")
+        self._folder_of = file.numbers("folder_of")
         self._folder_names = file.copied("folder_names")
         self._folder_name_at = file.copied_numbers("folder_name_at")
         self._words = WordTable(file, "words", self.about["word_blocks"])
@@ -178,13 +181,12 @@ class Base:
 
     def folder_of(self, number: int) -> int:
         """The folder that a file lies in."""
-        near, at = self._folder_near, number >> NEAR_SHIFT
-        return bisect_right(self.folder_first, number, near[at] + 1, near[at + 1] + 1) - 1
+        return int(self._folder_of[number])
 
     def folder_name(self, folder: int) -> bytes:
         """The remote path of a folder."""
         at = self._folder_name_at
-        return self._folder_names[at[folder] : at[folder + 1]]
+        return self._folder_names[at[folder] : at[folder + 1] - 1]
 
     def entry_end(self, number: int, folder: int) -> int:
         """Where the entry of a file ends in the listing."""
@@ -222,38 +224,54 @@ class Base:
 
         Neighbours in a folder, which is how the files of an album come, are read in one go.
         """
-        first, near, entry_at, folder_at = self.folder_first, self._folder_near, self.entry_at, self.folder_at
-        names, name_at = self._folder_names, self._folder_name_at
-        descriptor, listing_at = self._descriptor, self._listing_at
-        pread, u32, head, bisect = os.pread, _U32.unpack_from, _ENTRY_HEAD.pack, bisect_right
+        folder_of = self._folder_of
+        folders = [folder_of[number] for number in numbers]
+        if 2 * len(set(folders)) < len(folders):
+            return self._neighbours(numbers, folders)
+        # Spread over folders, hardly two together: this loop is most of what a reply costs.
+        entry_at, folder_at, names, name_at = (
+            self.entry_at, self.folder_at, self._folder_names, self._folder_name_at,
+        )  # fmt: skip
+        descriptor, listing_at, pread, heads, u32 = (
+            self._descriptor, self._listing_at, os.pread, _HEADS, _U32.unpack_from,
+        )  # fmt: skip
         entries: list[bytes] = []
         add = entries.append
+        for number, folder in zip(numbers, folders, strict=True):
+            start = entry_at[number]
+            end = entry_at[number + 1] if folder_of[number + 1] == folder else folder_at[folder + 1]
+            path = names[name_at[folder] : name_at[folder + 1]]
+            length = end - start
+            data = pread(descriptor, length, listing_at + start)
+            size = len(path) + (data[1] if length < 256 else u32(data, 1)[0])
+            add((heads[size] if size < LONGEST_HEAD else _ENTRY_HEAD.pack(1, size)) + path + data[5:])
+        return entries
+
+    def _neighbours(self, numbers: Sequence[int], folders: Sequence[int]) -> list[bytes]:
+        """The entries of files several of which lie in one folder."""
+        entry_at, u32, head = self.entry_at, _U32.unpack_from, _ENTRY_HEAD.pack
+        entries: list[bytes] = []
         count = len(numbers)
         at = 0
         while at < count:
-            number = numbers[at]
-            step = number >> NEAR_SHIFT
-            folder = bisect(first, number, near[step] + 1, near[step + 1] + 1)
-            stop = first[folder]
-            start = entry_at[number]
-            end = entry_at[number + 1] if number + 1 < stop else folder_at[folder]
-            path = names[name_at[folder - 1] : name_at[folder]] + b"\\"
-            at += 1
-            if at == count or not number < numbers[at] < stop:
-                data = pread(descriptor, end - start, listing_at + start)
-                add(head(1, len(path) + u32(data, 1)[0]) + path + data[5:])
-                continue
+            number, folder = numbers[at], folders[at]
+            start, end = entry_at[number], self.entry_end(number, folder)
             spans = [(start, end)]
-            reach = start + ONE_READ
-            while at < count and number < numbers[at] < stop and entry_at[numbers[at]] <= reach:
+            at += 1
+            while at < count and folders[at] == folder and number < numbers[at]:
                 number = numbers[at]
-                end = entry_at[number + 1] if number + 1 < stop else folder_at[folder]
+                if entry_at[number] > start + ONE_READ:
+                    break
+                end = self.entry_end(number, folder)
                 spans.append((entry_at[number], end))
                 at += 1
-            data = pread(descriptor, end - start, listing_at + start)
-            for begin, end in spans:
+            path = self.folder_name(folder) + b"\\"
+            data = self.read(start, end)
+            for begin, stop in spans:
                 begin -= start
-                add(head(1, len(path) + u32(data, begin + 1)[0]) + path + data[begin + 5 : end - start])
+                entries.append(
+                    head(1, len(path) + u32(data, begin + 1)[0]) + path + data[begin + 5 : stop - start]
+                )
         return entries
 
     def span(self, root: int) -> RootSpan | None:

@@ -8,10 +8,10 @@ a word of the folder's name is one run in its posting. The sections:
                    browse reply, word for word; also what search answers are cut from
 ``entry_at``       u32/u64 per file: where its entry begins in ``listing``
 ``folder_at``      the same per folder, and one more: the end
-``folder_names``   the remote paths of the folders, once more, for search answers
+``folder_names``   the remote paths of the folders with a backslash behind each, for search answers
 ``folder_name_at`` where each begins, and the end
 ``folder_first``   u32 per folder, and one more: the number of its first file
-``folder_near``    u32 per 16 files, and one more: the folder that the first of them is in
+``folder_of``      u32 per file, and one more: the number of its folder
 ``words``          reversed words, sorted (:mod:`soulmesh.client.shares.words`)
 ``postings``       one roaring bitmap per word; ``posting_at`` their offsets
 ``blocks``         the union of every 64 neighbouring postings; ``block_at``
@@ -31,6 +31,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,15 +42,12 @@ from soulmesh.client.shares.mapped import SectionWriter
 from soulmesh.client.shares.words import BLOCK, write_words
 from soulmesh.core.query import fold
 
-__all__ = ["NEAR_SHIFT", "SIGN_THRESHOLD", "BaseBuilder", "FileRecord", "RootSpan", "usable_sign"]
+__all__ = ["SIGN_THRESHOLD", "BaseBuilder", "FileRecord", "RootSpan", "usable_sign"]
 
 SIGN_THRESHOLD: Final = 256
 """Words in more files than this have a posting for each sign that follows them."""
 
-NEAR_SHIFT: Final = 4
-"""For every 16 files it is written down which folder they are in."""
-
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 # A word takes the sign behind it along, so that one pass serves both kinds of posting.
 _TOKEN: Final = re.compile(r"[^\W_]+[\W_]?")
@@ -114,7 +112,7 @@ class BaseBuilder:
         """One folder with the files directly in it."""
         writer = self._writer
         self._folder_at.append(writer.position)
-        self._folder_names += remote_path
+        self._folder_names += remote_path + b"\\"
         self._folder_name_at.append(len(self._folder_names))
         first = len(self._entry_at)
         self._folder_first.append(first)
@@ -165,8 +163,8 @@ class BaseBuilder:
             writer.section(name, array(kind, values).tobytes())
             arrays[name] = kind
         writer.section("folder_first", self._folder_first.tobytes())
-        writer.section("folder_near", self._near().tobytes())
-        arrays["folder_first"] = arrays["folder_near"] = "I"
+        writer.section("folder_of", self._folder_of().tobytes())
+        arrays["folder_first"] = arrays["folder_of"] = "I"
         self._entry_at = array("Q")
 
         words, signs = self._postings(arrays)
@@ -183,13 +181,14 @@ class BaseBuilder:
             }
         )
 
-    def _near(self) -> array[int]:
-        near = array("I")
+    def _folder_of(self) -> array[int]:
+        found = array("I")
+        first = 0
         for folder, end in enumerate(self._folder_first[1:]):
-            while len(near) << NEAR_SHIFT < end:
-                near.append(folder)
-        near.append(max(0, len(self._folder_first) - 2))
-        return near
+            found.extend(repeat(folder, end - first))
+            first = end
+        found.append(len(self._folder_first) - 1)
+        return found
 
     def _postings(self, arrays: dict[str, str]) -> tuple[list[int], list[int]]:
         by_word: defaultdict[str, list[str]] = defaultdict(list)

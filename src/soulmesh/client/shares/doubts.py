@@ -41,7 +41,7 @@ def doubt_about(path: Path, ours: Path) -> str | None:
 
 
 def would_leave_out(store: Store, before: Root, after: Root, roots: Collection[Root]) -> int:
-    """How many known files of a root changed rules would leave out. Reads all its names: run it in a thread."""
+    """How many known files of a root changed rules would leave out. Slow for many: run it in a thread."""
     if (before.exclude, before.hidden) == (after.exclude, after.hidden):
         return 0
     others = [root for root in roots if root.id != after.id]

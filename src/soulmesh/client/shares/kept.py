@@ -11,12 +11,12 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from soulmesh.client.shares.model import Audience, Root, Symlinks
 
-__all__ = ["keep_roots", "kept_roots"]
+__all__ = ["KeptRoots", "keep_roots", "kept_roots"]
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +25,21 @@ def _place(database: Path) -> Path:
     return database.with_name("roots.json")
 
 
-def keep_roots(database: Path, roots: Sequence[Root], last: int) -> None:
-    """Write down the roots, if that changes anything; ``last`` is the highest number that a root ever had."""
+class KeptRoots(NamedTuple):
+    """The shared folders as they were written down."""
+
+    roots: list[Root]
+    last: int
+    """The highest number that a root ever had."""
+    revision: int
+    """How often the list was changed; 0 where an older version wrote it."""
+
+
+def keep_roots(database: Path, roots: Sequence[Root], last: int, revision: int) -> None:
+    """Write down the roots, if that changes anything; the numbers are those of :class:`KeptRoots`."""
     written = {
         "last": last,
+        "revision": revision,
         "roots": [
             {
                 "id": root.id,
@@ -56,11 +67,11 @@ def keep_roots(database: Path, roots: Sequence[Root], last: int) -> None:
 
 
 def _checksum(written: dict[str, Any]) -> int:
-    return crc32(json.dumps([written["last"], written["roots"]]).encode())
+    return crc32(json.dumps([written["last"], written.get("revision"), written["roots"]]).encode())
 
 
-def kept_roots(database: Path) -> tuple[list[Root], int] | None:
-    """The roots as they were written down last, and the highest number; None where nothing readable was."""
+def kept_roots(database: Path) -> KeptRoots | None:
+    """The roots as they were written down last; None where nothing readable was."""
     try:
         found = json.loads(_place(database).read_text())
         # A letter that is another one may show a folder to others than those it is for.
@@ -78,6 +89,6 @@ def kept_roots(database: Path) -> tuple[list[Root], int] | None:
             )
             for root in found["roots"]
         ]
-        return roots, int(found["last"])
+        return KeptRoots(roots, int(found["last"]), int(found.get("revision", 0)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

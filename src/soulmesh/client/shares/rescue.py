@@ -11,10 +11,9 @@ import os
 import sqlite3
 from pathlib import Path
 
-from soulmesh.client.shares.kept import kept_roots
-from soulmesh.client.shares.model import Root
+from soulmesh.client.shares.kept import KeptRoots, kept_roots
 from soulmesh.client.shares.scan import ScanBusy, scan_lock
-from soulmesh.client.shares.store import Store, StoreDamaged
+from soulmesh.client.shares.store import Store, StoreDamaged, damage_told
 from soulmesh.errors import SoulmeshError
 
 log = logging.getLogger(__name__)
@@ -38,13 +37,14 @@ def rescue(path: Path, reason: str) -> str:
             os.replace(old, aside.with_name(aside.name + suffix))
         else:
             aside.with_name(aside.name + suffix).unlink(missing_ok=True)
-    roots, last = kept if kept is not None else ([], 0)
+    roots, last, revision = kept if kept is not None else ([], 0, 0)
     store = Store(path)
     try:
         with store.transaction():
             for root in roots:
                 store.insert_root(root)
             store.reserve_roots(last)
+            store.set("roots_revision", revision)
             # Names of index files are never used twice: a client may have the old one open.
             numbers = [int(file.stem.rpartition("-")[2]) for file in path.parent.glob("index-[0-9]*.shares")]
             store.set("generation", max(numbers, default=0))
@@ -58,12 +58,12 @@ def rescue(path: Path, reason: str) -> str:
     return f"{path} is damaged ({reason}) and was put aside as {aside.name}: {folders}"
 
 
-def _readable(path: Path) -> tuple[list[Root], int] | None:
+def _readable(path: Path) -> KeptRoots | None:
     """The roots, if that much of a damaged database can be read."""
     try:
         store = Store(path)
         try:
-            return store.roots(), store.last_root()
+            return KeptRoots(store.roots(), store.last_root(), store.roots_revision)
         finally:
             store.close()
     except (sqlite3.Error, ValueError, KeyError, TypeError, SoulmeshError):
@@ -73,13 +73,32 @@ def _readable(path: Path) -> tuple[list[Root], int] | None:
 def open_store(directory: Path) -> tuple[bool, Store]:
     """The database, and whether it had to be begun anew.
 
+    Where its last changes are lost (its log was cut short, or the power went), the shared folders
+    are taken from the list beside it.
+
     Raises:
         StoreDamaged: it is damaged, and a scan of another process is about to find that out.
         StoreUnusable: see :class:`Store`.
     """
     path = directory / "shares.sqlite"
+    # Read first: what is written down outside was in the database before.
+    kept = kept_roots(path)
     try:
-        return False, Store(path)
+        store = Store(path)
+        try:
+            with damage_told(path):
+                if kept is not None and kept.revision > store.roots_revision:
+                    log.warning(
+                        "%s has lost its last changes: the %d shared folders are as they were written down"
+                        " beside it, and what is in them has to be scanned again",
+                        path,
+                        len(kept.roots),
+                    )
+                    store.bring_back_roots(kept)
+        except BaseException:
+            store.close()
+            raise
+        return False, store
     except StoreDamaged as error:
         rescue_alone(directory, error)
         return True, Store(path)

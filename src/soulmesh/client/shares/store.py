@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from soulmesh.client.shares.build import FileRecord
-from soulmesh.client.shares.kept import keep_roots
+from soulmesh.client.shares.kept import KeptRoots, keep_roots
 from soulmesh.client.shares.model import Audience, Root, RootRefused, Symlinks, first_problem, remote_folder
 from soulmesh.errors import SoulmeshError
 
@@ -282,17 +282,17 @@ class Store:
         if problem is not None:
             raise RootRefused(root.path, problem)
         if root.id:
-            self._db.execute(
-                "UPDATE roots SET audience=?, exclude=?, hidden=?, symlinks=? WHERE id=?",
-                (
-                    json.dumps(root.audience.as_json()),
-                    json.dumps(root.exclude),
-                    int(root.hidden),
-                    root.symlinks.value,
-                    root.id,
-                ),
-            )
-            self.keep_roots()
+            with self._roots_change():
+                self._db.execute(
+                    "UPDATE roots SET audience=?, exclude=?, hidden=?, symlinks=? WHERE id=?",
+                    (
+                        json.dumps(root.audience.as_json()),
+                        json.dumps(root.exclude),
+                        int(root.hidden),
+                        root.symlinks.value,
+                        root.id,
+                    ),
+                )
             return root
         for other in self.roots():
             if other.name == root.name:
@@ -301,9 +301,39 @@ class Store:
                 )
             if other.path == root.path:
                 raise RootRefused(root.path, f"is shared already, as {os.fsdecode(other.name)}")
-        number = self.insert_root(root)
-        self.keep_roots()
+        with self._roots_change():
+            number = self.insert_root(root)
         return next(other for other in self.roots() if other.id == number)
+
+    @contextmanager
+    def _roots_change(self) -> Iterator[None]:
+        """A change of the list of roots: counted, and written down outside of the database too."""
+        with self.transaction():
+            yield
+            self.set("roots_revision", self.roots_revision + 1)
+        self.keep_roots()
+
+    @property
+    def roots_revision(self) -> int:
+        """How often the list of roots was changed."""
+        found: int = self.get("roots_revision", 0)
+        return found
+
+    def bring_back_roots(self, kept: KeptRoots) -> None:
+        """Make the list of roots what it was when it was written down outside; files are left as they are."""
+        known = {root.id: root for root in self.roots()}
+        with self.transaction():
+            self._db.execute("DELETE FROM roots")
+            for root in kept.roots:
+                self.insert_root(root)
+                before = known.get(root.id)
+                if before is not None:
+                    self._db.execute(
+                        "UPDATE roots SET online = ?, files = ?, scanned = ? WHERE id = ?",
+                        (int(before.online), before.files, before.scanned, root.id),
+                    )
+            self.reserve_roots(max(kept.last, self.last_root()))
+            self.set("roots_revision", kept.revision)
 
     def insert_root(self, root: Root) -> int:
         """Write down a root, with its number if it has one; returns the number."""
@@ -325,8 +355,8 @@ class Store:
 
     def remove_root(self, number: int) -> None:
         """Stop sharing a root, at once; its files are swept out by the next scan. On disk nothing changes."""
-        self._db.execute("DELETE FROM roots WHERE id = ?", (number,))
-        self.keep_roots()
+        with self._roots_change():
+            self._db.execute("DELETE FROM roots WHERE id = ?", (number,))
 
     def last_root(self) -> int:
         """The highest number that a root ever had."""
@@ -340,7 +370,7 @@ class Store:
 
     def keep_roots(self) -> None:
         """Write the roots down outside of the database too."""
-        keep_roots(self.path, self.roots(), self.last_root())
+        keep_roots(self.path, self.roots(), self.last_root(), self.roots_revision)
 
     def sweep(self, writes: Writes) -> int:
         """Forget everything about roots that are no longer shared; returns how many files that were."""
