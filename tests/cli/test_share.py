@@ -83,6 +83,57 @@ def test_a_scan_that_loses_too_much_says_so_and_obeys_yes(scanned: Command, musi
     assert (facts["indexed"], facts["held_back"]) == (1, 0)
 
 
+def test_a_wrong_drive_with_as_many_files_loses_nothing_unasked(scanned: Command, music: Path) -> None:
+    fill(music, [f"{n}.txt" for n in range(20)])
+    scanned("scan")
+    for n in range(20):
+        (music / f"{n}.txt").rename(music.parent / f"{n}.txt")
+        fill(music, [f"other {n}.txt"])
+    outcome = scanned("scan")
+    assert (outcome.code, "20 files of Music are gone" in outcome.err) == (2, True)
+    found = scanned("explain", str(music / "3.txt"))
+    assert (found.code, "soulmesh share scan --yes" in found.out) == (3, True)
+
+
+def test_what_is_hardly_meant_needs_an_answer(scanned: Command, music: Path) -> None:
+    refused = scanned("add", "/")
+    assert (refused.code, "whole disk" in refused.err, "--yes" in refused.err) == (2, True, True)
+    refused = scanned("add", str(music), "-x", "*")
+    assert (refused.code, "leaves out 4 of its 4 files" in refused.err) == (2, True)
+    assert lines(scanned("list", "--json"))[0]["exclude"] == []
+    refused = scanned("add", str(music), "-x", "[bad")
+    assert (refused.code, "never closed" in refused.err) == (2, True)
+    assert scanned("add", str(music), "-x", "*", "--yes").code == 0
+    assert scanned("scan").code == 0
+    assert lines(scanned("status", "--json"))[0]["indexed"] == 0
+
+
+def test_a_lock_stays_until_it_is_taken_off(scanned: Command, music: Path) -> None:
+    def audience(*arguments: str) -> object:
+        outcome = scanned("add", str(music), *arguments, "--json")
+        assert outcome.code == 0, outcome.err
+        return lines(outcome)[0]["for"]
+
+    refused = scanned("add", str(music), "--locked")
+    assert (refused.code, "--for friends" in refused.err) == (2, True)
+    assert audience("--for", "friends", "--locked") == "friends (others see it locked)"
+    assert audience("--for", "user:bob") == "user:bob (others see it locked)"
+    assert audience("-x", "*.tmp") == "user:bob (others see it locked)"
+    assert {row["locked"] for row in lines(scanned("browse-as", "eve", "Music", "--json"))} == {True}
+    assert "locked" in scanned("browse-as", "eve", "Music").out
+    assert "locked" not in scanned("browse-as", "bob", "Music").out
+    assert audience("--not-locked") == "user:bob"
+    assert scanned("browse-as", "eve", "Music").code == 3
+
+
+def test_after_the_last_folder_is_removed_no_name_is_left(scanned: Command, tmp_path: Path) -> None:
+    assert scanned("remove", "Music", "--yes").code == 0
+    (facts,) = lines(scanned("status", "--json"))
+    assert (facts["indexed"], facts["files"], facts["public_folders"], facts["problems"]) == (0, 0, 0, 0)
+    (index,) = (tmp_path / "data" / "shares").glob("index-*")
+    assert b"honey" not in index.read_bytes()
+
+
 def test_searching_as_others_do(scanned: Command) -> None:
     (found,) = lines(scanned("search", "--json", "--", "*oney", "-flac"))
     assert found == {

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from soulmesh import wire
 from soulmesh.client.shares import Audience, NotShared, Shares
 from soulmesh.client.shares.explain import explain
+from soulmesh.client.shares.kept import kept_roots
 from soulmesh.client.shares.mapped import DamagedFile
 from soulmesh.client.shares.store import Store, StoreDamaged
+from soulmesh.wire.peer import PeerSharesReply
 from tests.client.shares.support import fill, open_shares, share
 
 FRIENDS = Audience(everyone=False, friends=True, groups=frozenset({"choir"}), locked=True)
@@ -168,6 +174,149 @@ def test_an_index_that_is_overwritten_while_it_is_open_is_written_anew_by_the_ne
     assert shares.needs_index
     assert asyncio.run(shares.scan()).index == "rebuilt"
     assert offered(shares) == 400
+    shares.close()
+
+
+def everything_kept(tmp_path: Path) -> Path:
+    """A copy of the data with everything in it that is ever written, the log of the database included."""
+    fill(tmp_path / "music", [f"album {n}/song {k}.txt" for n in range(6) for k in range(5)])
+    shares = open_shares(tmp_path / "data")
+    share(shares, tmp_path / "music")
+    share(shares, tmp_path / "music" / "album 1", b"Some", FRIENDS, exclude=("*.tmp",))
+    asyncio.run(shares.scan())
+    fill(tmp_path / "music", ["new/a new song.txt"])
+    asyncio.run(shares.scan())
+    asyncio.run(shares.browse("bob"))
+    shutil.copytree(tmp_path / "data", tmp_path / "kept")
+    shares.close()
+    names = {path.name.partition("-")[0] for path in (tmp_path / "kept").iterdir()}
+    assert names == {"browse", "empty.shares", "index", "roots.json", "scan.lock", "shares.sqlite"}
+    assert (tmp_path / "kept" / "shares.sqlite-wal").exists()
+    return tmp_path / "kept"
+
+
+def damaged(data: bytes, rng: Random) -> bytes:
+    """Cut short, emptied, zeroed, or with other bytes in it."""
+    found = bytearray(data)
+    at = rng.randrange(len(found) + 1)
+    match rng.randrange(6):
+        case 0:
+            return bytes(found[:at])
+        case 1:
+            return bytes(len(found))
+        case 2:
+            return rng.randbytes(len(found))
+        case 3:
+            for _ in range(rng.choice([1, 4, 30]) if found else 0):
+                found[rng.randrange(len(found))] = rng.randrange(256)
+        case 4:
+            begin, size = rng.randrange(64), rng.choice([1, 4, 8])
+            found[begin : begin + size] = b"\xff" * len(found[begin : begin + size])
+        case _:
+            found[at : at + 512] = rng.randbytes(len(found[at : at + 512]))
+    return bytes(found)
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        "index-*",
+        "empty.shares",
+        "shares.sqlite",
+        "shares.sqlite-wal",
+        "shares.sqlite-shm",
+        "roots.json",
+        "browse/1-*",
+    ],
+)
+def test_any_damage_of_any_file_is_survived_and_mended_by_the_next_scan(tmp_path: Path, which: str) -> None:
+    kept = everything_kept(tmp_path)
+    music = sorted((path, path.stat()) for path in (tmp_path / "music").rglob("*"))
+    rng = Random(which)
+    for number in range(20):
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
+        shutil.copytree(kept, tmp_path / "data")
+        (victim,) = (tmp_path / "data").glob(which)
+        victim.write_bytes(damaged(victim.read_bytes(), rng))
+        shares = open_shares(tmp_path / "data")
+        check_few_settings(shares)
+        # What is still found is right, and an answer may say that the index is damaged.
+        with suppress(DamagedFile):
+            assert offered(shares) <= 31
+        with suppress(StoreDamaged):
+            asyncio.run(explain(shares, str(tmp_path / "music" / "new" / "a new song.txt")))
+        if not number:
+            asyncio.run(shares.scan())
+            check_few_settings(shares)
+            assert offered(shares) == 26
+            reply = wire.decode(asyncio.run(shares.browse("bob")), "peer", "peer")
+            assert isinstance(reply, PeerSharesReply)
+            assert sum(len(directory.files) for directory in reply.directories) == 26
+            assert sum(len(directory.files) for directory in reply.locked_directories or ()) == 5
+        shares.close()
+    assert sorted((path, path.stat()) for path in (tmp_path / "music").rglob("*")) == music
+
+
+def check_few_settings(shares: Shares) -> None:
+    music, some = shares.roots
+    assert (music.name, music.audience, music.exclude) == (b"Music", Audience(), ())
+    assert (some.name, some.audience, some.exclude) == (b"Some", FRIENDS, ("*.tmp",))
+
+
+@pytest.mark.parametrize("at", range(0, 24, 4))
+def test_numbers_in_the_head_of_an_index_that_no_file_can_have(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, at: int
+) -> None:
+    shared_once(tmp_path)
+    (index,) = (tmp_path / "data").glob("index-*")
+    data = bytearray(index.read_bytes())
+    data[at : at + 8] = b"\xff" * 8
+    index.write_bytes(data[: max(len(data), 24)])
+    shares = open_shares(tmp_path / "data")
+    assert shares.needs_index
+    assert "the next scan writes the index again" in caplog.text
+    assert asyncio.run(shares.scan()).index == "rebuilt"
+    assert offered(shares) == 400
+    shares.close()
+
+
+def test_a_database_that_lost_its_last_changes_gets_its_folders_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The power went, or the log was cut: SQLite takes the state before for whole."""
+    shared_once(tmp_path)
+    before = (tmp_path / "data" / "shares.sqlite").read_bytes()
+    shares = open_shares(tmp_path / "data")
+    some = next(root for root in shares.roots if root.name == b"Some")
+    shares.save_root(replace(some, exclude=("*.tmp", "*.bak")))
+    share(shares, tmp_path / "data", b"New")
+    shares.remove_root(1)
+    shares.close()
+    (tmp_path / "data" / "shares.sqlite").write_bytes(before)
+    shares = open_shares(tmp_path / "data")
+    assert "has lost its last changes: the 2 shared folders are as they were" in caplog.text
+    assert [(root.id, root.name, root.files) for root in shares.roots] == [(4, b"New", 0), (3, b"Some", 1)]
+    assert shares.roots[1].exclude == ("*.tmp", "*.bak")
+    assert share(shares, tmp_path / "music", b"Music").id == 5
+    caplog.clear()
+    open_shares(tmp_path / "data").close()
+    assert not caplog.text
+    shares.close()
+
+
+def test_the_list_of_folders_beside_the_database_is_not_believed_when_it_was_changed(tmp_path: Path) -> None:
+    shared_once(tmp_path)
+    listed = tmp_path / "data" / "roots.json"
+    text = listed.read_text()
+    assert kept_roots(tmp_path / "data" / "shares.sqlite") is not None
+    listed.write_text(text.replace("choir", "chair"))
+    assert kept_roots(tmp_path / "data" / "shares.sqlite") is None
+    shares = open_shares(tmp_path / "data")
+    asyncio.run(shares.scan())
+    assert listed.read_text() == text
+    listed.write_bytes(b"\xff" * 100)
+    share(shares, tmp_path / "data", b"New")
+    assert len((kept_roots(tmp_path / "data" / "shares.sqlite") or ([],))[0]) == 3
     shares.close()
 
 

@@ -178,6 +178,32 @@ def test_answers_carry_whole_paths_and_listings_carry_names(tmp_path: Path) -> N
     assert index.find(ROOT, rb"Music\Nowhere", b"x") is None
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_answers_carry_the_same_entries_however_the_files_lie(tmp_path: Path, seed: int) -> None:
+    """Alone in their folders or next to each other, in order or not, with names of any size."""
+    rng = Random(seed)
+    names = ["short", "a name", "n" * 180, "m" * 255, "é" * 140, "日" * 300]
+    folders = [rng.choice(["F", "G" * 90, "H" * 400, "夢"]) + f" {n}" for n in range(40)] + ["D" * 1100]
+    paths = {
+        rf"Music\{folder}\{rng.choice(names)} {k}.mp3".encode()
+        for folder in folders
+        for k in range(rng.choice([1, 1, 2, 30]))
+    }
+    index = build(tmp_path, paths)
+    everything = list(range(len(paths)))
+    alone = [int(index.base.folder_first[folder]) for folder in range(index.base.folders)]
+    for numbers in (everything, alone, alone[::-1], rng.sample(everything, len(everything)), alone[:1], []):
+        entries = index.answer_entries(numbers)
+        assert [unpack_entry(entry)[0] for entry in entries] == [index.remote_path(n) for n in numbers]
+        assert [unpack_entry(entry)[1:] for entry in entries] == [
+            unpack_entry(index.entry(n))[1:] for n in numbers
+        ]
+        sizes = [len(index.remote_path(n)) - len(unpack_entry(index.entry(n))[0]) for n in numbers]
+        assert [len(entry) for entry in entries] == [
+            len(index.entry(n)) + more for n, more in zip(numbers, sizes, strict=True)
+        ]
+
+
 def test_phrases_of_the_server_keep_files_out_of_answers(tmp_path: Path) -> None:
     index = build(tmp_path, PATHS)
     result = index.search(parse_query("mp3"), 100, phrases=["hone", "ночь.m"])

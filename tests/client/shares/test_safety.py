@@ -120,6 +120,26 @@ def test_a_large_root_that_was_removed_leaves_the_index_too(store: Store, tmp_pa
     assert base.files == 1
 
 
+def test_after_the_last_folder_nothing_of_it_is_left(tmp_path: Path) -> None:
+    fill(tmp_path / "music", ["a/secret.txt", "b/2.txt"])
+    shares = open_shares(tmp_path / "data")
+    root = shares.save_root(Root(0, b"Music", tmp_path / "music"))
+    asyncio.run(shares.scan())
+    asyncio.run(shares.browse("bob"))
+    shares.remove_root(root.id)
+    assert shares.store.sweeping_left()
+    asyncio.run(shares.scan())
+    assert not shares.store.sweeping_left()
+    assert len(shares.index) == shares.folder_count() == 0
+    assert not list((tmp_path / "data" / "browse").iterdir())
+    for table in ("files", "folders", "changes", "problems"):
+        assert shares.store.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
+    (index,) = (tmp_path / "data").glob("index-*")
+    assert b"secret" not in index.read_bytes()
+    assert asyncio.run(shares.scan()).index == "unchanged"
+    shares.close()
+
+
 def test_attributes_that_a_cancelled_scan_left_unread_are_read_with_their_own_root(
     store: Store, tmp_path: Path
 ) -> None:

@@ -160,6 +160,75 @@ def test_a_scan_that_would_lose_too_much_asks_first(store: Store, tmp_path: Path
     assert indexed(store) == [rb"Music\left.txt"]
 
 
+def test_new_files_do_not_make_up_for_lost_ones(store: Store, tmp_path: Path) -> None:
+    """Another drive in the same place has as many files, and they are others."""
+    root = tmp_path / "music"
+    fill(root, [f"f/{n}.txt" for n in range(20)])
+    share(store, root)
+    scan(store)
+    root.rename(tmp_path / "right drive")
+    fill(root, [f"g/{n}.txt" for n in range(40)])
+    (found,) = scan(store).roots
+    assert (found.added, found.removed, found.held_back) == (40, 0, 20)
+    assert len(indexed(store)) == 60
+
+
+def test_a_folder_that_got_another_name_is_not_lost(store: Store, tmp_path: Path) -> None:
+    root = tmp_path / "music"
+    fill(root, [f"old/{n}.txt" for n in range(20)])
+    share(store, root)
+    scan(store)
+    (root / "old").rename(root / "new")
+    (found,) = scan(store).roots
+    assert (found.added, found.removed, found.held_back) == (20, 20, 0)
+    assert len(indexed(store)) == 20
+
+
+def test_two_links_to_one_file_that_become_one_name_are_one_file_less(store: Store, tmp_path: Path) -> None:
+    root = tmp_path / "music"
+    fill(root, [f"old/{n}.txt" for n in range(6)])
+    for n in range(6):
+        (root / "old" / f"{n} again.txt").hardlink_to(root / "old" / f"{n}.txt")
+    share(store, root)
+    scan(store)
+    (root / "new").mkdir()
+    for n in range(6):
+        (root / "old" / f"{n}.txt").rename(root / "new" / f"{n}.txt")
+        (root / "old" / f"{n} again.txt").unlink()
+    assert scan(store).roots[0].held_back == 6
+
+
+def test_a_text_that_becomes_a_song_by_its_name_is_read(store: Store, tmp_path: Path) -> None:
+    root = tmp_path / "music"
+    write_wave(root / "song.txt")
+    share(store, root)
+    scan(store)
+    (root / "song.txt").rename(root / "song.wav")
+    scan(store)
+    found = store.file(1, b"", b"song.wav")
+    assert found is not None
+    assert found[1]
+
+
+def test_of_two_files_that_look_alike_to_others_one_is_shared_and_the_other_listed(
+    store: Store, tmp_path: Path
+) -> None:
+    root = tmp_path / "music"
+    fill(root, ["a/b/c.txt", "a/b\\c.txt", "a\\b\\c.txt", "x\\y.txt", ".hidden/z.txt", ".hidden\\z.txt"])
+    share(store, root)
+    scan(store)
+    assert indexed(store) == [rb"Music\a\b\c.txt", rb"Music\x\y.txt"]
+    assert {(p.path, p.reason) for p in store.problems(store.roots()[0])} == {
+        ("a/b\\c.txt", "looks to others like a/b/c.txt"),
+        ("a\\b\\c.txt", "looks to others like a/b\\c.txt"),
+    }
+    assert scan(store).index == "unchanged"
+    shutil.rmtree(root / "a" / "b")
+    scan(store, confirmed=True, rebuild=True)
+    assert indexed(store) == [rb"Music\a\b\c.txt", rb"Music\x\y.txt"]
+    assert store.file(1, b"a", b"b\\c.txt") is not None
+
+
 def test_what_is_newly_excluded_goes_however_much_it_is(store: Store, tmp_path: Path) -> None:
     root = tmp_path / "music"
     fill(root, [f"Private/{n}.txt" for n in range(20)] + ["inner/1.txt", "left.txt", "x.bak"])

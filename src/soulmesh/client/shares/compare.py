@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from soulmesh.client.shares.audio import audio_suffix
 from soulmesh.client.shares.model import Root
 from soulmesh.client.shares.store import Store, Writes
-from soulmesh.client.shares.walk import Rules, walk
+from soulmesh.client.shares.walk import Rules, left_out, walk
 
 __all__ = ["Comparison", "Found", "Gone", "Scan"]
 
@@ -89,6 +89,7 @@ class Comparison:
         self._kept: set[bytes] = set()
         self._fresh: dict[tuple[int, int, int], list[tuple[int, bytes]]] = {}
         self._moved: set[tuple[int, bytes]] = set()
+        self._left_out = left_out(rules)
 
     def run(self) -> None:
         """Walk, and write down what is new or different."""
@@ -104,6 +105,8 @@ class Comparison:
             if number is None:
                 continue
             self._seen.add(number)
+            if any(b"\\" in file[0] for file in files):
+                files = [file for file in files if not self._twin(relative, file[0])]
             stored = self._store.execute(
                 "SELECT name, size, mtime, inode FROM files WHERE folder = ? ORDER BY name", (number,)
             ).fetchall()
@@ -137,6 +140,31 @@ class Comparison:
             self._folders[relative] = number
             self._by_remote[remote] = relative
         return number
+
+    def _twin(self, relative: bytes, name: bytes) -> bool:
+        """Whether a file with a backslash in its name looks to others like one that lies deeper."""
+        other = self._deeper(relative, name) if b"\\" in name else None
+        if other is None:
+            return False
+        path = relative + b"/" + name if relative else name
+        self.problems[path] = f"looks to others like {os.fsdecode(other)}"
+        return True
+
+    def _deeper(self, relative: bytes, name: bytes) -> bytes | None:
+        at = name.find(b"\\")
+        while at > 0:
+            folder = relative + b"/" + name[:at] if relative else name[:at]
+            rest = name[at + 1 :]
+            whole = os.path.join(os.fsencode(self.root.path), folder)
+            if rest and os.path.isdir(whole) and not os.path.islink(whole):
+                path = folder + b"/" + rest
+                if os.path.isfile(os.path.join(whole, rest)) and not self._left_out(path):
+                    return path
+                found = self._deeper(folder, rest)
+                if found is not None:
+                    return found
+            at = name.find(b"\\", at + 1)
+        return None
 
     def _compare(
         self,

@@ -49,7 +49,8 @@ async def explain(shares: Shares, path: str) -> Explanation:
     The disk, which may be a drive that sleeps, is looked at in a thread.
     """
     raw = os.fsencode(path)
-    if b"\\" in raw and not await asyncio.to_thread(os.path.lexists, path):
+    remote = b"\\" in raw or any(root.name == raw for root in shares.roots)
+    if remote and not await asyncio.to_thread(os.path.lexists, path):
         return await _explain_remote(shares, raw)
     # Not resolved: what a link points to is a question of its own.
     absolute = await asyncio.to_thread(os.path.abspath, raw)
