@@ -230,7 +230,7 @@ def test_a_file_that_cannot_be_opened_is_named_when_it_is_explained(
     # Whoever runs tests may open everything.
     monkeypatch.setattr("soulmesh.client.shares.explain._closed", lambda path: "Permission denied")
     shown = scanned("explain", str(music / "notes.txt"))
-    assert shown.code == 0
+    assert (shown.code, "so searches name it" in shown.out) == (3, True)
     assert "Permission denied: who asks for it gets 'File read error.'" in shown.out
 
 

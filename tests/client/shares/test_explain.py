@@ -131,9 +131,7 @@ def test_what_the_rules_leave_out_since_the_last_scan_is_still_named_by_searches
     change(shares, hidden=False, **rules)
     found = ask(shares, music / name)
     assert (found.offered, found.listed) == (False, True)
-    assert found.reason == (
-        f"{reason}; the index has it until the next scan: searches name it, and nobody gets it"
-    )
+    assert found.reason == (f"{reason}; the index has it until the next scan, so searches name it")
     assert asyncio.run(shares.locate("bob", found.remote_path or "")) is None
     asyncio.run(shares.scan())
     assert ask(shares, music / name).reason == reason
@@ -274,26 +272,27 @@ def test_what_is_no_file(shares: Shares, music: Path) -> None:
 
 
 def test_what_may_not_be_read(shares: Shares, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs tests may open everything, so the disk is made to say no."""
     fill(music, ["locked away.txt", "closed/x.txt"])
     may, scandir = os.access, os.scandir
-
-    def access(path: bytes, mode: int) -> bool:
-        return not os.fsencode(path).endswith((b"/locked away.txt", b"/song.txt", b"/closed")) and may(
-            path, mode
-        )
 
     def listed(path: bytes) -> object:
         if os.fsencode(path).endswith(b"/closed"):
             raise PermissionError(13, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr(os, "access", access)
+    def closed(path: str) -> str | None:
+        return "Permission denied" if path.endswith(("/locked away.txt", "/song.txt")) else None
+
+    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith(b"/closed") and may(path, mode))
     monkeypatch.setattr(os, "scandir", listed)
+    monkeypatch.setattr("soulmesh.client.shares.explain._closed", closed)
+    reason = "Permission denied: who asks for it gets 'File read error.'; check its owner and permissions"
     found = ask(shares, music / "locked away.txt")
-    assert (found.offered, found.listed, found.reason) == (False, False, "we may not read it")
+    assert (found.offered, found.listed, found.reason) == (False, False, reason)
     found = ask(shares, music / "song.txt")
     assert (found.offered, found.listed) == (False, True)
-    assert found.reason == "we may not read it; the index has it: searches name it, and nobody gets it"
+    assert found.reason == f"{reason}; the index has it, so searches name it"
     Scanner(shares.store, shares.directory, now=NOW, readers=1).scan()
     assert ask(shares, music / "closed").reason == "we may not read this folder"
     assert ask(shares, music / "closed" / "x.txt").reason == (

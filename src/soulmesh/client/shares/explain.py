@@ -124,7 +124,7 @@ async def _explain_local(shares: Shares, root: Root, relative: bytes) -> Explana
     if kept_out:
         found.reason = kept_out
         if found.listed:
-            found.reason += "; the index has it until the next scan: searches name it, and nobody gets it"
+            found.reason += "; the index has it until the next scan, so searches name it"
     elif not root.online:
         found.reason = (
             f"{name} is offline: its files are kept and not offered"
@@ -137,7 +137,7 @@ async def _explain_local(shares: Shares, root: Root, relative: bytes) -> Explana
     elif disk.trouble:
         found.reason = disk.trouble
         if found.listed:
-            found.reason += "; the index has it: searches name it, and nobody gets it"
+            found.reason += "; the index has it, so searches name it"
     elif not found.listed:
         found.reason = _unlisted(shares, root, relative, folder, known)
     else:
@@ -204,7 +204,22 @@ def _on_disk(path: bytes) -> _Disk:
         return _Disk(there=True, folder=True, trouble="" if may else "we may not read this folder")
     if not stat.S_ISREG(mode):
         return _Disk(there=True, trouble="it is neither a file nor a folder")
-    return _Disk(there=True, trouble="" if os.access(path, os.R_OK) else "we may not read it")
+    closed = _closed(os.fsdecode(path))
+    trouble = (
+        f"{closed}: who asks for it gets 'File read error.'; check its owner and permissions"
+        if closed
+        else ""
+    )
+    return _Disk(there=True, trouble=trouble)
+
+
+def _closed(path: str) -> str | None:
+    """What the disk says when a file cannot be opened; ``None`` if it can."""
+    try:
+        with open(path, "rb"):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _kept_out(root: Root, roots: Iterable[Root], relative: bytes) -> str:
