@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from soulmesh.cli.output import Output, Transfers, clean
 from soulmesh.client.filters import Filter
-from soulmesh.client.results import Hit
+from soulmesh.client.results import FoundFile, Hit
 from soulmesh.client.searches import SearchFigures
 from soulmesh.client.transfers import Candidate
 from soulmesh.core.transfer import State
@@ -358,10 +358,12 @@ class Goals:
         known = [(row["name"], row["state"]) async for row in daemon.goals.all()]
         return cls(daemon, below(into, downloads), known)
 
-    async def files_of(self, username: str, folder: str) -> list[tuple[str, int]]:
+    async def files_of(self, username: str, folder: str) -> list[FoundFile]:
         """The files of a folder, asked of its owner."""
+        from soulmesh.cli.standin import found_file
+
         found = await self._daemon.users.folder(username, folder)
-        return [(row["path"], row["size"]) for one in found for row in one["files"]]
+        return [found_file(row) for one in found for row in one["files"]]
 
     async def pursue(
         self,

@@ -222,10 +222,12 @@ async def _whole(client: Client, folder: choose.Folder, afar: Goals | None) -> C
     except (SoulmeshError, TimeoutError):
         return folder.candidate
     kinds = tuple("." + kind for kind in WITH_ALBUMS)
-    chosen: list[tuple[str, int | None]] = [f for f in files if f[0].lower().endswith(kinds)]
+    chosen = [file for file in files if file.remote_path.lower().endswith(kinds)]
     if len(chosen) < len(folder.hits):
         return folder.candidate
-    return Candidate(folder.username, chosen, folder.candidate.lengths)
+    lengths = {file.remote_path: file.length for file in chosen if file.length}
+    known: list[tuple[str, int | None]] = [(file.remote_path, file.size) for file in chosen]
+    return Candidate(folder.username, known, folder.candidate.lengths | lengths)
 
 
 def _row(hits: tuple[Hit, ...], *, album: bool) -> dict[str, object]:

@@ -33,6 +33,7 @@ from soulmesh.client.ports import ForFriends, ShareIndex, UploadFigures
 from soulmesh.client.privileges import Privileges
 from soulmesh.client.probes import Probes
 from soulmesh.client.reach import PortKeeper, Reach
+from soulmesh.client.results import FoundFile
 from soulmesh.client.rooms import Rooms
 from soulmesh.client.searches import Keep, Search, Searches
 from soulmesh.client.server_link import ServerLink
@@ -414,13 +415,13 @@ class Client:
         )
         self.filters = SavedFilters(self.book)
 
-    async def _files_below(self, username: str, folder: str) -> list[tuple[str, int]]:
+    async def _files_below(self, username: str, folder: str) -> list[FoundFile]:
         """The files of a folder and of those below it, out of all that a user shares."""
-        found: list[tuple[str, int]] = []
+        found: list[FoundFile] = []
         async with await self._browser.browse(username) as shares:
             async for entry in shares:
                 if not entry.locked and (entry.name == folder or entry.name.startswith(folder + "\\")):
-                    found += [(file.remote_path, file.size) for file in await shares.files_of(entry)]
+                    found += await shares.files_of(entry)
         return found
 
     def _shared_files(self) -> SharedFiles:

@@ -12,6 +12,7 @@ import pytest
 from soulmesh.client.transfers.check import broken_audio, broken_sound
 from soulmesh.core.transfer import State
 from soulmesh.net.disk import RealDisk
+from tests.client.shares.support import write_wave
 from tests.client.transfers.street import street, until
 from tests.support.loops import real, virtual
 
@@ -50,6 +51,41 @@ async def test_files_are_compared_with_what_their_heads_say(
     (tmp_path / "f").write_bytes(content)
     found = await broken_audio(RealDisk(), tmp_path / "f", name)
     assert found == broken or (broken is not None and found is not None and broken in found)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "A.WAV"])
+@virtual
+async def test_a_file_that_plays_longer_or_shorter_than_was_told_is_another(
+    tmp_path: Path, name: str
+) -> None:
+    write_wave(tmp_path / "f", 20)
+    disk, path = RealDisk(), tmp_path / "f"
+    assert await broken_audio(disk, path, name, 22) is None
+    assert await broken_audio(disk, path, name, None) is None
+    assert await broken_audio(disk, path, name, 60) == "WAV of 20 seconds, 60 were promised"
+    assert await broken_audio(disk, path, name, 10) == "WAV of 20 seconds, 10 were promised"
+
+
+def mp3(*bitrates: int) -> bytes:
+    """Frames of MPEG 1, layer III, 44.1 kHz: 38 of them play a second."""
+    kinds = {128: 9, 64: 5}
+    frames = [
+        bytes([0xFF, 0xFB, kinds[rate] << 4, 0xC4]) + bytes(144_000 * rate // 44_100 - 4) for rate in bitrates
+    ]
+    return b"".join(frames)
+
+
+@virtual
+async def test_an_mp3_is_compared_unless_its_length_is_a_guess(tmp_path: Path) -> None:
+    disk, path = RealDisk(), tmp_path / "f"
+    path.write_bytes(mp3(*[128] * 380))
+    assert await broken_audio(disk, path, "a.mp3", 10) is None
+    assert await broken_audio(disk, path, "a.mp3", 60) == "MP3 of 9 seconds, 60 were promised"
+    # Of a changing bitrate some programs know the first frame alone.
+    path.write_bytes(mp3(*[128, 64] * 190))
+    assert await broken_audio(disk, path, "a.mp3", 60) is None
+    path.write_bytes(b"anything")
+    assert await broken_audio(disk, path, "a.mp3", 60) is None
 
 
 @virtual

@@ -12,6 +12,7 @@ import pytest
 
 from soulmesh import wire
 from soulmesh.client.errors import NoReply, UserOffline
+from soulmesh.client.results import FoundFile
 from soulmesh.client.transfers import (
     BatchFinished,
     Candidate,
@@ -29,7 +30,7 @@ from soulmesh.core.upload_queue import QueueRules
 from soulmesh.errors import UsageError
 from soulmesh.net.disk import DiskError, DiskFull, NotAllowed, OtherFilesystem, RealDisk
 from soulmesh.wire import peer
-from soulmesh.wire.structs import DirectoryData, FileData
+from soulmesh.wire.structs import Attribute, DirectoryData, FileData
 from tests.client.transfers.street import House, street, until
 from tests.support.loops import real, virtual
 
@@ -63,11 +64,13 @@ async def test_a_folder_comes_with_what_lies_below_it(tmp_path: Path) -> None:
         await album(eve, "1.flac", r"CD 2\2.flac")
         listed(
             ann,
-            DirectoryData(r"Music\Album", [entry("1.flac")]),
+            DirectoryData(r"Music\Album", [FileData(1, "1.flac", len(SONG), "", [Attribute(1, 241)])]),
             DirectoryData(r"Music\Album\CD 2", [entry("2.flac")]),
             DirectoryData(r"Other\place", [entry("3.flac")]),
         )
         batch = await ann.transfers.batches.folder("eve", "Music\\Album\\")
+        lengths = {one.name: one.more.get("length") for one in ann.transfers.batches.transfers(batch)}
+        assert lengths == {"1.flac": 241, "2.flac": None}
         for transfer in ann.transfers.batches.transfers(batch):
             await transfer.wait()
         assert (ann.downloads / "Album" / "1.flac").read_bytes() == SONG
@@ -354,12 +357,13 @@ async def test_a_user_who_does_not_answer_for_a_folder_is_browsed(tmp_path: Path
         with pytest.raises(NoReply):
             await ann.transfers.batches.folder("eve", r"Music\Album")
 
-        async def browse(username: str, folder: str) -> list[tuple[str, int]]:
-            return [(rf"{folder}\1.flac", len(SONG))]
+        async def browse(username: str, folder: str) -> list[FoundFile]:
+            return [FoundFile(rf"{folder}\1.flac", len(SONG), ((1, 200),))]
 
         ann.transfers.batches.browse = browse
         batch = await ann.transfers.batches.folder("eve", r"Music\Album")
         [transfer] = ann.transfers.batches.transfers(batch)
+        assert transfer.more["length"] == 200
         await transfer.wait()
 
 

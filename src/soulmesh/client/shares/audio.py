@@ -360,14 +360,17 @@ def audio_suffix(name: bytes) -> str | None:
     return suffix if suffix in AUDIO_SUFFIXES else None
 
 
-def read_attributes(path: bytes) -> dict[int, int]:
+def read_attributes(path: bytes, name: bytes | None = None) -> dict[int, int]:
     """The attributes of an audio file, by their number.
+
+    Args:
+        name: what tells its kind, if that is not the path.
 
     Raises:
         UnreadableAudio: the file is damaged, empty or something else than its name says.
         OSError: it could not be read.
     """
-    suffix = audio_suffix(path)
+    suffix = audio_suffix(path if name is None else name)
     if suffix is None:
         raise UnreadableAudio(f"{PurePath(path.decode('utf-8', 'replace')).suffix or 'this'} is no audio")
     with open(path, "rb") as file:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from soulmesh.client.errors import ClientError
 from soulmesh.client.ports import Links
+from soulmesh.client.results import FoundFile
 from soulmesh.client.transfers.downloads import LOOK_FOR_ROOM_EVERY, Downloads
 from soulmesh.client.transfers.events import BatchFinished, BatchNotMoved
 from soulmesh.client.transfers.journal import Record
@@ -103,8 +104,8 @@ def state_of(batch: Batch, states: Iterable[State], *, moving: bool = False) -> 
     return "under way" if going_on else "failed"
 
 
-Browse = Callable[[str, str], Awaitable[Sequence[tuple[str, int]]]]
-"""Given user and folder: full remote paths and sizes of the files below it, from the user's whole list."""
+Browse = Callable[[str, str], Awaitable[Sequence[FoundFile]]]
+"""Given user and folder: the files below it, from the user's whole list."""
 
 
 class Batches:
@@ -189,16 +190,20 @@ class Batches:
         if not files:
             raise FolderNotFound(username, folder)
         root = len(remote_parts(folder))
-        below = {path: [safe_name(part) for part in remote_parts(path)[root:-1]] for path, _ in files}
+        below = {
+            file.remote_path: [safe_name(part) for part in remote_parts(file.remote_path)[root:-1]]
+            for file in files
+        }
         name = (remote_parts(folder) or [username])[-1]
         return await self.make(
-            [(username, path, size) for path, size in files],
+            [(username, file.remote_path, file.size) for file in files],
             name=name,
             destination=destination,
             whole=whole,
             may_miss=may_miss,
             priority=priority,
             below=below,
+            lengths={file.remote_path: file.length for file in files if file.length},
         )
 
     async def make(
@@ -375,8 +380,8 @@ class Batches:
     def _now(self) -> float:
         return self._ledger.wall().timestamp()
 
-    async def files_of(self, username: str, folder: str) -> list[tuple[str, int]]:
-        """Full remote paths and sizes of the files in a folder and below it; empty if there is none.
+    async def files_of(self, username: str, folder: str) -> list[FoundFile]:
+        """The files in a folder and below it, with what their owner says of them; empty if there is none.
 
         Raises:
             ClientError: the user cannot be asked.
@@ -395,7 +400,7 @@ class Batches:
             if self.browse is None:
                 raise
             return list(await self.browse(username, folder))[:MOST_FILES]
-        files: list[tuple[str, int]] = []
+        files: list[FoundFile] = []
         for directory in reply.directories:
             where = raw(directory.name)
             if where != key and not where.startswith(key + b"\\"):
@@ -403,7 +408,10 @@ class Batches:
                 if len(reply.directories) != 1:
                     continue
                 where = key
-            files += [(text(where + b"\\" + raw(f.filename)), f.filesize) for f in directory.files]
+            for file in directory.files:
+                attributes = tuple((one.key, one.value) for one in file.attributes)
+                path = text(where + b"\\" + raw(file.filename))
+                files.append(FoundFile(path, file.filesize, attributes))
         if not files and self.browse is not None:
             return list(await self.browse(username, folder))[:MOST_FILES]
         return files[:MOST_FILES]

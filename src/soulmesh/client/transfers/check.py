@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import struct
 from pathlib import Path
 
 from soulmesh.net.child import Child
 from soulmesh.net.world import Disk, ReadFile
+from soulmesh.wire import raw
 
 __all__ = ["broken_audio", "broken_sound"]
 
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 LENGTH_TOLERANCE = 3.0
 """Seconds by which a file may be longer or shorter than a search told: programs round, and some guess."""
 _LONGEST_COMPLAINT = 1 << 16
+_GUESSED = frozenset({".aac"})
 DECODE_WITHIN = 300.0
 """Seconds for decoding one file; what takes longer is left unchecked."""
 
@@ -25,20 +28,43 @@ DECODE_WITHIN = 300.0
 async def broken_audio(disk: Disk, path: Path, name: str, length: int | None = None) -> str | None:
     """What is wrong with the file, in words; ``None`` if nothing was found or nothing is known of its kind.
 
-    FLAC: head and samples announced, and how long they sound against ``length``, the seconds that
-    a search told. WAV and AIFF: the length that the container states against the length of the file.
+    FLAC: head and samples announced. WAV and AIFF: the length that the container states against the
+    length of the file. All kinds that we can read: how long it plays against ``length``, the seconds
+    that its owner told.
     """
     ext = name.rpartition(".")[2].lower()
     if ext not in ("flac", "wav", "aif", "aiff"):
-        return None
+        return await _other_length(path, name, length)
     file = await disk.open_read(path)
     try:
         head = await file.read(0, 64)
         if ext == "flac":
             return await _flac(file, head, length)
-        return _container(head, file.size, "WAV" if ext == "wav" else "AIFF")
+        wrong = _container(head, file.size, "WAV" if ext == "wav" else "AIFF")
     finally:
         await file.close()
+    return wrong or await _other_length(path, name, length)
+
+
+async def _other_length(path: Path, name: str, told: int | None) -> str | None:
+    """Whether the file plays as long as was told, in words if it does not.
+
+    Not where programs guess: a stream without a length of its own, or an MP3 of changing bitrate, of
+    which some know only how the first frame is.
+    """
+    # Here, not above: whoever compares nothing need not load the index of shares.
+    from soulmesh.client.shares.audio import LENGTH, VBR, UnreadableAudio, audio_suffix, read_attributes
+
+    kind = audio_suffix(raw(name))
+    if not told or kind is None or kind in _GUESSED:
+        return None
+    try:
+        found = await asyncio.to_thread(read_attributes, os.fsencode(path), raw(name))
+    except (UnreadableAudio, OSError):
+        return None
+    if found.get(VBR) or abs(found[LENGTH] - told) <= LENGTH_TOLERANCE:
+        return None
+    return f"{kind[1:].upper()} of {found[LENGTH]} seconds, {told} were promised"
 
 
 def _container(head: bytes, size: int, kind: str) -> str | None:

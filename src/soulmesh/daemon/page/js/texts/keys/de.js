@@ -36,7 +36,7 @@ export default {
   "downloads.incomplete": ["Unfertiges", "Wo unfertige Dateien wachsen; sonst .incomplete im Ordner darüber."],
   "downloads.layout": ["Anordnung", "Der Platz einer fertigen Datei unter dem Ordner. Es gibt {name}, {stem}, {ext}, {folder} (der letzte entfernte Ordner), {parent} (der darüber), {folders} (alle), {username}."],
   "downloads.sync": ["Auf die Platte zwingen", "Fertige Dateien auf die Platte zwingen, bevor sie verschoben werden: langsamer, für Stromausfälle."],
-  "downloads.verify": ["Prüfen", "Nachsehen, ob fertige FLAC-, WAV- und AIFF-Dateien so lang sind, wie sie sagen."],
+  "downloads.verify": ["Prüfen", "Nachsehen, ob fertige Audiodateien so lang sind, wie sie und ihre Besitzer sagen."],
   "downloads.accept_pushes": ["Ungefragt annehmen", "Wer dir ungefragt Dateien schicken darf: nobody, friends, everyone oder Namen."],
   "downloads.reserve_mib": ["Freizuhalten (MiB)", "So viele MiB der Platte bleiben frei."],
   "log.level": ["Stufe", "Die unwichtigsten gezeigten Zeilen: debug, info, warning, error."],
