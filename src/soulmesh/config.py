@@ -284,7 +284,8 @@ class Downloads(Section):
         description="Force finished files onto the disk before they are moved: slower, for power cuts.",
     )
     verify: bool = Field(
-        default=False, description="Look whether finished FLAC, WAV and AIFF files are as long as they say."
+        default=False,
+        description="Look whether finished audio files are as long as they, and their owners, say.",
     )
     decode: bool = Field(
         default=False,

@@ -345,17 +345,17 @@ def below(folder: Path | None, downloads: str) -> str | None:
 class Goals:
     """Goals of a daemon, as ``soulmesh get`` needs them."""
 
-    def __init__(self, daemon: Daemon, into: str | None, known: list[tuple[str, str]]) -> None:
+    def __init__(self, daemon: Daemon, into: str | None, known: list[tuple[str, str, str]]) -> None:
         self._daemon = daemon
         self._into = into
         self.known = known
-        """Names and states of those that there were before."""
+        """Names, states and ids of those that there are."""
 
     @classmethod
     async def of(cls, daemon: Daemon, into: Path | None) -> Self:
         """Those of a daemon; what is got is put ``into`` a folder below its downloads."""
         downloads = (await daemon.settings.setup())["downloads_folder"]
-        known = [(row["name"], row["state"]) async for row in daemon.goals.all()]
+        known = [(row["name"], row["state"], row["id"]) async for row in daemon.goals.all()]
         return cls(daemon, below(into, downloads), known)
 
     async def files_of(self, username: str, folder: str) -> list[FoundFile]:
@@ -387,8 +387,18 @@ class Goals:
                 whole=whole,
                 may_miss=may_miss,
             )
-            await self._follow(out, goal["id"], heard)
-            found = await self._daemon.goals.get(goal["id"])
+            return await self._to_the_end(out, goal["id"], heard)
+
+    async def go_on(self, out: Output, goal: str) -> dict[str, Any]:
+        """Show a goal that is under way until it is whole or no source is left."""
+        async with Heard(self._daemon, ["goal", "transfer"]) as heard:
+            return await self._to_the_end(out, goal, heard)
+
+    async def _to_the_end(self, out: Output, goal: str, heard: Heard) -> dict[str, Any]:
+        await self._follow(out, goal, heard)
+        found = await self._daemon.goals.get(goal)
+        # The next wish of a list may be the same one.
+        self.known.append((found["name"], found["state"], found["id"]))
         files = []
         for key in found["transfers"]:
             with contextlib.suppress(NotThere):

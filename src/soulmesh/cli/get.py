@@ -47,6 +47,9 @@ __all__ = ["get"]
 WITH_ALBUMS = choose.AUDIO | {"jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf"}
 MAY_MISS = ("jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf")
 
+NEWS = (GoalMoved, GoalFinished, GoalFailed, TransferMoved, TransferProgressed)
+"""What happens to a goal."""
+
 COLUMNS = [
     Column("username", "User"),
     Column("name", "File or folder", wide=True, keep_end=True),
@@ -164,9 +167,15 @@ async def _get(
     timeout: float,
     dry_run: bool,
 ) -> None:
-    goals = afar.known if afar is not None else [(one.name, one.state) for one in client.transfers.goals]
-    if (wish, "finished") in goals:
-        out.note(f"{wish}: done before")
+    known = afar.known if afar is not None else [(g.name, g.state, g.id) for g in client.transfers.goals]
+    states = {state: identity for name, state, identity in known if name == wish}
+    if "finished" in states:
+        out.note(f"{clean(wish)}: done before")
+        return
+    begun = states.get("under way") or states.get("paused")
+    if begun is not None and not dry_run:
+        out.note(f"{clean(wish)}: going on with what was begun")
+        await _go_on(out, client, afar, wish, begun)
         return
     hits = [hit async for hit in client.search(wish, timeout=timeout)]
     folders = choose.albums(hits, rules) if album else []
@@ -193,7 +202,7 @@ async def _get(
         _tell(out, wish, got["state"], got["username"], got["paths"], got["story"])
         return
     destination = client.transfers.settings.downloads
-    with client.events.stream(GoalMoved, GoalFinished, GoalFailed, TransferMoved, TransferProgressed) as news:
+    with client.events.stream(*NEWS) as news:
         goal = await client.transfers.goals.want(
             wish,
             candidates,
@@ -201,6 +210,18 @@ async def _get(
             whole=album,
             may_miss=MAY_MISS if album else (),
         )
+        await _pursue(out, client, goal, news)
+
+
+async def _go_on(out: Output, client: Client, afar: Goals | None, wish: str, identity: str) -> None:
+    """A goal of an earlier run, or of another command, is followed to its end."""
+    if afar is not None:
+        got = await afar.go_on(out, identity)
+        _tell(out, wish, got["state"], got["username"], got["paths"], got["story"])
+        return
+    with client.events.stream(*NEWS) as news:
+        goal = client.transfers.goals.get(identity)
+        assert goal is not None
         await _pursue(out, client, goal, news)
 
 
