@@ -400,11 +400,9 @@ class Goals:
         # The next wish of a list may be the same one.
         self.known.append((found["name"], found["state"], found["id"]))
         files = []
-        for key in found["transfers"]:
-            with contextlib.suppress(NotThere):
-                row = await self._daemon.transfers.get(key)
-                if row["local_path"] and row["state"] == "finished":
-                    files.append(row["local_path"])
+        if found["batch"]:
+            rows = self._daemon.batches.files(found["batch"])
+            files = [row["local_path"] async for row in rows if row["state"] == State.FINISHED.value]
         username = found["candidates"][min(found["turn"], len(found["candidates"]) - 1)]["username"]
         return {**found, "username": username, "paths": files}
 

@@ -293,7 +293,8 @@ async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any
                         coming = expect()
                     if goal.state != "under way":
                         break
-    files = [str(t.local_path) for t in client.transfers.goals.transfers(goal) if t.local_path is not None]
+    batch = client.transfers.batches.get(goal.batch)
+    files = [str(path) for path in await client.transfers.batches.places(batch)] if batch is not None else []
     _tell(out, goal.name, goal.state, goal.candidate.username, files, goal.story)
 
 

@@ -164,6 +164,12 @@ class Batches:
         records = await self._ledger.journal.of_batch(batch.id)
         return {record.uuid for record in records if record.id not in batch.files}
 
+    async def places(self, batch: Batch) -> list[Path]:
+        """Where the files of a batch are that are here, those of earlier runs included."""
+        records = await self._ledger.journal.of_batch(batch.id)
+        here = {record.id: record for record in records if record.state is State.FINISHED}
+        return [Path(here[number].local_path) for number in batch.files if number in here]
+
     # What people want.
 
     async def folder(

@@ -80,6 +80,8 @@ class GoalRow(BaseModel):
     """What each line of the story says."""
     transfers: list[str]
     """Ids of the transfers that serve it now."""
+    batch: str | None
+    """The batch of its files, see ``/batches/{id}``."""
 
 
 class GoalRows(BaseModel):
@@ -194,6 +196,7 @@ class _Goals:
             "story": list(goal.story),
             "steps": [{"code": step.get("code", ""), "params": _params(step)} for step in goal.steps],
             "transfers": [one.uuid for one in transfers],
+            "batch": goal.batch or None,
         }
 
 
