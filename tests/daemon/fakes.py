@@ -63,17 +63,20 @@ class Clock:
 
 class FakeBatches:
     def __init__(self) -> None:
-        self._all: dict[str, Batch] = {}
+        self.all: dict[str, Batch] = {}
 
     def get(self, batch: str) -> Batch | None:
-        return self._all.get(batch)
+        return self.all.get(batch)
+
+    def moving(self, batch: Batch) -> bool:
+        return False
 
     async def adopt(
         self, identity: str, name: str, transfers: Iterable[Transfer], *, destination: Path | None = None
     ) -> Batch:
         files = [transfer.id for transfer in transfers]
-        self._all[identity] = Batch(identity, name, str(destination), files=files)
-        return self._all[identity]
+        self.all[identity] = Batch(identity, name, str(destination), files=files)
+        return self.all[identity]
 
 
 class FakeTransfers:

@@ -35,6 +35,12 @@ class Page:
             assert response.is_success, (response.status_code, response.text)
         return response.json() if response.content else None
 
+    async def raw(self, method: str, path: str) -> bytes:
+        """What is no JSON."""
+        response = await self._http.request(method, path)
+        assert response.is_success, (response.status_code, response.text)
+        return response.content
+
     async def eventually(self, right: Callable[[Any], Any], path: str, **query: Any) -> Any:
         """The answer as soon as it is right."""
         for _ in range(500):
@@ -340,6 +346,26 @@ def test_a_batch_is_wanted_rests_goes_on_and_tells_where_it_is(tmp_path: Path) -
         await ask("POST", "/batches", out, 422)
         await ask("POST", "/batches", {**other, "files": other["files"] * 2}, 422)
         await ask("POST", "/batches", {**other, "destination": "../elsewhere"}, 400)
+
+    on_a_network(play, tmp_path)
+
+
+def test_a_whole_folder_is_told_and_shown_where_it_is(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        wanted = {"username": SHARER, "folder": ALBUM_PATH, "whole": True}
+        batch = (await ask("POST", "/downloads/folder", wanted, 201))["batch"]
+        assert (await ask.event("transfer.BatchFinished"))["batch"] == batch
+        place = ask.net.downloads / ALBUM
+        rows = (await ask("GET", "/history"))["items"]
+        assert {row["local_path"] for row in rows} == {str(place / name) for name in SONGS}
+        for row in rows:
+            content = await ask.raw("GET", f"/transfers/{row['id']}/content")
+            assert content == SONGS[Path(row["local_path"]).name]
+        events = await ask("GET", f"{ask.net.url}/api/v0/events", limit=50)
+        data = [json.loads(one["data"]) for one in events]
+        files = {one["localFilename"] for one in data if "localFilename" in one}
+        folders = [one["localDirectoryName"] for one in data if "localDirectoryName" in one]
+        assert (files, folders) == ({str(place / name) for name in SONGS}, [str(place)])
 
     on_a_network(play, tmp_path)
 

@@ -24,6 +24,7 @@ from soulmesh.client.transfers.events import TransferAdded, TransferEvent, Trans
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.transfer import FINAL, State
 from soulmesh.daemon.api0.shapes import directory_of, transfer_form
+from soulmesh.daemon.gathering import Gathering
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import portions
 from soulmesh.daemon.lengths import Lengths
@@ -85,6 +86,7 @@ class Ledger:
         self._live: dict[str, _Live] = {}
         self._by_number: dict[int, str] = {}
         self._shelves = Shelves(store)
+        self.gathering = Gathering(engine, store)
         self.lengths = Lengths()
         self._revision = 0
         self._lists_made: dict[str, tuple[int, float, Listed]] = {}
@@ -180,6 +182,8 @@ class Ledger:
         self._revision += 1
         self._shelves.add(transfer.direction, transfer.username, directory, body)
         if transfer.finished:
+            if self.gathering.holds(transfer):
+                self.gathering.note(transfer)
             self.on_finished(transfer, form)
 
     def _forget(self, event: TransferRemoved) -> None:

@@ -310,6 +310,9 @@ class BatchesPort(Protocol):
     def get(self, batch: str) -> Batch | None:
         """The batch with this id."""
 
+    def moving(self, batch: Batch) -> bool:
+        """Whether all of it is here, and on its way to where it is wanted just now."""
+
     async def adopt(
         self, identity: str, name: str, transfers: Iterable[Transfer], *, destination: Path | None = None
     ) -> Batch:

@@ -112,7 +112,7 @@ class Daemon:
         service.change_settings = self._change_settings
         service.changed_here = lambda: self._kept.keys()
         service.set_account = self._set_account
-        self.engine.on_new_client = service.ledger.start
+        self.engine.on_new_client = service.follow
         await self.engine.open()
         self._stack.push_async_callback(self.engine.close)
         self.hooks = Hooks(

@@ -15,13 +15,15 @@ from typing import Any
 import soulmesh
 from soulmesh import log
 from soulmesh.client.events import Event
-from soulmesh.client.transfers.events import TransferMoved, TransferRemoved
+from soulmesh.client.transfers.batches import Batch
+from soulmesh.client.transfers.events import BatchFinished, TransferMoved, TransferRemoved
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.wishes import WishFound
 from soulmesh.config import Settings
 from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.shapes import directory_of
 from soulmesh.daemon.eventlog import EventLog
+from soulmesh.daemon.gathering import Arrived
 from soulmesh.daemon.http.auth import ApiKey, Authenticator, Logins, parse_key
 from soulmesh.daemon.http.identity import Role
 from soulmesh.daemon.http.replies import instant
@@ -152,6 +154,7 @@ class Service:
         """Remembers who to be on the network, and logs in."""
         self._undo: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._telling_gathered = asyncio.Lock()
         self.ledger.on_finished = self._finished
         self.searches.on_answer = self._answered
         self.searches.on_changed = self._search_changed
@@ -170,8 +173,13 @@ class Service:
                 loop.call_soon_threadsafe(self.hub.show, "log.line", line)
 
         self.logbook.on_line = tell
-        self.ledger.start()
+        self.follow()
         self.spawn(self._tidy(), "tidy")
+
+    def follow(self) -> None:
+        """Take in what the client knows already; again, when another client took over."""
+        self.ledger.start()
+        self.spawn(self._gathered_unseen(), "folders that were moved")
 
     async def close(self) -> None:
         """Stop following it; what was going on is kept."""
@@ -292,6 +300,9 @@ class Service:
             self.hub.notice(event)
             self.ledger.notice(event)
             return
+        if isinstance(event, BatchFinished):
+            self.spawn(self._gathered(event), "a folder that was moved")
+            return
         self.ledger.notice(event)
         if not isinstance(event, MessageReceived | RoomSaid | ScanMoved | ScanProgressed):
             # What is said is told below, in the words in which it is listed.
@@ -346,20 +357,52 @@ class Service:
     def _finished(self, transfer: Transfer, body: dict[str, Any]) -> None:
         self.counted[transfer.direction, "ok"] += 1
         self.counted[transfer.direction, "bytes"] += transfer.size or 0
-        local = self.seen(transfer.local_path) if transfer.local_path else ""
-        kind = "DownloadFileComplete" if transfer.is_download else "UploadFileComplete"
-        self.events.tell(kind, localFilename=local, remoteFilename=transfer.remote_path, transfer=body)
+        file = Arrived(transfer.username, transfer.remote_path, transfer.local_path, body)
         if not transfer.is_download:
-            return
-        folder = directory_of(transfer.remote_path)
+            self._tell_file("UploadFileComplete", file)
+        elif not self.ledger.gathering.holds(transfer):
+            # Otherwise it is told when it is where it will be found.
+            self._tell_file("DownloadFileComplete", file)
+            self._tell_folder(file)
+
+    async def _gathered(self, event: BatchFinished) -> None:
+        """All of a batch is where it is wanted."""
+        batch = self.engine.transfers.batches.get(event.batch)
+        if batch is not None and batch.whole:
+            await self._tell_gathered(batch)
+        self.hub.notice(event)
+
+    async def _gathered_unseen(self) -> None:
+        """Folders that were moved while the daemon ended or began."""
+        for batch in await self.ledger.gathering.unseen():
+            await self._tell_gathered(batch)
+
+    async def _tell_gathered(self, batch: Batch) -> None:
+        async with self._telling_gathered:
+            files = await self.ledger.gathering.arrived(batch)
+            folders: dict[tuple[str, str], Arrived] = {}
+            for file in files:
+                self._tell_file("DownloadFileComplete", file)
+                folders[file.username, directory_of(file.remote_path)] = file
+            for file in folders.values():
+                self._tell_folder(file)
+            self.ledger.gathering.moved(batch, files)
+
+    def _tell_file(self, kind: str, file: Arrived) -> None:
+        local = self.seen(file.local_path) if file.local_path else ""
+        self.events.tell(kind, localFilename=local, remoteFilename=file.remote_path, transfer=file.body)
+
+    def _tell_folder(self, file: Arrived) -> None:
+        """Unless more of the folder is on its way: that was all of it, ``file`` the last one."""
+        folder = directory_of(file.remote_path)
         for other in self.ledger.running("download"):
-            if other.username == transfer.username and directory_of(other.remote_path) == folder:
+            if other.username == file.username and directory_of(other.remote_path) == folder:
                 return
         self.events.tell(
             "DownloadDirectoryComplete",
-            localDirectoryName=self.seen(transfer.local_path.parent) if transfer.local_path else "",
+            localDirectoryName=self.seen(file.local_path.parent) if file.local_path else "",
             remoteDirectoryName=folder,
-            username=transfer.username,
+            username=file.username,
         )
 
     async def _tidy(self) -> None:
