@@ -137,6 +137,17 @@ def test_nobody_who_is_banned_gets_an_answer_and_short_queries_get_none() -> Non
     play(scene)
 
 
+def test_two_characters_of_a_script_without_case_are_searched_for_and_answered() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("bob", shares=shares(**{"東京 moon": 1, "to moon": 1}))
+        alice = await stage.enter("alice")
+        assert [h.file.name async for h in alice.search("東京", timeout=5)] == ["東京 moon.flac"]
+        with pytest.raises(SearchRefused):
+            alice.search("to", timeout=5)
+
+    play(scene)
+
+
 def test_an_answer_holds_at_most_so_many_files() -> None:
     async def scene(stage: Stage) -> None:
         many = {f"blue_{n}": n + 1 for n in range(50)}

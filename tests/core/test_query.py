@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulmesh.core.query import WORD, fold, is_word_character, matches, parse_query
+from soulmesh.core.query import WORD, fold, is_word_character, long_enough, matches, parse_query
 
 
 def found(query: str, path: str) -> bool:
@@ -97,6 +97,19 @@ def test_a_term_said_twice_is_kept_once() -> None:
     query = parse_query("Song song SONG *song -x -X")
     assert [(term.text, term.wildcard) for term in query.include] == [("song", False), ("song", True)]
     assert [term.text for term in query.exclude] == ["x"]
+
+
+@pytest.mark.parametrize("query", ["ab", " ab ", "*a", "-a", "12", "ыы", "é", "", "★", "__"])
+def test_two_letters_or_signs_are_no_question(query: str) -> None:
+    assert not long_enough(query)
+    assert long_enough(query + "abc")
+
+
+@pytest.mark.parametrize(
+    "query", ["夢", "東京", "サ", "か", "꿈", "사랑", "ไฟ", "ก", "*愛", "夜a", "में", "עם", "في", "ፍቅ"]
+)
+def test_one_letter_of_a_script_without_case_is_one(query: str) -> None:
+    assert long_enough(query)
 
 
 def test_line_breaks_in_a_name_are_signs_like_others() -> None:

@@ -28,6 +28,7 @@ from soulmesh.client.ports import (
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.tasks import Tasks
 from soulmesh.client.tree_links import read_search
+from soulmesh.core.query import long_enough
 from soulmesh.core.rate import Rate
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire import peer, to_client
@@ -105,7 +106,7 @@ class Answers:
         """Somebody searches."""
         if username == self._server.username:
             return
-        if len(query) < self._settings.shortest_query:
+        if not long_enough(query, self._settings.shortest_query):
             self.figures.too_short += 1
             return
         # Not even a look at the counts: they are of what everybody may have, and this may be a friend.

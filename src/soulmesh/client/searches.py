@@ -23,6 +23,7 @@ from soulmesh.client.ports import ServerPort
 from soulmesh.client.results import Hit, Memory, Remembered, estimate, folder_of, found_file
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.suspicion import suspicious
+from soulmesh.core.query import long_enough
 from soulmesh.errors import DecodeError
 from soulmesh.wire import peer, to_client, to_server
 from soulmesh.wire.message import Message
@@ -371,7 +372,8 @@ class Searches:
         """Make a search; it is sent when it is first read, or started.
 
         Args:
-            query: what to look for, at least three characters (flows.rst, "Query rules").
+            query: what to look for, at least three characters (flows.rst, "Query rules"), or one of a
+                script without upper and lower case.
             timeout: seconds for answers, from the sending on.
             username: ask this user only.
             room: ask the users of this room only.
@@ -384,7 +386,7 @@ class Searches:
             SearchRefused: the query is too short, or contains nothing to search for.
         """
         text = query.strip()
-        if len(text) < self.settings.shortest_query:
+        if not long_enough(text, self.settings.shortest_query):
             raise SearchRefused(query, f"at least {self.settings.shortest_query} characters are needed")
         if all(word.startswith("-") for word in text.split()):
             raise SearchRefused(query, "it only says what to leave out")

@@ -81,6 +81,7 @@ class ClientSettings:
     most_answers: int = 32
     """Answers that are on their way at once."""
     shortest_query: int = 3
+    """Characters that a search needs, ours or another's; a letter of a script without case is enough."""
     pending_results: int = 2000
     """Answers to our search that may wait for whoever reads them; later ones are cut, and counted."""
     pending_result_bytes: int = 32 * 1024 * 1024

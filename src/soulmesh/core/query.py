@@ -26,7 +26,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 __all__ = [
     "MINIMUM_CHARACTERS",
@@ -35,12 +35,13 @@ __all__ = [
     "Term",
     "fold",
     "is_word_character",
+    "long_enough",
     "matches",
     "parse_query",
 ]
 
 MINIMUM_CHARACTERS: Final = 3
-"""Shorter queries are not answered by default; Nicotine+ has the same figure."""
+"""Shorter queries are not answered by default; Nicotine+ has the same figure. See :func:`long_enough`."""
 
 WORD: Final = re.compile(r"[^\W_]+")
 """Letters and digits of any script, without the underscore."""
@@ -56,6 +57,16 @@ def fold(text: str) -> str:
 def is_word_character(character: str) -> bool:
     """Whether a character is part of a word; the same set as :data:`WORD`."""
     return character.isalnum()
+
+
+def long_enough(text: str, shortest: int = MINIMUM_CHARACTERS) -> bool:
+    """Whether a query asks for enough to be answered: ``shortest`` characters, or a letter without case.
+
+    Scripts without upper and lower case write words in one character or two (``夢``, ``東京``,
+    ``꿈``, ``ไฟ``), where two letters of the others are hardly a question.
+    """
+    text = text.strip()
+    return len(text) >= shortest or any(category(character) == "Lo" for character in text)
 
 
 class Term(NamedTuple):

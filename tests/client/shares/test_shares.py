@@ -17,6 +17,7 @@ from soulmesh.client.ports import Answerer, ForFriends
 from soulmesh.client.shares import Audience, NotShared, RootRefused, ScanBusy, Shares, ShareSettings
 from soulmesh.client.shares.browse import combine_adler
 from soulmesh.client.shares.scan import Scanner, scan_lock
+from soulmesh.core.query import long_enough, matches, parse_query
 from soulmesh.wire.peer import PeerSearchReply, PeerSharesReply
 from tests.client.shares.support import NOW, Friends, fill, open_shares, share, write_wave
 
@@ -319,3 +320,49 @@ def test_checksums_combine(first: bytes, second: bytes) -> None:
     assert combine_adler(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(
         first + second
     )
+
+
+NAMES = """
+東京事変/教育/01 林檎の唄.mp3
+東京事変/教育/02 群青日和.mp3
+サザンオールスターズ/海/夢 に 消えた.flac
+夢/夢.mp3
+夢 - 井上陽水/夢の中へ.mp3
+王菲/寓言/01 寒武紀.mp3
+周杰倫/葉惠美/03-晴天.flac
+李宗盛/愛/愛 的 代價 (live).mp3
+中島みゆき/時代/時 代.mp3
+아이유/꿈/01 밤편지.mp3
+방탄소년단/봄날/봄 날.flac
+조용필/꿈 의 노래.mp3
+คาราบาว/ไฟ/01 เมด อิน ไทยแลนด์.mp3
+บอดี้สแลม/ไฟ ป่า.mp3
+ก ข/ก.mp3
+فيروز/نسم علينا الهوى/في يوم.mp3
+אריק איינשטיין/עם/אני ואתה.mp3
+लता मंगेशकर/में/ऐ मेरे.mp3
+ቴዲ አፍሮ/ፍቅር/ፍቅ.mp3
+Mylène Farmer/Ça va/é o.mp3
+Μίκης Θεοδωράκης/ΑΣ/ας.mp3
+Кино/Ночь/Мы ждём.mp3
+"""
+
+
+def test_one_or_two_characters_find_in_many_scripts_what_the_rule_finds(tmp_path: Path) -> None:
+    names = NAMES.split("\n")[1:-1]
+    fill(tmp_path / "music", names)
+    shares = open_shares(tmp_path / "data")
+    share(shares, tmp_path / "music", b"M")
+    asyncio.run(shares.scan())
+    paths = ["M\\" + name.replace("/", "\\") for name in names]
+    text = "".join(paths)
+    queries = {text[at : at + size] for at in range(len(text)) for size in (1, 2)}
+    queries |= {sign + query for query in queries for sign in ("*", "-", "夢 -")}
+    asked = 0
+    for query in sorted(queries):
+        found = asyncio.run(shares.search(query, username="bob", limit=100)).results
+        right = [path for path in paths if matches(parse_query(query), path)] if long_enough(query) else []
+        assert sorted(file.filename for file in found) == sorted(right), query
+        asked += bool(right)
+    assert asked > 150
+    shares.close()

@@ -48,7 +48,7 @@ from soulmesh.client.shares.store import Change, Store, StoreDamaged, damage_tol
 from soulmesh.client.shares.walk import Rules, is_there, rules_of
 from soulmesh.client.shares.whereabouts import Whereabouts, look
 from soulmesh.client.transfers.ports import SharedFile
-from soulmesh.core.query import MINIMUM_CHARACTERS, Query, fold, parse_query
+from soulmesh.core.query import MINIMUM_CHARACTERS, Query, fold, long_enough, parse_query
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire.structs import Attribute, DirectoryData, FileData
 from soulmesh.wire.text import raw
@@ -111,7 +111,7 @@ class ShareSettings:
     """How shares behave."""
 
     shortest_query: int = MINIMUM_CHARACTERS
-    """Queries with fewer characters are not answered."""
+    """Queries with fewer characters are not answered, unless one of them is a letter without case."""
     effort: int = DEFAULT_EFFORT
     """Steps that one search may take, two to three microseconds each."""
     guard: float = GUARD
@@ -360,7 +360,7 @@ class Shares:
 
     def _look_up(self, query: Query, username: str, limit: int, excluded: Sequence[str]) -> _Answer:
         self.figures.searches += 1
-        if len(query.text.strip()) < self.settings.shortest_query:
+        if not long_enough(query.text, self.settings.shortest_query):
             return _Answer()
         view = self._view(username)
         phrases = [phrase for phrase in map(fold, excluded) if phrase]

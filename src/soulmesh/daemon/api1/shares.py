@@ -180,7 +180,7 @@ class _Shares:
     async def _sure(self, root: Root, query: RootQuery) -> None:
         doubt = None if query.confirmed else await self._real.shared.doubt(root)
         if doubt is not None:
-            raise HttpError(409, f"{root.path}: {doubt}; confirmed=true does it all the same")
+            raise HttpError(409, f"{root.path}: {doubt}")
 
     def _tell(self) -> None:
         self._service.hub.tell("share.roots", {"count": len(self._real.shared.roots)})
