@@ -250,6 +250,26 @@ async def test_a_reader_that_leaves_ends_a_sendfile(tmp_path: Path) -> None:
 
 
 @real
+async def test_a_reader_that_leaves_while_our_pace_holds_us_back_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "song").write_bytes(CONTENT)
+    reading = await RealDisk().open_read(tmp_path / "song")
+    async with tcp_pair() as (one, other):
+        asked = asyncio.Event()
+
+        async def pace(wanted: int) -> int:
+            if asked.is_set():
+                # The second piece waits until the other side is gone.
+                other.abort()
+                await one.wait_closed()
+            asked.set()
+            return 10_000
+
+        with pytest.raises(ConnectionLost, match="the other side closed it"):
+            await one.send_file(reading, 0, SIZE, pace=pace)
+    await reading.close()
+
+
+@real
 async def test_a_file_that_shrinks_while_it_is_sent_is_an_error(tmp_path: Path) -> None:
     source = tmp_path / "song"
     source.write_bytes(b"x" * 1000)

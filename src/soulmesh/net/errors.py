@@ -48,6 +48,7 @@ __all__ = [
     "Unreachable",
     "dial_error",
     "listen_error",
+    "lost_reason",
     "place",
 ]
 
@@ -254,3 +255,16 @@ def listen_error(error: OSError, host: str, port: int) -> NetworkError:
     if number in (errno.EMFILE, errno.ENFILE):
         return TooManyOpenFiles()
     return ConnectionLost(f"cannot listen on {place(host, port)}: {error.strerror or error}")
+
+
+def lost_reason(error: BaseException) -> str:
+    """Why a connection broke, in words."""
+    if isinstance(error, ConnectionResetError):
+        return "the other side reset it"
+    if isinstance(error, BrokenPipeError):
+        return "the other side closed it"
+    if isinstance(error, TimeoutError):
+        return "the other side stopped answering"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return str(error) or type(error).__name__

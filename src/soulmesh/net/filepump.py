@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from soulmesh.net.errors import ConnectionLost
+from soulmesh.net.errors import ConnectionLost, lost_reason
 from soulmesh.net.threadpump import WORTH_A_THREAD, receive_in_thread, serves, thread_free
 from soulmesh.net.world import ReadFile, WriteFile
 
@@ -25,6 +25,7 @@ __all__ = ["FileShrank", "receive_file", "send_file"]
 SEND_AT_ONCE = 1024 * 1024
 """Bytes handed to the kernel in one call; other connections get their turn between calls."""
 
+CLOSED = "the other side closed it while a file was sent"
 READ_AT_ONCE = 128 * 1024
 """Bytes read in one piece where there is no ``sendfile``."""
 
@@ -83,7 +84,7 @@ async def send_file(
                 sent = await pump.run()
             except OSError as error:
                 if error.errno not in _NO_SENDFILE:
-                    raise ConnectionLost(error.strerror or str(error)) from error
+                    raise ConnectionLost(lost_reason(error)) from error
                 native = False
                 sent = pump.sent
             shrank = pump.shrank
@@ -138,6 +139,9 @@ class _Sendfile:
 
     async def run(self) -> int:
         """Send; returns the number of bytes sent, fewer than wanted if the file ends, or ``free`` does."""
+        if self._stream.is_closed:
+            # While our own pace held us back; its socket has no number any more.
+            raise ConnectionLost(CLOSED)
         # A loop does not let us watch a socket that belongs to a transport; a
         # duplicate of its descriptor is another number for the same socket.
         self._to = os.dup(self._stream.transport.get_extra_info("socket").fileno())
@@ -157,7 +161,7 @@ class _Sendfile:
 
     def _lost(self) -> None:
         if not self._done.done():
-            self._done.set_exception(ConnectionLost("the other side closed it while a file was sent"))
+            self._done.set_exception(ConnectionLost(CLOSED))
 
     def _writable(self) -> None:
         if self._done.done():

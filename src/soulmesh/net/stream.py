@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
-from soulmesh.net.errors import ConnectionLost, StreamEnded, TimedOut
+from soulmesh.net.errors import ConnectionLost, StreamEnded, TimedOut, lost_reason
 from soulmesh.net.world import Listener, Network, ReadFile, WriteFile
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Stream(asyncio.Protocol):
         self._closed = True
         self._ended = True
         if exc is not None and not self._closing:
-            self._lost = ConnectionLost(_reason(exc))
+            self._lost = ConnectionLost(lost_reason(exc))
             self._lost.__cause__ = exc
         self._wake_reader()
         self.resume_writing()
@@ -628,18 +628,6 @@ def _give(protocol: asyncio.BaseProtocol, data: bytes) -> None:
             view = view[part:]
     elif isinstance(protocol, asyncio.Protocol):
         protocol.data_received(data)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, ConnectionResetError):
-        return "the other side reset it"
-    if isinstance(error, BrokenPipeError):
-        return "the other side closed it"
-    if isinstance(error, TimeoutError):
-        return "the other side stopped answering"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error) or type(error).__name__
 
 
 async def open_stream(
