@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -205,6 +205,28 @@ def test_batches_of_the_daemon(there: Elsewhere, soulmesh: Command) -> None:
         "cancel": "Later: failed\n",
         "retry": "Later: under way\n",
     }
+
+
+def test_a_file_of_ours_is_offered_by_its_place_on_the_disk(
+    there: Elsewhere, soulmesh: Command, tmp_path: Path
+) -> None:
+    refused = soulmesh("uploads", "push", SHARER, "ours\\nothing.mp3")
+    assert (refused.code, f"is not shared with {SHARER}" in refused.err) == (3, True)
+    outside = soulmesh("uploads", "push", SHARER, "/etc/hostname")
+    assert (outside.code, "lies in no shared folder" in outside.err) == (3, True)
+    [ours] = [path for path in (tmp_path / "ours").rglob("*") if path.is_file()]
+    settings = there.net.sharer.transfers.settings
+    there.look(
+        lambda: setattr(there.net.sharer.transfers, "settings", replace(settings, accept_pushes="nobody"))
+    )
+    denied = soulmesh("uploads", "push", SHARER, str(ours))
+    assert (denied.code, f"{SHARER} did not take" in denied.err) == (4, True)
+    everyone = replace(settings, accept_pushes="everyone", downloads=tmp_path / "pushed")
+    there.look(lambda: setattr(there.net.sharer.transfers, "settings", everyone))
+    taken = soulmesh("uploads", "push", SHARER, str(ours))
+    assert (taken.code, taken.out) == (0, f"sent {ours.name} to {SHARER}\n"), taken.err
+    [there_now] = [path for path in (tmp_path / "pushed").rglob("*") if path.name == ours.name]
+    assert there_now.read_bytes() == ours.read_bytes()
 
 
 def test_goals_need_a_daemon(soulmesh: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

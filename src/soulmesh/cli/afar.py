@@ -178,14 +178,15 @@ class Waits(NetworkError):
 class NotDone(Refused):
     """A transfer of the daemon was given up."""
 
-    def __init__(self, username: str, path: str, reason: str) -> None:
+    def __init__(self, username: str, path: str, reason: str, *, upload: bool = False) -> None:
         super().__init__(username, path, reason)
         self.username = username
         self.path = path
         self.reason = reason
+        self.verb = "take" if upload else "send"
 
     def __str__(self) -> str:
-        return f"{self.username} did not send {self.path}: {self.reason}"
+        return f"{self.username} did not {self.verb} {self.path}: {self.reason}"
 
 
 def row_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -314,12 +315,14 @@ class Following:
         if finished and key in self._gathered:
             return  # where it is, is known when its folder is whole
         self._out.record(row_of(row))
-        if finished:
+        upload = row["direction"] == "upload"
+        if finished and upload:
+            self._out.line(f"sent {clean(row['path'].rpartition(chr(92))[2])} to {clean(row['username'])}")
+        elif finished:
             self._out.line(str(row["local_path"]))
         else:
-            self._failed = self._failed or NotDone(
-                row["username"], row["path"], row["reason"] or row["state"]
-            )
+            reason = row["reason"] or row["state"]
+            self._failed = self._failed or NotDone(row["username"], row["path"], reason, upload=upload)
 
 
 def below(folder: Path | None, downloads: str) -> str | None:

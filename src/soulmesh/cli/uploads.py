@@ -11,6 +11,7 @@ import typer
 
 from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, clean, duration
+from soulmesh.cli.push import push
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.cli.transfers import look, show
 from soulmesh.client.transfers import Journal
@@ -52,6 +53,9 @@ async def uploads(
     """Show uploads: who gets what, and who waits."""
     if context.invoked_subcommand is None:
         await show("upload", all_=all_, watch=watch, limit=limit, json=json, daemon=daemon, api_key=api_key)
+
+
+app.command("push")(push)
 
 
 @app.command("try")

@@ -388,6 +388,8 @@ class Transfers:
                     more["length"] = length
                 size = size if isinstance(size, int) else None
                 await self.download(username, text(bytes.fromhex(path)), size, more=more)
+            case {"verb": "push", "username": str(username), "path": str(path)}:
+                await self.push(username, text(bytes.fromhex(path)))
             case {"verb": "folder", "username": str(username), "path": str(path)}:
                 into, folder = order.get("into"), text(bytes.fromhex(path))
                 destination = None

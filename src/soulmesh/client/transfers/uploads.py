@@ -109,6 +109,11 @@ class Uploads:
         found = await self._shares.locate(username, remote_path)
         if found is None:
             return None
+        known = self._ledger.find("upload", username, remote_path)
+        if known is not None and not known.over:
+            if known.state in (State.OFFLINE, State.DELAYED, State.PAUSED):
+                self._ledger.apply(known, known.upload.retry(self._ledger.now()))
+            return known
         return self._enter(username, remote_path, found, pushed=True)
 
     def entered(self, transfer: Transfer) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from soulmesh.daemon.api1.operations import Body, Page, Query
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+RemotePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 
 
@@ -128,6 +129,14 @@ class NewDownload(Body):
     files: Annotated[list[Wanted], Field(min_length=1, max_length=50_000)]
     destination: Annotated[str, StringConstraints(max_length=1000)] | None = None
     """A folder below the downloads, for all of them."""
+
+
+class NewUpload(Body):
+    """Files of ours that a user is offered, who did not ask."""
+
+    username: Name
+    paths: Annotated[list[RemotePath], Field(min_length=1, max_length=1000)]
+    """Remote paths, as others see them."""
 
 
 class Refused(BaseModel):

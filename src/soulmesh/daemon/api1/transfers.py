@@ -263,6 +263,18 @@ class _Transfers:
             "end": moment(trial.end or None),
         }
 
+    async def push(self, _call: Call, _query: None, body: models.NewUpload) -> dict[str, Any]:
+        transfers = _client(self._service).transfers
+        taken: list[str] = []
+        refused: list[dict[str, str]] = []
+        names = await self._ledger.remembered(body.username, body.paths)
+        for path in dict.fromkeys(body.paths):
+            try:
+                taken.append((await transfers.push(body.username, names.get(path, path))).uuid)
+            except SoulmeshError as error:
+                refused.append({"path": path, "reason": str(error)})
+        return {"taken": taken, "refused": refused}
+
     async def content(self, call: Call, _query: None, _body: None) -> Response:
         key = _id(call)
         live = self._ledger.find_live(key)
@@ -431,6 +443,18 @@ def operations(service: Service) -> list[Operation]:
             body=models.Priority,
             refusals=(503,),
             example={"priority": 1},
+        ),
+        Operation(
+            "POST",
+            "/uploads",
+            "Offer files of ours to a user who did not ask; whether they are taken is for that user to say",
+            work.push,
+            models.Downloads,
+            write,
+            body=models.NewUpload,
+            status=201,
+            refusals=(503,),
+            example={"username": "quiet.harbor", "paths": ["Music\\album\\01.flac"]},
         ),
         Operation(
             "POST",

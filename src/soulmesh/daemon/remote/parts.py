@@ -236,6 +236,11 @@ class Transfers(_Part):
         """Find another user who has the same file, and get it there."""
         return await self._turn(transfer, "elsewhere")
 
+    async def push(self, username: str, paths: Iterable[str]) -> Row:
+        """Offer files of ours (remote paths) to a user who did not ask: ``taken`` and ``refused``."""
+        found: Row = await self._ask("POST", "/uploads", {"username": username, "paths": list(paths)})
+        return found
+
     async def try_rules(self, rules: Mapping[str, Any], *, days: float = 7.0) -> Row:
         """What rules of the upload queue would have made of the requests of the last days."""
         found: Row = await self._ask("POST", "/uploads/try", {"rules": dict(rules), "days": days})
