@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
+from soulmesh.server.admin import CommandFailed
 from soulmesh.server.control import Control, ask
 from soulmesh.wire import to_client, to_server
 from tests.server.support import Town, in_town, kinds, login, notices
@@ -123,6 +124,67 @@ async def test_a_muted_user_is_heard_by_nobody_until_it_is_over(town: Town) -> N
     ann.send(to_server.RoomChatMessage("lobby", "again"))
     await ann.told()
     assert kinds(await bob.told()) == ["RoomChatMessage"]
+
+
+@in_town()
+async def test_a_muted_user_may_still_take_its_account_along_or_delete_it(town: Town) -> None:
+    ann = await town.enter("ann")
+    await do(town, "mute", "ann")
+    await ann.told()
+    ann.send(to_server.PrivateChatMessage("server", "export"))
+    assert json.loads((await ann.next(to_client.PrivateChatMessage)).message)["name"] == "ann"
+    ann.send(to_server.PrivateChatMessage("server", "delete ann"))
+    assert notices(await ann.end()) == ["Your account is deleted."]
+    assert await do(town, "mutes") == []
+
+
+@in_town()
+async def test_who_is_muted_is_listed_with_until_when(town: Town) -> None:
+    await town.enter("ann")
+    await town.enter("bob")
+    await do(town, "mute", "ann", "5")
+    await do(town, "mute", "bob")
+    now = int(town.server.realm.now())
+    assert await do(town, "mutes") == [
+        {"name": "ann", "until": now + 300, "muted_by": "console", "created": now},
+        {"name": "bob", "until": 0, "muted_by": "console", "created": now},
+    ]
+    town.clock.forward(minutes=6)
+    assert [mute["name"] for mute in await do(town, "mutes")] == ["bob"]
+    with pytest.raises(NotFound, match="ann is not muted"):
+        await do(town, "unmute", "ann")
+
+
+@in_town()
+async def test_a_ban_lasts_a_hundred_years_or_for_ever(town: Town) -> None:
+    for span in ("99999999999999999999w", "999999w"):
+        with pytest.raises(UsageError, match="longer than a hundred years"):
+            await do(town, "ban", "ann", "--for", span)
+    assert await do(town, "bans") == []
+    await do(town, "ban", "ann", "--for", "5000w")
+
+
+@in_town()
+async def test_a_ban_that_came_from_elsewhere_is_listed_whatever_its_end(town: Town) -> None:
+    town.server.parts.moderation.bans.add("ann", until=1 << 62, reason="", banned_by="import")
+    answer = await town.server.parts.admin.run("console", ["bans"])
+    assert answer.lines == [f"name ann until {1 << 62} s after 1970 UTC by import"]
+
+
+@in_town()
+async def test_what_is_no_text_is_refused_before_anything_is_done(town: Town) -> None:
+    for word in ("\ud800", "a\0b"):
+        with pytest.raises(UsageError, match="is no text"):
+            await do(town, "greeting", word)
+
+
+@in_town()
+async def test_a_command_that_breaks_says_so(town: Town) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(town.server.parts, "figures", lambda: 1 / 0)
+        with pytest.raises(CommandFailed, match="ZeroDivisionError"):
+            await do(town, "status")
+    assert (await do(town, "status"))["online"] == 0
 
 
 @in_town(server__greeting="old")
@@ -299,6 +361,7 @@ async def test_the_http_port_needs_the_token_and_answers_in_json(town: Town) -> 
     assert town.server.realm.private is True
     assert (await http(town, "POST /command", '{"words": 5}'))[0] == 400
     assert (await http(town, "POST /command", "nonsense"))[0] == 400
+    assert (await http(town, "POST /command", '{"words": ["user", "show", "\\ud800"]}'))[0] == 400
     assert (await http(town, "nonsense"))[0] == 400
     assert (await http(town, "GET http://["))[0] == 400
     assert (await http(town, "GET /health HTTP/1.1\r\nContent-Length: \u00b2\r\nX:"))[0] == 200

@@ -30,6 +30,8 @@ def test_bans_privileges_and_what_administrators_set_come_back() -> None:
                 "greeting hello again",
                 "phrases add bad",
                 "maximum-users 77",
+                "mute ann",
+                "mute bob 5",
             ):
                 await run("console", words.split())
         async with town(store=store) as place:
@@ -38,6 +40,7 @@ def test_bans_privileges_and_what_administrators_set_come_back() -> None:
                 ("name", "eve"),
                 ("network", "10.0.0.0/8"),
             ]
+            assert [mute.subject for mute in parts.moderation.mutes()] == ["ann", "bob"]
             eve = await place.connect("eve")
             eve.send(login("eve"))
             assert await eve.end() == []

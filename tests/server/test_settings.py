@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import soulmesh.server
 from soulmesh.errors import ConfigError
-from soulmesh.server.settings import load_settings, make_settings, template
+from soulmesh.server.settings import LOGGED_PARTS, load_settings, make_settings, template
 
 
 def test_the_keys_that_tools_rely_on_have_their_defaults() -> None:
@@ -52,6 +54,9 @@ def test_the_command_line_beats_the_environment_and_that_the_file(tmp_path: Path
         ("rooms.login_list_minumum=3", "rooms.login_list_minumum"),
         ("romms.login_list_minimum=3", "romms.login_list_minimum"),
         ("rooms.login_list_minimum=many", "rooms.login_list_minimum"),
+        ("log.levels=nonsense=debug", "log.levels"),
+        ("log.levels=store=loud", "log.levels"),
+        ("log.levels=store", "log.levels"),
         ("rooms.login_list_minimum=-1", "rooms.login_list_minimum"),
         ("accounts.hash=md5", "accounts.hash"),
         ("abuse.enabled=perhaps", "abuse.enabled"),
@@ -74,3 +79,15 @@ def test_unknown_keys_of_file_and_environment_are_named_too(tmp_path: Path) -> N
         load_settings(environment={"SOULMESH_SERVER_ROOMS_LIST": "1"})
     with pytest.raises(ConfigError, match="cannot read"):
         load_settings(tmp_path / "nowhere.toml")
+
+
+def test_levels_name_the_parts_that_log_and_no_others() -> None:
+    root = Path(soulmesh.server.__file__).parent
+    found = {
+        part
+        for file in root.rglob("*.py")
+        for part in re.findall(r'log\.get\("server\.([a-z.]+)"\)', file.read_text())
+    }
+    assert found == set(LOGGED_PARTS)
+    section = make_settings({"log.levels": ["store=debug", "server.audit=ERROR"]}).log
+    assert section.by_part() == {"server.store": "debug", "server.audit": "error"}

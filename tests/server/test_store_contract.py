@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from soulmesh.errors import ConfigError
+from soulmesh.errors import ConfigError, SoulmeshError
 from soulmesh.server.folder import lock
 from soulmesh.server.store import LAYOUTS, Store
 from soulmesh.server.store.choose import store_is_free
+from soulmesh.server.store.errors import StoreBroken, StoreInUse, StoreUnusable
 from soulmesh.server.store.memory import MemoryStore
 from soulmesh.server.store.schema import metadata
-from soulmesh.server.store.sql import StoreInUse
-from soulmesh.server.store.sqlite import SqliteStore, StoreUnusable
+from soulmesh.server.store.sqlite import SqliteStore
 from tests.support.databases import POSTGRES, Postgres
 from tests.support.loops import real
 
@@ -207,6 +207,29 @@ def test_thousands_of_rows_in_one_batch(open_store: Open) -> None:
     check()
 
 
+def test_what_can_never_be_written_ends_the_store_and_is_told(tmp_path: Path) -> None:
+    @real
+    async def check() -> None:
+        store = SqliteStore(tmp_path / "server.sqlite3", asyncio.get_running_loop())
+        told: asyncio.Future[SoulmeshError] = asyncio.get_running_loop().create_future()
+        store.on_lost(told.set_result)
+        store.save("bans", ("name", "ann", 1 << 64, "", "console", 1))
+        number = store.commit()
+        error = await told
+        assert isinstance(error, StoreBroken)
+        assert "too large" in str(error)
+        assert store.fault
+        assert store.committed < number, "nobody hears of what is not kept"
+        with pytest.raises(StoreBroken):
+            store.read("bans")
+        await store.close()
+        again = SqliteStore(tmp_path / "server.sqlite3")
+        assert again.read("bans") == []
+        await again.close()
+
+    check()
+
+
 # ---- PostgreSQL alone
 
 
@@ -306,7 +329,7 @@ def test_who_loses_the_database_to_another_server_is_told_and_writes_nothing_mor
     async def check() -> None:
         first = PostgresStore(url, asyncio.get_running_loop())
         lost = asyncio.Event()
-        first.on_lost(lost.set)
+        first.on_lost(lambda error: lost.set())
         await asyncio.to_thread(postgres.execute, BREAK)
         second = PostgresStore(url, asyncio.get_running_loop())
         first.save("settings", ("key", "first"))
@@ -334,7 +357,7 @@ def test_a_server_that_writes_nothing_finds_out_too(
     async def check() -> None:
         first = adapter.PostgresStore(url, asyncio.get_running_loop())
         lost = asyncio.Event()
-        first.on_lost(lost.set)
+        first.on_lost(lambda error: lost.set())
         # It looks again and again, and nothing comes of it, until somebody else has the database.
         while not lost.is_set():
             await asyncio.to_thread(postgres.execute, BREAK)

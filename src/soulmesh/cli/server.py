@@ -103,8 +103,11 @@ async def serve(
 
     settings = load_settings(config, os.environ, changes or (), {"server.host": host, "server.port": port})
     folder = data_folder(data)
-    levels = dict(part.partition("=")[::2] for part in settings.log.levels)
-    log.configure(run.options().log_level or settings.log.level, levels=levels, form=settings.log.format)
+    log.configure(
+        run.options().log_level or settings.log.level,
+        levels=settings.log.by_part(),
+        form=settings.log.format,
+    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

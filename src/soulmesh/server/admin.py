@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from soulmesh import wire
+from soulmesh import log, wire
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.server.accounts import name_fault
 from soulmesh.server.bans import Ban
@@ -28,11 +28,14 @@ from soulmesh.wire import to_client
 if TYPE_CHECKING:
     from soulmesh.server.app import Parts
 
-__all__ = ["Admin", "Answer", "Command"]
+__all__ = ["Admin", "Answer", "Command", "CommandFailed"]
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 _STATUS = ("offline", "away", "online")
+
+LONGEST_SPAN = 36500 * 86400
+"""Seconds that a ban may last, if not for ever."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,19 @@ class Command:
     """Users who are no administrators may use it, on themselves."""
 
 
+class CommandFailed(SoulmeshError):
+    """A command that should not have failed."""
+
+    hint = "the server's log says where"
+
+    def __init__(self, command: str, error: Exception) -> None:
+        self.command = command
+        self.error = error
+
+    def __str__(self) -> str:
+        return f"{self.command} failed: {type(self.error).__name__}: {self.error}"
+
+
 class Admin:
     """See the module. ``who`` in every call is the name written to the audit log."""
 
@@ -65,6 +81,7 @@ class Admin:
         self._realm = parts.realm
         self._moderation = parts.moderation
         self.commands = self._table()
+        self._log = log.get("server.admin")
 
     def _table(self) -> list[Command]:
         return [
@@ -94,6 +111,7 @@ class Admin:
             Command(("delete",), "YOUR-NAME", "delete your account for ever", self._own_delete, 1, own=True),
             Command(("kick",), "NAME [WHY]", "close a user's connection", self._kick, 1),
             Command(("mute",), "NAME [MINUTES]", "nobody gets what the user writes", self._mute, 1),
+            Command(("mutes",), "", "who may not talk", self._mutes),
             Command(("unmute",), "NAME", "let a user talk again", self._unmute, 1),
             Command(
                 ("ban",), "NAME|ADDRESS|NETWORK [WHY] [--for 2h]", "keep out; for m, h, d or w", self._ban, 1
@@ -130,15 +148,26 @@ class Admin:
         Raises:
             UsageError: no such command, or not such arguments.
             NotFound: no such user, room or ban.
+            CommandFailed: a defect of ours; the log has it.
         """
+        for word in words:
+            if not _is_text(word):
+                raise UsageError(f"{word!r} is no text")
         command, rest = self._find(words)
         if command is None:
             raise UsageError(f"no such command: {' '.join(words) or '(nothing)'}; `help` lists them")
         arguments, options = _split(rest)
         if len(arguments) < command.least:
             raise UsageError(f"usage: {' '.join(command.words)} {command.arguments}".rstrip())
-        answer = command.run(who, arguments, options)
-        return answer if isinstance(answer, Answer) else await answer
+        try:
+            answer = command.run(who, arguments, options)
+            return answer if isinstance(answer, Answer) else await answer
+        except SoulmeshError:
+            raise
+        except Exception as error:
+            name = " ".join(command.words)
+            self._log.error("a command broke", command=name, who=who, exc_info=error)
+            raise CommandFailed(name, error) from error
 
     def _find(self, words: list[str]) -> tuple[Command | None, list[str]]:
         for length in (2, 1):
@@ -325,11 +354,25 @@ class Admin:
     def _mute(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
         user = self._user(arguments[0])
         minutes = _number(arguments[1], "minutes", 0, 10_000_000) if len(arguments) > 1 else 0.0
-        self._moderation.mute(user, minutes)
+        self._moderation.mute(user, minutes, who)
         self._parts.choose_handlers(user)
         span = f"for {minutes:g} minutes" if minutes else "until unmuted"
         self._moderation.audit.record(who, "mute", arguments[0], span)
         return Answer([f"{arguments[0]} is muted {span}."], {"name": arguments[0], "minutes": minutes})
+
+    def _mutes(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
+        mutes = self._moderation.mutes()
+        lines = [f"{mute.subject} {_until(mute)} by {mute.banned_by}" for mute in mutes]
+        facts = [
+            {
+                "name": mute.subject,
+                "until": mute.until,
+                "muted_by": mute.banned_by,
+                "created": mute.created,
+            }
+            for mute in mutes
+        ]
+        return Answer(lines or ["nobody"], facts)
 
     def _unmute(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
         user = self._user(arguments[0])
@@ -550,6 +593,15 @@ def _split(words: list[str]) -> tuple[list[str], dict[str, str]]:
     return arguments, options
 
 
+def _is_text(word: str) -> bool:
+    """Whether it can be written down: JSON lets halves of characters through."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in word
+
+
 def _number(text: str, what: str, low: float, high: float) -> float:
     try:
         number = float(text)
@@ -572,7 +624,10 @@ def _span(text: str) -> float:
     parts = _SPAN.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise UsageError(f"{text!r} is no span of time such as 30m, 2h, 7d or 1d12h")
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    span = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if span > LONGEST_SPAN:
+        raise UsageError(f"{text} is longer than a hundred years; leave it out for ever")
+    return span
 
 
 def _moment(text: str) -> int:
@@ -584,7 +639,11 @@ def _moment(text: str) -> int:
 
 
 def _when(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        # Rows come from elsewhere, too.
+        return f"{seconds} s after 1970"
 
 
 def _until(ban: Ban) -> str:

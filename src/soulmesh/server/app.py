@@ -30,7 +30,7 @@ from soulmesh.server.chat import Chat
 from soulmesh.server.control import Control
 from soulmesh.server.doors import Doors
 from soulmesh.server.frames import show
-from soulmesh.server.gateway import RECENT, Connection, Handler, Hot
+from soulmesh.server.gateway import RECENT, SERVER, Connection, Handler, Hot
 from soulmesh.server.http import AdminHttp
 from soulmesh.server.interests import Interests
 from soulmesh.server.logins import Logins
@@ -43,6 +43,7 @@ from soulmesh.server.rooms import Rooms
 from soulmesh.server.settings import Settings, make_settings
 from soulmesh.server.state import Outbox, Session, User
 from soulmesh.server.store import Store
+from soulmesh.server.store.errors import StoreInUse
 from soulmesh.server.store.memory import MemoryStore
 from soulmesh.server.table import compile_rows, rows
 from soulmesh.server.tree import Tree
@@ -61,6 +62,9 @@ TICK = 1.0
 
 SLOW_TICK = 0.05
 """The same while a sender is held back."""
+
+
+PRIVATE_CHAT_MESSAGE = 22
 
 
 class StoreLost(SoulmeshError):
@@ -94,7 +98,7 @@ class Parts:
         if realm.settings.abuse.enabled:
             self.abuse = AbuseEngine(realm, self.moderation, realm.settings.abuse, loop.call_later)
         self.handlers: dict[int, Handler] = compile_rows(rows(self), self.abuse)
-        muted: dict[int, Handler] = dict.fromkeys((13, 22, 116, 149), self._muted)
+        muted: dict[int, Handler] = dict.fromkeys((13, PRIVATE_CHAT_MESSAGE, 116, 149), self._muted)
         self.muted_handlers: dict[int, Handler] = self.handlers | muted
         """The same for a user who may not talk: lines, messages and tickers go nowhere."""
         self.admin = Admin(self)
@@ -120,13 +124,15 @@ class Parts:
         user = connection.user
         if user is None:
             return
-        if self.moderation.is_muted(user.name):
-            self.realm.notice(connection, "You are muted: nobody gets what you write.")
-        else:
+        code = int.from_bytes(data[pos - 4 : pos], "little")
+        if not self.moderation.is_muted(user.name):
             # It is over: from now on, and for this message too.
             connection.handlers = self.handlers
-            code = int.from_bytes(data[pos - 4 : pos], "little")
-            self.handlers[code](connection, data, pos, stop)
+        elif code != PRIVATE_CHAT_MESSAGE or data[pos : pos + len(SERVER)] != SERVER:
+            self.realm.notice(connection, "You are muted: nobody gets what you write.")
+            return
+        # What is written to the server itself is no talk: an account can be taken along or deleted.
+        self.handlers[code](connection, data, pos, stop)
 
     def left(self, session: Session) -> None:
         """A session ends."""
@@ -181,6 +187,7 @@ class Parts:
         realm.privileged.pop(user, None)
         realm.privileged_frame = None
         self.passwords.forget(user)
+        self.moderation.unmute(user)
         realm.users.pop(user.name, None)
         store.remove("accounts", (name,))
         realm.outbox.wake_store()
@@ -363,9 +370,9 @@ class Server:
             self._lock.close()
             raise
 
-    def _store_lost(self) -> None:
-        """Another server has the store: nothing that we say can be kept any more, so we say nothing more."""
-        self.failure = StoreLost()
+    def _store_lost(self, error: SoulmeshError) -> None:
+        """Nothing that we say can be kept any more, so we say nothing more."""
+        self.failure = StoreLost() if isinstance(error, StoreInUse) else error
         self._log.error(str(self.failure))
         self.broken.set()
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from soulmesh.errors import UsageError
 from soulmesh.server.realm import Realm
 
-__all__ = ["Ban", "Bans", "address_of", "subject_of"]
+__all__ = ["MUTE", "Ban", "Bans", "address_of", "subject_of"]
+
+MUTE = "mute"
+"""Kind of the rows about who may come in and not talk; see :mod:`soulmesh.server.moderation`."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NetworkOf = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -61,7 +64,8 @@ class Bans:
         self._bans: dict[tuple[str, str], Ban] = {}
         self._networks: dict[NetworkOf, Ban] = {}
         for row in realm.store.read("bans"):
-            self._put(Ban(*row))
+            if row[0] != MUTE:
+                self._put(Ban(*row))
 
     def all(self) -> list[Ban]:
         """Those in force, oldest first."""

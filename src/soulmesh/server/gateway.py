@@ -26,7 +26,7 @@ from soulmesh.server.state import Group, Outbox, Session, User, ip_bytes
 if TYPE_CHECKING:
     from soulmesh.server.realm import Realm
 
-__all__ = ["RECENT", "Connection", "Gateway", "Handler", "Hot", "Malformed"]
+__all__ = ["RECENT", "SERVER", "Connection", "Gateway", "Handler", "Hot", "Malformed"]
 
 Handler = Callable[["Connection", bytes, int, int], None]
 """Called with the connection, the bytes, where the body begins and where it ends."""

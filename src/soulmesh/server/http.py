@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from soulmesh import log
 from soulmesh.errors import ConfigError, NotFound, SoulmeshError, UsageError
-from soulmesh.server.admin import Admin
+from soulmesh.server.admin import Admin, CommandFailed
 from soulmesh.server.settings import AdminSection
 
 __all__ = ["AdminHttp"]
@@ -31,6 +31,7 @@ _LISTS = {
     "rooms": ["room", "list"],
     "online": ["online"],
     "bans": ["bans"],
+    "mutes": ["mutes"],
     "audit": ["audit"],
     "status": ["status"],
     "phrases": ["phrases", "list"],
@@ -43,6 +44,7 @@ _REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     413: "Content Too Large",
+    500: "Internal Server Error",
     503: "Service Unavailable",
 }
 
@@ -139,6 +141,8 @@ class AdminHttp:
             return await self._command(method, parts, parse_qs(url.query), body)
         except NotFound as error:
             return _json(404, {"error": str(error)})
+        except CommandFailed as error:
+            return _json(500, {"error": str(error)})
         except SoulmeshError as error:
             return _json(400, {"error": str(error)})
 

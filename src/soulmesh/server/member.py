@@ -24,7 +24,7 @@ from soulmesh.server.control import Control
 from soulmesh.server.door import Door, RealmSilent
 from soulmesh.server.settings import Settings
 from soulmesh.server.store.choose import store_is_free
-from soulmesh.server.store.sql import StoreInUse, StoreUnusable
+from soulmesh.server.store.errors import StoreInUse, StoreUnusable
 
 __all__ = ["Member"]
 

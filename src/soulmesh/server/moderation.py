@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import asdict, dataclass
 
 from soulmesh import log
-from soulmesh.server.bans import Ban, Bans
+from soulmesh.server.bans import MUTE, Ban, Bans
+from soulmesh.server.frames import show
 from soulmesh.server.realm import Realm
 from soulmesh.server.state import Session, User
 
@@ -63,8 +64,8 @@ class Moderation:
         self._realm = realm
         self.audit = audit
         self.bans = Bans(realm)
-        self.muted: dict[bytes, float] = {}
-        """Wire name -> wall time until which the user may not talk; 0 is until unmuted."""
+        self._muted = {row[1]: Ban(*row) for row in realm.store.read("bans") if row[0] == MUTE}
+        """By name, as text."""
 
     def kick(self, user: User, reason: str) -> bool:
         """Tell a user why, and close its connection. False if it is not online."""
@@ -106,19 +107,39 @@ class Moderation:
 
     def is_muted(self, name: bytes) -> bool:
         """Whether the user may not talk now."""
-        until = self.muted.get(name)
-        if until is None:
+        mute = self._muted.get(show(name))
+        if mute is None:
             return False
-        if until and until <= self._realm.now():
-            del self.muted[name]
+        if mute.until and mute.until <= self._realm.now():
+            self._forget(mute)
             return False
         return True
 
-    def mute(self, user: User, minutes: float) -> None:
-        """Let a user say nothing for so long; 0 is until unmuted (or the server restarts)."""
-        self.muted[user.name] = self._realm.now() + minutes * 60 if minutes else 0.0
+    def mute(self, user: User, minutes: float, muted_by: str) -> None:
+        """Let a user say nothing for so long, or, with 0, until unmuted. Kept like a ban."""
+        now = int(self._realm.now())
+        until = now + int(minutes * 60) if minutes else 0
+        mute = self._muted[show(user.name)] = Ban(MUTE, show(user.name), until, "", muted_by, now)
+        self._realm.store.save("bans", (MUTE, mute.subject, until, "", muted_by, now))
+        self._realm.outbox.wake_store()
         self._realm.notice_user(user, "You are muted: nobody gets what you write.")
 
     def unmute(self, user: User) -> bool:
         """Let it talk again; false if it could."""
-        return self.muted.pop(user.name, None) is not None
+        if not self.is_muted(user.name):
+            return False
+        self._forget(self._muted[show(user.name)])
+        return True
+
+    def mutes(self) -> list[Ban]:
+        """Those in force, oldest first."""
+        now = self._realm.now()
+        return sorted(
+            (mute for mute in self._muted.values() if not mute.until or mute.until > now),
+            key=lambda mute: (mute.created, mute.subject),
+        )
+
+    def _forget(self, mute: Ban) -> None:
+        del self._muted[mute.subject]
+        self._realm.store.remove("bans", (MUTE, mute.subject))
+        self._realm.outbox.wake_store()

@@ -12,14 +12,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from soulmesh import log
 from soulmesh import settings as machinery
 from soulmesh.settings import Root, Section
 
 __all__ = ["PREFIX", "Settings", "load_settings", "make_settings", "template"]
 
 PREFIX = "SOULMESH_SERVER_"
+
+LOGGED_PARTS = ("abuse", "admin", "audit", "bus", "door", "doors", "http", "member", "store")
+"""What names itself ``server.PART`` in the log."""
 
 
 def _key(default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
@@ -218,7 +222,27 @@ class LogSection(Section):
     format: Literal["auto", "human", "json"] = _key(
         "auto", '"human" for people, "json" for machines, "auto" asks the terminal.'
     )
-    levels: list[str] = _list('Other levels for parts, such as "store=debug" or "abuse=warning".')
+    levels: list[str] = _list(
+        'Other levels for parts, such as "store=debug" or "audit=warning"; the parts are '
+        + ", ".join(LOGGED_PARTS)
+        + "."
+    )
+
+    @field_validator("levels")
+    @classmethod
+    def _known(cls, levels: list[str]) -> list[str]:
+        for text in levels:
+            part, equals, level = text.partition("=")
+            if part.removeprefix("server.") not in LOGGED_PARTS:
+                raise ValueError(f"{part!r} is no part that logs; there are {', '.join(LOGGED_PARTS)}")
+            if not equals or level.lower() not in log.LEVELS:
+                raise ValueError(f"{text!r} is not a part, =, and one of {', '.join(log.LEVELS)}")
+        return levels
+
+    def by_part(self) -> dict[str, str]:
+        """``levels`` as :func:`soulmesh.log.configure` takes them."""
+        pairs = (text.split("=") for text in self.levels)
+        return {f"server.{part.removeprefix('server.')}": level.lower() for part, level in pairs}
 
 
 class Settings(Root):

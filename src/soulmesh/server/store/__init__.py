@@ -22,6 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from soulmesh.errors import SoulmeshError
+
 __all__ = ["LAYOUTS", "Layout", "Row", "Store"]
 
 Row = tuple[Any, ...]
@@ -97,8 +99,8 @@ class Store(Protocol):
     def on_commit(self, call: Callable[[], None]) -> None:
         """``call()`` on the loop whenever :attr:`committed` has grown."""
 
-    def on_lost(self, call: Callable[[], None]) -> None:
-        """``call()`` on the loop if somebody else has the store now, and nothing can be kept any more."""
+    def on_lost(self, call: Callable[[SoulmeshError], None]) -> None:
+        """``call(error)`` on the loop if nothing can be kept any more: it is somebody else's, or it broke."""
 
     async def backup(self, path: str) -> None:
         """Write a complete copy to ``path`` while everything goes on. Nobody else may read it (mode 0600).

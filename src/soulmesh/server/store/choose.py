@@ -38,7 +38,7 @@ def open_store(
     Raises:
         ConfigError: the address is none that there is a store for.
         DriverMissing: the package for it is not installed.
-        StoreUnusable, StoreInUse: see :mod:`soulmesh.server.store.sql`.
+        StoreUnusable, StoreInUse: see :mod:`soulmesh.server.store.errors`.
     """
     if not url:
         return SqliteStore(path, loop)

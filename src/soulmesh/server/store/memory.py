@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 
+from soulmesh.errors import SoulmeshError
 from soulmesh.server.store import LAYOUTS, Row
 
 __all__ = ["MemoryStore"]
@@ -80,7 +81,7 @@ class MemoryStore:
         """See :class:`soulmesh.server.store.Store`."""
         self._calls.append(call)
 
-    def on_lost(self, call: Callable[[], None]) -> None:
+    def on_lost(self, call: Callable[[SoulmeshError], None]) -> None:
         """See :class:`soulmesh.server.store.Store`. It is this process's own, so it is never lost."""
 
     async def backup(self, path: str) -> None:

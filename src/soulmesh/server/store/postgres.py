@@ -29,8 +29,9 @@ from sqlalchemy.pool import NullPool
 
 from soulmesh.errors import ConfigError
 from soulmesh.server.store import LAYOUTS, Row
+from soulmesh.server.store.errors import StoreInUse, StoreUnusable
 from soulmesh.server.store.schema import metadata
-from soulmesh.server.store.sql import SqlStore, StoreInUse, StoreUnusable, migrate, reason
+from soulmesh.server.store.sql import SqlStore, migrate, reason
 
 __all__ = ["PostgresStore", "is_free"]
 

@@ -23,14 +23,15 @@ from typing import Any, TypeVar
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from soulmesh import log
 from soulmesh.errors import SoulmeshError
 from soulmesh.server.store import LAYOUTS, Row
+from soulmesh.server.store.errors import StoreBroken, StoreInUse
 from soulmesh.server.store.schema import metadata
 
-__all__ = ["SqlStore", "StoreInUse", "StoreUnusable", "migrate"]
+__all__ = ["SqlStore", "migrate"]
 
 T = TypeVar("T")
 
@@ -39,33 +40,6 @@ Batch = dict[str, dict[Any, Row | None]]
 
 RETRY_AFTER = 1.0
 """Seconds between attempts when the database says no."""
-
-
-class StoreUnusable(SoulmeshError):
-    """The database ``path`` cannot be used: ``reason``, in its own words or in those of the migrations."""
-
-    hint = "if it is damaged, put a backup in its place; if a newer soulmesh wrote it, run that one"
-
-    def __init__(self, path: object, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-        if "disk is full" in reason:
-            self.hint = "make room, or choose another folder with --data"
-
-    def __str__(self) -> str:
-        return f"cannot use the database {self.path}: {self.reason}"
-
-
-class StoreInUse(SoulmeshError):
-    """Another server works on the database ``path``."""
-
-    hint = "stop it first, or let this one work with it: bus.url in the settings"
-
-    def __init__(self, path: object) -> None:
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"another server is running on {self.path}"
 
 
 class SqlStore(ABC):
@@ -86,7 +60,7 @@ class SqlStore(ABC):
         self.fault: str | None = None
         self._loop = loop
         self._calls: list[Callable[[], None]] = []
-        self._lost_calls: list[Callable[[], None]] = []
+        self._lost_calls: list[Callable[[SoulmeshError], None]] = []
         self._open: Batch = {}
         self._number = 0
         self._written = 0
@@ -184,7 +158,7 @@ class SqlStore(ABC):
         """See :class:`soulmesh.server.store.Store`."""
         self._calls.append(call)
 
-    def on_lost(self, call: Callable[[], None]) -> None:
+    def on_lost(self, call: Callable[[SoulmeshError], None]) -> None:
         """See :class:`soulmesh.server.store.Store`."""
         self._lost_calls.append(call)
 
@@ -209,6 +183,8 @@ class SqlStore(ABC):
             except BaseException as error:
                 result.set_exception(error)
 
+        if not self._thread.is_alive():
+            raise StoreBroken(self.place, self.fault or "it is closed")
         self._queue.put(run)
         return result.result()
 
@@ -248,6 +224,11 @@ class SqlStore(ABC):
                 break
             except (SQLAlchemyError, OSError) as error:
                 self.fault = reason(error)
+                if isinstance(error, DataError):
+                    return self._give_up(error)
+            except Exception as error:
+                self.fault = reason(error)
+                return self._give_up(error)
             self._log.error("cannot write", path=self.place, reason=self.fault)
             if self._stopping.wait(RETRY_AFTER):
                 return False
@@ -256,7 +237,7 @@ class SqlStore(ABC):
             except StoreInUse as error:
                 self.fault = str(error)
                 self._log.error("the store is lost", path=self.place, reason=self.fault)
-                self._tell(self._told_lost)
+                self._tell(self._told_lost, error)
                 return False
             except (SQLAlchemyError, OSError) as error:
                 self.fault = reason(error)
@@ -267,6 +248,12 @@ class SqlStore(ABC):
         if not self._tell(self._told, number):
             self.committed = number  # nobody is there to be told
         return True
+
+    def _give_up(self, error: Exception) -> bool:
+        """What is to be written can never be written. To go on would tell what is not kept."""
+        self._log.error("cannot write this, ever", path=self.place, reason=self.fault, exc_info=error)
+        self._tell(self._told_lost, StoreBroken(self.place, self.fault or ""))
+        return False
 
     def _write_all(self, connection: Connection, merged: Batch) -> None:
         if not merged:
@@ -293,9 +280,9 @@ class SqlStore(ABC):
         for call in self._calls:
             call()
 
-    def _told_lost(self) -> None:
+    def _told_lost(self, error: SoulmeshError) -> None:
         for call in self._lost_calls:
-            call()
+            call(error)
 
 
 def reason(error: BaseException) -> str:

@@ -20,9 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from soulmesh.server.store import LAYOUTS, Row
-from soulmesh.server.store.sql import SqlStore, StoreUnusable, migrate, reason
+from soulmesh.server.store.errors import StoreUnusable
+from soulmesh.server.store.sql import SqlStore, migrate, reason
 
-__all__ = ["SqliteStore", "StoreUnusable"]
+__all__ = ["SqliteStore"]
 
 T = TypeVar("T")
 
