@@ -160,8 +160,13 @@ async def test_a_ban_lasts_a_hundred_years_or_for_ever(town: Town) -> None:
     for span in ("99999999999999999999w", "999999w"):
         with pytest.raises(UsageError, match="longer than a hundred years"):
             await do(town, "ban", "ann", "--for", span)
+    with pytest.raises(UsageError, match="is over already"):
+        await do(town, "ban", "ann", "--until", "1999-01-01")
+    with pytest.raises(UsageError, match="'mood' is no kind of ban: it is one of name, address, network"):
+        await do(town, "ban", "ann", "--kind", "mood")
     assert await do(town, "bans") == []
     await do(town, "ban", "ann", "--for", "5000w")
+    assert (await do(town, "ban", "10.1.2.3", "--kind", "name"))["kind"] == "name"
 
 
 @in_town()
@@ -259,6 +264,7 @@ async def test_every_decision_is_in_the_audit_log(town: Town) -> None:
 
 @in_town(admin__admins=["ann"])
 async def test_who_is_administrator_by_the_settings_is_one_for_as_long_as_they_say_so(town: Town) -> None:
+    await do(town, "user", "add", "ann", "--password", "secret")
     await town.enter("ann")
     assert (await do(town, "user", "show", "ann"))["admin"] is True
     answer = await town.server.parts.admin.run("console", ["user", "admin", "ann", "off"])
@@ -269,6 +275,7 @@ async def test_who_is_administrator_by_the_settings_is_one_for_as_long_as_they_s
 
 @in_town(admin__admins=["ann"])
 async def test_an_administrator_writes_to_the_server(town: Town) -> None:
+    await do(town, "user", "add", "ann", "--password", "secret")
     ann = await town.enter("ann")
     ann.send(to_server.PrivateChatMessage("server", "help"))
     lines = []
@@ -282,6 +289,26 @@ async def test_an_administrator_writes_to_the_server(town: Town) -> None:
     assert (await ann.next(to_client.PrivateChatMessage)).message == "no account named nobody"
     ann.send(to_server.PrivateChatMessage("server", 'say "what'))
     assert "quotes" in (await ann.next(to_client.PrivateChatMessage)).message
+
+
+@in_town(admin__admins=["ann"])
+async def test_the_name_of_an_administrator_cannot_be_taken_by_whoever_comes_first(town: Town) -> None:
+    stranger = await town.connect("ann")
+    stranger.send(login("ann"))
+    refused = await stranger.next(to_client.Login)
+    assert (refused.success, refused.reason) == (False, "INVALIDPASS")
+    assert await do(town, "user", "list") == []
+
+
+@in_town()
+async def test_nobody_is_named_like_one_of_the_ways_to_administrate(town: Town) -> None:
+    for name in ("console", "HTTP", "abuse", "server"):
+        guest = await town.connect(name)
+        guest.send(login(name))
+        assert (await guest.next(to_client.Login)).reason == "INVALIDUSERNAME"
+    for words in (["export"], ["delete", "console"]):
+        with pytest.raises(UsageError, match="what users write to `server` about themselves"):
+            await do(town, *words)
 
 
 @in_town()

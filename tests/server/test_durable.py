@@ -270,7 +270,8 @@ async def test_backup_export_and_import_carry_everything_over(tmp_path: Path) ->
     first, second = tmp_path / "first", tmp_path / "second"
     async with process(first) as server:
         ann = await server.enter("ann", "ann's")
-        ann.send(to_server.JoinRoom("den", 1), to_server.SetRoomTicker("den", "welcome"))
+        # Every end of a line that Unicode knows, and none of them is one of JSON lines.
+        ann.send(to_server.JoinRoom("den", 1), to_server.SetRoomTicker("den", "wel\u2028come\u0085"))
         await ann.next(to_client.RoomTickerAdded)
         copy = tmp_path / "copy.sqlite3"
         await command("backup", str(copy), "--data", str(first))
@@ -278,7 +279,11 @@ async def test_backup_export_and_import_carry_everything_over(tmp_path: Path) ->
         code, _, errors = await command("backup", str(copy), "--data", str(first), check=False)
         assert code == 2
         assert "exists" in errors
-        _, lines, _ = await command("export", "--data", str(first))
+        exported = tmp_path / "exported.jsonl"
+        exported.touch(0o644)
+        await command("export", str(exported), "--data", str(first))
+        assert stat.S_IMODE(exported.stat().st_mode) == 0o600, "also one that was there"
+        lines = exported.read_bytes().decode()
         code, _, errors = await command(
             "import", "-", "--data", str(first), check=False, given=lines.encode()
         )
@@ -293,6 +298,8 @@ async def test_backup_export_and_import_carry_everything_over(tmp_path: Path) ->
         "import", "-", "--data", str(second), check=False, given=b'{"type": "accounts", "nme": "x"}'
     )
     assert (code, "line 1" in errors) == (1, True)
+    code, _, errors = await command("import", "-", "--data", str(second), check=False, given=b"{}\n\xff")
+    assert (code, "line 2 of - is no UTF-8" in errors) == (2, True)
     async with process(second) as server:
         ann = await server.enter("ann", "ann's")
         ann.send(to_server.RoomList(), to_server.GetUserStats("bob"))

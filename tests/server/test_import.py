@@ -18,6 +18,11 @@ def imported(*lines: str) -> MemoryStore:
     return store
 
 
+def test_a_mute_comes_along() -> None:
+    store = imported('{"type": "bans", "kind": "mute", "subject": "ann"}')
+    assert store.read("bans") == [("mute", "ann", 0, "", "", 0)]
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [

@@ -61,7 +61,7 @@ def test_bans_privileges_and_what_administrators_set_come_back() -> None:
             waiting = [m.message for m in told if isinstance(m, to_client.PrivateChatMessage)]
             assert waiting == ["0", "1", "2"]
             assert told[-1] == to_client.ExcludedSearchPhrases(["bad"])
-            assert len(parts.moderation.audit.last(100)) == 7
+            assert len(parts.moderation.audit.last(100)) == 9
 
     asyncio.run(check())
 

@@ -74,6 +74,21 @@ def test_an_existing_folder_that_others_can_read_is_reported_and_left_alone(tmp_
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
+def test_a_file_of_settings_with_secrets_that_others_can_read_is_reported(tmp_path: Path) -> None:
+    file = tmp_path / "soulmesh-server.toml"
+    file.touch(0o600)
+    assert folder.readable_secrets(file) is None
+    file.chmod(0o644)
+    assert str(folder.readable_secrets(file)).endswith(f"mend it with: chmod 600 {file}")
+    assert not make_settings().has_secrets()
+    for key, value in (
+        ("admin.http_token", "t0ken"),
+        ("store.url", "postgresql://me:secret@host/db"),
+        ("bus.url", "redis://me:secret@host"),
+    ):
+        assert make_settings({key: value}).has_secrets()
+
+
 def test_a_folder_that_cannot_be_is_an_error_of_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(folder.FolderUnusable, match="as data folder"):

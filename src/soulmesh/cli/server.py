@@ -8,6 +8,7 @@ import asyncio
 import json as jsonlib
 import os
 import signal
+import stat
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -99,6 +100,7 @@ async def serve(
     require_extra()
     from soulmesh.net.world import World
     from soulmesh.server.app import Server
+    from soulmesh.server.folder import readable_secrets
     from soulmesh.server.settings import load_settings
 
     settings = load_settings(config, os.environ, changes or (), {"server.host": host, "server.port": port})
@@ -108,13 +110,15 @@ async def serve(
         levels=settings.log.by_part(),
         form=settings.log.format,
     )
+    if config is not None and settings.has_secrets() and (warning := readable_secrets(config)):
+        log.get("server").warning(warning)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
     def listening(host: str, port: int) -> None:
-        sys.stdout.write(f"listening on {host}:{port}\n")
+        sys.stdout.write(f"listening on {f'[{host}]' if ':' in host else host}:{port}\n")
         sys.stdout.flush()
 
     world = World.real()
@@ -177,7 +181,7 @@ async def admin(
     folder = data_folder(data)
     fresh = not settings.store.url and not (folder / DATABASE).exists()
     answer = await administrate(folder, settings, words or ["help"])
-    if fresh:
+    if fresh and (folder / DATABASE).exists():
         sys.stderr.write(f"note: there was no server's data in {folder} before: it is made\n")
     if json:
         sys.stdout.write(jsonlib.dumps(answer.data, ensure_ascii=False) + "\n")
@@ -221,7 +225,11 @@ async def export(
     if str(file) == "-":
         sys.stdout.write(text)
         return
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as stream:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            # One that was there before may be open to others, and there are hashes of passwords in it.
+            os.fchmod(descriptor, 0o600)
         stream.write(text)
 
 
@@ -241,8 +249,14 @@ async def import_(
     from soulmesh.server.settings import load_settings
 
     settings = load_settings(config, os.environ, changes or ())
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    counts = await offline.import_data(data_folder(data), settings, text.splitlines())
+    given = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    try:
+        text = given.decode()
+    except UnicodeDecodeError as error:
+        number = given.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"line {number} of {file} is no UTF-8: nothing is imported") from error
+    # At line feeds alone: names and texts have other ends of lines in them.
+    counts = await offline.import_data(data_folder(data), settings, text.split("\n"))
     sys.stdout.write(
         ", ".join(f"{count} {table}" for table, count in counts.items()) + "\n" if counts else "nothing\n"
     )

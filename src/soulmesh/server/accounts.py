@@ -20,9 +20,12 @@ from argon2.low_level import Type
 from soulmesh.server.settings import AccountsSection
 from soulmesh.server.state import User
 
-__all__ = ["Passwords", "name_fault"]
+__all__ = ["RESERVED", "Passwords", "name_fault"]
 
 MAXIMUM_NAME = 30
+
+RESERVED = (b"server", b"console", b"http", b"abuse")
+"""Whom notices come from, and who decides in the audit log without being a user."""
 
 
 def name_fault(name: bytes) -> str | None:
@@ -35,7 +38,7 @@ def name_fault(name: bytes) -> str | None:
         return "Invalid characters in nick."
     if name.startswith(b" ") or name.endswith(b" "):
         return "No leading and trailing spaces allowed in nick."
-    if name.lower() == b"server":
+    if name.lower() in RESERVED:
         return ""
     return None
 

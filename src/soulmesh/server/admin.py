@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from soulmesh import log, wire
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.server.accounts import name_fault
-from soulmesh.server.bans import Ban
+from soulmesh.server.bans import KINDS, Ban
 from soulmesh.server.frames import show, wire_name
 from soulmesh.server.state import Room, Session, User
 from soulmesh.wire import to_client
@@ -107,8 +107,8 @@ class Admin:
                 ("user", "export"), "NAME", "all that is kept about an account, as JSON", self._user_export, 1
             ),
             Command(("limits",), "", "how much of what is allowed", self._limits, own=True),
-            Command(("export",), "", "all that is kept about your account", self._own_export, own=True),
-            Command(("delete",), "YOUR-NAME", "delete your account for ever", self._own_delete, 1, own=True),
+            Command(("export",), "", "all that is kept about your account", self._by_message, own=True),
+            Command(("delete",), "YOUR-NAME", "delete your account for ever", self._by_message, own=True),
             Command(("kick",), "NAME [WHY]", "close a user's connection", self._kick, 1),
             Command(("mute",), "NAME [MINUTES]", "nobody gets what the user writes", self._mute, 1),
             Command(("mutes",), "", "who may not talk", self._mutes),
@@ -187,11 +187,16 @@ class Admin:
                 words = shlex.split(text)
             except ValueError as error:
                 raise UsageError(f"quotes do not match: {error}") from error
-            command, _ = self._find(words)
+            command, rest = self._find(words)
             allowed = self.is_admin(user) or (command is not None and command.own)
-            if command is None or not allowed:
-                words = ["help"]
-            answer = await self.run(name, words)
+            if command is None or not allowed or command.words == ("help",):
+                answer = self._list([c for c in self.commands if c.own or self.is_admin(user)])
+            elif command.words == ("export",):
+                answer = self._own_export(user)
+            elif command.words == ("delete",):
+                answer = self._own_delete(user, rest)
+            else:
+                answer = await self.run(name, words)
         except SoulmeshError as error:
             answer = Answer([str(error)])
         if session.user is user:
@@ -203,9 +208,9 @@ class Admin:
         return user.admin or show(user.name) in self._realm.settings.admin.admins
 
     def _help(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
-        user = self._realm.users.get(wire_name(who.encode()))
-        full = user is None or self.is_admin(user)
-        shown = [command for command in self.commands if full or command.own]
+        return self._list(self.commands)
+
+    def _list(self, shown: list[Command]) -> Answer:
         return Answer(
             [f"{' '.join([*c.words, c.arguments]).rstrip()} - {c.text}" for c in shown],
             [{"command": " ".join(c.words), "arguments": c.arguments, "text": c.text} for c in shown],
@@ -324,15 +329,21 @@ class Admin:
         ]
         return data
 
-    def _own_export(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
-        data = self._export(self._user(who))
+    def _by_message(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
+        raise UsageError(
+            "this is what users write to `server` about themselves; see user export, user delete"
+        )
+
+    def _own_export(self, user: User) -> Answer:
+        data = self._export(user)
         text = json.dumps(data, ensure_ascii=False)
         return Answer([text[start : start + 1900] for start in range(0, len(text), 1900)], data)
 
-    def _own_delete(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
-        if arguments[0] != who:
+    def _own_delete(self, user: User, arguments: list[str]) -> Answer:
+        who = show(user.name)
+        if arguments != [who]:
             raise UsageError(f"to delete your account for ever, write: delete {shlex.quote(who)}")
-        self._parts.delete_account(self._user(who))
+        self._parts.delete_account(user)
         self._moderation.audit.record(who, "delete", who)
         return Answer(["Your account is deleted."], {"name": who})
 
@@ -388,10 +399,13 @@ class Admin:
             until = int(self._realm.now() + _span(options["for"]))
         elif "until" in options:
             until = _moment(options["until"])
+        kind = options.get("kind")
+        if kind not in (None, *KINDS):
+            raise UsageError(f"{kind!r} is no kind of ban: it is one of {', '.join(KINDS)}")
+        if until and until <= self._realm.now():
+            raise UsageError(f"{options.get('until') or options['for']} is over already")
         reason = options.get("why", " ".join(arguments[1:]))
-        ban, struck = self._moderation.ban(
-            arguments[0], until=until, reason=reason, banned_by=who, kind=options.get("kind")
-        )
+        ban, struck = self._moderation.ban(arguments[0], until=until, reason=reason, banned_by=who, kind=kind)
         self._moderation.audit.record(who, "ban", f"{ban.kind} {ban.subject}", reason)
         lines = [f"{ban.kind} {ban.subject} is banned {_until(ban)}."]
         if struck:

@@ -29,7 +29,7 @@ from soulmesh.server.bus.port import Bus
 from soulmesh.server.chat import Chat
 from soulmesh.server.control import Control
 from soulmesh.server.doors import Doors
-from soulmesh.server.frames import show
+from soulmesh.server.frames import show, wire_name
 from soulmesh.server.gateway import RECENT, SERVER, Connection, Handler, Hot
 from soulmesh.server.http import AdminHttp
 from soulmesh.server.interests import Interests
@@ -334,6 +334,12 @@ class Server:
             self._warnings.append(
                 "accounts.hash is fast: for load tests alone, passwords are as good as plain"
             )
+        for name in self.settings.admin.admins:
+            if wire_name(name.encode()) not in self.realm.users:
+                self._warnings.append(
+                    f"admin.admins names {name}, which is no account yet and cannot be made by logging in:"
+                    f" soulmesh server admin user add {name} --password P"
+                )
         for warning in self._warnings:
             self._log.warning(warning)
         self._idle_at = self.seconds + self.settings.limits.idle_seconds

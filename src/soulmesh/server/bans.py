@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from soulmesh.errors import UsageError
 from soulmesh.server.realm import Realm
 
-__all__ = ["MUTE", "Ban", "Bans", "address_of", "subject_of"]
+__all__ = ["KINDS", "MUTE", "Ban", "Bans", "address_of", "subject_of"]
+
+KINDS = ("name", "address", "network")
 
 MUTE = "mute"
 """Kind of the rows about who may come in and not talk; see :mod:`soulmesh.server.moderation`."""
@@ -93,7 +95,7 @@ class Bans:
 
     def remove(self, subject: str) -> Ban | None:
         """Lift a ban; ``None`` if there was none."""
-        for kind in ("name", "address", "network"):
+        for kind in KINDS:
             ban = self._bans.get((kind, subject))
             if ban is None and kind == "network" and "/" in subject:
                 try:

@@ -13,7 +13,16 @@ from typing import IO
 
 from soulmesh.errors import SoulmeshError
 
-__all__ = ["DATABASE", "FolderInUse", "FolderUnusable", "control_path", "lock", "prepare", "raise_file_limit"]
+__all__ = [
+    "DATABASE",
+    "FolderInUse",
+    "FolderUnusable",
+    "control_path",
+    "lock",
+    "prepare",
+    "raise_file_limit",
+    "readable_secrets",
+]
 
 DATABASE = "server.sqlite3"
 """The store's file in the data folder."""
@@ -75,6 +84,13 @@ def prepare(path: Path) -> list[str]:
     return warnings + [
         f"other users of this machine can read {file}; mend it with: chmod 600 {file}" for file in open_files
     ]
+
+
+def readable_secrets(path: Path) -> str | None:
+    """A warning if others can read this file, which holds secrets, with the command that mends it."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return f"other users of this machine can read the secrets in {path}; mend it with: chmod 600 {path}"
+    return None
 
 
 def lock(path: Path) -> IO[str]:

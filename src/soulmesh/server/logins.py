@@ -12,7 +12,7 @@ from typing import Any
 
 from soulmesh import wire
 from soulmesh.server.accounts import Passwords, name_fault
-from soulmesh.server.frames import wire_name
+from soulmesh.server.frames import show, wire_name
 from soulmesh.server.gateway import Connection, Malformed
 from soulmesh.server.presence import Presence
 from soulmesh.server.realm import Realm
@@ -74,7 +74,7 @@ class Logins:
     def _check(self, connection: Connection, name: bytes, password: bytes) -> None:
         passwords = self._passwords
         user = self._realm.users.get(name)
-        why_not = self._closed_to(user)
+        why_not = self._closed_to(user, name)
         if why_not is not None:
             self._refuse(connection, why_not)
         elif user is not None and passwords.remembered(user, password):
@@ -94,11 +94,14 @@ class Logins:
             connection.busy = True
             self.spawn(self._check_slowly(connection, name, password))
 
-    def _closed_to(self, user: User | None) -> str | None:
+    def _closed_to(self, user: User | None, name: bytes) -> str | None:
         """Why nobody of that account (``None``: a new one) may come in, whatever the password."""
         realm = self._realm
         if user is None and realm.private:
             return "SVRPRIVATE"
+        if user is None and show(name) in realm.settings.admin.admins:
+            # Whoever came first would be administrator.
+            return "INVALIDPASS"
         full = len(realm.users) >= realm.maximum_users and len(realm.online) >= realm.maximum_users
         return "SVRFULL" if full and (user is None or user.session is None) else None
 
@@ -116,7 +119,7 @@ class Logins:
             if connection.closing:
                 return
             # While the hash was computed everything may have changed.
-            why_not = self._closed_to(user)
+            why_not = self._closed_to(user, name)
             if self._banned(name[4:], connection.host) or realm.users.get(name) is not user:
                 connection.hang_up()
             elif not right:

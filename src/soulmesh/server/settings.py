@@ -200,7 +200,9 @@ class AdminSection(Section):
     """Administration beyond the command line."""
 
     admins: list[str] = _key(
-        [], "Accounts with administrator rights, beside those given with `admin user admin`."
+        [],
+        "Accounts with administrator rights, beside those given with `admin user admin`. One that is not there"
+        " yet has to be made with `admin user add`: nobody gets it by logging in first.",
     )
     http_host: str = _key("127.0.0.1", "Address of the HTTP administration port.")
     http_port: int = _key(
@@ -277,6 +279,10 @@ class Settings(Root):
         default_factory=AdminSection, description="Administration beyond the command line."
     )
     log: LogSection = Field(default_factory=LogSection, description="The log on standard error.")
+
+    def has_secrets(self) -> bool:
+        """Whether a file with these settings is nobody else's business."""
+        return bool(self.admin.http_token) or any("@" in url for url in (self.store.url, self.bus.url))
 
 
 def load_settings(

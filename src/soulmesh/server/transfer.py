@@ -17,7 +17,7 @@ from typing import Any
 
 from soulmesh.errors import SoulmeshError, UsageError
 from soulmesh.server.accounts import name_fault
-from soulmesh.server.bans import MUTE, subject_of
+from soulmesh.server.bans import KINDS, MUTE, subject_of
 from soulmesh.server.rooms import room_name_fault
 from soulmesh.server.store import LAYOUTS, Row, Store
 
@@ -174,8 +174,8 @@ def _fault(table: str, row: dict[str, Any]) -> str | None:
         if not (text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) <= HIGHEST):
             return f"the value of {row['key']} must be a number from 1 to {HIGHEST}"
     if table == "bans":
-        if row["kind"] not in ("name", "address", "network", MUTE):
-            return f"kind must be name, address, network or {MUTE}"
+        if row["kind"] not in (*KINDS, MUTE):
+            return f"kind must be {', '.join(KINDS)} or {MUTE}"
         try:
             row["subject"] = subject_of(row["kind"], row["subject"])
         except UsageError as error:

@@ -66,6 +66,9 @@ class SqlStore(ABC):
         self._written = 0
         self._queue: SimpleQueue[tuple[int, Batch] | Callable[[], None] | None] = SimpleQueue()
         self._stopping = threading.Event()
+        self._ending = threading.Lock()
+        self._ended = False
+        """The thread takes nothing more; changes under the lock."""
         self._log = log.get("server.store")
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
 
@@ -183,9 +186,10 @@ class SqlStore(ABC):
             except BaseException as error:
                 result.set_exception(error)
 
-        if not self._thread.is_alive():
-            raise StoreBroken(self.place, self.fault or "it is closed")
-        self._queue.put(run)
+        with self._ending:
+            if self._ended:
+                raise StoreBroken(self.place, self.fault or "it is closed")
+            self._queue.put(run)
         return result.result()
 
     def _work(self) -> None:
@@ -214,6 +218,12 @@ class SqlStore(ABC):
                     return
         finally:
             self.disconnect()
+            with self._ending:
+                self._ended = True
+            while not self._queue.empty():
+                # Whoever waits for an answer gets one: that there is no connection.
+                if callable(item := self._queue.get()):
+                    item()
 
     def _write(self, batches: list[tuple[int, Batch]]) -> bool:
         """Write until it works; false if it never will."""
@@ -251,6 +261,8 @@ class SqlStore(ABC):
 
     def _give_up(self, error: Exception) -> bool:
         """What is to be written can never be written. To go on would tell what is not kept."""
+        with self._ending:
+            self._ended = True
         self._log.error("cannot write this, ever", path=self.place, reason=self.fault, exc_info=error)
         self._tell(self._told_lost, StoreBroken(self.place, self.fault or ""))
         return False
