@@ -39,7 +39,13 @@ __all__ = ["Root", "Section", "assignments", "keys", "load", "template"]
 class Section(BaseModel):
     """A group of settings. Unknown keys are errors; values do not change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
 
 
 class Root(BaseSettings):

@@ -360,10 +360,12 @@ async def test_the_control_socket_answers_its_owner(town: Town) -> None:
 # ---- HTTP
 
 
-async def http(town: Town, request: str, body: str = "", token: str = "t0ken") -> tuple[int, str]:
+async def http(
+    town: Town, request: str, body: str = "", token: str = "t0ken", scheme: str = "Bearer "
+) -> tuple[int, str]:
     assert town.server.http is not None
     reader, writer = await asyncio.open_connection("127.0.0.1", town.server.http.port)
-    head = f"{request} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"{request} HTTP/1.1\r\nAuthorization: {scheme}{token}\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write((head + body).encode())
     reply = (await reader.read()).decode()
     writer.close()
@@ -377,6 +379,8 @@ async def test_the_http_port_needs_the_token_and_answers_in_json(town: Town) -> 
     await town.enter("ann")
     assert await http(town, "GET /health", token="") == (200, '{"healthy": true}\n')
     assert (await http(town, "GET /users", token="wrong"))[0] == 401
+    for scheme, expected in (("", 401), ("Basic ", 401), ("bearer ", 200)):
+        assert (await http(town, "GET /users", scheme=scheme))[0] == expected
     assert (await http(town, "GET /metrics", token=""))[0] == 401
     status, page = await http(town, "GET /users")
     assert (status, json.loads(page)["data"][0]["name"]) == (200, "ann")

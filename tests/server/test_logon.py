@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
+from argon2 import PasswordHasher
+
 from soulmesh.wire import to_client, to_server
 from tests.server.support import Town, in_town, kinds, login
 
@@ -180,6 +182,29 @@ async def test_passwords_are_hashed_off_the_loop_and_everything_sent_meanwhile_i
     await ann.leave()
     assert await refused(town, "ann", "no") == ("INVALIDPASS", None)
     await town.enter("ann", "pw")
+
+
+@in_town(accounts__hash="argon2id", accounts__argon2_memory_kib=64)
+async def test_a_hash_of_older_settings_is_renewed_once_the_password_is_found_right(town: Town) -> None:
+    parts, user = town.server.parts, await town.enter("ann", "pw")
+    account = town.server.realm.users[b"\3\0\0\0ann"]
+    usual = account.password
+    for old in (
+        "fast$" + hashlib.sha256(b"pw").hexdigest(),
+        PasswordHasher(time_cost=1, memory_cost=32, parallelism=1).hash("pw"),
+    ):
+        await user.leave()
+        parts.passwords.forget(account)
+        account.password = old
+        assert await refused(town, "ann", "wrong") == ("INVALIDPASS", None)
+        assert account.password == old
+        user = await town.enter("ann", "pw")
+        while account.password == old:
+            await user.told()
+        assert account.password.split("$")[:4] == usual.split("$")[:4]
+        assert parts.passwords.check_now(account.password, b"pw")
+        town.server.store.commit()
+        assert [row[1] for row in town.server.store.read("accounts")] == [account.password]
 
 
 class Held:

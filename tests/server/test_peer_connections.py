@@ -60,6 +60,14 @@ async def test_a_request_to_connect_to_someone_offline_comes_back_at_once(town: 
 
 
 @in_town()
+async def test_a_request_for_no_kind_of_connection_comes_back_as_well(town: Town) -> None:
+    ann, bob = await town.enter("ann"), await town.enter("bob")
+    ann.send(to_server.ConnectToPeer(77, "bob", "PPPPPPPPP"))
+    assert await ann.told() == [to_client.CannotConnect(77)]
+    assert await bob.told() == []
+
+
+@in_town()
 async def test_cannot_connect_is_relayed_with_the_ticket(town: Town) -> None:
     ann, bob = await town.enter("ann"), await town.enter("bob")
     bob.send(

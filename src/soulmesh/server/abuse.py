@@ -316,7 +316,8 @@ class AbuseEngine:
             "ban", host, f"more than {limit} wrong passwords per minute. Banned for {minutes:g} minutes."
         )
         if not self._settings.dry_run:
-            self._moderation.ban(
+            # Who is in already knew a right password, and may share the address: nobody is sent away.
+            self._moderation.bans.add(
                 host,
                 until=int(self._realm.now() + minutes * 60),
                 reason="too many wrong passwords",

@@ -108,6 +108,15 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
+    def outdated(self, encoded: str) -> bool:
+        """Whether today's settings would hash better than this was."""
+        if self.fast:
+            return False
+        try:
+            return encoded.startswith("fast$") or self._hasher.check_needs_rehash(encoded)
+        except InvalidHashError:
+            return False
+
     async def make(self, password: bytes) -> str:
         """Hash off the loop."""
         if self.fast:

@@ -510,6 +510,8 @@ class Admin:
 
     def _phrases_add(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
         phrase = " ".join(arguments)
+        if not phrase.strip() or len(phrase.splitlines()) != 1:
+            raise UsageError("a phrase is words on one line")
         if phrase in self._realm.excluded_phrases:
             raise UsageError(f"{phrase!r} is excluded already")
         self._set_phrases([*self._realm.excluded_phrases, phrase])
@@ -540,7 +542,7 @@ class Admin:
             self._realm.keep_value("private", "true" if self._realm.private else "false")
             self._moderation.audit.record(who, "private", "", arguments[0])
         word = (
-            "on: only accounts made by administrators"
+            "on: only administrators make accounts"
             if self._realm.private
             else "off: anybody may make an account"
         )
@@ -596,7 +598,8 @@ def _split(words: list[str]) -> tuple[list[str], dict[str, str]]:
         if word.startswith("--") and len(word) > 2:
             name, equals, value = word[2:].partition("=")
             if name not in ("password", "admin", "for", "until", "why", "kind"):
-                raise UsageError(f"no such option: --{name}")
+                place = "; --json stands before the command" if name == "json" else ""
+                raise UsageError(f"no such option: --{name}{place}")
             if not equals and name != "admin":
                 if not rest:
                     raise UsageError(f"--{name} needs a value")

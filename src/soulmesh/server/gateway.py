@@ -47,6 +47,8 @@ _LENGTHS = [length.to_bytes(4, "little") for length in range(2048)]
 """Lengths of frames with a query: a name, a ticket and 256 characters of four bytes at most are shorter."""
 MAXIMUM_CHAT = 2048
 LONGEST_NAME = 256
+LONGEST_KIND = 8
+"""Letters of a kind of connection; those in use have one."""
 
 SERVER = b"\6\0\0\0server"
 
@@ -683,9 +685,9 @@ class Hot:
         kind = name_at(data, pos + 4 + len(name), stop)
         user = session.user
         target = self._users.get(name)
-        if user is None or len(kind) > 12:
+        if user is None:
             return
-        if target is None or target.session is None:
+        if target is None or target.session is None or len(kind) > LONGEST_KIND + 4:
             session.send(frames.frame(1001, ticket))
             return
         target.session.send(

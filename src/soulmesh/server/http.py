@@ -132,8 +132,10 @@ class AdminHttp:
                 if fault is None
                 else _json(503, {"healthy": False, "why": fault})
             )
-        given = headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._settings.http_token.encode()):
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            given = ""
+        if not hmac.compare_digest(given.strip().encode(), self._settings.http_token.encode()):
             return _json(401, {"error": "the token is missing or wrong"})
         if parts == ["metrics"]:
             return 200, "text/plain; version=0.0.4; charset=utf-8", self._metrics()

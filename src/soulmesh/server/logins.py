@@ -133,8 +133,17 @@ class Logins:
                 self._refuse(connection, "INVALIDPASS")
             else:
                 self._enter(connection, user, password)
+                if passwords.outdated(encoded):
+                    self.spawn(self._renew(user, encoded, password))
         finally:
             connection.resume()
+
+    async def _renew(self, user: User, encoded: str, password: bytes) -> None:
+        """Hash a password that was found right by the settings of today, if it is still the user's."""
+        renewed = await self._passwords.make(password)
+        if user.password == encoded and self._realm.users.get(user.name) is user:
+            user.password = renewed
+            self._realm.keep_account(user)
 
     def _enter(self, connection: Connection, user: User, password: bytes) -> None:
         self._passwords.remember(user, password)

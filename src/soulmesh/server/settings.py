@@ -42,7 +42,7 @@ class ServerSection(Section):
     greeting: str = _key("Welcome.", "Message of the day, part of the answer to a login.")
     maximum_users: int = _key(20000, "Users online at the same time; more get SVRFULL.", low=1)
     private: bool = _key(
-        False, "Only accounts that an administrator has made may log in; others get SVRPRIVATE."
+        False, "No account is made by logging in, only by an administrator; who has none gets SVRPRIVATE."
     )
     drain_seconds: float = _key(
         2.0, "How long a stopping server waits for its last words to be read.", low=0, high=4
@@ -201,8 +201,8 @@ class AdminSection(Section):
 
     admins: list[str] = _key(
         [],
-        "Accounts with administrator rights, beside those given with `admin user admin`. One that is not there"
-        " yet has to be made with `admin user add`: nobody gets it by logging in first.",
+        "Accounts with administrator rights, beside those given with `admin user admin`. One that is not"
+        " there yet has to be made with `admin user add`: nobody gets it by logging in first.",
     )
     http_host: str = _key("127.0.0.1", "Address of the HTTP administration port.")
     http_port: int = _key(
