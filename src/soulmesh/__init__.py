@@ -18,16 +18,20 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from soulmesh.client.answers import SearchAnswered as SearchAnswered
+    from soulmesh.client.book import BadRange as BadRange
     from soulmesh.client.browse import Browse as Browse
     from soulmesh.client.browse import BrowseProgressed as BrowseProgressed
     from soulmesh.client.browse import Folder as Folder
     from soulmesh.client.chat import PrivateMessage as PrivateMessage
     from soulmesh.client.chat import RoomLineKept as RoomLineKept
     from soulmesh.client.chat import ServerNotice as ServerNotice
+    from soulmesh.client.chat_store import ChatStoreError as ChatStoreError
     from soulmesh.client.client import Client as Client
     from soulmesh.client.errors import ClientError as ClientError
     from soulmesh.client.errors import KickedOut as KickedOut
+    from soulmesh.client.errors import LinkLost as LinkLost
     from soulmesh.client.errors import LoginRefused as LoginRefused
+    from soulmesh.client.errors import LoginUnanswered as LoginUnanswered
     from soulmesh.client.errors import NoReply as NoReply
     from soulmesh.client.errors import NotConnected as NotConnected
     from soulmesh.client.errors import PeerUnreachable as PeerUnreachable
@@ -78,6 +82,13 @@ if TYPE_CHECKING:
     from soulmesh.client.server_link import ServerMessage as ServerMessage
     from soulmesh.client.server_link import ServerMisbehaved as ServerMisbehaved
     from soulmesh.client.settings import ClientSettings as ClientSettings
+    from soulmesh.client.shares.model import RootRefused as RootRefused
+    from soulmesh.client.shares.scan import ScanBusy as ScanBusy
+    from soulmesh.client.shares.scan import ScanCancelled as ScanCancelled
+    from soulmesh.client.shares.service import ScanFailed as ScanFailed
+    from soulmesh.client.shares.store import StoreUnusable as StoreUnusable
+    from soulmesh.client.sources import NoOtherSource as NoOtherSource
+    from soulmesh.client.transfers.batches import FolderNotFound as FolderNotFound
     from soulmesh.client.transfers.events import BatchFinished as BatchFinished
     from soulmesh.client.transfers.events import BatchNotMoved as BatchNotMoved
     from soulmesh.client.transfers.events import DownloadFinished as DownloadFinished
@@ -90,17 +101,53 @@ if TYPE_CHECKING:
     from soulmesh.client.transfers.goals import GoalFailed as GoalFailed
     from soulmesh.client.transfers.goals import GoalFinished as GoalFinished
     from soulmesh.client.transfers.goals import GoalMoved as GoalMoved
+    from soulmesh.client.transfers.journal import JournalError as JournalError
+    from soulmesh.client.transfers.journal import JournalInUse as JournalInUse
+    from soulmesh.client.transfers.manager import IsFinished as IsFinished
+    from soulmesh.client.transfers.manager import NotShared as NotShared
+    from soulmesh.client.transfers.manager import UnknownTransfer as UnknownTransfer
     from soulmesh.client.transfers.settings import TransferSettings as TransferSettings
+    from soulmesh.client.transfers.transfer import TransferFailed as TransferFailed
     from soulmesh.client.tree_links import TreeChanged as TreeChanged
     from soulmesh.client.users import User as User
     from soulmesh.client.users import UserStatsChanged as UserStatsChanged
     from soulmesh.client.users import UserStatusChanged as UserStatusChanged
     from soulmesh.client.wishes import WishFound as WishFound
     from soulmesh.client.wishes import WishFulfilled as WishFulfilled
+    from soulmesh.errors import ConfigError as ConfigError
+    from soulmesh.errors import NetworkError as NetworkError
+    from soulmesh.errors import NotFound as NotFound
+    from soulmesh.errors import ProtocolError as ProtocolError
+    from soulmesh.errors import Refused as Refused
     from soulmesh.errors import SoulmeshError as SoulmeshError
+    from soulmesh.errors import UsageError as UsageError
+    from soulmesh.errors import WireError as WireError
+    from soulmesh.net.disk import DiskError as DiskError
+    from soulmesh.net.disk import DiskFull as DiskFull
+    from soulmesh.net.disk import FileExists as FileExists
+    from soulmesh.net.disk import FileMissing as FileMissing
+    from soulmesh.net.disk import FileTooLarge as FileTooLarge
+    from soulmesh.net.disk import NotAllowed as NotAllowed
+    from soulmesh.net.disk import OtherFilesystem as OtherFilesystem
+    from soulmesh.net.disk import WrongKind as WrongKind
+    from soulmesh.net.errors import AddressError as AddressError
+    from soulmesh.net.errors import AddressUnavailable as AddressUnavailable
+    from soulmesh.net.errors import ConnectionLost as ConnectionLost
+    from soulmesh.net.errors import ConnectionRefused as ConnectionRefused
+    from soulmesh.net.errors import HostUnknown as HostUnknown
+    from soulmesh.net.errors import InterfaceMissing as InterfaceMissing
+    from soulmesh.net.errors import NoIPv4 as NoIPv4
+    from soulmesh.net.errors import PortForbidden as PortForbidden
+    from soulmesh.net.errors import PortImpossible as PortImpossible
+    from soulmesh.net.errors import PortInUse as PortInUse
+    from soulmesh.net.errors import ProxyRefused as ProxyRefused
+    from soulmesh.net.errors import TimedOut as TimedOut
+    from soulmesh.net.errors import TooManyOpenFiles as TooManyOpenFiles
+    from soulmesh.net.errors import Unreachable as Unreachable
 
 _PLACES = {
     "client.answers": ("SearchAnswered",),
+    "client.book": ("BadRange",),
     "client.browse": (
         "Browse",
         "BrowseProgressed",
@@ -111,11 +158,14 @@ _PLACES = {
         "RoomLineKept",
         "ServerNotice",
     ),
+    "client.chat_store": ("ChatStoreError",),
     "client.client": ("Client",),
     "client.errors": (
         "ClientError",
         "KickedOut",
+        "LinkLost",
         "LoginRefused",
+        "LoginUnanswered",
         "NoReply",
         "NotConnected",
         "PeerUnreachable",
@@ -185,6 +235,15 @@ _PLACES = {
         "ServerMisbehaved",
     ),
     "client.settings": ("ClientSettings",),
+    "client.shares.model": ("RootRefused",),
+    "client.shares.scan": (
+        "ScanBusy",
+        "ScanCancelled",
+    ),
+    "client.shares.service": ("ScanFailed",),
+    "client.shares.store": ("StoreUnusable",),
+    "client.sources": ("NoOtherSource",),
+    "client.transfers.batches": ("FolderNotFound",),
     "client.transfers.events": (
         "BatchFinished",
         "BatchNotMoved",
@@ -201,15 +260,63 @@ _PLACES = {
         "GoalFinished",
         "GoalMoved",
     ),
+    "client.transfers.journal": (
+        "JournalError",
+        "JournalInUse",
+    ),
+    "client.transfers.manager": (
+        "IsFinished",
+        "NotShared",
+        "UnknownTransfer",
+    ),
     "client.transfers.settings": ("TransferSettings",),
+    "client.transfers.transfer": ("TransferFailed",),
     "client.tree_links": ("TreeChanged",),
     "client.users": (
         "User",
         "UserStatsChanged",
         "UserStatusChanged",
     ),
-    "client.wishes": ("WishFound", "WishFulfilled"),
-    "errors": ("SoulmeshError",),
+    "client.wishes": (
+        "WishFound",
+        "WishFulfilled",
+    ),
+    "errors": (
+        "ConfigError",
+        "NetworkError",
+        "NotFound",
+        "ProtocolError",
+        "Refused",
+        "SoulmeshError",
+        "UsageError",
+        "WireError",
+    ),
+    "net.disk": (
+        "DiskError",
+        "DiskFull",
+        "FileExists",
+        "FileMissing",
+        "FileTooLarge",
+        "NotAllowed",
+        "OtherFilesystem",
+        "WrongKind",
+    ),
+    "net.errors": (
+        "AddressError",
+        "AddressUnavailable",
+        "ConnectionLost",
+        "ConnectionRefused",
+        "HostUnknown",
+        "InterfaceMissing",
+        "NoIPv4",
+        "PortForbidden",
+        "PortImpossible",
+        "PortInUse",
+        "ProxyRefused",
+        "TimedOut",
+        "TooManyOpenFiles",
+        "Unreachable",
+    ),
 }
 _WHERE = {name: place for place, names in _PLACES.items() for name in names}
 

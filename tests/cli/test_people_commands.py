@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -69,6 +70,10 @@ class Bob:
     def __call__(self, *arguments: str) -> Outcome:
         """A command that goes online."""
         return self._soulmesh(*arguments, *self.login)
+
+    def elsewhere(self, server: str, *arguments: str) -> Outcome:
+        """The same at another server."""
+        return self._soulmesh(*arguments, *self.login, "--server", server)
 
     def local(self, *arguments: str) -> Outcome:
         """A command that needs no server."""
@@ -191,7 +196,7 @@ def test_browse_at_a_terminal_asks_after_each_screen(bob: Bob) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["nobody"], 3, "nobody is offline"),
+        (["nobody"], 3, "there is no user named nobody"),
         (["alice", "--folder", "Nowhere"], 3, "no folder 'Nowhere'"),
         (["alice", "--find", "nosuchthing"], 3, "shares nothing with 'nosuchthing'"),
     ],
@@ -261,8 +266,13 @@ def test_a_list_of_bans_that_cannot_be_read_is_one_line(bob: Bob, tmp_path: Path
 
 def test_privileges_are_told_and_cannot_be_given_by_those_who_have_none(bob: Bob) -> None:
     assert bob.records("user", "privileges") == [{"seconds_left": 0, "given_to": None, "days": 0}]
-    done = bob("user", "privileges", "--give", "alice")
-    assert (done.code, "only 0 whole days" in done.err) == (2, True)
+    for order in (["--give", "alice", "--days", "1"], ["--days", "1", "--give", "alice"]):
+        done = bob("user", "privileges", *order)
+        assert (done.code, "only 0 whole days" in done.err) == (2, True)
+    # What is given away does not come back: how much it is has to be said.
+    for half in (["--give", "alice"], ["--days", "2"]):
+        done = bob("user", "privileges", *half)
+        assert (done.code, "--give NAME and --days N go together" in done.err) == (2, True)
 
 
 # -- room
@@ -307,17 +317,70 @@ def test_a_private_room_is_made_shared_and_given_up(town: Town, bob: Bob) -> Non
     assert bob.records("room", "drop", "den", "--ownership") == [{"room": "den", "done": "drop ownership"}]
 
 
+def test_what_is_not_there_is_said_and_nothing_is_made_of_it(town: Town, bob: Bob) -> None:
+    for command, words in (
+        (["room", "users", "nowhere"], "there is no room named nowhere"),
+        (["room", "say", "nowhere", "hello"], "there is no room named nowhere"),
+        (["search", "slow signals", "--room", "nowhere"], "there is no room named nowhere"),
+        (["search", "slow signals", "--user", "ghost"], "there is no user named ghost"),
+        (["browse", "ghost", "--folder", "Music"], "there is no user named ghost"),
+        (["interests", "of", "ghost"], "there is no user named ghost"),
+        (["chat", "history", "alice"], "nothing was said with alice"),
+        (
+            ["chat", "history", "#nowhere", "--find", "words"],
+            "nothing was said in nowhere that has the words",
+        ),
+    ):
+        done = bob(*command)
+        assert (done.code, words in done.err) == (3, True), (command, done)
+    assert "nowhere" not in [room.name for room in town.there(town.alice.rooms.list())]
+
+
+def test_a_room_is_entered_to_be_searched(town: Town, bob: Bob) -> None:
+    town.there(town.alice.rooms.join("listeners"))
+    hits = bob.records("search", "slow signals", "--room", "listeners", "--timeout", "1")
+    assert {hit["username"] for hit in hits} == {"alice"}
+
+
+@pytest.mark.parametrize("command", [["room", "say", "pier", " "], ["chat", "send", "alice", ""]])
+def test_nothing_is_no_message(bob: Bob, command: list[str]) -> None:
+    done = bob(*command)
+    assert (done.code, "there is nothing to say: the text is empty" in done.err) == (2, True)
+    assert "logged in" not in done.err
+
+
 def test_a_room_that_cannot_be_is_refused_in_the_servers_words(bob: Bob) -> None:
-    done = bob("room", "users", " spaces ")
+    done = bob("room", "ticker", " spaces ", "hello")
     assert done.code == 4
     assert "leading or trailing spaces" in done.err
 
 
-def test_what_takes_too_long_is_given_up_with_the_code_for_the_network(town: Town, bob: Bob) -> None:
-    done = bob("room", "grant-membership", "harbour", "alice", "--timeout", "0.3")
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that takes connections and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("command", [["room", "list"], ["chat", "send", "alice", "hi"], ["browse", "alice"]])
+def test_the_time_of_a_command_holds_for_its_login_as_well(bob: Bob, silent: str, command: list[str]) -> None:
+    done = bob.elsewhere(silent, *command, "--timeout", "0.3")
     assert done.code == 5
-    assert "not done within 0.3 seconds" in done.err
-    assert "hint: give it more time with --timeout" in done.err
+    assert done.err == (
+        f"error: not logged in at {silent} within 0.3 seconds\nhint: give it more time with --timeout\n"
+    )
+
+
+def test_a_search_gives_the_login_a_time_of_its_own(
+    bob: Bob, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soulmesh.cli.search.LOGIN", 0.3)
+    done = bob.elsewhere(silent, "search", "slow signals", "--timeout", "0.2")
+    assert done.code == 5
+    assert "it took the connection, and said nothing for 0.3 s to the login" in done.err
+    assert "banned" not in done.err
 
 
 # -- chat
@@ -366,7 +429,8 @@ def test_wishes_are_kept_with_their_filters(bob: Bob) -> None:
     assert (wrong.code, "^" in wrong.err) == (2, True)
     assert bob("wish", "add", "ab").code == 2
     assert bob("wish", "remove", "slow signals").code == 0
-    assert bob("wish", "remove", "slow signals").code == 2
+    gone = bob("wish", "remove", "slow signals")
+    assert (gone.code, "there is no wish for 'slow signals'" in gone.err) == (3, True)
     assert bob.records("wish", "list") == []
 
 

@@ -16,8 +16,12 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from soulmesh.cli.search import best_first
+from soulmesh.cli.standin import hit as standin_hit
+from soulmesh.client.results import FoundFile, Hit, Remembered, estimate
 from soulmesh.core.rule_trial import Asked
 from soulmesh.core.upload_queue import Person
+from soulmesh.daemon.rows import hit_row
 from tests.cli.conftest import Command, Outcome
 from tests.cli.processes import stopped
 from tests.daemon.fakes import KEY
@@ -321,6 +325,64 @@ def test_people_rooms_and_messages(there: Elsewhere, soulmesh: Command) -> None:
     assert all("event" in event for event in watched)
 
 
+def test_results_stand_in_the_same_order_as_without_a_daemon() -> None:
+    def found(username: str, size: int, speed: int, past: Remembered, *, free: bool = True) -> Hit:
+        expected = estimate(size, free_slot=free, speed=speed, queue=3, past=past)
+        return Hit(username, FoundFile(f"Music\\{size}.mp3", size), free, speed, 3, False, expected)
+
+    known, unknown = Remembered(speed=3_000_000.0, failures=1), Remembered()
+    hits = [
+        found(name, size, speed, past, free=free)
+        for name, speed, past, free in (
+            ("alice", 1_000_000, unknown, True),
+            ("bob", 1_900_000, unknown, True),
+            ("carol", 2_100_000, unknown, True),
+            ("dave", 100, known, True),
+            ("eve", 9_000_000, unknown, False),
+            ("frank", 0, unknown, True),
+        )
+        # Small ones are here at once, whoever sends them: that must not make their users equal.
+        for size in (700, 60_000, 30_000_000)
+    ]
+    there = [standin_hit(hit_row(hit)) for hit in hits]
+    order = [(hit.username, hit.file.size) for hit in sorted(hits, key=best_first)]
+    assert [(hit.username, hit.file.size) for hit in sorted(there, key=best_first)] == order
+    users = list(dict.fromkeys(username for username, _ in order))
+    assert len(users) == 6
+    # All files of a user stand together, so an album does.
+    assert users == [username for username, _ in order][::3]
+
+
+def test_what_is_wrong_or_missing_has_the_code_and_the_words_that_it_has_alone(
+    there: Elsewhere, soulmesh: Command
+) -> None:
+    """Compare ``test_people_commands.py``: there each command goes online by itself."""
+    for command, code, words in (
+        (["wish", "remove", "nothing such"], 3, "there is no wish for 'nothing such'"),
+        (["wish", "add", "ab"], 2, "at least 3 characters are needed"),
+        (["search", "ab", "-t", "1"], 2, "at least 3 characters are needed"),
+        (["search", "-t", "1", "--", "-live"], 2, "it only says what to leave out"),
+        (["search", "tidal", "-t", "1", "--user", "ghost"], 3, "there is no user named ghost"),
+        (["search", "tidal", "-t", "1", "--room", "nowhere"], 3, "there is no room named nowhere"),
+        (["browse", "ghost"], 3, "there is no user named ghost"),
+        (["browse", "ghost", "--folder", "Music"], 3, "there is no user named ghost"),
+        (["room", "users", "nowhere"], 3, "there is no room named nowhere"),
+        (["room", "say", "nowhere", "hello"], 3, "there is no room named nowhere"),
+        (["room", "say", "nowhere", ""], 2, "there is nothing to say: the text is empty"),
+        (["room", "drop", "nowhere"], 4, "room nowhere: we are not a member of it"),
+        (["interests", "of", "ghost"], 3, "there is no user named ghost"),
+        (["interests", "like", " "], 2, "an interest cannot be empty"),
+        (["interests", "like", "x" * 65], 2, "an interest has at most 64 characters, this one 65"),
+        (["chat", "history", "nobody"], 3, "nothing was said with nobody"),
+        (["chat", "send", "ghost", "hello"], 3, "there is no user named ghost"),
+        (["user", "privileges", "--give", SHARER], 2, "--give NAME and --days N go together"),
+        (["user", "show", "ghost"], 3, "there is no user named ghost"),
+    ):
+        done = soulmesh(*command)
+        assert (done.code, words in done.err) == (code, True), (command, done)
+    assert there.do(there.net.sharer.rooms.list()) == ()
+
+
 def test_filters_privileges_and_private_rooms(there: Elsewhere, soulmesh: Command, tmp_path: Path) -> None:
     assert soulmesh("filter", "save", "lossless", "flac size>60001").code == 0
     assert lines(soulmesh("filter", "list", "--json")) == [{"name": "lossless", "filter": "flac size>60001"}]
@@ -340,8 +402,7 @@ def test_filters_privileges_and_private_rooms(there: Elsewhere, soulmesh: Comman
         {"seconds_left": 0, "given_to": None, "days": 0}
     ]
     poor = soulmesh("user", "privileges", "--give", SHARER, "--days", "3")
-    # It is the daemon that says no.
-    assert (poor.code, "only 0 whole days" in poor.err) == (4, True)
+    assert (poor.code, "only 0 whole days" in poor.err) == (2, True)
 
     assert lines(soulmesh("room", "invitations", "on", "--json")) == [{"invitations": True}]
     assert soulmesh("room", "invitations", "sometimes").code == 2

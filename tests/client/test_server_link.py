@@ -8,7 +8,14 @@ import pytest
 
 from soulmesh import wire
 from soulmesh.client.chat import PrivateMessage
-from soulmesh.client.errors import KickedOut, LoginRefused, NoReply, NotConnected, ServerUnreachable
+from soulmesh.client.errors import (
+    KickedOut,
+    LoginRefused,
+    LoginUnanswered,
+    NoReply,
+    NotConnected,
+    ServerUnreachable,
+)
 from soulmesh.client.links import LinkOpened
 from soulmesh.client.server_link import LoggedIn, LoggedOut, ReconnectPlanned, ServerMisbehaved
 from soulmesh.client.users import UserStatusChanged
@@ -141,8 +148,27 @@ def test_a_silent_server_is_given_up_and_dialled_again() -> None:
 def test_a_server_that_never_answers_the_login_is_named_so() -> None:
     async def scene(stage: Stage) -> None:
         stage.server.on_login = lambda session, login: True
-        with pytest.raises(ServerUnreachable, match="no answer to the login"):
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        with pytest.raises(LoginUnanswered, match="said nothing for 7 s to the login") as caught:
+            await stage.enter("alice", changes={"login_timeout": 7})
+        # Connecting and the answer share one time.
+        assert 7 <= loop.time() - begun < 8
+        assert "banned" not in (caught.value.hint or "")
+
+    play(scene)
+
+
+def test_a_server_that_closes_instead_of_an_answer_may_have_banned_us() -> None:
+    async def scene(stage: Stage) -> None:
+        def close(session: Session, login: to_server.Login) -> bool:
+            session.stream.close()
+            return True
+
+        stage.server.on_login = close
+        with pytest.raises(LoginUnanswered, match="closed it without an answer to the login") as caught:
             await stage.enter("alice")
+        assert "banned" in (caught.value.hint or "")
 
     play(scene)
 

@@ -305,7 +305,7 @@ class FakeEngine:
     def room(self, name: str) -> Room | None:
         return self.joined.get(name)
 
-    async def join(self, name: str, *, private: bool = False) -> Room:
+    async def join(self, name: str, *, private: bool = False, create: bool = True) -> Room:
         if name == "locked":
             raise RoomRefused(name, "The room is private")
         return self.joined.setdefault(name, Room(name, private, []))

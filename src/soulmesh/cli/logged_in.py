@@ -22,6 +22,7 @@ import typer
 
 from soulmesh.cli import account, run, settings
 from soulmesh.cli.output import JsonOption, Output
+from soulmesh.cli.patience import patience
 from soulmesh.cli.session import home, open_client
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, address_book, daemon_for, stand_in
 from soulmesh.client.book import AddressBook
@@ -97,7 +98,12 @@ def _command(
 def logged_in(
     function: Callable[Concatenate[Client, Output, P], Coroutine[Any, Any, None]],
 ) -> Callable[..., Any]:
-    """Make a command of a function that needs a client which is logged in."""
+    """Make a command of a function that needs a client which is logged in.
+
+    Its ``--timeout`` holds for the login as well, and for the whole of a command that is
+    :func:`~soulmesh.cli.patience.patient`.
+    """
+    whole = getattr(function, "patient", False)
 
     async def run_it(
         *args: Any,
@@ -108,21 +114,32 @@ def logged_in(
         api_key: str | None,
         **kwargs: Any,
     ) -> None:
-        given = {name: kwargs.pop(name) for name in ("server", "password", "password_file", "listen_port")}
-        found = settings.load(account.account_options(username=login_name, **given))
+        options = {name: kwargs.pop(name) for name in ("server", "password", "password_file", "listen_port")}
+        given_server = options["server"]
+        found = settings.load(account.account_options(username=login_name, **options))
         out = run.output(json=json)
-        running = await daemon_for(
-            found, daemon, api_key, data=data, account=login_name, server=given["server"]
-        )
-        if running is not None:
-            async with stand_in(*running) as there:
-                await function(cast(Client, there), out, *args, **kwargs)
-            return
-        # Transfers that wait in the data folder are not ours to go on with: a daemon may have them.
-        async with open_client(found, data=data_folder(data) if data else None, resume=False) as client:
-            if client.server.greeting:
-                out.note(f"{client.username} is logged in at {client.server.host}:{client.server.port}")
-            await function(client, out, *args, **kwargs)
+        async with patience(kwargs.get("timeout")) as given:
+            running = await daemon_for(
+                found, daemon, api_key, data=data, account=login_name, server=given_server
+            )
+            if running is not None:
+                async with stand_in(*running) as there:
+                    if not whole:
+                        given.enough()
+                    await function(cast(Client, there), out, *args, **kwargs)
+                    # Saying goodbye has its own time.
+                    given.enough()
+                return
+            given.what = f"not logged in at {found.network.server}"
+            # Transfers that wait in the data folder are not ours to go on with: a daemon may have them.
+            async with open_client(found, data=data_folder(data) if data else None, resume=False) as client:
+                given.what = "not done"
+                if not whole:
+                    given.enough()
+                if client.server.greeting:
+                    out.note(f"{client.username} is logged in at {client.server.host}:{client.server.port}")
+                await function(client, out, *args, **kwargs)
+                given.enough()
 
     return _command(function, run_it, _OPTIONS)
 

@@ -39,6 +39,7 @@ __all__ = [
     "Transfers",
     "clean",
     "duration",
+    "moment",
     "size",
     "speed",
 ]
@@ -81,6 +82,15 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}:{minute:02}:{second:02}"
     return f"{minute}:{second:02}"
+
+
+def moment(at: datetime | str) -> str:
+    """A point in time for people, by the clock on their wall: ``2026-01-31 18:05``. Text is ISO 8601."""
+    if isinstance(at, str):
+        if not at:
+            return ""
+        at = datetime.fromisoformat(at)
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
 # Characters that turn the direction of the text around them: they can make "gpj.exe" read "exe.jpg".

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 TIMEOUT = 10.0
+LOGIN = 10.0
+"""Seconds for the login at least, however few there are for the answers."""
 ROWS = 50
 _SONG = 10_000_000
 
@@ -120,25 +122,35 @@ async def search(
     if running is not None:
         async with stand_in(*running) as there:
             keep = await _filter(settings, only, there.daemon) if only is not None else None
+            if room is not None:
+                # Only those who are in a room can search it.
+                await there.rooms.join(room, create=False)
             afar = there.search(words, timeout=timeout, username=user, room=room, keep=keep, limit=limit)
             chosen = await _look(out, cast(Search, afar), words, rows, get=get)
             if get:
                 await fetch(out, there.daemon, [_wanted(chosen)], into=into)
         return
     keep = await _filter(settings, only) if only is not None else None
+    patience = max(timeout, LOGIN)
     async with AsyncExitStack() as stack:
         shared_place = False
         try:
-            client = await stack.enter_async_context(open_client(settings, remember=get, stay=False))
+            client = await stack.enter_async_context(
+                open_client(settings, remember=get, stay=False, login_within=patience)
+            )
         except JournalInUse:
             # Another soulmesh has our data. It will be told what to download.
             shared_place = True
-            client = await stack.enter_async_context(open_client(settings, remember=False, stay=False))
+            client = await stack.enter_async_context(
+                open_client(settings, remember=False, stay=False, login_within=patience)
+            )
         client.events.on(SearchWarning, lambda event: out.note(f"{event.query}: {event.problem}", "yellow"))
         if (wait := client.pace.delay("search")) >= 1:
             out.note(
                 f"the server bears no more searches for now: this one goes out in {wait:.0f} s", "yellow"
             )
+        if room is not None:
+            await client.rooms.join(room, create=False)
         asked = client.search(words, timeout=timeout, username=user, room=room, keep=keep, limit=limit)
         chosen = await _look(out, asked, words, rows, get=get)
         if get:

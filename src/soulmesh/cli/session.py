@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from soulmesh.cli.account import credentials
 from soulmesh.cli.share import data_directory, opened
+from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
 from soulmesh.client.info import Profile
 from soulmesh.client.ports import ShareIndex
@@ -76,6 +77,7 @@ async def open_client(
     remember: bool = True,
     stay: bool = True,
     resume: bool = True,
+    login_within: float | None = None,
 ) -> AsyncIterator[Client]:
     """A client that is logged in, until the block is left.
 
@@ -86,6 +88,7 @@ async def open_client(
         remember: ``False`` keeps nothing, and disturbs no other soulmesh that uses the same place.
         stay: a lost server is waited for.
         resume: ``False`` leaves the transfers that are kept to whoever runs them.
+        login_within: seconds for the first login, if it is less than usual.
 
     Raises:
         LoginRefused, ServerUnreachable, ConfigError, JournalInUse: it cannot be.
@@ -93,6 +96,9 @@ async def open_client(
     account = credentials(settings)
     place = data or home(settings, claim=remember)
     with _shared(settings, shares) as offered:
+        wanted = replace(client_settings(settings), reconnect=stay)
+        if login_within is not None:
+            wanted = replace(wanted, login_timeout=min(wanted.login_timeout, login_within))
         client = Client(
             account.username,
             account.password,
@@ -101,7 +107,7 @@ async def open_client(
             downloads=settings.downloads.folder.expanduser(),
             listen_port=settings.network.listen_port,
             reach=Reach.of(settings.network),
-            settings=replace(client_settings(settings), reconnect=stay),
+            settings=wanted,
             transfers=transfer_settings(settings),
             profile=Profile(settings.client.description, settings.client.picture),
             data=place if remember else None,
@@ -109,6 +115,8 @@ async def open_client(
             resume=resume,
         )
         async with client:
+            if not remember:
+                await _recall(client, place)
             note = place / RUNNING
             if remember and resume:
                 write_whole(note, json.dumps({"server": f"{account.host}:{account.port}"}))
@@ -117,6 +125,18 @@ async def open_client(
             finally:
                 if remember and resume:
                     note.unlink(missing_ok=True)
+
+
+async def _recall(client: Client, place: Path) -> None:
+    """What we know and think of others ranks and withholds results, also where nothing is written down."""
+    kept = AddressBook(client.world, place / "people.json")
+    await kept.load()
+    book = client.book
+    book.histories, book.banned_names, book.banned_ranges = (
+        kept.histories,
+        kept.banned_names,
+        kept.banned_ranges,
+    )
 
 
 @contextmanager

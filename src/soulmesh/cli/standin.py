@@ -349,9 +349,9 @@ class _Rooms:
             for row in found
         )
 
-    async def join(self, name: str, *, private: bool = False) -> Room:
+    async def join(self, name: str, *, private: bool = False, create: bool = True) -> Room:
         there = {row["name"] for row in await self._client.daemon.rooms.joined()}
-        row = await self._client.daemon.rooms.join(name, private=private)
+        row = await self._client.daemon.rooms.join(name, private=private, create=create)
         members = [member async for member in self._client.daemon.rooms.members(name)]
         if name not in there:
             self._visited.append(name)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from soulmesh.cli.logged_in import local, logged_in
-from soulmesh.cli.output import Column, Output, clean
+from soulmesh.cli.output import Column, Output, clean, moment
 from soulmesh.cli.patience import patient
 from soulmesh.cli.typed import lines
 from soulmesh.client.book import AddressBook
@@ -18,7 +18,7 @@ from soulmesh.client.chat import PrivateMessage
 from soulmesh.client.chat_store import Line
 from soulmesh.client.client import Client
 from soulmesh.client.rooms import PublicMessage, RoomMemberJoined, RoomMemberLeft, RoomMessage
-from soulmesh.errors import UsageError
+from soulmesh.errors import NotFound, UsageError
 
 __all__ = ["chat_app", "room_app"]
 
@@ -26,6 +26,16 @@ room_app = typer.Typer(help="Chat rooms: list, enter, talk, and run private ones
 chat_app = typer.Typer(help="Private messages.", no_args_is_help=True)
 
 RoomArgument = Annotated[str, typer.Argument(help="The room's name.")]
+
+
+def _some(words: list[str]) -> list[str]:
+    """Something to say; looked at before anything goes out."""
+    if not " ".join(words).strip():
+        raise typer.BadParameter("there is nothing to say: the text is empty")
+    return words
+
+
+TextArgument = Annotated[list[str], typer.Argument(help="What to say.", callback=_some)]
 UserArgument = Annotated[str, typer.Argument(help="The user's name.")]
 
 _LEAVING = 0.5
@@ -59,8 +69,8 @@ async def list_rooms(client: Client, out: Output) -> None:
 @logged_in
 @patient
 async def users(client: Client, out: Output, room: RoomArgument) -> None:
-    """Enter a room and list who is in it."""
-    found = await client.rooms.join(room)
+    """Enter a room that exists, and list who is in it."""
+    found = await client.rooms.join(room, create=False)
     out.table(
         [Column("username", "User"), Column("role", "")],
         [
@@ -81,10 +91,10 @@ async def say(
     client: Client,
     out: Output,
     room: RoomArgument,
-    text: Annotated[list[str], typer.Argument(help="What to say.")],
+    text: TextArgument,
 ) -> None:
-    """Enter a room, say one thing, and leave."""
-    await client.rooms.join(room)
+    """Enter a room that exists, say one thing, and leave."""
+    await client.rooms.join(room, create=False)
     wanted = " ".join(text)
     with client.events.stream(RoomMessage) as heard:
         client.rooms.say(room, wanted)
@@ -105,7 +115,8 @@ async def talk(
 ) -> None:
     """Enter a room, show what is said, and say what you type, until Ctrl-C or the end of input."""
     found = await client.rooms.join(room, private=private)
-    out.note(f"{len(found.users)} users in {clean(room)}; Ctrl-C leaves")
+    users = len(found.users)
+    out.note(f"{users} user{'s'[: users != 1]} in {clean(room)}; Ctrl-C leaves")
 
     def heard(event: RoomMessage) -> None:
         if event.room == room:
@@ -244,7 +255,7 @@ async def send(
     client: Client,
     out: Output,
     user: UserArgument,
-    text: Annotated[list[str], typer.Argument(help="What to write.")],
+    text: TextArgument,
 ) -> None:
     """Write to a user; the server keeps it for one who is offline."""
     words = " ".join(text)
@@ -309,7 +320,11 @@ async def history(
     """Show what was said with a user (or in a room), and mark it as read."""
     await client.privileges.check()
     await asyncio.sleep(_LEAVING)
-    for line in await client.chat.history(user, limit=limit, words=find):
+    found = await client.chat.history(user, limit=limit, words=find)
+    if not found:
+        where = f"in {user[1:]}" if user.startswith("#") else f"with {user}"
+        raise NotFound(f"nothing was said {where}" + (f" that has the words {find!r}" if find else ""))
+    for line in found:
         _show_line(out, user, line)
     if not find:
         await client.chat.mark_read(user)
@@ -317,7 +332,7 @@ async def history(
 
 def _show_line(out: Output, place: str, line: Line) -> None:
     when = datetime.fromtimestamp(line.at).astimezone()
-    out.line(f"{when:%Y-%m-%d %H:%M}  {clean(line.author)}: {clean(line.text)}")
+    out.line(f"{moment(when)}  {clean(line.author)}: {clean(line.text)}")
     out.record(
         {
             "place": place,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from soulmesh.cli.logged_in import local, logged_in
-from soulmesh.cli.output import Column, Output, clean
+from soulmesh.cli.output import Column, Output, clean, moment
 from soulmesh.cli.patience import patient
 from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
@@ -68,7 +68,7 @@ async def list_wishes(client: Client, out: Output) -> None:
     if not out.table(
         [
             Column("found", "Found", right=True),
-            Column("last_sent", "Last searched"),
+            Column("last_sent", "Last searched", moment),
             Column("download", "Download"),
             Column("state", "State"),
             Column("filter", "Filter"),
@@ -187,8 +187,9 @@ async def of(
     client: Client, out: Output, username: Annotated[str, typer.Argument(help="The user's name.")]
 ) -> None:
     """Show what a user likes and hates."""
+    await client.users.look_up(username)
     found = await client.interests.of(username)
     rows = [{"kind": "like", "item": item} for item in found.liked]
     rows += [{"kind": "hate", "item": item} for item in found.hated]
     if not out.table([Column("kind", ""), Column("item", "Interest", wide=True)], rows):
-        out.note("nothing is known")
+        out.note(f"{clean(username)} has told the server of nothing that it likes or hates")

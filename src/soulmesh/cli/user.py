@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from soulmesh.cli.logged_in import TimeoutOption, local, logged_in
-from soulmesh.cli.output import Column, Output, clean, size, speed
+from soulmesh.cli.output import Column, Output, clean, moment, size, speed
 from soulmesh.cli.patience import patient
 from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
@@ -80,11 +81,25 @@ async def show(
 
 
 def _show(out: Output, record: dict[str, Any]) -> None:
-    shown = {"speed": speed, "past_speed": speed, "downloaded": size, "uploaded": size, "picture_bytes": size}
+    shown: dict[str, Callable[[Any], str]] = {
+        "speed": speed,
+        "past_speed": speed,
+        "downloaded": size,
+        "uploaded": size,
+        "picture_bytes": size,
+        "last_seen": moment,
+    }
     for key, value in record.items():
         if value not in (None, "", False, 0) or key in ("status", "files"):
             words = "yes" if value is True else shown[key](value) if key in shown else value
             out.line(f"{key.replace('_', ' '):>14}  {clean(words, lines=True)}")
+
+
+def _with_give(context: typer.Context, days: int | None) -> int | None:
+    """``--give`` and ``--days`` go together: what is given away does not come back."""
+    if (context.params.get("give") is None) != (days is None):
+        raise typer.BadParameter("--give NAME and --days N go together")
+    return days
 
 
 @app.command("privileges")
@@ -93,19 +108,25 @@ def _show(out: Output, record: dict[str, Any]) -> None:
 async def privileges(
     client: Client,
     out: Output,
-    give: Annotated[str | None, typer.Option("--give", metavar="NAME", help="Give days of yours.")] = None,
-    days: Annotated[int, typer.Option("--days", min=1, help="So many, with --give.")] = 1,
+    give: Annotated[
+        str | None,
+        typer.Option("--give", metavar="NAME", is_eager=True, help="Give days of yours, see --days."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, help="So many, with --give.", callback=_with_give)
+    ] = None,
 ) -> None:
     """Show how long you have privileges, or give days of them to somebody."""
     if give is not None:
+        assert days is not None, "see _with_give"
         await client.users.look_up(give)
         left = await client.privileges.give(give, days)
-        out.line(f"{clean(give)} got {days} days")
+        out.line(f"{clean(give)} got {days} day{'s'[: days != 1]}")
     else:
         left = await client.privileges.check()
     whole, rest = divmod(left, 86400)
     out.line(f"{whole} days and {rest // 3600} hours of privileges are left" if left else "no privileges")
-    out.record({"seconds_left": left, "given_to": give, "days": days if give is not None else 0})
+    out.record({"seconds_left": left, "given_to": give, "days": days or 0})
 
 
 @app.command("list")

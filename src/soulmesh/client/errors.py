@@ -30,6 +30,7 @@ __all__ = [
     "KickedOut",
     "LinkLost",
     "LoginRefused",
+    "LoginUnanswered",
     "NoReply",
     "NotConnected",
     "PeerUnreachable",
@@ -104,6 +105,20 @@ class ServerUnreachable(NotConnected, NetworkError):
 
     def __str__(self) -> str:
         return f"cannot reach the server {self.host}:{self.port}: {self.reason}"
+
+
+class LoginUnanswered(ServerUnreachable):
+    """There was a connection, but no answer to the login: silence for ``seconds``, or a close (``None``)."""
+
+    def __init__(self, host: str, port: int, seconds: float | None) -> None:
+        said = "closed it without an answer" if seconds is None else f"said nothing for {seconds:g} s"
+        super().__init__(host, port, f"it took the connection, and {said} to the login")
+        self.seconds = seconds
+        self.hint = (
+            "that is how servers treat an account or an address that is banned"
+            if seconds is None
+            else "check the address and the port: is that a Soulseek server?"
+        )
 
 
 class KickedOut(NotConnected, Refused):

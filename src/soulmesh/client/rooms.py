@@ -290,7 +290,8 @@ class Rooms:
         """
         if name in self._rooms:
             return self._rooms[name]
-        if not create and await self.find(name) is None:
+        ours = name in self._wanted or name in self._book.rooms
+        if not create and not ours and await self.find(name) is None:
             raise RoomUnknown(name)
         await self._pace.turn("join", name)
         self._wanted[name] = private

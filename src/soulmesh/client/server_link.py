@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from soulmesh import wire
-from soulmesh.client.errors import KickedOut, LoginRefused, NoReply, NotConnected, ServerUnreachable
+from soulmesh.client.errors import (
+    KickedOut,
+    LoginRefused,
+    LoginUnanswered,
+    NoReply,
+    NotConnected,
+    ServerUnreachable,
+)
 from soulmesh.client.events import Event, Events
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.tasks import Tasks
@@ -225,23 +232,25 @@ class ServerLink:
             self._lost("closed by us", final=True)
 
     async def _log_in(self) -> None:
-        settings = self._settings
+        patience = self._settings.login_timeout
+        deadline = asyncio.get_running_loop().time() + patience
         try:
-            async with asyncio.timeout(settings.login_timeout):
+            async with asyncio.timeout_at(deadline):
                 stream = await open_stream(self._world.network, self.host, self.port)
         except TimeoutError:
-            raise ServerUnreachable(self.host, self.port, "no answer") from None
+            raise ServerUnreachable(self.host, self.port, f"no answer within {patience:g} s") from None
         except NetworkError as error:
             raise ServerUnreachable(self.host, self.port, str(error)) from error
+        reader = wire.FrameReader("server", "to_client")
         try:
-            reader = wire.FrameReader("server", "to_client")
-            async with asyncio.timeout(settings.login_timeout):
+            async with asyncio.timeout_at(deadline):
                 reply, rest = await self._ask_login(stream, reader)
         except TimeoutError:
             stream.abort()
-            raise ServerUnreachable(
-                self.host, self.port, "no answer to the login (is the account banned?)"
-            ) from None
+            raise LoginUnanswered(self.host, self.port, patience) from None
+        except LoginUnanswered:
+            stream.abort()
+            raise
         except (NetworkError, WireError, ProtocolError) as error:
             stream.abort()
             raise ServerUnreachable(self.host, self.port, str(error)) from error
@@ -284,7 +293,7 @@ class ServerLink:
         while True:
             data = await stream.read()
             if not data:
-                raise ProtocolError("the server closed the connection without an answer to the login")
+                raise LoginUnanswered(self.host, self.port, None)
             frames = reader.feed(data)
             for place, frame in enumerate(frames):
                 message = frame.decode()

@@ -23,7 +23,7 @@ from soulmesh.client.results import Hit
 from soulmesh.client.searches import Searches
 from soulmesh.client.tasks import Tasks
 from soulmesh.client.transfers import GoalFailed, GoalFinished, Goals, candidate_of
-from soulmesh.errors import SoulmeshError, UsageError
+from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import to_client
 
@@ -158,10 +158,10 @@ class Wishes:
         """Wish for it no more.
 
         Raises:
-            UsageError: there is no such wish.
+            NotFound: there is no such wish.
         """
         if self._wishes.pop(query.strip(), None) is None:
-            raise UsageError(f"there is no wish for {query!r}")
+            raise NotFound(f"there is no wish for {query!r}")
         await self._save()
 
     async def close(self) -> None:

@@ -518,9 +518,8 @@ class ClientEngine:
         ]
 
     async def _present(self, username: str) -> None:
-        """Fail at once for a user who is offline: the other ways take a minute to find out."""
-        if (await self.user_status(username)).presence == "Offline":
-            raise UserOffline(username)
+        """Fail at once for a user who is not there: the other ways take a minute to find out."""
+        await self._client.users.require_online(username)
 
     def watched(self) -> list[tuple[str, Status, Figures]]:
         """Users of whom the server keeps us informed."""
@@ -556,9 +555,9 @@ class ClientEngine:
         found = self._client.rooms.get(name)
         return None if found is None else self._room(found)
 
-    async def join(self, name: str, *, private: bool = False) -> Room:
+    async def join(self, name: str, *, private: bool = False, create: bool = True) -> Room:
         """Enter a room."""
-        return self._room(await self._client.rooms.join(name, private=private))
+        return self._room(await self._client.rooms.join(name, private=private, create=create))
 
     async def leave(self, name: str) -> None:
         """Leave a room."""

@@ -451,8 +451,8 @@ class Engine(Protocol):
     def room(self, name: str) -> Room | None:
         """One of them; ``None`` if we are not in it."""
 
-    async def join(self, name: str, *, private: bool = False) -> Room:
-        """Enter a room; raises ``RoomRefused``."""
+    async def join(self, name: str, *, private: bool = False, create: bool = True) -> Room:
+        """Enter a room, making it if that is wanted; raises ``RoomRefused`` or ``RoomUnknown``."""
 
     async def leave(self, name: str) -> None:
         """Leave a room."""

@@ -78,7 +78,7 @@ def hit_row(hit: Hit) -> dict[str, Any]:
         "free_slot": hit.free_slot,
         "speed": hit.speed,
         "queue": hit.queue,
-        "expected": None if hit.expected is None else round(hit.expected, 1),
+        "expected": hit.expected,
         "folder_files": hit.folder_files,
     }
 

@@ -20,13 +20,13 @@ from typing import Any
 from pydantic_core import to_json
 
 from soulmesh import log
-from soulmesh.client.errors import NotConnected
+from soulmesh.client.errors import NotConnected, RoomRefused
 from soulmesh.daemon.api0.shapes import response_form
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import form, instant
 from soulmesh.daemon.ports import Answer, Engine, RunningSearch
 from soulmesh.daemon.store import Store
-from soulmesh.errors import SoulmeshError, UsageError
+from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 __all__ = ["SearchDesk", "SearchRecord", "SearchRequest"]
 
@@ -194,9 +194,9 @@ class SearchDesk:
             raise
         except NotConnected:
             raise HttpError(409, "The server connection must be connected and logged in to search") from None
-        except UsageError as error:
-            # Nothing was tried, so there is nothing to remember.
-            raise HttpError(400, str(error)) from None
+        except (NotFound, RoomRefused, UsageError):
+            # Nobody could answer it: it never began.
+            raise
         except SoulmeshError as error:
             record = SearchRecord(key, request, 0, self._wall_clock(), state="Completed, Errored")
             record.ended = record.started

@@ -25,7 +25,7 @@ from soulmesh.daemon.http.replies import empty, reply
 from soulmesh.daemon.http.routing import Router
 from soulmesh.daemon.http.shell import Api
 from soulmesh.daemon.service import Service
-from soulmesh.errors import SoulmeshError
+from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 __all__ = ["api"]
 
@@ -44,8 +44,12 @@ def translate(error: SoulmeshError) -> HttpError | None:
         return HttpError(429, str(error), {"retry-after": str(max(1, seconds))})
     if isinstance(error, UserOffline):
         return HttpError(404, f"User {error.username} appears to be offline")
+    if isinstance(error, NotFound):
+        return HttpError(404, str(error))
     if isinstance(error, RoomRefused):
         return HttpError(403, str(error))
+    if isinstance(error, UsageError):
+        return HttpError(400, str(error))
     if isinstance(error, NotConnected):
         return HttpError(500, "The server connection must be connected and logged in")
     return None

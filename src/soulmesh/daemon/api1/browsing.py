@@ -124,8 +124,7 @@ class _Browsing:
             self._browses.move_to_end(username)
             return _figures(known)
         client = client_of(self._service)
-        if (await self._engine.user_status(username)).presence == "Offline":
-            raise HttpError(404, f"{username} is offline")
+        await client.users.require_online(username)
         browse = await client.browse(username)
         old = self._browses.pop(username, None)
         self._browses[username] = browse
@@ -224,8 +223,7 @@ class _Browsing:
     async def folder(self, call: Call, query: models.OneFolder, _body: None) -> dict[str, Any]:
         username = call.path["username"]
         client = client_of(self._service)
-        if (await self._engine.user_status(username)).presence == "Offline":
-            raise HttpError(404, f"{username} is offline")
+        await client.users.require_online(username)
         names = await self._service.ledger.remembered(username, [query.folder])
         found = await client.info.folder(username, names.get(query.folder, query.folder))
         for name, files in found.items():

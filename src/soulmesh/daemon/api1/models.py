@@ -73,7 +73,8 @@ class Settings(BaseModel):
 class NewSearch(Body):
     """A search to begin."""
 
-    text: Annotated[str, StringConstraints(min_length=3, max_length=1000)]
+    text: Annotated[str, StringConstraints(max_length=1000)]
+    """At least three characters, and a word that is wanted."""
     silence: Annotated[float, Field(ge=0.005, le=86400)] = 15.0
     """Seconds without an answer after which it ends."""
     response_limit: Annotated[int, Field(ge=1, le=100_000)] = 250
@@ -409,7 +410,8 @@ class Say(Body):
 class NewWish(Body):
     """Something to be searched for again and again."""
 
-    query: Annotated[str, StringConstraints(min_length=3, max_length=256)]
+    query: Annotated[str, StringConstraints(max_length=256)]
+    """At least three characters, and a word that is wanted."""
     filter: Annotated[str, StringConstraints(max_length=1000)] = ""
     download: Literal["", "once", "best"] = ""
     """Download the first hit, or the best of a round, and search no more once it is here."""

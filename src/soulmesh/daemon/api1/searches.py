@@ -149,7 +149,8 @@ class _Searches:
 
     async def begin(self, _call: Call, _query: None, body: models.NewSearch) -> dict[str, Any]:
         text = body.text.strip()
-        if len(text) < 3 or not any(character.isalnum() for character in text):
+        # What else is wrong with a query is known where it is sent.
+        if text and not any(character.isalnum() for character in text):
             raise HttpError(422, "body.text: nothing to search for")
         if body.username is not None and body.room is not None:
             raise HttpError(422, "body.room: either a user or a room")

@@ -128,6 +128,12 @@ class Join(Query):
     private: bool = False
 
 
+class Enter(Join):
+    """The same for entering now: ``create`` false enters a room only if it is there."""
+
+    create: bool = True
+
+
 class History(Query):
     """Which lines: the newest, or those before one."""
 
@@ -256,8 +262,9 @@ class _Talk:
     async def room(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         return self._state(self._joined(call))
 
-    async def join(self, call: Call, query: Join, _body: None) -> dict[str, Any]:
-        return self._state(await self._engine.join(call.path["room"], private=query.private))
+    async def join(self, call: Call, query: Enter, _body: None) -> dict[str, Any]:
+        room = call.path["room"]
+        return self._state(await self._engine.join(room, private=query.private, create=query.create))
 
     async def leave(self, call: Call, _query: None, _body: None) -> None:
         await self._engine.leave(self._joined(call).name)
@@ -487,7 +494,7 @@ def operations(service: Service) -> list[Operation]:
         look("/rooms/favourites", "Rooms that are entered at each login", work.favourites, Favourites),
         look("/rooms/joined", "The rooms that we are in", work.joined, JoinedRooms),
         look(room, "One of them", work.room, RoomState),
-        change("PUT", room, "Enter a room", work.join, answer=RoomState, status=200, query=Join),
+        change("PUT", room, "Enter a room", work.join, answer=RoomState, status=200, query=Enter),
         change("DELETE", room, "Leave it", work.leave),
         look(f"{room}/members", "Who is in it", work.members, Members, query=Page),
         look(f"{room}/messages", "What was said, the newest or earlier", work.said, RoomLines, query=History),

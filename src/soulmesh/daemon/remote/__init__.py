@@ -8,6 +8,7 @@ from soulmesh.daemon.remote.link import (
     DaemonUnreachable,
     NotThere,
     Place,
+    RequestRefused,
     Told,
     find,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "DaemonUnreachable",
     "NotThere",
     "Place",
+    "RequestRefused",
     "Told",
     "find",
 ]

@@ -25,9 +25,19 @@ import httpx
 
 from soulmesh.daemon.remote import parts
 from soulmesh.daemon.remote.parts import q
-from soulmesh.errors import NetworkError, NotFound, Refused
+from soulmesh.errors import NetworkError, NotFound, Refused, UsageError
 
-__all__ = ["PLACE_FILE", "Daemon", "DaemonRefused", "DaemonUnreachable", "NotThere", "Place", "Told", "find"]
+__all__ = [
+    "PLACE_FILE",
+    "Daemon",
+    "DaemonRefused",
+    "DaemonUnreachable",
+    "NotThere",
+    "Place",
+    "RequestRefused",
+    "Told",
+    "find",
+]
 
 PLACE_FILE = "daemon.json"
 
@@ -57,6 +67,10 @@ class DaemonRefused(Refused):
 
     def __str__(self) -> str:
         return self.detail or f"the daemon answered {self.status}"
+
+
+class RequestRefused(DaemonRefused, UsageError):
+    """What was asked for makes no sense: 400 or 422."""
 
 
 class DaemonCannot(NetworkError):
@@ -183,6 +197,7 @@ class Daemon:
             DaemonUnreachable: it does not answer.
             NotThere: 404.
             DaemonCannot: 503 or 504, the server or a user does not answer.
+            RequestRefused: 400 or 422, the request makes no sense.
             DaemonRefused: any other problem.
         """
         given = {name: value for name, value in query.items() if value is not None}
@@ -326,5 +341,7 @@ def _check(response: httpx.Response) -> None:
         raise NotThere(detail or "not found")
     if response.status_code in (503, 504):
         raise DaemonCannot(response.status_code, detail)
+    if response.status_code in (400, 422):
+        raise RequestRefused(response.status_code, detail)
     wait = response.headers.get("retry-after", "")
     raise DaemonRefused(response.status_code, detail, float(wait) if wait.isdigit() else None)

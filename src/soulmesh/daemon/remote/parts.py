@@ -591,9 +591,11 @@ class Rooms(_Part):
         found: Row = await self._ask("GET", _room(room))
         return found
 
-    async def join(self, room: str, *, private: bool = False) -> Row:
-        """Enter a room, making it if it is not there."""
-        found: Row = await self._ask("PUT", _room(room), private="true" if private else None)
+    async def join(self, room: str, *, private: bool = False, create: bool = True) -> Row:
+        """Enter a room, making it if it is not there; without ``create`` that is :class:`NotThere`."""
+        found: Row = await self._ask(
+            "PUT", _room(room), private="true" if private else None, create=None if create else "false"
+        )
         return found
 
     async def leave(self, room: str) -> None:
