@@ -370,6 +370,32 @@ def test_a_whole_folder_is_told_and_shown_where_it_is(tmp_path: Path) -> None:
     on_a_network(play, tmp_path)
 
 
+def test_a_batch_of_a_time_without_a_daemon_is_told_whole(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        files = [{"path": f"{ALBUM_PATH}\\{name}", "size": len(data)} for name, data in SONGS.items()]
+        batch = await ask("POST", "/batches", {"username": SHARER, "name": "Maps", "files": files}, 201)
+        at = f"/batches/{batch['id']}"
+        await ask.eventually(lambda row: row["state"] == "finished", at)
+        before = (await ask("GET", f"{at}/files"))["items"]
+        # After a restart the client has the finished ones in its journal alone, and so have we.
+        client = ask.net.daemon.engine.client
+        assert client is not None
+        ledger = client.transfers._ledger
+        for row in before:
+            transfer = ledger.get(row["number"])
+            assert transfer is not None
+            del ledger._transfers[transfer.id]
+        await ask.net.daemon.service.store.run(lambda db: db.execute("DELETE FROM transfers"))
+        told = await ask("GET", at)
+        assert (told["files"], told["files_here"], told["done"]) == (3, 3, 180_006)
+        after = (await ask("GET", f"{at}/files"))["items"]
+        assert [(row["id"], row["local_path"]) for row in after] == [
+            (row["id"], row["local_path"]) for row in before
+        ]
+
+    on_a_network(play, tmp_path)
+
+
 def test_batches_of_both_interfaces_are_the_same(tmp_path: Path) -> None:
     async def play(ask: Page) -> None:
         other = f"{ask.net.url}/api/v0/transfers/downloads/batches"

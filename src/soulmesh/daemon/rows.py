@@ -8,12 +8,13 @@ from typing import Any
 
 from soulmesh.client.events import Event
 from soulmesh.client.results import FoundFile, Hit
+from soulmesh.client.transfers.journal import Record
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.wishes import WishFound
 from soulmesh.core.reasons import reason_code
 from soulmesh.daemon.http.replies import instant
 
-__all__ = ["event_row", "file_row", "hit_row", "moment", "transfer_row"]
+__all__ = ["event_row", "file_row", "hit_row", "moment", "record_row", "transfer_row"]
 
 
 def moment(at: float | None) -> str | None:
@@ -44,6 +45,31 @@ def transfer_row(transfer: Transfer, place: int | None) -> dict[str, Any]:
         "batch": transfer.batch,
         "local_path": str(transfer.local_path) if transfer.local_path else None,
         "priority": transfer.priority,
+    }
+
+
+def record_row(record: Record) -> dict[str, Any]:
+    """A transfer that the client's journal alone knows."""
+    return {
+        "id": record.uuid,
+        "number": record.id,
+        "direction": record.direction,
+        "username": record.username,
+        "path": record.remote_path,
+        "size": record.size,
+        "done": record.done,
+        "state": record.state.value,
+        "reason": record.reason,
+        "place": None,
+        "speed": round(record.speed, 1),
+        "seconds_left": None,
+        "attempts": record.attempts,
+        "added": moment(record.added),
+        "started": moment(record.started),
+        "ended": moment(record.ended),
+        "batch": record.batch,
+        "local_path": record.local_path or None,
+        "priority": record.priority,
     }
 
 

@@ -159,14 +159,13 @@ class Batches:
         found = (self._ledger.get(number) for number in batch.files)
         return [transfer for transfer in found if transfer is not None]
 
-    async def left_behind(self, batch: Batch) -> set[str]:
-        """UUIDs of transfers that were of this batch, and have made room for others."""
-        records = await self._ledger.journal.of_batch(batch.id)
-        return {record.uuid for record in records if record.id not in batch.files}
+    async def records(self, batch: Batch) -> list[Record]:
+        """What the journal has of a batch: its files, and those that have made room for others."""
+        return await self._ledger.journal.of_batch(batch.id)
 
     async def places(self, batch: Batch) -> list[Path]:
         """Where the files of a batch are that are here, those of earlier runs included."""
-        records = await self._ledger.journal.of_batch(batch.id)
+        records = await self.records(batch)
         here = {record.id: record for record in records if record.state is State.FINISHED}
         return [Path(here[number].local_path) for number in batch.files if number in here]
 

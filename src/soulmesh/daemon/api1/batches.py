@@ -19,7 +19,7 @@ from soulmesh.daemon.batch_rows import batch_row
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access
-from soulmesh.daemon.rows import moment, transfer_row
+from soulmesh.daemon.rows import moment, record_row, transfer_row
 from soulmesh.daemon.service import Service
 
 __all__ = ["operations"]
@@ -157,24 +157,40 @@ class _Batches:
         """The transfers of each batch, in its order: the client's, and those that it has forgotten."""
         transfers = self._service.engine.transfers
         known = {batch.id: self._batches.transfers(batch) for batch in batches}
-        kept = [batch.id for batch in batches if len(known[batch.id]) < len(batch.files)]
-        not_these = {transfer.uuid for found in known.values() for transfer in found}
-        for batch in batches:
-            if batch.id in kept:
-                not_these |= await self._batches.left_behind(batch)
-
-        def read(db: sqlite3.Connection) -> list[Any]:
-            marks = ", ".join("?" * len(kept))
-            return db.execute(f"{ENDED} WHERE batch IN ({marks}) ORDER BY number", kept).fetchall()
-
+        forgotten = [batch for batch in batches if len(known[batch.id]) < len(batch.files)]
         files: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        if kept:
-            for row in await self._service.store.run(read):
-                if row[1] not in not_these:
-                    files[row[13]].append(ended_model(row, None))
+        if forgotten:
+            here = {transfer.uuid for found in known.values() for transfer in found}
+            for batch, rows in zip(forgotten, await self._ended(forgotten), strict=True):
+                files[batch.id] = [row for row in rows if row["id"] not in here]
         for key, found in known.items():
             files[key] += [transfer_row(transfer, transfers.place(transfer)) for transfer in found]
         return files
+
+    async def _ended(self, batches: Sequence[Batch]) -> list[list[dict[str, Any]]]:
+        """What is over of each: as we keep it, or as the journal does from a time without a daemon."""
+
+        def read(db: sqlite3.Connection) -> list[Any]:
+            marks = ", ".join("?" * len(batches))
+            keys = [batch.id for batch in batches]
+            return db.execute(f"{ENDED} WHERE batch IN ({marks}) ORDER BY number", keys).fetchall()
+
+        kept: dict[str, dict[str, Any]] = defaultdict(dict)
+        for row in await self._service.store.run(read):
+            kept[row[13]][row[1]] = row
+        found = []
+        for batch in batches:
+            records = await self._batches.records(batch)
+            numbers = {record.uuid: record.id for record in records}
+            # Those of a source that failed have made room for others.
+            left = {record.uuid for record in records if record.id not in batch.files}
+            rows = [
+                ended_model(row, numbers.get(key)) for key, row in kept[batch.id].items() if key not in left
+            ]
+            known = left | kept[batch.id].keys()
+            rows += [record_row(record) for record in records if record.uuid not in known]
+            found.append(rows)
+        return found
 
     async def _row(self, batch: Batch) -> dict[str, Any]:
         return (await self._rows([batch]))[0]
