@@ -167,10 +167,21 @@ def test_new_files_do_not_make_up_for_lost_ones(store: Store, tmp_path: Path) ->
     share(store, root)
     scan(store)
     root.rename(tmp_path / "right drive")
-    fill(root, [f"g/{n}.txt" for n in range(40)])
+    fill(root, [f"g/{n}.txt" for n in range(400)])
     (found,) = scan(store).roots
-    assert (found.added, found.removed, found.held_back) == (40, 0, 20)
-    assert len(indexed(store)) == 60
+    assert (found.added, found.removed, found.held_back) == (400, 0, 20)
+    # Nor do they by being there for longer: 20 of 420 would be few.
+    fill(root, ["one more.txt"])
+    (found,) = scan(store).roots
+    assert (found.added, found.removed, found.held_back) == (1, 0, 20)
+    assert len(indexed(store)) == 421
+    root.rename(tmp_path / "wrong drive")
+    (tmp_path / "right drive").rename(root)
+    assert scan(store).roots[0].held_back == 401
+    assert scan(store, confirmed=True).roots[0].removed == 401
+    assert len(indexed(store)) == 20
+    (root / "f" / "1.txt").unlink()
+    assert scan(store).roots[0].removed == 1
 
 
 def test_a_folder_that_got_another_name_is_not_lost(store: Store, tmp_path: Path) -> None:

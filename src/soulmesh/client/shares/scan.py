@@ -348,7 +348,9 @@ class Scanner:
             # New files make up for nothing: a wrong drive in the same place has as many.
             meant = left_out(comparison.rules)
             lost = {row for row in gone if not comparison.moved(row) and not meant(row.path)}
-            if too_many(len(lost), comparison.total, self._guard):
+            # While a question is open nothing is forgotten: what was added since would outweigh it.
+            asked = store.get(f"held_back:{root.id}", 0) > 0
+            if lost and (asked or too_many(len(lost), comparison.total, self._guard)):
                 outcome.held_back = len(lost)
                 gone = [row for row in gone if row not in lost]
         outcome.removed = len(gone)
