@@ -109,12 +109,20 @@ def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command, tmp
 
     [got] = lines(soulmesh("download", SHARER, FILE, "--json"))
     assert (got["state"], got["remote_path"]) == ("finished", FILE)
+    number = str(got["id"])
+    here = soulmesh("elsewhere", number)
+    assert (here.code, f"02 - Song 2.flac is finished already: {got['local_path']}" in here.err) == (2, True)
+    assert soulmesh("elsewhere", "999").code == 3
     assert Path(got["local_path"]).read_bytes() == SONGS["02 - Song 2.flac"]
     into = there.net.downloads / "kept"
     whole = lines(
         soulmesh("download", SHARER, "music\\Quiet Harbor", "--folder", "--into", str(into), "--json")
     )
     assert len(whole) == 3
+    # Of a batch as of a single file, and as without a daemon.
+    for one in (number, str(whole[0]["id"])):
+        again = soulmesh("retry", one)
+        assert (again.code, "is finished, there is nothing to try again" in again.err) == (2, True)
     assert {path.name for path in (into / "Quiet Harbor" / ALBUM).iterdir()} == set(SONGS)
     # What the sharer has no more, and what a whole folder can do without.
     (tmp_path / "music" / "Quiet Harbor" / ALBUM / "03 - Song 3.flac").unlink()

@@ -23,10 +23,10 @@ from soulmesh.cli.following import follow
 from soulmesh.cli.output import JsonOption, Output, clean
 from soulmesh.cli.session import home, journal_path, open_client, running_server
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
-from soulmesh.cli.transfers import NumberOption
+from soulmesh.cli.transfers import NumberOption, look
 from soulmesh.cli.wanted import Wanted, in_latin_1, wanted
 from soulmesh.client.client import Client
-from soulmesh.client.transfers import Batch, FolderNotFound, JournalInUse, Transfer
+from soulmesh.client.transfers import Batch, FolderNotFound, JournalInUse, Transfer, UnknownTransfer
 from soulmesh.client.transfers.orders import give_order
 from soulmesh.core.transfer import State
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
@@ -283,6 +283,8 @@ async def elsewhere(
     password: PasswordOption = None,
     password_file: PasswordFileOption = None,
     listen_port: ListenPortOption = None,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Find another user who has the same file, and get it there instead."""
     out = run.output(json=json)
@@ -294,6 +296,12 @@ async def elsewhere(
         listen_port=listen_port,
     )
     given = settings.load(options)
+    running = await daemon_for(given, daemon, api_key, account=username, server=server)
+    if running is not None:
+        async with running[0]:
+            await _elsewhere_afar(out, running[0], number)
+        return
+    await _refuse_what_is_here(given, number)
     try:
         async with open_client(given) as client:
             other = await client.sources.take(client.transfers.get(number))
@@ -303,3 +311,37 @@ async def elsewhere(
         order = {"verb": "elsewhere", "id": number}
         await give_order(journal_path(given), order, World.real().wall_clock())
         out.line(f"{number}: told the soulmesh that runs to look for another source")
+
+
+async def _elsewhere_afar(out: Output, daemon: Daemon, number: int) -> None:
+    from soulmesh.cli.afar import Following, Heard
+    from soulmesh.cli.afar_list import key_of
+
+    row = await key_of(daemon, number)
+    if row["state"] == State.FINISHED.value:
+        raise _is_here(row["path"], row["local_path"])
+    async with Heard(daemon, ["transfer"]) as heard:
+        with out.waiting(f"searching for others who have {clean(row['path'])}"):
+            other = await daemon.transfers.elsewhere(row["id"])
+        out.note(f"{clean(other['username'])} has it too, going on there")
+        await Following(out, daemon, heard, wait=False).follow([other["id"]])
+
+
+async def _refuse_what_is_here(given: settings.Settings, number: int) -> None:
+    """Finished transfers are in the journal alone, where a client that has just begun does not look."""
+    journal = await look(given)
+    if journal is None:
+        raise NotFound("there are no transfers yet")
+    try:
+        record = await journal.get(number)
+    finally:
+        await journal.close()
+    if record is None:
+        raise UnknownTransfer(number)
+    if record.state is State.FINISHED:
+        raise _is_here(record.remote_path, record.local_path)
+
+
+def _is_here(remote_path: str, local_path: str | None) -> UsageError:
+    name = remote_path.rpartition("\\")[2]
+    return UsageError(f"{name} is finished already" + (f": {local_path}" if local_path else ""))

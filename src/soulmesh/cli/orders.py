@@ -13,7 +13,7 @@ from soulmesh.cli.transfers import look
 from soulmesh.client.transfers import IsFinished
 from soulmesh.client.transfers.orders import give_order
 from soulmesh.core.transfer import FINAL, State
-from soulmesh.errors import NotFound
+from soulmesh.errors import NotFound, Refused
 from soulmesh.net.world import World
 
 __all__ = ["cancel", "outcome", "pause", "resume", "retry"]
@@ -109,7 +109,14 @@ async def _afar(there: Any, verb: str, number: int) -> str:
     if said is None and not (verb == "retry" and state == State.FINISHED.value):
         return _nothing(verb, state)
     # Of a finished file the move of its folder may be tried again.
-    await getattr(there.transfers, verb)(row["id"])
+    try:
+        await getattr(there.transfers, verb)(row["id"])
+    except Refused:
+        if state != State.FINISHED.value:
+            raise
+        # It is finished, and so is its folder.
+        name = row["path"].rpartition("\\")[2]
+        raise IsFinished(name, row["local_path"], download=_is_download(row)) from None
     return said or "its folder is moved"
 
 

@@ -92,9 +92,11 @@ class Sources:
         """Search for others who have the same file, best first.
 
         Raises:
-            UsageError: it is no download, or its size is not known yet.
+            UsageError: it is no download, is here already, or its size is not known yet.
             SearchRefused, NotConnected: nobody can be asked.
         """
+        if transfer.is_download and transfer.finished:
+            raise UsageError(f"{transfer.name} is here already: {transfer.local_path}")
         if not transfer.is_download or transfer.size is None:
             raise UsageError(f"of {transfer.name} too little is known to look for it elsewhere")
         tried = {transfer.username, *transfer.more.get("tried", ())}
