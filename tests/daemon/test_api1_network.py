@@ -772,6 +772,13 @@ def test_webhooks_scripts_and_keys_are_added_changed_and_removed_by_name(tmp_pat
             ["secret"],
         )
         await ask.eventually(lambda found: found["items"][0]["entries"], entries)
+        # So does a header that comes back as it was shown.
+        headers = {"X-Letmein": "hdr-888", "X-Kind": "done"}
+        await ask("PUT", hook, {"values": {**values, "headers": headers}})
+        shown = (await ask("PUT", hook, {"values": {**values, "headers": {"X-Letmein": "*****"}}}))["values"]
+        assert shown["headers"] == {"X-Letmein": "*****"}
+        hooks = ask.net.daemon.service
+        await until(lambda: hooks.settings.webhooks["done"].headers == {"X-Letmein": "hdr-888"}, "the header")
         # A secret that is not said again stays; one that is empty is taken away.
         await ask("PUT", hook, {"values": {"url": "https://example.org/other"}})
         await ask.eventually(

@@ -127,7 +127,13 @@ def test_what_cannot_work_is_said_in_one_line(tmp_path: Path, arguments: list[st
         assert "Traceback" not in err
 
 
-def test_folders_without_permission_are_named(tmp_path: Path) -> None:
+def _problem(path: Path) -> str:
+    with pytest.raises(ConfigError) as wrong:
+        check_folder(path, "the data folder")
+    return str(wrong.value)
+
+
+def test_folders_without_permission_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "closed"
     folder.mkdir()
     check_folder(folder / "new" / "deep", "the data folder")
@@ -138,6 +144,12 @@ def test_folders_without_permission_are_named(tmp_path: Path) -> None:
         check_folder(tmp_path / "file" / "below", "the data folder")
     assert "is not there" in str(check_shared(tmp_path / "gone"))
     assert check_shared(folder) is None
+    with monkeypatch.context() as shut:
+        # A parent that belongs to somebody else, as volumes of containers often do.
+        shut.setattr("os.access", lambda path, *_, **__: Path(path) != folder)
+        for said in (check_shared(folder / "music"), _problem(folder / "data")):
+            assert str(folder) in said
+            assert "the permission to search (x) for user id" in said
     if os.geteuid() != 0:
         folder.chmod(0o500)
         with pytest.raises(ConfigError, match=r"write \(w\) for user id"):

@@ -38,12 +38,30 @@ def _missing(path: Path, wanted: int) -> Iterator[str]:
             yield name
 
 
+def _closed(path: Path) -> str | None:
+    """The first folder on the way to a path that does not let us through, in words."""
+    for folder in reversed(path.parents):
+        try:
+            status = folder.stat()
+        except OSError:
+            return None
+        if stat.S_ISDIR(status.st_mode) and list(_missing(folder, os.X_OK)):
+            return f"{folder} lacks the permission to {BITS[os.X_OK]} for {who_we_are()}; {_owner(folder)}"
+    return None
+
+
 def check_folder(path: Path, purpose: str) -> None:
     """See that a folder is there, made if need be, and that we may write in it.
 
     Raises:
         ConfigError: it names the path, who we are and what is missing.
     """
+    closed = _closed(path)
+    if closed is not None:
+        raise ConfigError(
+            f"{purpose}: {path} cannot be reached: {closed}",
+            hint="let us through there, or choose another user id (PUID and PGID, or --user, in a container)",
+        )
     nearest = path
     while not nearest.exists() and nearest.parent != nearest:
         nearest = nearest.parent
@@ -76,6 +94,9 @@ def check_folder(path: Path, purpose: str) -> None:
 
 def check_shared(path: Path) -> str | None:
     """What is wrong with a shared folder, in words; that is no reason not to start."""
+    closed = _closed(path)
+    if closed is not None:
+        return f"{path} cannot be reached: {closed}"
     if not path.is_dir():
         return f"{path} is not there: its files are not offered until it is"
     missing = list(_missing(path, os.R_OK | os.X_OK))

@@ -8,6 +8,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from starlette.responses import PlainTextResponse, Response
@@ -18,12 +19,12 @@ from soulmesh.daemon.http.call import Call, Properties
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import empty, form, reply
 from soulmesh.daemon.http.routing import Access, Route
+from soulmesh.daemon.knobs import MASK
 from soulmesh.daemon.service import Service, authenticator
 from soulmesh.errors import ConfigError
 
 __all__ = ["options_form", "routes"]
 
-MASK = "*****"
 UNLIMITED = 2147483647
 LARGEST_FILE = 1 << 20
 
@@ -140,8 +141,8 @@ def options_form(service: Service, settings: Settings) -> dict[str, Any]:
                 name: {
                     "on": hook.on,
                     "call": {
-                        "url": hook.url,
-                        # A header may hold a secret of the receiver's.
+                        # Both may hold a secret of the receiver's.
+                        "url": _origin(hook.url),
                         "headers": [{"name": header, "value": MASK} for header in hook.headers],
                         "ignoreCertificateErrors": hook.ignore_certificate_errors,
                     },
@@ -153,6 +154,12 @@ def options_form(service: Service, settings: Settings) -> dict[str, Any]:
             "scripts": {name: {"on": script.on} for name, script in settings.scripts.items()},
         },
     }
+
+
+def _origin(url: str) -> str:
+    """Scheme and host of an address; whoever is let in by what stands behind them is not told."""
+    found = urlsplit(url)
+    return f"{found.scheme}://{found.hostname or ''}/{MASK}"
 
 
 class OptionPaths:

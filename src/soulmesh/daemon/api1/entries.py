@@ -14,7 +14,7 @@ from soulmesh.daemon.api1.operations import Body, Operation
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access
-from soulmesh.daemon.knobs import fields
+from soulmesh.daemon.knobs import MASK, fields
 from soulmesh.daemon.service import Service
 from soulmesh.errors import ConfigError
 
@@ -42,7 +42,7 @@ class EntryField(BaseModel):
 
 
 class Entry(BaseModel):
-    """One of a kind. Secrets are ``null``; ``secrets`` names those that are set."""
+    """One of a kind. Secrets are ``null``, ``secrets`` names those that are set; headers are ``*****``."""
 
     name: str
     values: dict[str, Any]
@@ -136,6 +136,10 @@ class _Entries:
                 raise HttpError(422, f"body.values.{field}: there is no such field")
             if _secret(known) and value is None:
                 value = old.get(field)
+            elif field == "headers" and isinstance(value, dict):
+                # A header that comes back as it was shown stays as it is.
+                kept = old.get(field, {})
+                value = {one: kept.get(one, said) if said == MASK else said for one, said in value.items()}
             if value is not None and value != "":
                 values[field] = value
         for field in old:
@@ -193,6 +197,9 @@ def _entry(name: str, entry: BaseModel) -> dict[str, Any]:
             if value is not None:
                 secrets.append(field)
             value = None
+        elif field == "headers":
+            # What lets us in at the receiver's is often among them.
+            value = dict.fromkeys(value, MASK)
         values[field] = value
     return {"name": name, "values": values, "secrets": secrets}
 
