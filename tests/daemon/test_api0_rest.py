@@ -112,7 +112,14 @@ def test_options_have_the_fields_that_consumers_read_and_no_secret(perform: Perf
                 "role": "ReadWrite",
                 "cidr": "0.0.0.0/0,::/0",
             }
-            for secret in (KEY, "correct horse", "sesame", "lidarr-lidarr-lidarr", "hook-token"):
+            for secret in (
+                KEY,
+                "correct horse",
+                "sesame",
+                "lidarr-lidarr-lidarr",
+                "hook-token",
+                "tok-in-url",
+            ):
                 assert secret.encode() not in reply.body
             assert b"null" not in reply.body
 
@@ -120,9 +127,29 @@ def test_options_have_the_fields_that_consumers_read_and_no_secret(perform: Perf
         play,
         web={"api_keys": {"lidarr": {"key": "lidarr-lidarr-lidarr", "role": "ReadWrite"}}},
         account={"username": "lantern_owl", "password": "sesame"},
-        webhooks={"x": {"url": "http://192.0.2.5/", "headers": {"Authorization": "hook-token"}}},
+        webhooks={"x": {"url": "http://192.0.2.5/tok-in-url", "headers": {"Authorization": "hook-token"}}},
         downloads={"folder": "/srv/soulseek/downloads"},
         paths={"seen_as": {"/srv/soulseek": "/seen", "/srv": "/wrong"}},
+    )
+
+
+def test_our_own_settings_are_shown_to_a_login_and_without_secrets(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        assert (await on.call("GET", "/options/debug")).status == 401
+        session = (await on.call("POST", "/session", example("login-request"))).json
+        bearer = Caller(
+            on.shell, headers={"Authorization": f"Bearer {session['token']}", "Host": "localhost"}
+        )
+        reply = await bearer("GET", "/options/debug", status=200)
+        assert b"http://192.0.2.5/*****" in reply.body
+        for secret in (KEY, "correct horse", "tok-in-url"):
+            assert secret.encode() not in reply.body
+
+    perform(
+        play,
+        webhooks={"x": {"url": "http://192.0.2.5/tok-in-url"}},
+        log={"level": "debug"},
+        remote_configuration=True,
     )
 
 

@@ -766,8 +766,10 @@ def test_webhooks_scripts_and_keys_are_added_changed_and_removed_by_name(tmp_pat
         hook = f"{entries}/webhooks/done"
         values = {"url": "https://example.org/hook", "on": ["DownloadFileComplete"], "secret": "s3cret"}
         made = await ask("PUT", hook, {"values": values})
+        # Of an address only where it leads is shown.
+        masked = "https://example.org/*****"
         assert (made["values"]["url"], made["values"]["secret"], made["secrets"]) == (
-            values["url"],
+            masked,
             None,
             ["secret"],
         )
@@ -775,16 +777,21 @@ def test_webhooks_scripts_and_keys_are_added_changed_and_removed_by_name(tmp_pat
         # So does a header that comes back as it was shown.
         headers = {"X-Letmein": "hdr-888", "X-Kind": "done"}
         await ask("PUT", hook, {"values": {**values, "headers": headers}})
-        shown = (await ask("PUT", hook, {"values": {**values, "headers": {"X-Letmein": "*****"}}}))["values"]
-        assert shown["headers"] == {"X-Letmein": "*****"}
-        hooks = ask.net.daemon.service
-        await until(lambda: hooks.settings.webhooks["done"].headers == {"X-Letmein": "hdr-888"}, "the header")
+        service = ask.net.daemon.service
+        await until(lambda: service.settings.webhooks["done"].headers == headers, "the headers")
+        as_shown = {**values, "url": masked, "headers": {"X-Letmein": "*****"}}
+        shown = (await ask("PUT", hook, {"values": as_shown}))["values"]
+        assert (shown["headers"], shown["url"]) == ({"X-Letmein": "*****"}, masked)
+        await until(lambda: len(service.settings.webhooks["done"].headers) == 1, "the change")
+        kept = service.settings.webhooks["done"]
+        assert (kept.headers, kept.url) == ({"X-Letmein": "hdr-888"}, values["url"])
+        assert "hdr-888" not in json.dumps(await ask("GET", entries))
+        for wrong in ({"url": f"{masked}/x"}, {"url": masked, "headers": {"X-New": "*****"}}):
+            await ask("PUT", hook, {"values": wrong}, 422)
         # A secret that is not said again stays; one that is empty is taken away.
         await ask("PUT", hook, {"values": {"url": "https://example.org/other"}})
-        await ask.eventually(
-            lambda found: found["items"][0]["entries"][0]["values"]["url"].endswith("other"), entries
-        )
-        kept = ask.net.daemon.service.settings.webhooks["done"]
+        await until(lambda: service.settings.webhooks["done"].url.endswith("other"), "the address")
+        kept = service.settings.webhooks["done"]
         assert kept.secret is not None
         assert (kept.secret.get_secret_value(), kept.on) == ("s3cret", ["Any"])
         assert "s3cret" not in json.dumps(await ask("GET", entries))

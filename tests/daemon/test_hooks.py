@@ -33,7 +33,9 @@ class Receiver:
 
 
 @contextlib.asynccontextmanager
-async def hooked(on: Stage, receiver: Receiver, folder: Path) -> AsyncIterator[Hooks]:
+async def hooked(
+    on: Stage, receiver: Callable[[httpx.Request], httpx.Response], folder: Path
+) -> AsyncIterator[Hooks]:
     hooks = Hooks(
         on.service.store,
         on.service.events,
@@ -121,6 +123,22 @@ async def until_async(hooks: Hooks, enough: Callable[[Any], bool]) -> None:
             if found and enough(found):
                 return
             await asyncio.sleep(0.01)
+
+
+def test_a_header_that_cannot_be_sent_is_not_quoted(perform: Perform, tmp_path: Path) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError("Illegal header value b'abc\\n'")
+
+    async def play(on: Stage) -> None:
+        async with hooked(on, refuse, tmp_path / "scripts") as hooks:
+            on.service.events.tell("DownloadFileComplete")
+            await until_async(hooks, lambda found: found[0]["attempts"] == 1)
+            [waiting] = await hooks.pending()
+            assert waiting["problem"] == (
+                "its headers cannot be sent: a name or a value has characters that are not allowed"
+            )
+
+    perform(play, webhooks=WEBHOOK)
 
 
 def test_what_was_not_confirmed_is_told_after_a_restart(perform: Perform, tmp_path: Path) -> None:

@@ -223,6 +223,9 @@ class Hooks:
                 return None if response.is_success else f"it answered {response.status_code}"
         except TimeoutError:
             return "no answer in time"
+        except httpx.LocalProtocolError:
+            # Its words quote the header.
+            return "its headers cannot be sent: a name or a value has characters that are not allowed"
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return f"{type(error).__name__}: {error}"
 

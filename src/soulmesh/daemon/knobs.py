@@ -13,10 +13,9 @@ from pydantic.fields import FieldInfo
 
 from soulmesh import settings as reading
 from soulmesh.config import Settings
+from soulmesh.daemon.masks import MASK
 
-__all__ = ["MASK", "NEEDS_RESTART", "fields", "knobs", "value_of"]
-
-MASK = "*****"
+__all__ = ["NEEDS_RESTART", "fields", "knobs", "value_of"]
 
 NEEDS_RESTART = (
     "web.host",

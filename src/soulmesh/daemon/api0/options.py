@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import os
 import tomllib
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from starlette.responses import PlainTextResponse, Response
@@ -19,7 +19,7 @@ from soulmesh.daemon.http.call import Call, Properties
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import empty, form, reply
 from soulmesh.daemon.http.routing import Access, Route
-from soulmesh.daemon.knobs import MASK
+from soulmesh.daemon.masks import MASK, masked_headers, masked_settings, masked_url
 from soulmesh.daemon.service import Service, authenticator
 from soulmesh.errors import ConfigError
 
@@ -141,9 +141,11 @@ def options_form(service: Service, settings: Settings) -> dict[str, Any]:
                 name: {
                     "on": hook.on,
                     "call": {
-                        # Both may hold a secret of the receiver's.
-                        "url": _origin(hook.url),
-                        "headers": [{"name": header, "value": MASK} for header in hook.headers],
+                        "url": masked_url(hook.url),
+                        "headers": [
+                            {"name": header, "value": value}
+                            for header, value in masked_headers(hook.headers).items()
+                        ],
                         "ignoreCertificateErrors": hook.ignore_certificate_errors,
                     },
                     "timeout": int(hook.timeout * 1000),
@@ -154,12 +156,6 @@ def options_form(service: Service, settings: Settings) -> dict[str, Any]:
             "scripts": {name: {"on": script.on} for name, script in settings.scripts.items()},
         },
     }
-
-
-def _origin(url: str) -> str:
-    """Scheme and host of an address; whoever is let in by what stands behind them is not told."""
-    found = urlsplit(url)
-    return f"{found.scheme}://{found.hostname or ''}/{MASK}"
 
 
 class OptionPaths:
@@ -214,7 +210,7 @@ class OptionPaths:
         settings = self._service.settings
         if not (settings.remote_configuration and settings.log.level == "debug"):
             raise HttpError(403)
-        return PlainTextResponse(settings.model_dump_json(indent=2))
+        return PlainTextResponse(json.dumps(masked_settings(settings), indent=2))
 
     async def location(self, _call: Call) -> Response:
         """``GET /options/yaml/location``."""

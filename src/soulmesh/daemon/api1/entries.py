@@ -14,7 +14,8 @@ from soulmesh.daemon.api1.operations import Body, Operation
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access
-from soulmesh.daemon.knobs import MASK, fields
+from soulmesh.daemon.knobs import fields
+from soulmesh.daemon.masks import masked_headers, masked_url, unmasked_headers, unmasked_url
 from soulmesh.daemon.service import Service
 from soulmesh.errors import ConfigError
 
@@ -42,7 +43,8 @@ class EntryField(BaseModel):
 
 
 class Entry(BaseModel):
-    """One of a kind. Secrets are ``null``, ``secrets`` names those that are set; headers are ``*****``."""
+    """One of a kind. Secrets are ``null``, ``secrets`` names those that are set. Of an address only where it
+    leads is shown, of headers their names; the rest is ``*****``."""
 
     name: str
     values: dict[str, Any]
@@ -72,7 +74,8 @@ class EntryKinds(BaseModel):
 
 
 class EntryValues(Body):
-    """What one is to be. Secrets that are left out or ``null`` stay; an empty one is taken away."""
+    """What one is to be. Secrets that are left out or ``null`` stay; an empty one is taken away. An address or
+    a header that is given as it was shown stays too."""
 
     values: dict[Annotated[str, StringConstraints(max_length=100)], Any]
 
@@ -136,10 +139,13 @@ class _Entries:
                 raise HttpError(422, f"body.values.{field}: there is no such field")
             if _secret(known) and value is None:
                 value = old.get(field)
-            elif field == "headers" and isinstance(value, dict):
-                # A header that comes back as it was shown stays as it is.
-                kept = old.get(field, {})
-                value = {one: kept.get(one, said) if said == MASK else said for one, said in value.items()}
+            try:
+                if field == "headers" and isinstance(value, dict):
+                    value = unmasked_headers(value, old.get(field, {}))
+                elif field == "url" and isinstance(value, str):
+                    value = unmasked_url(value, old.get(field))
+            except ValueError as error:
+                raise HttpError(422, f"body.values.{field}: {error}") from None
             if value is not None and value != "":
                 values[field] = value
         for field in old:
@@ -198,8 +204,9 @@ def _entry(name: str, entry: BaseModel) -> dict[str, Any]:
                 secrets.append(field)
             value = None
         elif field == "headers":
-            # What lets us in at the receiver's is often among them.
-            value = dict.fromkeys(value, MASK)
+            value = masked_headers(value)
+        elif field == "url":
+            value = masked_url(value)
         values[field] = value
     return {"name": name, "values": values, "secrets": secrets}
 
