@@ -168,11 +168,12 @@ def test_a_certificate_that_cannot_be_used_is_named_with_its_setting(tmp_path: P
 
     missing, empty = tmp_path / "nowhere.pem", tmp_path / "empty.pem"
     empty.write_text("nothing")
-    assert refused(certificate=missing) == f"web.certificate: {missing}: No such file or directory"
+    assert refused(certificate=missing) == f"web.certificate: {missing} is not there"
     said = refused(certificate=empty, key=missing)
-    assert said == f"web.certificate_key: {missing}: No such file or directory"
+    assert said == f"web.certificate_key: {missing} is not there"
     assert refused(certificate=empty).startswith(f"web.certificate: {empty} cannot be used")
     (tmp_path / "binary.pem").write_bytes(b"\xff\x00")
+    assert refused(certificate=tmp_path) == f"web.certificate: {tmp_path} is a folder"
     assert "is no PEM file" in refused(certificate=tmp_path / "binary.pem")
 
 

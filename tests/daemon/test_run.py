@@ -25,7 +25,7 @@ from soulmesh.client.shares.model import Root
 from soulmesh.client.shares.service import Shares
 from soulmesh.config import Settings
 from soulmesh.daemon import run
-from soulmesh.daemon.checks import check_folder, check_listening, check_shared, is_local
+from soulmesh.daemon.checks import check_file, check_folder, check_listening, check_shared, is_local
 from soulmesh.daemon.engine import Account
 from soulmesh.daemon.remote import Daemon as Client
 from soulmesh.errors import ConfigError
@@ -150,6 +150,18 @@ def test_folders_without_permission_are_named(tmp_path: Path, monkeypatch: pytes
         for said in (check_shared(folder / "music"), _problem(folder / "data")):
             assert str(folder) in said
             assert "the permission to search (x) for user id" in said
+    key = tmp_path / "key.pem"
+    key.write_text("")
+    check_file(key, "web.certificate_key")
+    with monkeypatch.context() as shut:
+        shut.setattr("os.access", lambda path, *_, **__: Path(path) != key)
+        with pytest.raises(
+            ConfigError, match=r"key.pem lacks the permission to read \(r\) for user id \d+, .*mode 0"
+        ):
+            check_file(key, "web.certificate_key")
+        shut.setattr("os.access", lambda path, *_, **__: Path(path) != tmp_path)
+        with pytest.raises(ConfigError, match=r"cannot be reached: .* search \(x\) for user id"):
+            check_file(key, "web.certificate_key")
     if os.geteuid() != 0:
         folder.chmod(0o500)
         with pytest.raises(ConfigError, match=r"write \(w\) for user id"):

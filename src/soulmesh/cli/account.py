@@ -50,7 +50,10 @@ PasswordOption = Annotated[
 PasswordFileOption = Annotated[
     Path | None,
     typer.Option(
-        "--password-file", metavar="FILE", help="Read the password from this file; - is standard input."
+        "--password-file",
+        metavar="FILE",
+        help="Read the password from this file; - is standard input.",
+        readable=False,
     ),
 ]
 ListenPortOption = Annotated[

@@ -46,8 +46,12 @@ class _Loader:
     options: Mapping[str, Any]
 
     def __call__(self, overlay: Mapping[str, Any]) -> tuple[Settings, Account]:
+        from soulmesh.daemon.checks import check_file
         from soulmesh.daemon.engine import Account
 
+        file = config_file()
+        if file is not None:
+            check_file(file.absolute(), "the settings file")
         found = load({**self.options, **overlay})
         username = found.account.username
         if not username:
@@ -55,6 +59,9 @@ class _Loader:
         if not _has_password(found.account):
             # Nobody is asked at a terminal: a daemon has none. The page asks.
             return found, Account(None)
+        secret = found.account.password_file
+        if secret is not None and str(secret) != "-":
+            check_file(secret.expanduser().absolute(), "account.password_file")
         return found, Account(username, accounts.password(found.account))
 
 

@@ -16,9 +16,11 @@ from pathlib import Path
 from soulmesh.config import Settings
 from soulmesh.errors import ConfigError
 
-__all__ = ["check_folder", "check_listening", "check_shared", "is_local", "who_we_are"]
+__all__ = ["check_file", "check_folder", "check_listening", "check_shared", "is_local", "who_we_are"]
 
 BITS = {os.R_OK: "read (r)", os.W_OK: "write (w)", os.X_OK: "search (x)"}
+
+REACH = "let us through there, or choose another user id (PUID and PGID, or --user, in a container)"
 
 
 def who_we_are() -> str:
@@ -60,7 +62,7 @@ def check_folder(path: Path, purpose: str) -> None:
     if closed is not None:
         raise ConfigError(
             f"{purpose}: {path} cannot be reached: {closed}",
-            hint="let us through there, or choose another user id (PUID and PGID, or --user, in a container)",
+            hint=REACH,
         )
     nearest = path
     while not nearest.exists() and nearest.parent != nearest:
@@ -90,6 +92,27 @@ def check_folder(path: Path, purpose: str) -> None:
     except OSError as error:
         # A file system that is mounted read-only, or full, has all its permission bits.
         raise ConfigError(f"{purpose}: cannot write in {path}: {error.strerror or error}") from None
+
+
+def check_file(path: Path, purpose: str) -> None:
+    """See that a file is there and that we may read it.
+
+    Raises:
+        ConfigError: it names the path, who we are and what is missing.
+    """
+    closed = _closed(path)
+    if closed is not None:
+        raise ConfigError(f"{purpose}: {path} cannot be reached: {closed}", hint=REACH)
+    if not path.exists():
+        raise ConfigError(f"{purpose}: {path} is not there")
+    if path.is_dir():
+        raise ConfigError(f"{purpose}: {path} is a folder")
+    missing = list(_missing(path, os.R_OK))
+    if missing:
+        raise ConfigError(
+            f"{purpose}: {path} lacks the permission to {missing[0]} for {who_we_are()}; {_owner(path)}",
+            hint=f"let us read it: chown {os.geteuid()} {path}, or run as its owner",
+        )
 
 
 def check_shared(path: Path) -> str | None:

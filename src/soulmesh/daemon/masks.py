@@ -1,4 +1,4 @@
-"""What is shown of settings that may carry a secret of somebody else's: the address of a webhook, and its headers.
+"""What is shown of settings that may carry a secret of somebody else's: a webhook's address and headers.
 
 The user part, the path and the query of an address are what many receivers let
 us in by. So nobody is shown them, administrators neither; what comes back as it

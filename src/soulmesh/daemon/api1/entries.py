@@ -74,8 +74,8 @@ class EntryKinds(BaseModel):
 
 
 class EntryValues(Body):
-    """What one is to be. Secrets that are left out or ``null`` stay; an empty one is taken away. An address or
-    a header that is given as it was shown stays too."""
+    """What one is to be. Secrets that are left out or ``null`` stay; an empty one is taken away. What is
+    given as it was shown (an address, a header) stays too."""
 
     values: dict[Annotated[str, StringConstraints(max_length=100)], Any]
 

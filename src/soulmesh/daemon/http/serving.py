@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from soulmesh import log
-from soulmesh.daemon.checks import who_we_are
+from soulmesh.daemon.checks import check_file
 from soulmesh.errors import ConfigError
 
 __all__ = ["HttpServer"]
@@ -105,11 +105,11 @@ def _with_certificate(certificate: str, key: str | None) -> tuple[str, ssl.SSLCo
     for file, setting in ((certificate, "web.certificate"), (key, "web.certificate_key")):
         if file is None:
             continue
+        check_file(Path(file).absolute(), setting)
         try:
             texts.append(Path(file).read_text(encoding="ascii"))
         except OSError as error:
-            hint = f"let {who_we_are()} read it" if isinstance(error, PermissionError) else None
-            raise ConfigError(f"{setting}: {file}: {error.strerror or error}", hint=hint) from None
+            raise ConfigError(f"{setting}: {file}: {error.strerror or error}") from None
         except ValueError:
             raise ConfigError(f"{setting}: {file} is no PEM file") from None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
