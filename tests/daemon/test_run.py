@@ -321,18 +321,23 @@ def test_while_another_client_takes_over_the_daemon_answers(
     async def play() -> None:
         async with network(tmp_path) as net:
             running = net.daemon
-            start, seen = client_module.Client.start, []
+            start, asked = client_module.Client.start, []
 
             async def starting(self: client_module.Client, *, log_in: bool = True) -> None:
                 paths = ("v0/application", "v0/transfers/downloads", "v0/shares", "v1/status")
-                seen.extend([await asyncio.to_thread(get, f"{net.url}/api/{path}") for path in paths])
+                for path in paths:
+                    asked.append(asyncio.create_task(asyncio.to_thread(get, f"{net.url}/api/{path}")))
+                # What asks for no client does not wait.
+                assert await asyncio.to_thread(get, f"{net.url}/health") == b"Healthy"
                 await start(self, log_in=log_in)
 
             monkeypatch.setattr(client_module.Client, "start", starting)
             running._overlay = {"network.local_address": "127.0.0.1"}
             await running.reload()
-            assert len(seen) == 4
-            assert json.loads(seen[0])["server"]["isConnected"] is False
+            # The new client answers.
+            answers = await asyncio.gather(*asked)
+            assert len(answers) == 4
+            assert "isConnected" in json.loads(answers[0])["server"]
             await until(lambda: running.engine.link.logged_in, "the login")
 
     asyncio.run(play())
