@@ -325,8 +325,8 @@ def test_while_another_client_takes_over_the_daemon_answers(
 
             async def starting(self: client_module.Client, *, log_in: bool = True) -> None:
                 paths = ("v0/application", "v0/transfers/downloads", "v0/shares", "v1/status")
-                for path in paths:
-                    asked.append(asyncio.create_task(asyncio.to_thread(get, f"{net.url}/api/{path}")))
+                asks = (asyncio.to_thread(get, f"{net.url}/api/{path}") for path in paths)
+                asked.extend(asyncio.create_task(ask) for ask in asks)
                 # What asks for no client does not wait.
                 assert await asyncio.to_thread(get, f"{net.url}/health") == b"Healthy"
                 await start(self, log_in=log_in)
