@@ -22,7 +22,8 @@ from soulmesh.cli.hits import COLUMNS, row
 from soulmesh.cli.output import JsonOption, Output, clean, duration, size
 from soulmesh.cli.samples import make_library
 from soulmesh.cli.server import require_extra
-from soulmesh.cli.share import opened, root_name, scan_bars
+from soulmesh.cli.share import opened, root_name
+from soulmesh.cli.share_scan import scan_bars
 from soulmesh.client.client import Client
 from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.results import Hit

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from soulmesh.cli import run
+from soulmesh.cli import run, share_view
 from soulmesh.cli.account import (
     ListenPortOption,
     PasswordFileOption,
@@ -23,7 +23,8 @@ from soulmesh.cli.account import (
 from soulmesh.cli.output import JsonOption, Output, clean, size, speed
 from soulmesh.cli.session import open_client
 from soulmesh.cli.settings import load
-from soulmesh.cli.share import DataOption, app, opened, root_name, scan_bars
+from soulmesh.cli.share import DataOption, app, opened, root_name
+from soulmesh.cli.share_scan import scan_bars
 from soulmesh.client.client import Client
 from soulmesh.client.errors import NotConnected
 from soulmesh.client.plain_shares import check_shareable
@@ -34,7 +35,8 @@ from soulmesh.config import Settings
 from soulmesh.core.transfer import State
 from soulmesh.errors import NotFound
 
-__all__ = ["app", "online"]
+# The commands of share_view join the group as it is read.
+__all__ = ["app", "online", "share_view"]
 
 PROBLEMS_SHOWN = 5
 

@@ -1,48 +1,51 @@
-"""``soulmesh share``: what is shared, how it is scanned, and what others see of it."""
+"""``soulmesh share add``, ``remove`` and ``list``: what is shared, and with whom.
+
+Scanning is in :mod:`soulmesh.cli.share_scan`, what others see in :mod:`soulmesh.cli.share_view`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json as json_module
 import os
 import platform
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
-from rich.constrain import Constrain
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn
-from rich.progress import Progress as Bars
 
 from soulmesh import wire
 from soulmesh.cli import run, settings
-from soulmesh.cli.output import Column, JsonOption, Output, clean, duration, size
+from soulmesh.cli.output import Column, JsonOption, clean
 from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.shares import (
     Audience,
-    Progress,
+    Circle,
     Root,
     RootRefused,
     ScanBusy,
-    ScanOutcome,
     Shares,
     ShareSettings,
     Symlinks,
 )
-from soulmesh.client.shares.explain import explain as explain_path
 from soulmesh.client.shares.model import folder_name, hidden_name
 from soulmesh.client.shares.store import damage_told
 from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.world import World
-from soulmesh.wire.peer import PeerSharesReply
 
-__all__ = ["app", "data_directory", "opened", "root_name", "scan_bars"]
+__all__ = [
+    "DataOption",
+    "app",
+    "data_directory",
+    "data_folder",
+    "find_root",
+    "opened",
+    "root_name",
+    "shown_path",
+]
 
 app = typer.Typer(
     name="share",
@@ -60,64 +63,19 @@ DataOption = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-ATTRIBUTES = {0: "kbit/s", 1: "s", 2: "VBR", 4: "Hz", 5: "bit"}
-
-
-class ScanHeldBack(UsageError):
-    """A scan found more files gone than it may forget without being told to."""
-
-    def __init__(self, roots: dict[str, int]) -> None:
-        self.roots = roots
-        self.hint = "if they are really gone: soulmesh share scan --yes"
-
-    def __str__(self) -> str:
-        which = ", ".join(f"{count} files of {clean(root)}" for root, count in self.roots.items())
-        return f"{which} are gone from the disk, too many to forget unasked: they stay in the index"
-
 
 def data_directory(given: Path | None) -> Path:
     """Where the shares live: below ``--data``, or the folder that the settings name."""
-    return _data(given) / "shares"
+    return data_folder(given) / "shares"
 
 
-def _data(given: Path | None) -> Path:
+def data_folder(given: Path | None) -> Path:
     return (given or settings.load().daemon.data).expanduser()
-
-
-def _friends(data: Path | None) -> frozenset[str]:
-    """Whom a client with this data folder, or a daemon, has on its list of friends."""
-    found: set[str] = set()
-    for place in (_data(data), _data(data) / "client"):
-        with suppress(OSError, ValueError, AttributeError):
-            people = json_module.loads((place / "people.json").read_text(encoding="utf-8"))
-            found.update(str(name) for name in people.get("friends", ()))
-    return frozenset(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Assumed:
-    """A circle of one user about whom the command line says everything."""
-
-    username: str
-    is_friend: bool
-    in_groups: tuple[str, ...]
-
-    def friend(self, username: str) -> bool:
-        """Whether ``username`` is the user that is assumed, and a friend."""
-        return self.is_friend and username == self.username
-
-    def groups(self, username: str) -> Collection[str]:
-        """The groups of the user that is assumed; nobody else is in any."""
-        return self.in_groups if username == self.username else ()
-
-
-def _assumed(username: str, friend: bool, groups: list[str] | None, data: Path | None) -> Assumed:
-    return Assumed(username, friend or username in _friends(data), tuple(groups or ()))
 
 
 @contextmanager
 def opened(
-    data: Path | None, circle: Assumed | None = None, how: ShareSettings | None = None
+    data: Path | None, circle: Circle | None = None, how: ShareSettings | None = None
 ) -> Iterator[Shares]:
     """The shares, for the length of one command."""
     shares = Shares(data_directory(data), wall_clock=World.real().wall_clock, circle=circle, settings=how)
@@ -128,7 +86,7 @@ def opened(
         shares.close()
 
 
-def _find(shares: Shares, given: str) -> Root:
+def find_root(shares: Shares, given: str) -> Root:
     """A root by its name or its folder."""
     path = Path(os.path.abspath(Path(given).expanduser()))
     for root in shares.roots:
@@ -257,7 +215,7 @@ def remove(
     """Stop sharing a folder. Nothing changes on the disk."""
     out = run.output(json=json)
     with opened(data) as shares:
-        root = _find(shares, folder)
+        root = find_root(shares, folder)
         name = os.fsdecode(root.name)
         _confirm(f"Stop sharing {clean(name)} ({root.files} files)?", yes)
         shares.remove_root(root.id)
@@ -272,7 +230,7 @@ def remove(
 def _root_row(shares: Shares, root: Root) -> dict[str, Any]:
     return {
         "name": wire.text(root.name),
-        "path": _shown(root.path),
+        "path": shown_path(root.path),
         "for": str(root.audience),
         "files": root.files,
         "state": "online" if root.online else "offline",
@@ -284,7 +242,7 @@ def _root_row(shares: Shares, root: Root) -> dict[str, Any]:
     }
 
 
-def _shown(path: Path | str) -> str:
+def shown_path(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -308,407 +266,3 @@ def list_(data: DataOption = None, json: JsonOption = False) -> None:
         )
         if not count:
             out.note("nothing is shared yet: soulmesh share add FOLDER")
-
-
-# Scanning
-
-
-@app.command()
-@run.command
-async def scan(
-    folders: Annotated[
-        list[str] | None, typer.Argument(help="Names or paths of shared folders; all if none.")
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Forget files that are gone, however many they are.")
-    ] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Write the whole index again.")] = False,
-    readers: Annotated[
-        int | None, typer.Option("--readers", min=1, max=64, help="Processes that read audio files.")
-    ] = None,
-    file_timeout: Annotated[
-        float,
-        typer.Option("--file-timeout", min=0.1, metavar="SECONDS", help="How long one audio file may take."),
-    ] = 20.0,
-    guard: Annotated[
-        float | None,
-        typer.Option(
-            "--guard",
-            min=0.0,
-            max=1.0,
-            help="Ask before losing more than this part of a folder's files (default: shares.lose_at_most).",
-        ),
-    ] = None,
-    data: DataOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Look for new, changed and missing files, and bring the index up to date.
-
-    Only what changed is read. Ctrl-C stops; the next scan goes on from there.
-    """
-    out = run.output(json=json)
-    how = ShareSettings(
-        guard=settings.load().shares.lose_at_most if guard is None else guard,
-        readers=readers,
-        file_seconds=file_timeout,
-    )
-    with opened(data, how=how) as shares:
-        if not shares.roots:
-            if shares.store.sweeping_left():
-                await shares.scan(niceness=0)
-            error = NotFound("nothing is shared yet")
-            error.hint = "soulmesh share add FOLDER"
-            raise error
-        roots = None if not folders else [_find(shares, given).id for given in folders]
-
-        async def once(confirmed: bool) -> ScanOutcome:
-            try:
-                with scan_bars(out) as show:
-                    return await shares.scan(
-                        roots, confirmed=confirmed, rebuild=rebuild, niceness=0, progress=show
-                    )
-            except asyncio.CancelledError:
-                out.note("stopped: what was found is kept, and soulmesh share scan goes on from there")
-                raise
-
-        outcome = await once(yes)
-        held_back = {found.root: found.held_back for found in outcome.roots if found.held_back}
-        if held_back and not json and sys.stdin.isatty():
-            total = sum(held_back.values())
-            if typer.confirm(f"{total} files are gone from the disk. Forget them?", default=False, err=True):
-                outcome = await once(True)
-                held_back = {}
-        _tell_outcome(out, outcome)
-        if held_back:
-            raise ScanHeldBack(held_back)
-
-
-def _tell_outcome(out: Output, outcome: ScanOutcome) -> None:
-    out.table(
-        [
-            Column("root", "NAME", wide=True),
-            Column("files", "FILES", right=True),
-            Column("added", "NEW", right=True),
-            Column("changed", "CHANGED", right=True),
-            Column("removed", "GONE", right=True),
-            Column("problems", "UNREADABLE", right=True),
-            Column("state", "STATE"),
-        ],
-        [
-            {**asdict(found), "state": "offline" if found.offline else "held back" if found.held_back else ""}
-            for found in outcome.roots
-        ],
-    )
-    total = sum(found.files for found in outcome.roots)
-    rate = total / outcome.seconds if outcome.seconds > 0 else 0
-    out.note(f"{total} files in {outcome.seconds:.2f} s ({rate:,.0f} a second); index {outcome.index}")
-    if any(found.problems for found in outcome.roots):
-        out.note("soulmesh share status --problems lists what could not be read")
-
-
-PHASES = {"walking": "looking", "reading": "reading audio", "indexing": "writing the index"}
-
-
-class _Bars(Bars):
-    """Bars that leave room for the ^C that a terminal shows: it would begin a line, and one would stay."""
-
-    def __init__(self, *columns: ProgressColumn, console: Console) -> None:
-        self._width = max(20, console.width - 5)
-        super().__init__(*columns, console=console, expand=True, transient=True)
-
-    def get_renderable(self) -> RenderableType:
-        return Constrain(super().get_renderable(), self._width)
-
-
-@contextmanager
-def scan_bars(out: Output) -> Iterator[Callable[[Progress], None]]:
-    """A bar for each phase of a scan; where there is no terminal, a line every few seconds."""
-    if out.json:
-        yield lambda progress: None
-        return
-    if not out.errors.is_terminal:
-        yield _lines(out)
-        return
-    bars = _Bars(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", style="green"),
-        TextColumn("{task.fields[left]}", style="yellow"),
-        console=out.errors,
-    )
-    keys: dict[tuple[str, str], Any] = {}
-
-    def show(progress: Progress) -> None:
-        key = (progress.phase, progress.root)
-        if key not in keys:
-            what = f"{PHASES[progress.phase]} {progress.root}".strip()
-            keys[key] = bars.add_task(clean(what).replace("[", r"\["), total=None, rate="", left="")
-        bars.update(
-            keys[key],
-            completed=progress.done,
-            total=progress.total,
-            rate=f"{progress.rate:,.0f} files/s",
-            left="" if progress.seconds_left is None else f"{duration(progress.seconds_left)} left",
-        )
-
-    with bars:
-        yield show
-
-
-def _lines(out: Output) -> Callable[[Progress], None]:
-    clock = asyncio.get_running_loop().time
-    told = {"at": clock()}
-
-    def show(progress: Progress) -> None:
-        if clock() - told["at"] < 5:
-            return
-        told["at"] = clock()
-        of = f" of {progress.total}" if progress.total else ""
-        left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
-        what = f"{PHASES[progress.phase]} {progress.root}".strip()
-        out.note(f"{what}: {progress.done}{of} files, {progress.rate:,.0f}/s{left}")
-
-    return show
-
-
-@app.command()
-@run.command
-def status(
-    problems: Annotated[
-        bool, typer.Option("--problems", help="List what could not be read or shared.")
-    ] = False,
-    data: DataOption = None,
-    json: JsonOption = False,
-) -> None:
-    """How much is shared, and in which state the index is."""
-    out = run.output(json=json)
-    with opened(data) as shares:
-        asyncio.run(shares.check_online())
-        if problems:
-            _list_problems(out, shares)
-            return
-        index = shares.index
-        counts = shares.counts
-        on_disk = sum(path.stat().st_size for path in shares.directory.glob("index-*"))
-        database = sum(path.stat().st_size for path in shares.directory.glob("shares.sqlite*"))
-        facts: dict[str, Any] = {
-            "roots": len(shares.roots),
-            "offline": sum(not root.online for root in shares.roots),
-            "files": sum(root.files for root in shares.roots),
-            "public_files": counts.files,
-            "public_folders": counts.folders,
-            "indexed": sum(len(index.of_root(root.id)) for root in shares.roots),
-            "changes": len(index.delta) + len(index.removed),
-            "generation": index.base.about.get("generation", 0),
-            "index_bytes": on_disk,
-            "database_bytes": database,
-            "needs_index": shares.needs_index,
-            "unfinished": bool(shares.store.get("scan_open", 0)),
-            "held_back": sum(shares.store.get(f"held_back:{root.id}", 0) for root in shares.roots),
-            "problems": sum(map(shares.store.count_problems, shares.roots)),
-        }
-        out.record(facts)
-        out.line(f"shared folders   {facts['roots']} ({facts['offline']} offline)")
-        public = f"{counts.files} in {counts.folders} folders for everyone"
-        out.line(f"files            {facts['files']}, of them {public}")
-        out.line(
-            f"index            {facts['indexed']} files, {size(on_disk)}, generation {facts['generation']},"
-            f" {facts['changes']} changes since"
-        )
-        out.line(f"database         {size(database)}")
-        out.line(f"not readable     {facts['problems']}")
-        if facts["held_back"]:
-            gone = f"{facts['held_back']} files are gone from the disk"
-            out.line(f"held back        {gone}: soulmesh share scan --yes")
-        if facts["unfinished"]:
-            out.line("unfinished       the last scan did not end: soulmesh share scan goes on")
-        if shares.needs_index:
-            out.line("index missing    soulmesh share scan writes it again")
-
-
-def _list_problems(out: Output, shares: Shares) -> None:
-    rows = [
-        {"root": wire.text(root.name), "path": _shown(problem.path), "reason": problem.reason}
-        for root in shares.roots
-        for problem in shares.store.problems(root)
-    ]
-    columns = [
-        Column("root", "NAME"),
-        Column("path", "FILE", wide=True, keep_end=True),
-        Column("reason", "WHY"),
-    ]
-    if not out.table(columns, rows):
-        out.note("everything could be read")
-
-
-# What others see
-
-AsOption = Annotated[str, typer.Option("--as", metavar="USER", help="As this user would find it.")]
-FriendOption = Annotated[
-    bool, typer.Option("--friend", help="Take the user for a friend, even if they are not on the list.")
-]
-GroupOption = Annotated[
-    list[str] | None, typer.Option("--group", metavar="NAME", help="Take the user for one of this group.")
-]
-
-
-@app.command()
-@run.command
-async def search(
-    query: Annotated[list[str], typer.Argument(help="Words, *endings and -exclusions.")],
-    username: AsOption = "",
-    friend: FriendOption = False,
-    group: GroupOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many files.")] = 100,
-    excluded: Annotated[
-        list[str] | None, typer.Option("--phrase", help="A phrase the server would exclude; can be repeated.")
-    ] = None,
-    data: DataOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Search your own files as others do.
-
-    Put -- before a query that begins with a dash.
-    """
-    out = run.output(json=json)
-    with opened(data, _assumed(username, friend, group, data)) as shares:
-        began = perf_counter()
-        found = await shares.search(" ".join(query), username=username, limit=limit, excluded=excluded or ())
-        took = perf_counter() - began
-        rows = [
-            {
-                "path": file.filename,
-                "size": file.filesize,
-                "attributes": {a.key: a.value for a in file.attributes},
-                "locked": locked,
-            }
-            for locked, files in ((False, found.results), (True, found.locked))
-            for file in files
-        ]
-        columns = [
-            Column("path", "FILE", wide=True, keep_end=True),
-            Column("size", "SIZE", size, right=True),
-            Column("attributes", "AUDIO", _attributes),
-        ]
-        if found.locked:
-            columns.append(Column("locked", "", lambda locked: "locked" if locked else ""))
-        count = out.table(columns, rows)
-        dropped = " (too dear: dropped)" if shares.figures.too_dear else ""
-        out.note(f"{count} files in {took * 1000:.2f} ms{dropped}")
-        if not count:
-            raise NotFound("no shared file matches")
-
-
-def _attributes(attributes: dict[int, int]) -> str:
-    parts = []
-    for key, value in attributes.items():
-        if key == 1:
-            parts.append(duration(value))
-        elif key == 2:
-            parts.append("VBR" if value else "CBR")
-        else:
-            parts.append(f"{value} {ATTRIBUTES.get(key, key)}")
-    return ", ".join(parts)
-
-
-@app.command(name="browse-as")
-@run.command
-async def browse_as(
-    username: Annotated[str, typer.Argument(help="Whose eyes to look through.")],
-    folder: Annotated[str | None, typer.Argument(help="A remote folder: list its files.")] = None,
-    friend: FriendOption = False,
-    group: GroupOption = None,
-    data: DataOption = None,
-    json: JsonOption = False,
-) -> None:
-    """What a user gets to see when browsing you: the very message, read back."""
-    out = run.output(json=json)
-    with opened(data, _assumed(username, friend, group, data)) as shares:
-        began = perf_counter()
-        frame = await shares.browse(username)
-        took = perf_counter() - began
-        reply = wire.decode(frame, "peer", "peer")
-        assert isinstance(reply, PeerSharesReply)
-        directories = [
-            (directory, locked)
-            for locked, found in ((False, reply.directories), (True, reply.locked_directories or []))
-            for directory in found
-        ]
-        if folder is not None:
-            chosen = [(d, locked) for d, locked in directories if d.name == folder]
-            if not chosen:
-                raise NotFound(f"{username} sees no folder {folder}")
-            columns = [
-                Column("name", "FILE", wide=True),
-                Column("size", "SIZE", size, right=True),
-                Column("attributes", "AUDIO", _attributes),
-            ]
-            if any(locked for _, locked in chosen):
-                columns.append(Column("locked", "", lambda locked: "locked" if locked else ""))
-            out.table(
-                columns,
-                [
-                    {
-                        "name": file.filename,
-                        "size": file.filesize,
-                        "attributes": {a.key: a.value for a in file.attributes},
-                        "locked": locked,
-                    }
-                    for directory, locked in chosen
-                    for file in directory.files
-                ],
-            )
-            return
-        out.table(
-            [
-                Column("name", "FOLDER", wide=True, keep_end=True),
-                Column("files", "FILES", right=True),
-                Column("size", "SIZE", size, right=True),
-                Column("locked", "", lambda locked: "locked" if locked else ""),
-            ],
-            [
-                {
-                    "name": d.name,
-                    "files": len(d.files),
-                    "size": sum(file.filesize for file in d.files),
-                    "locked": locked,
-                }
-                for d, locked in directories
-            ],
-        )
-        files = sum(len(d.files) for d, _ in directories)
-        message = f"a message of {size(len(frame))}, in {took * 1000:.1f} ms"
-        out.note(f"{files} files in {len(directories)} folders; {message}")
-
-
-@app.command()
-@run.command
-async def explain(
-    file: Annotated[str, typer.Argument(help="A file or folder on disk, or a remote path.")],
-    data: DataOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Whether a file is offered, to whom, and why not."""
-    out = run.output(json=json)
-    with opened(data) as shares:
-        await shares.check_online()
-        found = await explain_path(shares, file)
-        record = asdict(found)
-        for key in ("path", "remote_path", "root"):
-            if record[key] is not None:
-                record[key] = _shown(record[key])
-        out.record(record)
-        out.line(f"{'offered' if found.offered else 'not offered'}: {clean(_shown(found.reason))}")
-        for label, value in (
-            ("file", record["path"]),
-            ("others see", record["remote_path"]),
-            ("for", found.audience),
-            ("size", None if found.size is None else size(found.size)),
-            ("audio", _attributes(found.attributes) or None),
-            ("not readable", found.problem),
-        ):
-            if value:
-                out.line(f"  {label:13}{clean(value)}")
-        if not found.offered:
-            raise typer.Exit(run.NOT_FOUND)
