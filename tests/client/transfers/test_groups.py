@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from soulmesh.client.transfers import Journal
-from soulmesh.client.transfers.journal import VERSION
+from soulmesh.client.transfers.journal_file import VERSION
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import DEFAULT_GROUPS, Group, QueueRules
 from soulmesh.wire import peer

@@ -20,22 +20,34 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from soulmesh.client.transfers.journal_file import (
+    COLUMNS,
+    FINAL_WORDS,
+    PUT,
+    JournalError,
+    JournalInUse,
+    Record,
+    connect,
+    lock,
+    prepare,
+    record_of,
+    row_of,
+    stored,
+    told,
+)
 from soulmesh.core.rule_trial import Asked
 from soulmesh.core.story import Chapter
-from soulmesh.core.transfer import FINAL, Event, State
+from soulmesh.core.transfer import Event, State
 from soulmesh.core.upload_queue import Person
-from soulmesh.errors import SoulmeshError
 from soulmesh.wire import raw, text
 
 __all__ = ["Journal", "JournalError", "JournalInUse", "Record", "lock"]
 
 T = TypeVar("T")
-VERSION = 2
 GATHER = 0.05
 """Seconds for which changes gather before they are written."""
 KEPT_FOR = 7 * 86_400.0
@@ -43,127 +55,6 @@ KEPT_FOR = 7 * 86_400.0
 FORGET_EVERY = 10_000
 MOST_REQUESTS = 200_000
 """So many requests are kept at most; the oldest are forgotten first."""
-_FINAL_WORDS = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
-
-_SCHEMA = f"""
-CREATE TABLE transfers (
-    id INTEGER PRIMARY KEY,
-    uuid TEXT NOT NULL UNIQUE,
-    direction TEXT NOT NULL,
-    username TEXT NOT NULL,
-    remote_path BLOB NOT NULL,
-    size INTEGER,
-    state TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    deadline REAL,
-    done INTEGER NOT NULL,
-    local_path TEXT NOT NULL,
-    added REAL NOT NULL,
-    started REAL,
-    ended REAL,
-    speed REAL NOT NULL,
-    priority INTEGER NOT NULL,
-    batch TEXT,
-    pushed INTEGER NOT NULL,
-    more TEXT NOT NULL
-);
-CREATE INDEX transfers_open ON transfers (id) WHERE state NOT IN ('finished', 'cancelled');
-CREATE INDEX transfers_ended ON transfers (direction, id) WHERE state IN ({_FINAL_WORDS});
-CREATE INDEX transfers_file ON transfers (username, remote_path);
-CREATE INDEX transfers_batch ON transfers (batch) WHERE batch IS NOT NULL;
-CREATE TABLE chapters (
-    transfer INTEGER NOT NULL,
-    at REAL NOT NULL,
-    event TEXT NOT NULL,
-    state TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    detail TEXT NOT NULL
-);
-CREATE INDEX chapters_transfer ON chapters (transfer);
-CREATE TABLE notes (kind TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, name));
-"""
-_REQUESTS = """
-CREATE TABLE requests (
-    at REAL NOT NULL,
-    username TEXT NOT NULL,
-    privileged INTEGER NOT NULL,
-    friend INTEGER NOT NULL,
-    files INTEGER,
-    folders INTEGER,
-    remote_path BLOB NOT NULL,
-    size INTEGER NOT NULL
-);
-CREATE INDEX requests_at ON requests (at);
-"""
-_UPGRADES = {
-    # Requests said too little to try rules on them.
-    1: f"DROP TABLE requests; {_REQUESTS}",
-}
-"""From each older format to the next."""
-
-
-class JournalError(SoulmeshError):
-    """The journal cannot be used: ``path`` and what SQLite says."""
-
-    def __init__(self, path: Path | None, reason: str) -> None:
-        super().__init__(str(path), reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        where = self.path or "memory"
-        return f"the journal of transfers at {where} cannot be used: {self.reason}"
-
-
-class JournalInUse(JournalError):
-    """Another running program has this journal."""
-
-    hint = "stop the other one, or give this one a data folder of its own"
-
-    def __init__(self, path: Path | None) -> None:
-        super().__init__(path, "another soulmesh uses it")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One transfer as it is stored. Times are seconds since the epoch, sizes bytes."""
-
-    id: int
-    uuid: str
-    direction: str
-    username: str
-    remote_path: str
-    size: int | None
-    state: State
-    reason: str
-    attempts: int
-    deadline: float | None
-    """The next try, if the transfer waits for one."""
-    done: int
-    local_path: str
-    added: float
-    started: float | None
-    ended: float | None
-    speed: float
-    priority: int = 0
-    batch: str | None = None
-    pushed: bool = False
-    more: dict[str, Any] = field(default_factory=dict)
-
-
-_COLUMNS = (
-    "id, uuid, direction, username, remote_path, size, state, reason, attempts, deadline, done, local_path, "
-    "added, started, ended, speed, priority, batch, pushed, more"
-)
-# What never changes is not written again, nor its indices.
-_CHANGING = (
-    "size, state, reason, attempts, deadline, done, local_path, started, ended, speed, priority, batch, more"
-)
-_PUT = (
-    f"INSERT INTO transfers ({_COLUMNS}) VALUES ({', '.join('?' * 20)}) ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{column} = excluded.{column}" for column in _CHANGING.split(", "))
-)
 
 
 class Journal:
@@ -214,8 +105,8 @@ class Journal:
     async def _open(self) -> None:
         assert self._loop is not None
         if not self._threaded:
-            self._inline = _connect(self._path)
-            _prepare(self._inline, self._path)
+            self._inline = connect(self._path)
+            prepare(self._inline, self._path)
         else:
             opened: asyncio.Future[None] = self._loop.create_future()
             thread = threading.Thread(target=self._run, args=(opened,), name="soulmesh-journal", daemon=True)
@@ -356,7 +247,7 @@ class Journal:
         """The newest transfers that are over; ``before`` is the id with which the last page ended."""
         more = "" if before is None else f"AND id < {int(before)}"
         return await self._select(
-            f"WHERE direction = ? AND state IN ({_FINAL_WORDS}) {more} ORDER BY id DESC LIMIT ?",
+            f"WHERE direction = ? AND state IN ({FINAL_WORDS}) {more} ORDER BY id DESC LIMIT ?",
             (direction, limit),
         )
 
@@ -394,8 +285,8 @@ class Journal:
                 datetime.fromtimestamp(at, UTC),
                 Event(event),
                 State(state),
-                _told(reason) or "",
-                _told(detail) or "",
+                told(reason) or "",
+                told(detail) or "",
             )
             for at, event, state, reason, detail in rows
         ]
@@ -439,9 +330,9 @@ class Journal:
 
     async def _select(self, where: str, values: Sequence[object] = ()) -> list[Record]:
         rows = await self._ask(
-            lambda db: db.execute(f"SELECT {_COLUMNS} FROM transfers {where}", values).fetchall()
+            lambda db: db.execute(f"SELECT {COLUMNS} FROM transfers {where}", values).fetchall()
         )
-        return [_record(row) for row in rows]
+        return [record_of(row) for row in rows]
 
     def _flush_soon(self) -> None:
         if not self._flush_due and self._loop is not None:
@@ -455,9 +346,9 @@ class Journal:
             return
         if not self._rows and not self._chapters and not self._requests:
             return
-        rows = [_row(record()) for record in self._rows.values()]
+        rows = [row_of(record()) for record in self._rows.values()]
         chapters = [
-            (number, c.at.timestamp(), c.event.value, c.state.value, _stored(c.reason), _stored(c.detail))
+            (number, c.at.timestamp(), c.event.value, c.state.value, stored(c.reason), stored(c.detail))
             for number, c in self._chapters
         ]
         self._rows = {}
@@ -478,7 +369,7 @@ class Journal:
         self._requests = []
 
         def write(db: sqlite3.Connection) -> None:
-            db.executemany(_PUT, rows)
+            db.executemany(PUT, rows)
             db.executemany("INSERT INTO chapters VALUES (?, ?, ?, ?, ?, ?)", chapters)
             db.executemany("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?)", requests)
 
@@ -534,8 +425,8 @@ class Journal:
         """The thread: take what has gathered, carry it out, commit once."""
         assert self._loop is not None
         try:
-            db = _connect(self._path)
-            _prepare(db, self._path)
+            db = connect(self._path)
+            prepare(db, self._path)
         except JournalError as error:
             _tell(self._loop, opened, None, error)
             return
@@ -561,114 +452,6 @@ class Journal:
         except sqlite3.Error as error:
             # Transfers go on without a journal; whoever waits for a commit is told.
             self._failed = JournalError(self._path, str(error))
-
-
-def lock(path: Path) -> IO[bytes]:
-    """Take the journal at ``path`` for this program; closing what is returned gives it back.
-
-    Raises:
-        JournalInUse: another program has it.
-        JournalError: the folder cannot be used.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(path.name + ".lock").open("ab")
-    except OSError as error:
-        raise JournalError(path, str(error)) from error
-    try:
-        import fcntl
-    except ImportError:
-        return file  # a system without such locks
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise JournalInUse(path) from error
-    return file
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    try:
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        # The connection is used by one thread alone, and opened in it.
-        return sqlite3.connect(path if path is not None else ":memory:", timeout=10.0)
-    except (sqlite3.Error, OSError) as error:
-        raise JournalError(path, str(error)) from error
-
-
-def _prepare(db: sqlite3.Connection, path: Path | None) -> None:
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; a power cut may lose the last commits, but never the file's order.
-        db.execute("PRAGMA synchronous = NORMAL")
-        [version] = db.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise JournalError(
-                path, f"it was written by a newer soulmesh (format {version}, known {VERSION})"
-            )
-        if version == 0:
-            with db:
-                db.executescript(f"BEGIN; {_SCHEMA} {_REQUESTS} PRAGMA user_version = {VERSION}; COMMIT;")
-        for old in range(version, VERSION) if version else ():
-            with db:
-                db.executescript(f"BEGIN; {_UPGRADES[old]} PRAGMA user_version = {old + 1}; COMMIT;")
-    except sqlite3.Error as error:
-        db.close()
-        raise JournalError(path, str(error)) from error
-    except JournalError:
-        db.close()
-        raise
-
-
-def _stored(told: str | None) -> str | bytes | None:
-    """A path of this machine need not be UTF-8, nor a reason that names one: SQLite has its bytes then."""
-    if told is None or told.isascii():
-        return told
-    try:
-        told.encode()
-    except UnicodeEncodeError:
-        return told.encode("utf-8", "surrogateescape")
-    return told
-
-
-def _told(stored: str | bytes | None) -> str | None:
-    return stored.decode("utf-8", "surrogateescape") if isinstance(stored, bytes) else stored
-
-
-def _row(r: Record) -> tuple[object, ...]:
-    return (
-        r.id,
-        r.uuid,
-        r.direction,
-        r.username,
-        raw(r.remote_path),
-        r.size,
-        r.state.value,
-        _stored(r.reason),
-        r.attempts,
-        r.deadline,
-        r.done,
-        _stored(r.local_path),
-        r.added,
-        r.started,
-        r.ended,
-        r.speed,
-        r.priority,
-        r.batch,
-        int(r.pushed),
-        json.dumps(r.more) if r.more else "{}",
-    )
-
-
-def _record(row: Sequence[Any]) -> Record:
-    values = list(row)
-    values[4] = text(values[4])
-    values[7], values[11] = _told(values[7]), _told(values[11])
-    values[6] = State(values[6])
-    values[18] = bool(values[18])
-    values[19] = json.loads(values[19])
-    return Record(*values)
 
 
 def _tell(
