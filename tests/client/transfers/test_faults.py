@@ -322,6 +322,35 @@ async def test_a_full_disk_pauses_all_with_its_reason_and_goes_on_when_there_is_
         await other.wait()
 
 
+class Stick(RealDisk):
+    """Beside a large disk there is a full one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = 0
+
+    async def free_space(self, path: Path) -> int:
+        return self.free if "stick" in path.parts else 1 << 40
+
+
+@virtual
+async def test_what_grows_on_a_disk_with_room_does_not_wait_for_a_full_one(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = Stick()
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        more = {"downloads": str(tmp_path / "stick")}
+        there_too = await ann.transfers.download("eve", eve.share(PATH, SONG), more=more)
+        await until(there_too, State.NO_ROOM)
+        here = await ann.transfers.download("eve", eve.share(r"a\other", SONG))
+        await here.wait()
+        await asyncio.sleep(3600)
+        assert there_too.state is State.NO_ROOM
+        disk.free = 1 << 40
+        await there_too.wait()
+        assert there_too.local_path is not None
+        assert there_too.local_path.is_relative_to(tmp_path / "stick")
+
+
 @virtual
 async def test_a_folder_that_cannot_be_written_says_so_and_is_tried_later(tmp_path: Path) -> None:
     async with street(tmp_path) as there:

@@ -20,11 +20,12 @@ from pathlib import Path
 from soulmesh.client.errors import ClientError
 from soulmesh.client.ports import Links
 from soulmesh.client.results import FoundFile
-from soulmesh.client.transfers.downloads import LOOK_FOR_ROOM_EVERY, Downloads
+from soulmesh.client.transfers.downloads import Downloads
 from soulmesh.client.transfers.events import BatchFinished, BatchNotMoved
 from soulmesh.client.transfers.journal import Record
 from soulmesh.client.transfers.layout import numbered, remote_parts, safe_name
 from soulmesh.client.transfers.ledger import Ledger
+from soulmesh.client.transfers.room import LOOK_FOR_ROOM_EVERY
 from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.retry import RetryClass

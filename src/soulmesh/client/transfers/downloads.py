@@ -20,6 +20,7 @@ from soulmesh.client.transfers.bandwidth import Bandwidth
 from soulmesh.client.transfers.check import broken_audio, broken_sound
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
+from soulmesh.client.transfers.room import Room
 from soulmesh.client.transfers.saving import COMPARED, Saving
 from soulmesh.client.transfers.settings import Sync, TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
@@ -37,10 +38,8 @@ log = logging.getLogger(__name__)
 
 TICKET_WITHIN = 60.0
 """Seconds in which the uploader has to say which file its new link is for."""
-LOOK_FOR_ROOM_EVERY = 30.0
 SMALL = 128 * 1024
 """Bytes up to which a file is kept in memory until it is whole."""
-ROOM_KNOWN_FOR = 2.0
 _WATCH = "downloads"
 _HELD = frozenset({State.ASKING, State.QUEUED}) | ACTIVE
 
@@ -81,11 +80,7 @@ class Downloads:
         self._expecting: dict[int, tuple[str, int]] = {}
         self._streams: dict[int, Stream] = {}
         self._pump_due = False
-        self._no_room_needed = 0
-        self._looking_for_room = False
-        self._room = 0
-        self._room_seen = float("-inf")
-        self._room_at: Path | None = None
+        self._room = Room(ledger, settings, lambda transfer: self.part_path(transfer).parent)
         self.on_over: list[Callable[[Transfer], None]] = []
         """Called when a download is finished, given up or cancelled."""
         ledger.owners["download"] = self
@@ -148,7 +143,7 @@ class Downloads:
         if transfer.state is State.PENDING:
             self._wait_for_turn(transfer)
         if transfer.state is State.NO_ROOM:
-            self._look_for_room(transfer)
+            self._room.wait_for(transfer)
 
     def restored(self, transfer: Transfer) -> None:
         """A download came from the journal: go on with it, or see that it was finished after all."""
@@ -257,7 +252,7 @@ class Downloads:
         if new is State.PENDING:
             self._wait_for_turn(transfer)
         elif new is State.NO_ROOM:
-            self._look_for_room(transfer)
+            self._room.wait_for(transfer)
         elif transfer.machine.final:
             if not self._ledger.has("download", transfer.username):
                 self._presence.unwatch(transfer.username, _WATCH)
@@ -439,7 +434,7 @@ class Downloads:
                 complete = await self._receive_into(transfer, ticket, stream, part)
         except DiskFull:
             stream.abort()
-            self.disk_is_full(max(0, (transfer.size or 0) - machine.received))
+            self._room.filled()
             return None
         except DiskError as error:
             stream.abort()
@@ -469,7 +464,7 @@ class Downloads:
     ) -> bool:
         """A small file is received whole and written in one go: files by the thousand need it."""
         ledger, machine = self._ledger, transfer.download
-        await self._need_room(part.parent, len(data))
+        await self._room.need(part.parent, len(data))
         if machine.ticket != ticket:
             return False
         ledger.apply(transfer, machine.linked(ticket, 0, ledger.now()))
@@ -496,7 +491,7 @@ class Downloads:
         ledger, machine = self._ledger, transfer.download
         size = machine.size or 0
         have = await self._resumable(transfer, part, size)
-        await self._need_room(part.parent, size - have)
+        await self._room.need(part.parent, size - have)
         offset = max(0, have - COMPARED)
         if machine.ticket != ticket:
             return False
@@ -576,7 +571,7 @@ class Downloads:
                 return
             final = await self._place(transfer, whole)
         except DiskFull:
-            self.disk_is_full(transfer.size or 0)
+            self._room.filled()
             return
         except DiskError as error:
             if transfer.state is State.SAVING:
@@ -651,50 +646,3 @@ class Downloads:
         key = self._expecting.pop(transfer.id, None)
         if key is not None and self._expected.get(key) is transfer:
             del self._expected[key]
-
-    # A full disk.
-
-    async def _need_room(self, path: Path, count: int) -> None:
-        """See that the disk has room for ``count`` more bytes; looks at most every two seconds."""
-        if count <= 0:
-            return
-        now = self._ledger.now()
-        stale = path != self._room_at or now - self._room_seen >= ROOM_KNOWN_FOR
-        if stale or self._room < count + self._settings().reserve:
-            self._room = await self._ledger.world.disk.free_space(path)
-            self._room_seen, self._room_at = now, path
-        if self._room < count + self._settings().reserve:
-            raise DiskFull(path)
-        self._room -= count
-
-    def disk_is_full(self, needed: int) -> None:
-        """Stop everything that writes, with its reason; it goes on when ``needed`` bytes are free."""
-        self._no_room_needed = needed
-        now = self._ledger.now()
-        for username in self._ledger.users("download"):
-            for transfer in self._ledger.of_user("download", username):
-                self._ledger.apply(transfer, transfer.download.disk_full(now))
-
-    def _look_for_room(self, transfer: Transfer) -> None:
-        needed = max(1, (transfer.size or 0) - transfer.done)
-        self._no_room_needed = min(self._no_room_needed or needed, needed)
-        if not self._looking_for_room:
-            self._looking_for_room = True
-            self._ledger.tasks.start(self._wait_for_room(), "waiting for room on the disk")
-
-    async def _wait_for_room(self) -> None:
-        settings = self._settings()
-        disk = self._ledger.world.disk
-        while True:
-            await asyncio.sleep(LOOK_FOR_ROOM_EVERY)
-            try:
-                free = await disk.free_space(settings.incomplete_root)
-            except DiskError:
-                continue
-            if free >= self._no_room_needed + settings.reserve:
-                break
-        self._looking_for_room = False
-        self._no_room_needed = 0
-        for username in self._ledger.users("download"):
-            for transfer in self._ledger.of_user("download", username):
-                self._ledger.apply(transfer, transfer.download.disk_has_room(self._ledger.now()))
