@@ -11,21 +11,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.request import Request, urlopen
 
 import pytest
 
-from soulmesh.cli.search import best_first
+from soulmesh.cli.output import Output
+from soulmesh.cli.search import best_first, wait_for_turn
 from soulmesh.cli.standin import hit as standin_hit
 from soulmesh.client.results import FoundFile, Hit, Remembered, estimate
 from soulmesh.core.rule_trial import Asked
 from soulmesh.core.upload_queue import Person
+from soulmesh.daemon.remote import Daemon
 from soulmesh.daemon.rows import hit_row
 from tests.cli.conftest import Command, Outcome
 from tests.cli.processes import stopped
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, Network, network
+from tests.support.loops import virtual
 
 T = TypeVar("T")
 
@@ -359,6 +362,18 @@ def test_results_stand_in_the_same_order_as_without_a_daemon() -> None:
     assert len(users) == 6
     # All files of a user stand together, so an album does.
     assert users == [username for username, _ in order][::3]
+
+
+@virtual
+async def test_a_search_waits_until_the_server_bears_it(capsys: pytest.CaptureFixture[str]) -> None:
+    class Busy:
+        async def governor(self) -> list[dict[str, Any]]:
+            return [{"subject": "join", "wait": 90.0}, {"subject": "search", "wait": 40.0}]
+
+    begun = asyncio.get_running_loop().time()
+    await wait_for_turn(Output(json=False), cast(Daemon, Busy()))
+    assert asyncio.get_running_loop().time() - begun == 40
+    assert "this one goes out in 40 s" in capsys.readouterr().err
 
 
 def test_what_is_wrong_or_missing_has_the_code_and_the_words_that_it_has_alone(

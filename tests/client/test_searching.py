@@ -247,6 +247,13 @@ def test_searches_go_out_at_the_pace_that_the_server_bears() -> None:
         assert alice.pace.delay("search") == pytest.approx(100, abs=1)
         with pytest.raises(TooManyRequests, match="try again in"):
             await alice.pace.turn("search", "x", patience=5.0)
+        with pytest.raises(TooManyRequests) as caught:
+            async for _ in alice.search("query 5", timeout=1, patience=5):
+                pass
+        assert caught.value.seconds == pytest.approx(100, abs=1)
+        # It was not sent, and takes nobody's place.
+        assert alice.pace.delay("search") == pytest.approx(100, abs=1)
+        assert [search.query for search in alice.searches.active] == ["query 4"]
 
     play(scene)
 

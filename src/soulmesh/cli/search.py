@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +126,7 @@ async def search(
             if room is not None:
                 # Only those who are in a room can search it.
                 await there.rooms.join(room, create=False)
+            await wait_for_turn(out, there.daemon)
             afar = there.search(words, timeout=timeout, username=user, room=room, keep=keep, limit=limit)
             chosen = await _look(out, cast(Search, afar), words, rows, get=get)
             if get:
@@ -146,9 +148,7 @@ async def search(
             )
         client.events.on(SearchWarning, lambda event: out.note(f"{event.query}: {event.problem}", "yellow"))
         if (wait := client.pace.delay("search")) >= 1:
-            out.note(
-                f"the server bears no more searches for now: this one goes out in {wait:.0f} s", "yellow"
-            )
+            _tell_turn(out, wait)
         if room is not None:
             await client.rooms.join(room, create=False)
         asked = client.search(words, timeout=timeout, username=user, room=room, keep=keep, limit=limit)
@@ -166,6 +166,19 @@ async def search(
             )
             at_once(client, transfer)
             await follow(out, client, [transfer], wait=False)
+
+
+def _tell_turn(out: Output, wait: float) -> None:
+    out.note(f"the server bears no more searches for now: this one goes out in {wait:.0f} s", "yellow")
+
+
+async def wait_for_turn(out: Output, daemon: Daemon) -> None:
+    """The daemon refuses what the server does not bear; a command waits, as one that is alone does."""
+    waits = {row["subject"]: row["wait"] for row in await daemon.governor()}
+    if (wait := waits.get("search", 0.0)) > 0:
+        if wait >= 1:
+            _tell_turn(out, wait)
+        await asyncio.sleep(wait)
 
 
 def _wanted(chosen: Hit) -> Wanted:

@@ -301,6 +301,7 @@ class Client:
         room: str | None = None,
         keep: Keep | str | None = None,
         limit: int | None = None,
+        patience: float | None = None,
     ) -> Search:
         """Search; iterate over the result for hits.
 
@@ -312,6 +313,8 @@ class Client:
             keep: which hits are wanted: a filter (:mod:`soulmesh.client.filters`), ``@name`` for a saved
                 one, or a function.
             limit: stop after so many hits.
+            patience: seconds that it may wait until the server bears it; what would have to wait longer
+                fails with :class:`TooManyRequests` when it is started, and says how long.
 
         Raises:
             SearchRefused: nobody would answer such a query.
@@ -319,7 +322,13 @@ class Client:
         """
         wanted = self.filters.read(keep) if isinstance(keep, str) else keep
         return self.searches.search(
-            query, timeout=timeout, username=username, room=room, keep=wanted, limit=limit
+            query,
+            timeout=timeout,
+            username=username,
+            room=room,
+            keep=wanted,
+            limit=limit,
+            patience=patience,
         )
 
     async def browse(self, username: str, *, timeout: float = 60.0) -> Browse:

@@ -120,8 +120,10 @@ class Search:
         interactive: bool,
         keep: Keep | None,
         limit: int | None,
+        patience: float | None,
     ) -> None:
         self.query = query
+        self.patience = patience
         self.ticket = ticket
         self.timeout = timeout
         self.figures = SearchFigures()
@@ -163,6 +165,7 @@ class Search:
 
         Raises:
             NotConnected: we are not logged in.
+            TooManyRequests: it would have to wait longer than its patience; says how long.
             UserOffline, UserUnknown: the one user who is asked is not there.
             RoomUnknown, RoomRefused: the room does not exist, or we are not in it.
         """
@@ -368,6 +371,7 @@ class Searches:
         interactive: bool = True,
         keep: Keep | None = None,
         limit: int | None = None,
+        patience: float | None = None,
     ) -> Search:
         """Make a search; it is sent when it is first read, or started.
 
@@ -381,6 +385,7 @@ class Searches:
             interactive: a person waits for it.
             keep: which hits to give out.
             limit: stop after so many hits.
+            patience: seconds that it may wait for its turn with the governor; ``None``: as long as it takes.
 
         Raises:
             SearchRefused: the query is too short, or contains nothing to search for.
@@ -417,6 +422,7 @@ class Searches:
             interactive=interactive,
             keep=keep,
             limit=limit,
+            patience=patience,
         )
 
     async def _send(self, search: Search) -> None:
@@ -429,7 +435,7 @@ class Searches:
                 await self.room_there(room)
         # Equal searches that wait for their turn are sent once, and share the answers.
         key = (type(search.message), search.target, search.query.lower())
-        await self._pace.turn("search", key, interactive=search.interactive)
+        await self._pace.turn("search", key, interactive=search.interactive, patience=search.patience)
         if search.done or search.sent:
             return
         moment = asyncio.get_running_loop().time()
