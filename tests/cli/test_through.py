@@ -403,6 +403,8 @@ def test_what_is_wrong_or_missing_has_the_code_and_the_words_that_it_has_alone(
     ):
         done = soulmesh(*command)
         assert (done.code, words in done.err) == (code, True), (command, done)
+        if "no user named" in words:
+            assert "hint: check the spelling" in done.err, command
     assert there.do(there.net.sharer.rooms.list()) == ()
 
 

@@ -12,7 +12,14 @@ import httpx
 import pytest
 
 from soulmesh.daemon.api1.api import operations
-from soulmesh.daemon.remote import Daemon, DaemonCannot, DaemonRefused, DaemonUnreachable, NotThere
+from soulmesh.daemon.remote import (
+    Daemon,
+    DaemonCannot,
+    DaemonRefused,
+    DaemonUnreachable,
+    NotThere,
+    RequestRefused,
+)
 from soulmesh.daemon.remote import parts as by_subject
 from tests.daemon.fakes import Stage
 
@@ -83,16 +90,20 @@ def test_there_is_a_method_for_every_operation(perform: Perform) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(404, NotThere), (401, DaemonRefused), (503, DaemonCannot), (504, DaemonCannot)]
+    ("status", "kind"),
+    [(404, NotThere), (401, DaemonRefused), (422, RequestRefused), (503, DaemonCannot), (504, DaemonCannot)],
 )
 def test_what_the_daemon_refuses_is_said_in_its_words(status: int, kind: type[Exception]) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(status, json={"title": "No", "status": status, "detail": "not like this"})
+        return httpx.Response(
+            status, json={"title": "No", "status": status, "detail": "not like this", "hint": "like that"}
+        )
 
     async def play() -> None:
         async with Daemon("http://localhost", transport=httpx.MockTransport(answer)) as daemon:
-            with pytest.raises(kind, match="not like this"):
+            with pytest.raises(kind, match="not like this") as caught:
                 await daemon.status()
+            assert getattr(caught.value, "hint", None) == "like that"
 
     asyncio.run(play())
 

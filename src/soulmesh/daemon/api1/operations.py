@@ -73,6 +73,8 @@ def problem(error: HttpError) -> Response:
     body = {"type": "about:blank", "title": title, "status": error.status}
     if error.message:
         body["detail"] = error.message
+    if error.hint:
+        body["hint"] = error.hint
     return Response(to_json(body), error.status, error.headers, media_type="application/problem+json")
 
 
@@ -186,6 +188,7 @@ def document(operations: Iterable[Operation], version: str, base: str) -> dict[s
                 "title": {"type": "string"},
                 "status": {"type": "integer"},
                 "detail": {"type": "string"},
+                "hint": {"type": "string", "description": "What can be done about it, if anybody knows."},
             },
             "required": ["type", "title", "status"],
         }

@@ -141,6 +141,7 @@ class Shell:
             if known is None:
                 logger.warning("request failed", path=request.url.path, error=str(error))
                 known = HttpError(500, str(error))
+            known.hint = error.hint
             return api.refuse(known)
         except Exception:
             logger.exception("a request failed in a way nobody foresaw", method=request.method)

@@ -14,6 +14,7 @@ What can be done stands in parts by subject: ``daemon.searches``, ``filters``, `
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -25,7 +26,7 @@ import httpx
 
 from soulmesh.daemon.remote import parts
 from soulmesh.daemon.remote.parts import q
-from soulmesh.errors import NetworkError, NotFound, Refused, UsageError
+from soulmesh.errors import NetworkError, NotFound, Refused, SoulmeshError, UsageError
 
 __all__ = [
     "PLACE_FILE",
@@ -331,17 +332,22 @@ class Daemon:
 def _check(response: httpx.Response) -> None:
     if not response.is_error:
         return
-    detail = ""
-    try:
-        found = response.json()
-        detail = str(found.get("detail") or found.get("title") or "")
-    except (ValueError, AttributeError):
-        pass
-    if response.status_code == 404:
-        raise NotThere(detail or "not found")
-    if response.status_code in (503, 504):
-        raise DaemonCannot(response.status_code, detail)
-    if response.status_code in (400, 422):
-        raise RequestRefused(response.status_code, detail)
+    found: dict[str, Any] = {}
+    with contextlib.suppress(ValueError):
+        if isinstance(body := response.json(), dict):
+            found = body
+    error = _problem(response, str(found.get("detail") or found.get("title") or ""))
+    error.hint = str(found["hint"]) if "hint" in found else None
+    raise error
+
+
+def _problem(response: httpx.Response, detail: str) -> SoulmeshError:
+    status = response.status_code
+    if status == 404:
+        return NotThere(detail or "not found")
+    if status in (503, 504):
+        return DaemonCannot(status, detail)
+    if status in (400, 422):
+        return RequestRefused(status, detail)
     wait = response.headers.get("retry-after", "")
-    raise DaemonRefused(response.status_code, detail, float(wait) if wait.isdigit() else None)
+    return DaemonRefused(status, detail, float(wait) if wait.isdigit() else None)
