@@ -74,7 +74,7 @@ def test_there_is_a_method_for_every_operation(perform: Perform) -> None:
             ]
             for subject in subjects:
                 for name, method in inspect.getmembers(subject, inspect.ismethod):
-                    if name.startswith("_") or name in ("ask", "pages", "close"):
+                    if name.startswith("_") or name in ("ask", "at", "close", "pages"):
                         continue
                     assert method.__doc__, name
                     needed = [
