@@ -79,9 +79,47 @@ def test_lists_in_the_environment_are_json_or_separated_by_commas(text: str, exp
     assert read(environ={"PROGRAM_ROOMS_NAMES": text}).rooms.names == expected
 
 
-@pytest.mark.parametrize("text", ["a=debug, b=info", '{"a": "debug", "b": "info"}'])
-def test_tables_in_the_environment_are_json_or_pairs(text: str) -> None:
-    assert read(environ={"PROGRAM_ROOMS_LEVELS": text}).rooms.levels == {"a": "debug", "b": "info"}
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a=debug, b=info",
+        '{"a": "debug", "b": "info"}',
+        '{ a = "debug", "b" = "info" }',
+        "{ a = 'debug', b = 'info' }",
+    ],
+)
+def test_tables_in_the_environment_and_in_options_are_toml_json_or_pairs(text: str) -> None:
+    wanted = {"a": "debug", "b": "info"}
+    assert read(environ={"PROGRAM_ROOMS_LEVELS": text}).rooms.levels == wanted
+    assert read(rooms__levels=text).rooms.levels == wanted
+
+
+def test_a_table_or_list_that_cannot_be_read_is_named_and_not_repeated() -> None:
+    text = problem(environ={"PROGRAM_ROOMS_LEVELS": '{ "a" = "hush'})
+    assert "$PROGRAM_ROOMS_LEVELS: neither TOML nor JSON: " in text
+    assert "write { " in text
+    assert "hush" not in text
+    text = problem(rooms__names="['a', 'b'")
+    assert "rooms.names: neither TOML nor JSON: " in text
+    assert 'write ["a", "b"] or a, b' in text
+
+
+def test_a_table_that_is_said_to_the_running_program_takes_the_place_of_the_one_in_the_file(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "program.toml"
+    file.write_text("[rooms.levels]\na = 'debug'\nb = 'info'\n")
+    found = load(Program, file=file, prefix="PROGRAM_", environ={}, over={"rooms.levels": {"b": "info"}})
+    assert found.rooms.levels == {"b": "info"}
+
+
+def test_what_is_said_to_the_running_program_goes_before_all_else_and_has_no_source() -> None:
+    options = {"rooms.limit": 4, "rooms.owner": "option"}
+    found = load(Program, prefix="PROGRAM_", environ={}, options=options, over={"rooms.limit": "5"})
+    assert (found.rooms.limit, found.rooms.owner) == (5, "option")
+    with pytest.raises(ConfigError) as wrong:
+        load(Program, prefix="PROGRAM_", environ={}, options=options, over={"rooms.limit": 0})
+    assert str(wrong.value) == "rooms.limit: input should be greater than or equal to 1"
 
 
 def test_a_deeper_section_is_reached_by_every_source(tmp_path: Path) -> None:

@@ -67,18 +67,20 @@ def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int
     return host, int(port_text)
 
 
-def parse_listen(text: str, default_port: int) -> tuple[str, int]:
-    """Split ``HOST:PORT``, ``:PORT`` or ``HOST`` for listening, where port 0 is any that is free.
+def parse_listen(text: str) -> tuple[str, int]:
+    """Split ``HOST:PORT``, ``[IPV6]:PORT`` or ``:PORT`` for listening, where port 0 is any that is free.
 
     Raises:
         ValueError: it is none of these.
     """
     host, colon, port = text.strip().rpartition(":")
-    if colon and port == "0" and not host.endswith(":"):
+    if not colon or (":" in host and not host.startswith("[")) or host.endswith(":"):
+        raise ValueError(f"{text!r} is no HOST:PORT, as 127.0.0.1:5030 is, or [::1]:0 with any free port")
+    if port == "0":
         return host.strip("[]"), 0
-    if colon and not host and port.isdigit():
+    if not host and port:
         return "", parse_address(f"any:{port}")[1]
-    return parse_address(text, default_port)
+    return parse_address(text)
 
 
 def _address(text: str) -> str:

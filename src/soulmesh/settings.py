@@ -66,6 +66,7 @@ def load(
     prefix: str,
     environ: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
+    over: Mapping[str, Any] | None = None,
     ignore: Iterable[str] = (),
     alternatives: Iterable[Iterable[str]] = (),
 ) -> R:
@@ -76,8 +77,10 @@ def load(
         file: the TOML file; ``None`` reads no file.
         prefix: what the names of environment variables begin with.
         environ: the environment, the process's own if not given.
-        options: values by dotted key, the strongest source. ``None`` means that the option was not given.
-            Text is read as it would be in the environment.
+        options: values by dotted key, stronger than the environment. ``None`` means that the option was not
+            given. Text is read as it would be in the environment.
+        over: the same for what was said where the program runs, the strongest source; what is wrong in it is
+            told to who said it, so no source is named.
         ignore: variables with the prefix that belong to somebody else; a name that ends in an underscore
             stands for all that begin so.
         alternatives: groups of keys of which the strongest source decides: a password file named by an
@@ -89,11 +92,17 @@ def load(
     """
     fields = keys(model)
     layers = [
-        _from_options(fields, options or {}),
+        _from_options(fields, over or {}, ""),
+        _from_options(fields, options or {}, "an option"),
         _from_environment(fields, prefix, os.environ if environ is None else environ, tuple(ignore)),
     ]
     if file is not None:
         layers.append(_from_file(fields, file))
+    for key, value in (over or {}).items():
+        if value is not None:
+            # A table that was said takes the place of others; without this, the two would be merged.
+            for layer in layers[1:]:
+                layer.drop(tuple(key.split(".")))
     for group in alternatives:
         _let_the_strongest_decide(layers, [tuple(key.split(".")) for key in group])
 
@@ -202,14 +211,14 @@ def _let_the_strongest_decide(layers: list[_Layer], group: list[tuple[str, ...]]
         decided = decided or any(layer.holds(path) for path in group)
 
 
-def _from_options(fields: Mapping[str, FieldInfo], options: Mapping[str, Any]) -> _Layer:
-    layer = _Layer("the options")
+def _from_options(fields: Mapping[str, FieldInfo], options: Mapping[str, Any], origin: str) -> _Layer:
+    layer = _Layer(origin)
     for key, value in options.items():
         if value is None:
             continue
         if key not in fields:
             raise ConfigError(f"unknown setting {key}", hint=_suggest(key, fields))
-        layer.put(key, _value(fields[key], value) if isinstance(value, str) else value, "an option")
+        layer.put(key, _value(key, fields[key], value) if isinstance(value, str) else value, origin)
     return layer
 
 
@@ -225,7 +234,7 @@ def _from_environment(
             continue
         if name not in names:
             raise ConfigError(f"unknown environment variable {name}", hint=_suggest(name, names))
-        layer.put(names[name], _value(fields[names[name]], text), f"${name}")
+        layer.put(names[name], _value(f"${name}", fields[names[name]], text), f"${name}")
     return layer
 
 
@@ -240,8 +249,8 @@ def _from_file(fields: Mapping[str, FieldInfo], file: Path) -> _Layer:
     return layer
 
 
-def _value(field: FieldInfo, text: str) -> Any:
-    """Text from the environment or an option: lists and tables may be JSON or be separated by commas."""
+def _value(source: str, field: FieldInfo, text: str) -> Any:
+    """Text from the environment or an option: lists and tables may be TOML, JSON or separated by commas."""
     kind = _container(field)
     if kind is None:
         return None if text == "" and _optional(field) else text
@@ -249,7 +258,13 @@ def _value(field: FieldInfo, text: str) -> Any:
         try:
             return json.loads(text)
         except ValueError:
-            return text  # the check of the value says what is wrong with it
+            pass
+        try:
+            return tomllib.loads(f"it = {text}")["it"]
+        except tomllib.TOMLDecodeError as error:
+            # The text may hold a secret: it is not repeated.
+            example = '{ "a" = "b" }, {"a": "b"} or a=b' if kind is dict else '["a", "b"] or a, b'
+            raise ConfigError(f"{source}: neither TOML nor JSON: {error}", hint=f"write {example}") from None
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if kind is dict:
         return dict(part.partition("=")[::2] for part in parts)
@@ -260,7 +275,8 @@ def _explain(problem: Any, layers: list[_Layer], fields: Mapping[str, FieldInfo]
     path = tuple(str(part) for part in problem["loc"])
     origin = next((layer for layer in layers if layer.holds(path)), None)
     key = ".".join(path)
-    where = f" (in {origin.origin(key)})" if origin is not None else ""
+    source = origin.origin(key) if origin is not None else ""
+    where = f" (in {source})" if source else ""
     if problem["type"] == "extra_forbidden":
         guess = _suggest(key, fields)
         return f"unknown setting {key}{where}{f'; {guess}' if guess else ''}"

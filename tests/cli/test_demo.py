@@ -132,6 +132,12 @@ def test_web_serves_the_page_on_the_network_and_ends_with_ctrl_c() -> None:
                 assert b"<!doctype html>" in page.read()
             with urllib.request.urlopen(f"{told['url']}/api/v1/session", timeout=20) as session:
                 assert json.load(session)["administrator"] is True
+            # Somebody has written to who comes to look.
+            greeting: list[str] = []
+            while not greeting:
+                with urllib.request.urlopen(f"{told['url']}/api/v1/conversations", timeout=20) as talk:
+                    greeting = [one["text"] for one in json.load(talk)["items"]]
+            assert greeting[0].startswith("Hello!")
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 130
         finally:

@@ -10,6 +10,7 @@ import pytest
 
 from soulmesh import settings
 from soulmesh.cli.settings import Settings, config_file, load, parse_address
+from soulmesh.config import parse_listen
 from soulmesh.errors import ConfigError
 from tests.cli.conftest import Command
 from tests.support.disks import no_room
@@ -108,6 +109,29 @@ def test_folders_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_pat
 )
 def test_addresses_have_a_host_and_perhaps_a_port(text: str, expected: tuple[str, int]) -> None:
     assert parse_address(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("localhost:5030", ("localhost", 5030)),
+        ("127.0.0.1:0", ("127.0.0.1", 0)),
+        ("[::1]:5030", ("::1", 5030)),
+        ("[::]:0", ("::", 0)),
+        (":5030", ("", 5030)),
+        (":0", ("", 0)),
+    ],
+)
+def test_where_to_listen_has_a_port_and_perhaps_a_host(text: str, expected: tuple[str, int]) -> None:
+    assert parse_listen(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "notaport", "5030", "::1", "::0", "host:", ":", "host:x", ":x", "h:65536"]
+)
+def test_where_to_listen_without_a_port_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no (HOST:PORT|port)|lacks the port"):
+        parse_listen(text)
 
 
 @pytest.mark.parametrize(

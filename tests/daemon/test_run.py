@@ -112,6 +112,7 @@ def test_settings_come_from_file_environment_and_options(tmp_path: Path) -> None
     [
         (["--api-key", "short"], "16 to 255"),
         (["--http", "0.0.0.0:0"], "web.api_key"),
+        (["--http", "notaport"], "'notaport' is no HOST:PORT"),
         (["--set", "web.authentication=false", "--http", "0.0.0.0:0"], "authentication is off"),
         (["--set", "web.prot=1"], "did you mean"),
         (["--set", "web.jwt_lifetime=-1"], "web.jwt_lifetime"),

@@ -52,7 +52,7 @@ class _Loader:
         file = config_file()
         if file is not None:
             check_file(file.absolute(), "the settings file")
-        found = load({**self.options, **overlay})
+        found = load(self.options, overlay)
         username = found.account.username
         if not username:
             return found, Account(None)
@@ -159,7 +159,7 @@ def _address(text: str | None) -> tuple[str | None, int | None]:
     if text is None:
         return None, None
     try:
-        return config.parse_listen(text, 5030)
+        return config.parse_listen(text)
     except ValueError as error:
         raise ConfigError(f"--http: {error}") from None
 

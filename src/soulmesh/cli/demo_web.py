@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from soulmesh.cli.demo_network import HOST, DemoNetwork
 from soulmesh.config import Settings
 from soulmesh.errors import SoulmeshError
+
+if TYPE_CHECKING:
+    from soulmesh.daemon.engine import ClientEngine
 
 __all__ = ["VISITOR", "page", "talk"]
 
 VISITOR = "erin"
 """Who the person at the page is on the network."""
 ROOM = "demonstration"
+KNOWN_WITHIN = 10.0
+"""Seconds in which the page's daemon has to have logged in."""
 
 
 @contextlib.asynccontextmanager
@@ -58,7 +64,24 @@ async def page(network: DemoNetwork, folder: Path, port: int) -> AsyncIterator[s
 
     (home / "downloads").mkdir(parents=True, exist_ok=True)
     async with Daemon(load) as daemon:
+        await _known(daemon.engine)
         yield daemon.url
+
+
+async def _known(engine: ClientEngine) -> None:
+    """Wait until the server has seen the visitor: it keeps messages for those alone whom it knows."""
+    from soulmesh.daemon.ports import LoggedIn
+
+    known = asyncio.Event()
+    undo = engine.on_event(lambda event: known.set() if isinstance(event, LoggedIn) else None)
+    try:
+        if not engine.link.logged_in:
+            # If it takes longer, the page says what is the matter.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KNOWN_WITHIN):
+                    await known.wait()
+    finally:
+        undo()
 
 
 async def talk(network: DemoNetwork) -> None:

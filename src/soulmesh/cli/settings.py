@@ -62,11 +62,12 @@ def config_file() -> Path | None:
     return default_file() if default_file().exists() else None
 
 
-def load(options: Mapping[str, Any] | None = None) -> Settings:
+def load(options: Mapping[str, Any] | None = None, over: Mapping[str, Any] | None = None) -> Settings:
     """The settings for this command; also sets logging up as they say.
 
     Args:
         options: what the command's own options said, by dotted key; ``None`` values were not given.
+        over: what goes before all else, since it was said to the running program.
 
     Raises:
         ConfigError: a key is unknown or a value wrong.
@@ -80,6 +81,7 @@ def load(options: Mapping[str, Any] | None = None) -> Settings:
         file=config_file(),
         prefix=PREFIX,
         options=given,
+        over=over,
         ignore=NOT_SETTINGS,
         alternatives=[WAYS_TO_A_PASSWORD],
     )
