@@ -144,6 +144,10 @@ def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command, tmp
     rows = lines(soulmesh("transfers", "--all", "--json"))
     [row] = [row for row in rows if row["remote_path"] == "music\\nothing.flac"]
     assert row["state"] == "failed"
+    # What has failed is shown without being asked for, as without a daemon; what is finished is not.
+    shown = lines(soulmesh("transfers", "--json"))
+    assert {one["state"] for one in shown} == {"failed"}
+    assert row["id"] in {one["id"] for one in shown}
     story = lines(soulmesh("why", str(row["id"]), "--json"))
     assert "File not shared" in story[0]["now"]
     assert soulmesh("why", "999").code == 3

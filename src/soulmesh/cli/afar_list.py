@@ -10,17 +10,23 @@ from soulmesh.errors import NotFound
 
 __all__ = ["key_of", "row_of", "rows"]
 
+LOOKED_AT = 1000
+"""So many of the newest that are over are searched for failed ones."""
+
 
 async def rows(daemon: Daemon, direction: str, *, all_: bool, limit: int) -> list[dict[str, Any]]:
     """What the table shows."""
     found = [row_of(row) async for row in daemon.transfers.running(direction)]
-    if all_:
-        ended = daemon.transfers.history(direction)
-        async for row in ended:
-            if len(found) >= limit:
-                break
-            found.append(row_of(row))
-    return found
+    over: list[dict[str, Any]] = []
+    looked = 0
+    async for row in daemon.transfers.history(direction):
+        looked += 1
+        if len(over) >= limit or (looked > LOOKED_AT and not all_):
+            break
+        # What has failed waits for a person, and is shown as long as it does.
+        if all_ or row["state"] == State.FAILED.value:
+            over.append(row_of(row))
+    return found + over
 
 
 def row_of(row: dict[str, Any]) -> dict[str, Any]:

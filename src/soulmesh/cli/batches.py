@@ -39,11 +39,11 @@ COLUMNS = [
     Column("id", "Id", lambda text: text[:8]),
     Column("name", "Batch", wide=True),
     Column("state", "State"),
-    Column("users", "From", ", ".join, spare=1),
+    Column("users", "From", ", ".join, spare=3),
     Column("count", "Files", right=True),
-    Column("done", "Here", size, right=True),
-    Column("size", "Of", size, right=True),
-    Column("reason", "Why", wide=True, spare=2),
+    Column("done", "Here", size, right=True, spare=1),
+    Column("size", "Of", size, right=True, spare=2),
+    Column("reason", "Why", wide=True, optional=True),
 ]
 
 
