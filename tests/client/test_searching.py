@@ -40,6 +40,21 @@ def test_a_user_search_asks_one_user_and_a_room_search_those_in_the_room() -> No
     play(scene, real=True)
 
 
+def test_banned_users_are_left_out_and_the_search_says_so() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        for name in ("bob", "carol"):
+            await stage.enter(name, shares=shares(blue=1))
+        await asyncio.sleep(120)
+        alice.users.ban("bob")
+        search = alice.search("blue", timeout=10)
+        assert [hit.username async for hit in search] == ["carol"]
+        # It was not let in, so nobody knows how much it has found.
+        assert (search.figures.turned_away, search.figures.blocked) == (1, 0)
+
+    play(scene, real=True)
+
+
 def test_asking_one_user_or_one_room_fails_where_nobody_would_answer() -> None:
     async def scene(stage: Stage) -> None:
         alice, bob = await stage.enter("alice"), await stage.enter("bob")

@@ -274,6 +274,7 @@ def withheld(figures: SearchFigures) -> str:
         (figures.filtered, "file", "did not pass the filter"),
         *((count, "file", f"only echoing the query ({rule})") for rule, count in figures.rules.items()),
         (figures.blocked, "file", "of banned users"),
+        (figures.turned_away, "user", "banned and turned away"),
         (figures.cut, "answer", "too many at once"),
         (figures.unreadable, "answer", "could not be read"),
         (figures.unreached, "user", "could not reach you"),

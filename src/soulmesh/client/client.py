@@ -229,7 +229,7 @@ class Client:
         )
         self.probes = Probes(self.server, self.links, self.pace, self.world.random)
         stack.push_async_callback(self.links.close)
-        self.links.refuses = self.users.refuses
+        self.links.refuses = self._refuses
         self.links.exists = self.users.exists
         self.listening = Listening(self.world, self.links, events, settings)
         stack.push_async_callback(self.listening.close)
@@ -455,6 +455,12 @@ class Client:
         self.events.on(DownloadFinished, finished)
         self.events.on(UploadFinished, lambda event: book.uploaded(event.username, event.size))
         self.events.on(TransferMoved, moved)
+
+    def _refuses(self, username: str, address: str) -> bool:
+        refused = self.users.refuses(username, address)
+        if refused:
+            self.searches.turned_away(username)
+        return refused
 
     def _log_on(self) -> None:
         """What flows.rst has us say after a login, in its order; then what was before, again."""

@@ -79,6 +79,8 @@ class SearchFigures:
     """The same by rule, see :mod:`soulmesh.client.suspicion`."""
     blocked: int = 0
     """Files of users that are banned, or on a block list."""
+    turned_away: int = 0
+    """Banned users who wanted to connect meanwhile: most have an answer, which never comes."""
     repeated: int = 0
     """Files that came twice from the same user."""
     cut: int = 0
@@ -145,6 +147,7 @@ class Search:
         """Files since the loop had its last turn."""
         self._seen: dict[str, set[str]] = {}
         """By user the paths that came. No pairs: garbage collection looks through every tuple."""
+        self._turned_away: set[str] = set()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -245,6 +248,11 @@ class Search:
         self._frames.append((username, frame))
         self._bytes += len(frame)
         self._wake.set()
+
+    def turn_away(self, username: str) -> None:
+        """A banned user was not let in."""
+        self._turned_away.add(username)
+        self.figures.turned_away = len(self._turned_away)
 
     async def _open(self, sender: str, frame: bytes) -> None:
         """Unpack an answer, and have its files read one by one."""
@@ -457,6 +465,11 @@ class Searches:
             if not searches:
                 del self._active[search.ticket]
             self.events.emit(SearchFinished(search.ticket, search.query, search.figures))
+
+    def turned_away(self, username: str) -> None:
+        """A banned user wanted to connect and was not let in."""
+        for search in self.active:
+            search.turn_away(username)
 
     def close(self) -> None:
         """End all searches."""
