@@ -614,6 +614,12 @@ def test_shares_are_explained_and_a_scan_that_loses_much_is_confirmed_over_http(
         found = await ask("GET", "/shares/explain", path=r"kept\link.mp3")
         assert found["offered"]
 
+        one = f"/shares/roots/{root['id']}"
+        await ask("PATCH", one, {"exclude": ["*"]}, 409)
+        await ask("PATCH", one, {"exclude": ["[bad"]}, 422)
+        await ask("POST", "/shares/roots", {"path": str(folder / "nowhere")}, 422)
+        assert (await ask("GET", "/shares"))["roots"][0]["exclude"] != ["*"]
+
         for number in range(10):
             (folder / f"song {number}.mp3").unlink()
         await scanned(ask)
@@ -623,6 +629,14 @@ def test_shares_are_explained_and_a_scan_that_loses_much_is_confirmed_over_http(
         await scanned(ask, confirmed=True)
         [row] = [one for one in (await ask("GET", "/shares"))["roots"] if one["name"] == "kept"]
         assert (row["held_back"], row["files"], row["problems"]) == (0, 1, 0)
+        for number in range(9):
+            (folder / f"song {number}.txt").touch()
+        await scanned(ask)
+        changed = await ask("PATCH", one, {"exclude": ["*"]}, confirmed=True)
+        assert changed["exclude"] == ["*"]
+        while (await ask.event("share.scan"))["state"] != "finished":
+            pass
+        assert {row["name"]: row["files"] for row in (await ask("GET", "/shares"))["roots"]}["kept"] == 0
 
     on_a_network(play, tmp_path)
 

@@ -4,7 +4,8 @@
 
 ==============  =================================================================
 ``service``     :class:`Shares`: search, browse, locate, scan, on the event loop
-``model``       roots, audiences, rules
+``model``       roots, audiences, rules; ``circle`` is who is a friend, ``doubts`` what is asked before
+                a root is saved, ``explain`` why a file is offered, to whom, and why not
 ``index``       search over base, delta and what is gone, within a bounded effort
 ``base``        the mapped file: postings, unions, packed entries; ``build`` writes it
 ``delta``       files added since
@@ -20,10 +21,11 @@
 
 from __future__ import annotations
 
+from soulmesh.client.shares.circle import Circle
 from soulmesh.client.shares.keeper import Keeper, KeeperSettings
 from soulmesh.client.shares.model import Access, Audience, NotShared, Root, RootRefused, Symlinks
 from soulmesh.client.shares.scan import Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
-from soulmesh.client.shares.service import Circle, ScanFailed, SearchFigures, Shares, ShareSettings
+from soulmesh.client.shares.service import ScanFailed, SearchFigures, Shares, ShareSettings
 
 __all__ = [
     "Access",

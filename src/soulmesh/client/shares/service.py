@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from struct import Struct
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pyroaring import BitMap
 
@@ -27,6 +27,7 @@ from soulmesh.client.shares.base import Base
 from soulmesh.client.shares.browse import BrowseReply, RootStream, assemble, compress_root, find_stream
 from soulmesh.client.shares.build import BaseBuilder
 from soulmesh.client.shares.child import in_child
+from soulmesh.client.shares.circle import Circle, Friends, Nobody
 from soulmesh.client.shares.doubts import doubt_about, would_leave_out
 from soulmesh.client.shares.entries import unpack_entry
 from soulmesh.client.shares.generation import open_base
@@ -54,7 +55,7 @@ from soulmesh.wire.structs import Attribute, DirectoryData, FileData
 from soulmesh.wire.text import raw
 from soulmesh.wire.text import text as wire_text
 
-__all__ = ["Circle", "Nobody", "ScanFailed", "SearchFigures", "ShareSettings", "Shares"]
+__all__ = ["ScanFailed", "SearchFigures", "ShareSettings", "Shares"]
 
 log = logging.getLogger(__name__)
 
@@ -62,38 +63,6 @@ PEER_SEARCH_REPLY: Final = 9
 REPLY_LEVEL: Final = 2
 APPLY_AT_ONCE: Final = 100
 _U32: Final = Struct("<I")
-
-
-class Circle(Protocol):
-    """Who is who, for roots that are not for everyone."""
-
-    def friend(self, username: str) -> bool:
-        """Whether the user is on our list of friends."""
-
-    def groups(self, username: str) -> Collection[str]:
-        """The groups that we put the user in."""
-
-
-class Nobody:
-    """A circle for those who have no friends and no groups."""
-
-    def friend(self, username: str) -> bool:
-        """No."""
-        return False
-
-    def groups(self, username: str) -> Collection[str]:
-        """None."""
-        return ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Friends:
-    """A circle of friends alone."""
-
-    friend: Callable[[str], bool]
-
-    def groups(self, username: str) -> Collection[str]:
-        return ()
 
 
 class ScanFailed(SoulmeshError):
@@ -318,7 +287,7 @@ class Shares:
     def know_friends(self, friend: Callable[[str], bool]) -> None:
         """``friend(username)`` says who is a friend, unless a circle was given that knows it."""
         if not self._circle_given:
-            self._circle = _Friends(friend)
+            self._circle = Friends(friend)
 
     def _access(self, username: str) -> tuple[frozenset[int], frozenset[int]]:
         """Roots that a user may have, and those that they may only see."""
