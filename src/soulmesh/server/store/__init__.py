@@ -20,9 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from soulmesh.errors import SoulmeshError
+if TYPE_CHECKING:
+    from soulmesh.errors import SoulmeshError
 
 __all__ = ["LAYOUTS", "Layout", "Row", "Store"]
 
