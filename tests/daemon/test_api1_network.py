@@ -140,7 +140,19 @@ def test_results_in_the_order_and_the_groups_that_somebody_wants(tmp_path: Path)
         assert (await ask("POST", "/filters/check", {"text": "size>>"}))["position"] == 5
         await ask("PUT", "/filters/good%2Fones", {"text": "flac free"})
         await ask("PUT", "/filters/bad", {"text": "(("}, 422)
-        assert (await ask("GET", "/filters"))["items"] == [{"name": "good/ones", "text": "flac free"}]
+        assert await ask("GET", "/filters") == {
+            "items": [{"name": "good/ones", "text": "flac free"}],
+            "next": None,
+        }
+        # Short lists come whole, or in parts.
+        await ask("PUT", "/filters/other", {"text": "mp3"})
+        first = await ask("GET", "/filters", limit=1)
+        rest = await ask("GET", "/filters", limit=1, cursor=first["next"])
+        assert [one["name"] for one in first["items"] + rest["items"]] == ["good/ones", "other"]
+        assert rest["next"] is None
+        await ask("GET", "/filters", status=422, limit=0)
+        await ask("GET", "/filters", status=400, cursor="x")
+        await ask("DELETE", "/filters/other")
         await ask("DELETE", "/filters/good%2Fones")
         assert (await ask("GET", "/filters"))["items"] == []
 

@@ -85,7 +85,7 @@ def test_an_event_is_posted_with_nulls_and_a_signature(perform: Perform, tmp_pat
         fields = dict(part.split("=") for part in request.headers["x-soulmesh-signature"].split(","))
         signed = fields["t"].encode() + b"." + request.content
         assert fields["v1"] == hmac.new(b"sesame", signed, hashlib.sha256).hexdigest()
-        assert await hooks.pending() == []
+        assert (await hooks.pending())[0] == []
 
     perform(play, webhooks=WEBHOOK)
 
@@ -111,7 +111,7 @@ def test_a_failure_is_tried_again_and_given_up_in_the_end(perform: Perform, tmp_
                 later(on.clock, 700)
                 hooks._wake.set()
             await until(lambda: hooks.failed == 1, "giving up")
-            assert await hooks.pending() == []
+            assert (await hooks.pending())[0] == []
 
     perform(play, webhooks=WEBHOOK)
 
@@ -119,10 +119,29 @@ def test_a_failure_is_tried_again_and_given_up_in_the_end(perform: Perform, tmp_
 async def until_async(hooks: Hooks, enough: Callable[[Any], bool]) -> None:
     async with asyncio.timeout(10):
         while True:
-            found = await hooks.pending()
+            found, _, _ = await hooks.pending()
             if found and enough(found):
                 return
             await asyncio.sleep(0.01)
+
+
+def test_what_waits_is_listed_in_pages(perform: Perform, tmp_path: Path) -> None:
+    async def play(on: Stage) -> None:
+        # Nobody delivers.
+        hooks = Hooks(
+            on.service.store, on.service.events, lambda: on.service.settings, on.clock, tmp_path / "scripts"
+        )
+        for _ in range(5):
+            on.service.events.tell("DownloadFileComplete")
+        seen: list[Any] = []
+        place: int | None = 0
+        while place is not None:
+            found, place, waiting = await hooks.pending(place, 2)
+            assert waiting == 5
+            seen += [one["event"] for one in found]
+        assert len(seen) == len(set(seen)) == 5
+
+    perform(play, webhooks=WEBHOOK)
 
 
 def test_a_header_that_cannot_be_sent_is_not_quoted(perform: Perform, tmp_path: Path) -> None:
@@ -133,7 +152,7 @@ def test_a_header_that_cannot_be_sent_is_not_quoted(perform: Perform, tmp_path: 
         async with hooked(on, refuse, tmp_path / "scripts") as hooks:
             on.service.events.tell("DownloadFileComplete")
             await until_async(hooks, lambda found: found[0]["attempts"] == 1)
-            [waiting] = await hooks.pending()
+            [waiting] = (await hooks.pending())[0]
             assert waiting["problem"] == (
                 "its headers cannot be sent: a name or a value has characters that are not allowed"
             )

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -124,15 +125,24 @@ class Hooks:
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def pending(self) -> list[dict[str, object]]:
-        """What is not delivered yet."""
-        rows = await self._store.run(
-            lambda db: db.execute(
-                "SELECT event, kind, hook, attempts, due, problem FROM outbox ORDER BY number LIMIT 1000"
+    async def pending(
+        self, after: int = 0, limit: int = 100
+    ) -> tuple[list[dict[str, object]], int | None, int]:
+        """What is not delivered yet, oldest first; the place of the last of these if there are more; how
+        many there are in all."""
+
+        def read(db: sqlite3.Connection) -> tuple[list[tuple[Any, ...]], int]:
+            rows = db.execute(
+                "SELECT number, event, kind, hook, attempts, due, problem FROM outbox"
+                " WHERE number > ? ORDER BY number LIMIT ?",
+                (after, limit + 1),
             ).fetchall()
-        )
+            return rows, db.execute("SELECT count(*) FROM outbox").fetchone()[0]
+
+        rows, waiting = await self._store.run(read)
         names = ("event", "kind", "hook", "attempts", "due", "problem")
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        found = [dict(zip(names, row[1:], strict=True)) for row in rows[:limit]]
+        return found, rows[limit - 1][0] if len(rows) > limit else None, waiting
 
     async def _start_due(self) -> float:
         """Begin what is due; returns how long to wait for the next."""

@@ -101,6 +101,7 @@ class AskedFolders(BaseModel):
     """A folder and, with some owners, those below it."""
 
     items: list[AskedFolder]
+    next: str | None = None
 
 
 class _Browsing:

@@ -12,7 +12,7 @@ import soulmesh
 from soulmesh.core.reasons import reason_code
 from soulmesh.daemon import metrics
 from soulmesh.daemon.api1 import models
-from soulmesh.daemon.api1.operations import Operation, Page, Query, cursor, read_cursor
+from soulmesh.daemon.api1.operations import Operation, Page, Part, Query, cursor, read_cursor
 from soulmesh.daemon.doctor import examine
 from soulmesh.daemon.hooks import Hooks
 from soulmesh.daemon.http.auth import Attempts
@@ -193,11 +193,18 @@ class _Daemon:
         found, last = self._service.logbook.page(place[0] if place else 0, query.limit)
         return {"items": found, "next": cursor(last) if found else query.cursor}
 
-    async def deliveries(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
+    async def deliveries(self, _call: Call, query: Page, _body: None) -> dict[str, Any]:
+        place = read_cursor(query.cursor, int)
         if self._hooks is None:
-            return {"items": [], "delivered": 0, "failed": 0}
-        items = await self._hooks.pending()
-        return {"items": items, "delivered": self._hooks.delivered, "failed": self._hooks.failed}
+            return {"items": [], "delivered": 0, "failed": 0, "waiting": 0, "next": None}
+        items, last, waiting = await self._hooks.pending(place[0] if place else 0, query.limit)
+        return {
+            "items": items,
+            "delivered": self._hooks.delivered,
+            "failed": self._hooks.failed,
+            "waiting": waiting,
+            "next": cursor(last) if last is not None else None,
+        }
 
 
 def _masked(found: Any, name: str = "") -> Any:
@@ -242,11 +249,20 @@ def operations(service: Service, hooks: Hooks | None) -> list[Operation]:
             example={"username": "lantern_owl", "password": "correct horse"},
         ),
         Operation("GET", "/settings", "All settings, secrets masked", work.settings, models.Settings),
-        Operation("GET", "/governor", "How often the server may be asked", work.governor, models.Paces),
+        Operation(
+            "GET", "/governor", "How often the server may be asked", work.governor, models.Paces, query=Part
+        ),
         Operation("GET", "/statistics", "Numbers by name", work.statistics, models.Statistics),
         Operation("GET", "/statistics/speeds", "Speeds over time", work.speeds, Speeds, query=Span),
         Operation("GET", "/tree", "The distributed network around us", work.tree, TreeState),
         Operation("GET", "/diagnosis", "What the doctor finds", work.diagnosis, models.Diagnosis),
         Operation("GET", "/logs", "Recent lines of the log", work.logs, models.Log, query=Page),
-        Operation("GET", "/deliveries", "What hooks were not told yet", work.deliveries, models.Deliveries),
+        Operation(
+            "GET",
+            "/deliveries",
+            "What hooks were not told yet, oldest first",
+            work.deliveries,
+            models.Deliveries,
+            query=Page,
+        ),
     ]

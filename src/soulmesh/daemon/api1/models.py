@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from soulmesh.daemon.api1.operations import Body, Page, Query
+from soulmesh.daemon.api1.operations import Body, Page, Part, Query
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 RemotePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
@@ -55,6 +55,7 @@ class Paces(BaseModel):
     """The governor."""
 
     items: list[Pace]
+    next: str | None = None
 
 
 class Account(Body):
@@ -387,7 +388,7 @@ class Files(BaseModel):
     items: list[FileEntry]
 
 
-class OneFolder(Query):
+class OneFolder(Part):
     """Which folder."""
 
     folder: str
@@ -440,6 +441,7 @@ class Wishes(BaseModel):
     """All wishes."""
 
     items: list[Wish]
+    next: str | None = None
 
 
 class Finding(BaseModel):
@@ -488,6 +490,9 @@ class Deliveries(BaseModel):
     items: list[Any]
     delivered: int
     failed: int
+    waiting: int
+    """How many wait in all."""
+    next: str | None = None
 
 
 class Statistics(BaseModel):

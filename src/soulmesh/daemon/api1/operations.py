@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,18 @@ from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access, Handler, Route
 
-__all__ = ["Body", "Operation", "Page", "Query", "cursor", "document", "problem", "read_cursor", "route"]
+__all__ = [
+    "Body",
+    "Operation",
+    "Page",
+    "Part",
+    "Query",
+    "cursor",
+    "document",
+    "problem",
+    "read_cursor",
+    "route",
+]
 
 
 class Body(BaseModel):
@@ -42,6 +53,14 @@ class Page(Query):
 
     cursor: str | None = None
     limit: int = 100
+
+
+class Part(Query):
+    """A part of a list that comes whole unless parts are asked for."""
+
+    cursor: str | None = None
+    limit: int | None = None
+    """All if not given."""
 
 
 Work = Callable[[Call, Any, Any], Awaitable[Any]]
@@ -132,7 +151,7 @@ def route(operation: Operation) -> Route:
         if operation.query is not None:
             query = _checked(operation.query, dict(call.request.query_params), "query")
             limit = getattr(query, "limit", 1)
-            if not 1 <= limit <= 1000:
+            if limit is not None and not 1 <= limit <= 1000:
                 raise HttpError(422, "query.limit: has to be between 1 and 1000")
         elif set(call.query) - {"access_token"}:
             raise HttpError(422, f"query: unknown parameter {next(iter(call.query))}")
@@ -146,11 +165,20 @@ def route(operation: Operation) -> Route:
             return outcome
         if operation.answer is None:
             return Response(None, operation.status)
+        if isinstance(query, Part):
+            outcome = {**outcome, **_part(outcome["items"], query)}
         data = outcome if isinstance(outcome, bytes) else to_json(outcome)
         return _tagged(call, data, operation.status)
 
     chosen: Handler = handler
     return Route(operation.method, operation.path, chosen, operation.access)
+
+
+def _part(items: Sequence[Any], query: Part) -> dict[str, Any]:
+    place = read_cursor(query.cursor, int)
+    start = max(0, place[0]) if place else 0
+    behind = len(items) if query.limit is None else start + query.limit
+    return {"items": items[start:behind], "next": cursor(behind) if behind < len(items) else None}
 
 
 def _checked(model: type[BaseModel], found: dict[str, Any], where: str) -> BaseModel:
@@ -234,7 +262,8 @@ def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         for name, described in schema["properties"].items():
             wanted = {key: value for key, value in described.items() if key != "title"}
             if name == "limit":
-                wanted = {"type": "integer", "minimum": 1, "maximum": 1000, "default": wanted["default"]}
+                usual = {} if wanted["default"] is None else {"default": wanted["default"]}
+                wanted = {"type": "integer", "minimum": 1, "maximum": 1000, **usual}
             required = name in schema.get("required", ())
             parameters.append({"name": name, "in": "query", "required": required, "schema": wanted})
     if parameters:

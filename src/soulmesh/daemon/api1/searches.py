@@ -12,7 +12,7 @@ from soulmesh.client.filters import Filter, FilterError
 from soulmesh.client.results import Remembered
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.common import client_of
-from soulmesh.daemon.api1.operations import Body, Operation, Page, Query, cursor, read_cursor
+from soulmesh.daemon.api1.operations import Body, Operation, Page, Part, Query, cursor, read_cursor
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call, guid
 from soulmesh.daemon.http.errors import HttpError
@@ -101,6 +101,7 @@ class SavedFilters(BaseModel):
     """All of them."""
 
     items: list[SavedFilter]
+    next: str | None = None
 
 
 class Checked(BaseModel):
@@ -311,7 +312,9 @@ def operations(service: Service) -> list[Operation]:
         ),
         Operation("POST", f"{one}/stop", "End it", work.stop, access=write, status=204),
         Operation("DELETE", one, "Forget it", work.delete, access=write, status=204),
-        Operation("GET", "/filters", "Filters with a name", work.filters, SavedFilters, refusals=(503,)),
+        Operation(
+            "GET", "/filters", "Filters with a name", work.filters, SavedFilters, query=Part, refusals=(503,)
+        ),
         Operation(
             "PUT",
             "/filters/{name}",

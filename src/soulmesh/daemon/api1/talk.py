@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.common import client_of, cut
-from soulmesh.daemon.api1.operations import Body, Operation, Page, Query
+from soulmesh.daemon.api1.operations import Body, Operation, Page, Part, Query
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
@@ -63,6 +63,7 @@ class JoinedRooms(BaseModel):
     """The rooms that we are in."""
 
     items: list[JoinedRoom]
+    next: str | None = None
 
 
 class Favourite(BaseModel):
@@ -76,6 +77,7 @@ class Favourites(BaseModel):
     """All of them."""
 
     items: list[Favourite]
+    next: str | None = None
 
 
 class Ticker(BaseModel):
@@ -491,8 +493,14 @@ def operations(service: Service) -> list[Operation]:
             body=Switch,
             example={"on": True},
         ),
-        look("/rooms/favourites", "Rooms that are entered at each login", work.favourites, Favourites),
-        look("/rooms/joined", "The rooms that we are in", work.joined, JoinedRooms),
+        look(
+            "/rooms/favourites",
+            "Rooms that are entered at each login",
+            work.favourites,
+            Favourites,
+            query=Part,
+        ),
+        look("/rooms/joined", "The rooms that we are in", work.joined, JoinedRooms, query=Part),
         look(room, "One of them", work.room, RoomState),
         change("PUT", room, "Enter a room", work.join, answer=RoomState, status=200, query=Enter),
         change("DELETE", room, "Leave it", work.leave),
@@ -523,7 +531,7 @@ def operations(service: Service) -> list[Operation]:
         change("DELETE", operators, "A plain member again", work.right("revoke_operator")),
         change("DELETE", f"{room}/membership", "Give up our membership", work.drop("drop_membership")),
         change("DELETE", f"{room}/ownership", "Give up a room of ours", work.drop("drop_ownership")),
-        look("/wishes", "What is searched for again and again", work.wishes, models.Wishes),
+        look("/wishes", "What is searched for again and again", work.wishes, models.Wishes, query=Part),
         change(
             "POST",
             "/wishes",

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from soulmesh.client.users import User
 from soulmesh.daemon.api1 import models
 from soulmesh.daemon.api1.common import client_of, cut
-from soulmesh.daemon.api1.operations import Body, Operation, Page, Query
+from soulmesh.daemon.api1.operations import Body, Operation, Page, Part, Query
 from soulmesh.daemon.engine import PRESENCE
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
@@ -109,7 +109,7 @@ class Left(BaseModel):
     seconds_left: int
 
 
-class Kind(Query):
+class Kind(Part):
     """Whose recommendations: by our interests, of everybody, or users of our taste."""
 
     kind: Literal["mine", "global", "users"] = "mine"
@@ -129,12 +129,14 @@ class Recommendations(BaseModel):
 
     items: list[Scored]
     discouraged: list[Scored] = []
+    next: str | None = None
 
 
 class Fans(BaseModel):
     """Users who like something."""
 
     items: list[str]
+    next: str | None = None
 
 
 class _Users:
@@ -397,7 +399,7 @@ def operations(service: Service) -> list[Operation]:
         change("DELETE", "/interests/liked/{item}", "Like it no more", work.taste("unlike")),
         change("PUT", "/interests/hated/{item}", "Hate something", work.taste("hate")),
         change("DELETE", "/interests/hated/{item}", "Hate it no more", work.taste("unhate")),
-        look("/interests/fans/{item}", "Users who like something", work.fans, Fans),
+        look("/interests/fans/{item}", "Users who like something", work.fans, Fans, query=Part),
         look(
             "/recommendations", "What else may please us", work.recommendations, Recommendations, query=Kind
         ),

@@ -264,8 +264,13 @@ class Daemon:
         return self.pages("/log/events", limit=1000)
 
     async def deliveries(self) -> dict[str, Any]:
-        """What webhooks and scripts were not told yet."""
-        found: dict[str, Any] = await self.ask("GET", "/deliveries")
+        """What webhooks and scripts were not told yet (``items``), and how much they were."""
+        found: dict[str, Any] = await self.ask("GET", "/deliveries", limit=1000)
+        place = found["next"]
+        while place is not None:
+            more = await self.ask("GET", "/deliveries", limit=1000, cursor=place)
+            found["items"] += more["items"]
+            place = more["next"]
         return found
 
     async def content(self, transfer: str, *, first: int = 0, last: int | None = None) -> bytes:

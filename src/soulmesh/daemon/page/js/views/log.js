@@ -215,7 +215,7 @@ function KeptEvents() {
 /** @typedef {{ event: string, kind: string, hook: string, attempts: number, due: number, problem: string | null }} Delivery */
 
 function Hooks() {
-  const { data, error, loading, reload } = useLoad((signal) => api.get("deliveries", {}, { signal }), []);
+  const { data, error, loading, reload } = useLoad((signal) => api.get("deliveries", { limit: 1000 }, { signal }), []);
   useEvents(["transfer.DownloadFinished", "transfer.UploadFinished", "chat.message", "link"], reload);
   if (error && !data) return html`<${Trouble} error=${error} retry=${reload} />`;
   if (loading && !data) return html`<${Loading} label=${t("log.loading")} />`;
