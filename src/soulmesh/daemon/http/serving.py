@@ -34,30 +34,71 @@ MOST_UNWANTED = 16 * 1024 * 1024
 """Bytes of a body that may still come after its answer: a caller that reads it before it stops finds it."""
 KEEP_ALIVE = 75
 MOST_CONNECTIONS = 2000
+MOST_REFUSED = 200
+"""Connections beyond those that are told to come again, each for a moment."""
+IDLE_AT_LEAST = 2.0
+"""Seconds without a request after which a connection makes room for another, when there are too many."""
+COME_AGAIN = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+class _State(ServerState):
+    """All connections, and which of them wait for a request, since when; the longest first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle: dict[_Protocol, float] = {}
 
 
 class _Protocol(HttpToolsProtocol):
     """One connection. A caller whose headers come byte by byte, or never end, is not waited for, nor is one
-    who goes on sending a body that was refused."""
+    who goes on sending a body that was refused. Who only keeps a connection makes room for others."""
 
+    server_state: _State
     _deadline: asyncio.TimerHandle | None = None
     _headers = 0
     _unwanted = 0
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
+        if len(self.connections) > MOST_CONNECTIONS and not self._make_room():
+            self._refuse(transport)
             return
+        self._rest()
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self.server_state.idle.pop(self, None)
         super().connection_lost(exc)
 
+    def _rest(self) -> None:
+        self.server_state.idle.pop(self, None)
+        self.server_state.idle[self] = self.loop.time()
+
+    def _make_room(self) -> bool:
+        longest, since = next(iter(self.server_state.idle.items()), (None, 0.0))
+        if longest is None or self.loop.time() - since < IDLE_AT_LEAST:
+            return False
+        del self.server_state.idle[longest]
+        longest.transport.abort()
+        return True
+
+    def _refuse(self, transport: asyncio.Transport) -> None:
+        self._refused = True
+        if len(self.connections) > MOST_CONNECTIONS + MOST_REFUSED or not transport.can_write_eof():
+            transport.abort()
+            return
+        transport.write(COME_AGAIN)
+        transport.write_eof()
+        # Closed at once, with a request unread, the caller would see a reset and not what we wrote.
+        self._deadline = self.loop.call_later(1.0, transport.abort)
+
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         super().data_received(data)
         if self._deadline is None:
@@ -82,7 +123,13 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._disarm()
+        self.server_state.idle.pop(self, None)
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle is not None and self.cycle.response_complete and not self.transport.is_closing():
+            self._rest()
 
     def _arm(self) -> None:
         self._disarm()
@@ -170,7 +217,7 @@ class HttpServer:
             # Progress comes four times a second to every page: compressing it costs more than it saves.
             ws_per_message_deflate=False,
         )
-        self._state = ServerState()
+        self._state = _State()
         self._server: asyncio.Server | None = None
 
     @property
