@@ -57,11 +57,11 @@ def test_words_are_looked_for_inside_somebodys_files(perform: Perform) -> None:
     perform(play)
 
 
-def test_who_is_offline_cannot_be_browsed_and_the_page_says_so(perform: Perform) -> None:
+def test_who_does_not_exist_cannot_be_browsed_and_the_page_says_so(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page
         await visit.go("browse/nobody")
-        await expect(page.get_by_role("alert")).to_contain_text("nobody is offline")
+        await expect(page.get_by_role("alert")).to_contain_text("there is no user named nobody")
         await expect(page.get_by_role("button", name="Try again")).to_be_visible()
         await visit.shot("browse-offline")
         visit.allow("404")
