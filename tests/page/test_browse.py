@@ -10,7 +10,6 @@ from playwright.async_api import expect
 
 from soulmesh import wire
 from soulmesh.client.browse import Browse, BrowseProgressed
-from soulmesh.daemon.ports import Status
 from soulmesh.wire import peer
 from soulmesh.wire.structs import DirectoryData, FileData
 from tests.daemon.stagecraft import ALBUM, SHARER, SONGS, until
@@ -112,11 +111,11 @@ def test_a_long_list_is_shown_while_it_is_on_its_way(perform: Perform, tmp_path:
             await take(pieces[0])
             return coming
 
-        async def online(_username: str) -> Status:
-            return Status("Online")
+        async def online(_username: str) -> None:
+            pass
 
         client.browse = browse  # type: ignore[method-assign, assignment]
-        visit.net.daemon.engine.user_status = online  # type: ignore[method-assign, assignment]
+        client.users.require_online = online  # type: ignore[method-assign]
         await visit.go("browse/mira")
         tree = page.get_by_role("treegrid", name="Folders of mira")
         await tree.get_by_role("row", name="Album 007").click()
