@@ -10,9 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import BaseModel
+from starlette.responses import Response
 
 from soulmesh.core.transfer import State
 from soulmesh.daemon.api1.api import api, operations
+from soulmesh.daemon.api1.examples import NoExample
+from soulmesh.daemon.api1.examples import example as example_of
 from soulmesh.daemon.api1.operations import document
 from soulmesh.daemon.http.shell import Shell
 from soulmesh.daemon.hub import MOST_LISTENERS, REMEMBERED, WAITING, Hub, TooManyListeners
@@ -26,6 +30,40 @@ Perform = Callable[..., None]
 
 def caller(on: Stage) -> Caller:
     return Caller(Shell([api(on.service)], lambda: on.service.authenticator), "/api/v1")
+
+
+def test_examples_of_answers_are_answers(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        answers = {one.answer for one in operations(on.service, None)} - {None, Response}
+        assert len(answers) > 50
+        for model in answers:
+            model.model_validate_json(json.dumps(example_of(model)), strict=True)
+
+    perform(play)
+
+
+def test_a_text_of_which_nothing_is_known_has_no_example() -> None:
+    class Odd(BaseModel):
+        number: int
+        wholly_new: str
+
+    with pytest.raises(NoExample, match=r"Odd\.wholly_new"):
+        example_of(Odd)
+
+
+def test_what_may_carry_the_credential_in_its_query_says_so(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        found = await caller(on).get("/openapi.json")
+        assert found["components"]["securitySchemes"]["token"]["name"] == "access_token"
+        carrying = {
+            path
+            for path, item in found["paths"].items()
+            for one in item.values()
+            if {"token": []} in one.get("security", [])
+        }
+        assert carrying == {"/events", "/transfers/{id}/content", "/users/{username}/picture"}
+
+    perform(play)
 
 
 def test_every_operation_is_described_and_every_path_asks_for_a_credential(perform: Perform) -> None:
@@ -43,6 +81,13 @@ def test_every_operation_is_described_and_every_path_asks_for_a_credential(perfo
             for method, one in item.items():
                 for kind in one.get("requestBody", {}).get("content", {}).values():
                     assert "example" in kind, (method, path)
+                good = next(
+                    one["responses"][status]
+                    for status in ("200", "201", "202", "204")
+                    if status in one["responses"]
+                )
+                for kind, content in good.get("content", {}).items():
+                    assert kind == "*/*" or "example" in content, (method, path)
 
         def references(node: Any) -> Any:
             if isinstance(node, dict):

@@ -46,6 +46,17 @@ from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 __all__ = ["api", "operations"]
 
+TOKEN_IN_QUERY = frozenset(
+    {
+        ("events",),
+        ("events", "socket"),
+        # What a browser loads by itself, for <audio> and <img>.
+        ("transfers", "*", "content"),
+        ("users", "*", "picture"),
+    }
+)
+"""Where the credential may stand in the query: paths in pieces, ``*`` is any."""
+
 
 def translate(error: SoulmeshError) -> HttpError | None:
     """The status for an error of the client."""
@@ -91,7 +102,9 @@ def api(service: Service, hooks: Hooks | None = None) -> Api:
 
     async def describe(_call: Call) -> Response:
         base = service.settings.web.url_base.rstrip("/")
-        found: Mapping[str, Any] = document(declared, soulmesh.__version__, base)
+        found: Mapping[str, Any] = document(
+            declared, soulmesh.__version__, base, token_in_query=TOKEN_IN_QUERY
+        )
         return reply(found)
 
     router.add(Route("GET", "/openapi.json", describe, Access.READ))
@@ -103,13 +116,5 @@ def api(service: Service, hooks: Hooks | None = None) -> Api:
         translate=translate,
         headers={},
         streams={("events", "socket"): streams.socket(service)},
-        token_in_query=frozenset(
-            {
-                ("events",),
-                ("events", "socket"),
-                # What a browser loads by itself, for <audio> and <img>.
-                ("transfers", "*", "content"),
-                ("users", "*", "picture"),
-            }
-        ),
+        token_in_query=TOKEN_IN_QUERY,
     )

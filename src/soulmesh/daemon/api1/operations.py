@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from soulmesh.daemon.api1.examples import example
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access, Handler, Route
@@ -206,8 +208,19 @@ def _tagged(call: Call, data: bytes, status: int) -> Response:
     return Response(data, status, headers, media_type="application/json")
 
 
-def document(operations: Iterable[Operation], version: str, base: str) -> dict[str, Any]:
-    """The OpenAPI document."""
+def document(
+    operations: Iterable[Operation],
+    version: str,
+    base: str,
+    *,
+    token_in_query: Iterable[tuple[str, ...]] = (),
+) -> dict[str, Any]:
+    """The OpenAPI document.
+
+    Args:
+        token_in_query: paths, in pieces with ``*`` for what varies, that take the credential in the query.
+    """
+    in_query = {"/" + "/".join(pieces) for pieces in token_in_query}
     schemas: dict[str, Any] = {
         "Problem": {
             "type": "object",
@@ -219,11 +232,22 @@ def document(operations: Iterable[Operation], version: str, base: str) -> dict[s
                 "hint": {"type": "string", "description": "What can be done about it, if anybody knows."},
             },
             "required": ["type", "title", "status"],
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Wrong input",
+                    "status": 422,
+                    "detail": "query.limit: has to be between 1 and 1000",
+                }
+            ],
         }
     }
     paths: dict[str, Any] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, schemas)
+        described = _described(operation, schemas)
+        if operation.method == "GET" and re.sub(r"\{[^}]*\}", "*", operation.path) in in_query:
+            described["security"] = [{"key": []}, {"login": []}, {"token": []}]
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {
@@ -240,6 +264,12 @@ def document(operations: Iterable[Operation], version: str, base: str) -> dict[s
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
                 "login": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "token": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "access_token",
+                    "description": "A key or a login, where a browser can send no header.",
+                },
             },
         },
     }
@@ -283,7 +313,12 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.answer is Response:
         good["content"] = {"*/*": {}}
     elif operation.answer is not None:
-        good["content"] = {"application/json": {"schema": _schema(operation.answer, schemas)}}
+        good["content"] = {
+            "application/json": {
+                "schema": _schema(operation.answer, schemas),
+                "example": example(operation.answer),
+            }
+        }
     found = {str(operation.status): good}
     # 503: while another client takes over, any request may be told to come again.
     refused = {400, 401, 403, 404, 405, 413, 415, 422, 500, 503, *operation.refusals}
