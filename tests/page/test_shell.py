@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
 from tests.page.conftest import PHONE, Visit
 
@@ -47,6 +47,34 @@ def test_who_has_no_credential_logs_in_with_name_and_password(perform: Perform) 
         await page.reload()
         await expect(page.get_by_role("button", name="lantern_owl")).to_be_visible()
         visit.allow("401")
+
+    perform(play, key=None)
+
+
+def test_who_is_not_let_in_any_more_is_asked_to_log_in_again(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page, service = visit.page, visit.net.daemon.service
+        sockets: list[WebSocketRoute] = []
+
+        def keep(socket: WebSocketRoute) -> None:
+            sockets.append(socket)
+            socket.connect_to_server()
+
+        await page.route_web_socket(re.compile("/events/socket"), keep)
+        await page.get_by_label("Name").fill("admin")
+        await page.get_by_label("Password").fill("correct horse")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_role("button", name="lantern_owl")).to_be_visible()
+        # As after a restart: what was signed before counts no more.
+        service.signing = b"another one of the same length.."
+        service.apply(service.settings)
+        visit.allow("401|403|WebSocket")
+        await sockets[-1].close()
+        await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        await page.get_by_label("Name").fill("admin")
+        await page.get_by_label("Password").fill("correct horse")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_role("button", name="lantern_owl")).to_be_visible()
 
     perform(play, key=None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import wave
 from collections.abc import Callable
 
 from playwright.async_api import Locator, Route, expect
@@ -109,6 +110,28 @@ def test_finished_ones_move_to_the_history_when_they_are_cleared(perform: Perfor
         await page.get_by_role("tab", name="Downloads").click()
         await page.get_by_role("button", name="Clear finished").click()
         await expect(page.get_by_role("heading", name="No downloads")).to_be_visible()
+
+    perform(play)
+
+
+def test_a_sound_is_played_by_the_browser_and_can_do_nothing_else(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await look(visit)
+        await want(visit, 1)
+        await expect(file(visit, 1)).to_contain_text("Finished")
+        [arrived] = visit.net.downloads.rglob("01 - Song 1.flac")
+        with wave.open(str(arrived), "wb") as sound:
+            sound.setnchannels(1)
+            sound.setsampwidth(2)
+            sound.setframerate(8000)
+            sound.writeframes(b"\0\0" * 4000)
+        await file(visit, 1).get_by_text("01 - Song 1.flac").dblclick()
+        async with page.expect_popup() as opened:
+            await page.get_by_role("link", name="Open").click()
+        player = await opened.value
+        await player.wait_for_function("document.querySelector('video, audio')?.duration === 0.5")
+        assert await player.evaluate("origin") == "null"
 
     perform(play)
 

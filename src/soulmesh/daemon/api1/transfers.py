@@ -346,8 +346,9 @@ async def _ranged(call: Call, path: Path, name: str, whole: int | None) -> Respo
         "accept-ranges": "bytes",
         "content-length": str(max(0, last - first + 1)),
         "content-disposition": f'{"inline" if shown else "attachment"}; filename="{safe}"',
-        # Whatever strangers put into a file, it is no page of ours.
-        "content-security-policy": "default-src 'none'; sandbox",
+        # Whatever strangers put into a file, it is no page of ours: no script, no form, no origin. The
+        # browser's own player of a sound is such a page; it may have the file itself, and its own looks.
+        "content-security-policy": "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sandbox",
         "x-soulmesh-whole-size": str(whole if whole is not None else here),
     }
     if status == 206:

@@ -3,7 +3,7 @@
  */
 import { useEffect, useRef } from "./ui.js";
 import { store } from "./store.js";
-import { accessToken, address } from "./api.js";
+import { accessToken, address, enter } from "./api.js";
 
 /** @typedef {{ id: string, kind: string, data: any }} Told */
 /** @typedef {{ kinds: Set<string>, tell: (told: Told) => void }} Ear */
@@ -88,7 +88,8 @@ function open() {
     connection.set("lost");
     timer = setTimeout(open, pause);
     pause = Math.min(LONGEST_PAUSE, pause * 2);
-    if (!opened) dispatchEvent(new Event("soulmesh:refused"));
+    // Refused, or not reached: a browser does not say which. Who is not let in any more has to log in again.
+    if (!opened) enter().catch(() => undefined);
   };
 }
 
