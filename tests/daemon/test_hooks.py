@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from soulmesh.config import Settings
 from soulmesh.daemon.hooks import Hooks, matches, pause_after, sign
 from tests.daemon.fakes import Stage, example, later
 from tests.daemon.stagecraft import until
@@ -97,7 +98,7 @@ def test_a_failure_is_tried_again_and_given_up_in_the_end(perform: Perform, tmp_
             on.service.events.tell("DownloadFileComplete")
             for count in (1, 2):
                 await until(lambda count=count: len(receiver.requests) == count, "an attempt")  # type: ignore[misc]
-                await until_async(hooks, lambda found, count=count: found[0]["attempts"] == count)  # type: ignore[misc]
+                await until_async(hooks, lambda found, count=count: found and found[0]["attempts"] == count)  # type: ignore[misc]
                 later(on.clock, 700)
                 hooks._wake.set()
             await until(lambda: hooks.delivered == 1, "the delivery")
@@ -120,7 +121,7 @@ async def until_async(hooks: Hooks, enough: Callable[[Any], bool]) -> None:
     async with asyncio.timeout(10):
         while True:
             found, _, _ = await hooks.pending()
-            if found and enough(found):
+            if enough(found):
                 return
             await asyncio.sleep(0.01)
 
@@ -165,11 +166,53 @@ def test_what_was_not_confirmed_is_told_after_a_restart(perform: Perform, tmp_pa
         down = Receiver(*[503] * 5)
         async with hooked(on, down, tmp_path / "scripts") as hooks:
             on.service.events.tell("DownloadFileComplete")
-            await until_async(hooks, lambda found: found[0]["attempts"] == 1)
+            await until_async(hooks, lambda found: found and found[0]["attempts"] == 1)
         later(on.clock, 60)
         up = Receiver()
         async with hooked(on, up, tmp_path / "scripts") as hooks:
             await until(lambda: hooks.delivered == 1, "the delivery")
+
+    perform(play, webhooks=WEBHOOK)
+
+
+def test_a_webhook_that_is_changed_meanwhile_counts_at_once(perform: Perform, tmp_path: Path) -> None:
+    async def play(on: Stage) -> None:
+        def change(**hooks: Any) -> None:
+            given = {**on.service.settings.model_dump(), "webhooks": hooks}
+            on.service.apply(Settings.model_validate(given))
+
+        receiver = Receiver(503)
+        async with hooked(on, receiver, tmp_path / "scripts") as hooks:
+            on.service.events.tell("DownloadFileComplete")
+            await until_async(hooks, lambda found: found and found[0]["attempts"] == 1)
+            # What waits for its next try goes to the new address, with the new secret.
+            change(done={**WEBHOOK["done"], "url": "http://192.0.2.6/other", "secret": "open"})
+            later(on.clock, 60)
+            hooks._wake.set()
+            await until(lambda: hooks.delivered == 1, "the delivery")
+            assert [str(request.url) for request in receiver.requests] == [
+                "http://192.0.2.5/hook",
+                "http://192.0.2.6/other",
+            ]
+            last = receiver.requests[-1]
+            moment, _, signature = last.headers["x-soulmesh-signature"].partition(",")
+            assert f"{moment},{signature}" == sign("open", last.content, int(moment[2:]))
+            # A new one is told of what happens from now on, and one that is gone of nothing more.
+            change(news={"on": ["Noop"], "url": "http://192.0.2.7/new"})
+            on.service.events.tell("DownloadFileComplete")
+            on.service.events.tell("Noop")
+            await until(lambda: hooks.delivered == 2, "the delivery")
+            assert str(receiver.requests[-1].url) == "http://192.0.2.7/new"
+            assert len(receiver.requests) == 3
+            # What waits for one that was taken away is forgotten.
+            receiver.statuses = [503]
+            on.service.events.tell("Noop")
+            await until_async(hooks, lambda found: found and found[0]["attempts"] == 1)
+            change()
+            later(on.clock, 60)
+            hooks._wake.set()
+            await until_async(hooks, lambda found: not found)
+            assert (len(receiver.requests), hooks.failed) == (4, 0)
 
     perform(play, webhooks=WEBHOOK)
 
