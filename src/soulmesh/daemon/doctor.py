@@ -90,6 +90,9 @@ async def _login(service: Service) -> list[Finding]:
                 "login.no_account",
             )
         ]
+    if not link.wanted and reason_code(link.problem or "") == "logged_out":
+        cure = "connect: PUT /api/v1/connection, or the page"
+        return [Finding("login", "bad", "logged out, as somebody wished", cure, "login.logged_out")]
     cure = "check the name and the password, and whether the server can be reached"
     reason = link.problem or ""
     return [Finding("login", "bad", reason or "not logged in yet", cure, "login.out", _why(reason))]

@@ -102,7 +102,7 @@ function One({ finding }) {
           <${Badge} tone=${STATES[finding.state].tone}>${stateName(finding.state)}<//>
         </h2>
         <p>${found}</p>
-        ${said && !found.includes(said) && html`<p class="muted small"><q lang="en">${said}</q></p>`}
+        ${said && !found.includes(said) && (told.shortened(finding.params.reason_code, said) || !finding.params.reason_code) && html`<p class="muted small"><q lang="en">${said}</q></p>`}
         ${cure && html`<p class="cure"><b>${t("diagnosis.cure")}</b> ${cure}</p>`}
       </div>
     </li>

@@ -129,6 +129,8 @@ export default {
   "finding.login.in": "Angemeldet als {user}",
   "finding.login.no_account": "Es gibt kein Konto",
   "cure.login.no_account": "Name und Passwort in den Einstellungen oder mit dem Assistenten festlegen",
+  "finding.login.logged_out": "Abgemeldet, wie jemand es wollte",
+  "cure.login.logged_out": "Verbinden, am Fuß der Navigation",
   "finding.login.out": "Nicht angemeldet[: {reason}]",
   "cure.login.out": "Name und Passwort prüfen, und ob der Server zu erreichen ist",
   "finding.server.silent": "Der Server antwortet nicht",
@@ -174,5 +176,5 @@ export default {
   "finding.files.enough": "Höchstens {limit}",
   "finding.clock.wrong": "Sie zeigt {time}",
   "cure.clock.wrong": "Stellen, am besten mit NTP",
-  "finding.clock.right": "{time} UTC",
+  "finding.clock.right": "{time}",
 };

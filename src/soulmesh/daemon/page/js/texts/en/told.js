@@ -129,6 +129,8 @@ export default {
   "finding.login.in": "Logged in as {user}",
   "finding.login.no_account": "There is no account",
   "cure.login.no_account": "Set a name and a password in the settings, or with the assistant",
+  "finding.login.logged_out": "Logged out, as somebody wished",
+  "cure.login.logged_out": "Connect, at the foot of the navigation",
   "finding.login.out": "Not logged in[: {reason}]",
   "cure.login.out": "Check the name and the password, and whether the server can be reached",
   "finding.server.silent": "The server does not answer",
@@ -174,5 +176,5 @@ export default {
   "finding.files.enough": "At most {limit}",
   "finding.clock.wrong": "It says {time}",
   "cure.clock.wrong": "Set it, best by NTP",
-  "finding.clock.right": "{time} UTC",
+  "finding.clock.right": "{time}",
 };
