@@ -25,7 +25,7 @@ from typing import Any, Self
 import httpx
 
 from soulmesh.daemon.remote import parts
-from soulmesh.daemon.remote.parts import q
+from soulmesh.daemon.remote.parts.common import q
 from soulmesh.errors import NetworkError, NotFound, Refused, SoulmeshError, UsageError
 
 __all__ = [
