@@ -8,7 +8,6 @@ see :mod:`soulmesh.daemon.shelf`.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from soulmesh.client.transfers.events import TransferAdded, TransferEvent, Trans
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.transfer import FINAL, State
 from soulmesh.daemon.api0.shapes import directory_of, transfer_form
+from soulmesh.daemon.everything import Everything, marked
 from soulmesh.daemon.gathering import Gathering
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import portions
@@ -86,6 +86,7 @@ class Ledger:
         self._live: dict[str, _Live] = {}
         self._by_number: dict[int, str] = {}
         self._shelves = Shelves(store)
+        self._everything = Everything(store)
         self.gathering = Gathering(engine, store)
         self.lengths = Lengths()
         self._revision = 0
@@ -134,6 +135,7 @@ class Ledger:
             self._store.post(lambda db: db.execute("DELETE FROM transfers WHERE id = ?", (transfer.uuid,)))
             directory = directory_of(transfer.remote_path)
             self._shelves.change(transfer.direction, transfer.username, directory)
+            self._everything.change(transfer.direction)
         return live
 
     def _moved(self, live: _Live, event: TransferMoved) -> None:
@@ -181,6 +183,7 @@ class Ledger:
         )
         self._revision += 1
         self._shelves.add(transfer.direction, transfer.username, directory, body)
+        self._everything.add(transfer.direction, transfer.username, directory, body)
         if transfer.finished:
             if self.gathering.holds(transfer):
                 self.gathering.note(transfer)
@@ -205,6 +208,7 @@ class Ledger:
         )
         self._revision += 1
         self._shelves.change(direction, username, directory)
+        self._everything.change(direction)
 
     # -- looking
 
@@ -240,8 +244,9 @@ class Ledger:
     async def listed(self, direction: str, *, include_removed: bool = False) -> Listed:
         """All users with their transfers, as pieces of one JSON array."""
         if include_removed:
-            parts = (await self._everything(direction)).pieces(self._live_bodies(direction))
-            return Listed(parts, secrets.token_hex(8))
+            shelf = await self._everything.get(direction)
+            live = self._live_bodies(direction)
+            return Listed(shelf.pieces(live), _mark(shelf, live))
         loop = asyncio.get_running_loop()
         made = self._lists_made.get(direction)
         if made is not None and made[0] == self._revision and loop.time() - made[1] < FRESH:
@@ -267,7 +272,7 @@ class Ledger:
         row = await self._store.run(
             lambda db: db.execute("SELECT body, removed FROM transfers WHERE id = ?", (key,)).fetchone()
         )
-        return None if row is None else _marked(*row)
+        return None if row is None else marked(*row)
 
     async def of_batch(self, batch: str) -> list[bytes]:
         """The transfers of a batch."""
@@ -278,7 +283,7 @@ class Ledger:
             ).fetchall()
         )
         live = [to_json(self._form(x, now)) for x in self._live.values() if x.transfer.batch == batch]
-        return [_marked(*row) for row in rows] + live
+        return [marked(*row) for row in rows] + live
 
     def find_live(self, key: str) -> Transfer | None:
         """A transfer that is not over."""
@@ -319,18 +324,7 @@ class Ledger:
         """Have the lists of finished transfers ready, on disk where that is worth it."""
         for direction in ("download", "upload"):
             await self._shelves.keep(direction)
-
-    async def _everything(self, direction: str) -> Shelf:
-        """Those that are listed no more as well."""
-        rows = await self._store.run(
-            lambda db: db.execute(
-                "SELECT username, directory, body, removed FROM transfers WHERE direction = ?"
-                " ORDER BY username, directory, number",
-                (direction,),
-            ).fetchall()
-        )
-        marked = ((user, folder, _marked(body, removed)) for user, folder, body, removed in rows)
-        return await asyncio.to_thread(Shelf.of, marked)
+        self._everything.forget_unasked()
 
     # -- changing
 
@@ -436,6 +430,7 @@ class Ledger:
             lambda db: db.execute("UPDATE transfers SET removed = 1 WHERE direction = ?", (direction,))
         )
         self._shelves.clear(direction)
+        self._everything.change(direction)
         self._revision += 1
         await self._store.run(lambda db: None)
 
@@ -470,10 +465,6 @@ def name_of_batch(transfers: Sequence[Transfer]) -> str:
     """The remote folder where the first file lies, else whose it is."""
     first = transfers[0]
     return directory_of(first.remote_path).rpartition("\\")[2] or first.username
-
-
-def _marked(body: bytes, removed: int) -> bytes:
-    return body.replace(b'"removed":false', b'"removed":true', 1) if removed else body
 
 
 def _mark(shelf: Shelf, live: Mapping[str, Folders]) -> str:
