@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from soulmesh.daemon.api1.api import api, operations
 from soulmesh.daemon.api1.examples import NoExample
 from soulmesh.daemon.api1.examples import example as example_of
 from soulmesh.daemon.api1.operations import document
+from soulmesh.daemon.api1.transfers import _opened
 from soulmesh.daemon.http.shell import Shell
 from soulmesh.daemon.hub import MOST_LISTENERS, REMEMBERED, WAITING, Hub, TooManyListeners
 from soulmesh.daemon.ports import Answer, File, LoggedIn, Status
@@ -439,5 +441,20 @@ def test_the_websocket_tells_the_same(tmp_path: Path) -> None:
                 await until(lambda: len(net.daemon.service.hub) == 0, "gone")
                 assert event["data"] == {"username": "lantern_owl"}
             await until(lambda: len(net.daemon.service.hub) == 0, "leaving")
+
+    asyncio.run(play())
+
+
+def test_a_player_that_goes_away_while_its_file_is_opened_leaves_none_open(tmp_path: Path) -> None:
+    async def play() -> None:
+        path = tmp_path / "song.flac"
+        path.write_bytes(b"x")
+        before = len(os.listdir("/proc/self/fd"))
+        opening = asyncio.create_task(_opened(path))
+        await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await until(lambda: len(os.listdir("/proc/self/fd")) <= before, "closing")
 
     asyncio.run(play())

@@ -8,7 +8,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from starlette.responses import Response, StreamingResponse
 
@@ -361,8 +361,18 @@ async def _ranged(call: Call, path: Path, name: str, whole: int | None) -> Respo
     )
 
 
+async def _opened(path: Path) -> BinaryIO:
+    """Open a file; a caller that goes away meanwhile, as players do all the time, leaves none open."""
+    opening = asyncio.ensure_future(asyncio.to_thread(open, path, "rb"))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(lambda done: None if done.exception() else done.result().close())
+        raise
+
+
 async def _pieces(path: Path, first: int, count: int) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
+    file = await _opened(path)
     try:
         await asyncio.to_thread(file.seek, first)
         while count > 0:
