@@ -449,12 +449,16 @@ def test_a_player_that_goes_away_while_its_file_is_opened_leaves_none_open(tmp_p
     async def play() -> None:
         path = tmp_path / "song.flac"
         path.write_bytes(b"x")
-        before = len(os.listdir("/proc/self/fd"))
+
+        def is_open() -> bool:
+            links = [Path("/proc/self/fd", number) for number in os.listdir("/proc/self/fd")]
+            return any(os.path.lexists(link) and os.readlink(link) == str(path) for link in links)
+
         opening = asyncio.create_task(_opened(path))
         await asyncio.sleep(0)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        await until(lambda: len(os.listdir("/proc/self/fd")) <= before, "closing")
+        await until(lambda: not is_open(), "closing")
 
     asyncio.run(play())

@@ -363,11 +363,12 @@ async def _ranged(call: Call, path: Path, name: str, whole: int | None) -> Respo
 
 async def _opened(path: Path) -> BinaryIO:
     """Open a file; a caller that goes away meanwhile, as players do all the time, leaves none open."""
-    opening = asyncio.ensure_future(asyncio.to_thread(open, path, "rb"))
+    # No task: those are cancelled at the end, and what the thread has opened would be lost.
+    opening: asyncio.Future[BinaryIO] = asyncio.get_running_loop().run_in_executor(None, path.open, "rb")
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
-        opening.add_done_callback(lambda done: None if done.exception() else done.result().close())
+        opening.add_done_callback(lambda done: done.cancelled() or done.exception() or done.result().close())
         raise
 
 
