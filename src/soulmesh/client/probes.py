@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from soulmesh.client.links import Links
+from soulmesh.client.links import PROBE_TICKETS, Links
 from soulmesh.client.pace import Pace
 from soulmesh.client.ports import ServerPort
 from soulmesh.wire import to_client, to_server
@@ -81,4 +81,4 @@ class Probes:
 
     def _ticket(self) -> int:
         """One that no link and no search of ours has: they count from 1."""
-        return self._random.getrandbits(31) | 1 << 31
+        return PROBE_TICKETS + self._random.getrandbits(31)

@@ -100,12 +100,14 @@ def api(service: Service, hooks: Hooks | None = None) -> Api:
     declared = operations(service, hooks)
     router = Router(route(operation) for operation in declared)
 
+    made: dict[str, Mapping[str, Any]] = {}
+
     async def describe(_call: Call) -> Response:
         base = service.settings.web.url_base.rstrip("/")
-        found: Mapping[str, Any] = document(
-            declared, soulmesh.__version__, base, token_in_query=TOKEN_IN_QUERY
-        )
-        return reply(found)
+        if base not in made:
+            # It takes a while, and stays the same.
+            made[base] = document(declared, soulmesh.__version__, base, token_in_query=TOKEN_IN_QUERY)
+        return reply(made[base])
 
     router.add(Route("GET", "/openapi.json", describe, Access.READ))
     return Api(
