@@ -168,8 +168,9 @@ async def _relay(service: Service) -> list[Finding]:
     try:
         took = round(1000 * await service.engine.relayed())
     except ClientError as error:
-        cure = "whoever cannot be connected to gets nothing from us; try another server"
-        found = f"the server does not pass on requests for connections: {error}"
+        # How servers treat what goes to oneself is written nowhere: that alone proves nothing.
+        cure = "if transfers with users who cannot be connected to fail as well, try another server"
+        found = f"a request for a connection to ourselves did not come back from the server: {error}"
         return [Finding(subject, "warning", found, cure, "relay.silent", _why(str(error)))]
     found = f"the server passes on a request for a connection within {took} ms"
     return [_good(subject, found, "relay.answers", milliseconds=took)]
@@ -211,7 +212,9 @@ async def _search(service: Service) -> list[Finding]:
         took = round(1000 * await engine.searched())
     except ClientError as error:
         found = f"a search of our own files did not come back: {error}"
-        cure = "the server is slow, or passes on no searches; wait, or choose another"
+        cure = (
+            "the server is slow, or keeps what goes to oneself; if no search finds anything, choose another"
+        )
         return [Finding("searching", "warning", found, cure, "search.silent", _why(str(error)))]
     found = f"a search of our own files came back within {took} ms"
     return [_good("searching", found, "search.answers", milliseconds=took)]
