@@ -67,6 +67,7 @@ class Daemon:
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._keeping = asyncio.Lock()
         self.again = False
         """Whether it is to begin anew after it ended."""
         self.logbook = Logbook()
@@ -165,19 +166,22 @@ class Daemon:
             ConfigError, SoulmeshError: they are wrong, or cannot be had; then everything stays as it was.
         """
         async with self._reloading:
-            settings, account = self._load(self._together)
-            self.logbook.install()
-            check_listening(settings)
-            account = await asyncio.to_thread(self._account, settings, account)
-            before = self.service.settings
-            self.service.apply(settings)
-            try:
-                await self.engine.apply(settings, account)
-            except SoulmeshError:
-                self.service.apply(before)
-                raise
-            logger.info("settings read again")
-            self.service.hub.tell("settings.applied", {})
+            await self._reload_now()
+
+    async def _reload_now(self) -> None:
+        settings, account = self._load(self._together)
+        self.logbook.install()
+        check_listening(settings)
+        account = await asyncio.to_thread(self._account, settings, account)
+        before = self.service.settings
+        self.service.apply(settings)
+        try:
+            await self.engine.apply(settings, account)
+        except SoulmeshError:
+            self.service.apply(before)
+            raise
+        logger.info("settings read again")
+        self.service.hub.tell("settings.applied", {})
 
     async def _with_kept(self, settings: Settings, account: Account) -> tuple[Settings, Account]:
         """With what was set over HTTP in an earlier run, if that still is possible."""
@@ -209,15 +213,22 @@ class Daemon:
         await self._keep(wanted)
 
         async def take_back() -> None:
-            if self._kept is wanted:
-                await self._keep(before)
+            await self._keep(_without(self._kept, values, before))
 
         self.service.spawn(self._reload_quietly(take_back), "reload")
         return settings
 
     async def _keep(self, values: dict[str, Any]) -> None:
-        await asyncio.to_thread(write_whole, self._data / SETTINGS_FILE, json.dumps(values, indent=1))
-        self._kept = values
+        before, self._kept = self._kept, values
+        async with self._keeping:
+            try:
+                # What is wished meanwhile is in it, too.
+                text = json.dumps(self._kept, indent=1)
+                await asyncio.to_thread(write_whole, self._data / SETTINGS_FILE, text)
+            except OSError:
+                if self._kept is values:
+                    self._kept = before
+                raise
 
     async def _set_account(self, username: str, password: str) -> None:
         """Somebody said over HTTP who to be; it is kept in the data folder."""
@@ -244,20 +255,21 @@ class Daemon:
         before, self._overlay = self._overlay, wanted
 
         async def take_back() -> None:
-            if self._overlay is wanted:
-                self._overlay = before
+            self._overlay = _without(self._overlay, overlay, before)
 
         self.service.spawn(self._reload_quietly(take_back), "reload")
         return settings
 
     async def _reload_quietly(self, take_back: Callable[[], Awaitable[None]] | None = None) -> None:
         """Fail to the log alone; what cannot be had is taken back, or all that follows would fail with it."""
-        try:
-            await self.reload()
-        except (ConfigError, SoulmeshError) as error:
-            logger.error("the settings stay as they were", reason=str(error))
-            if take_back is not None:
-                await take_back()
+        async with self._reloading:
+            try:
+                await self._reload_now()
+            except (ConfigError, SoulmeshError) as error:
+                logger.error("the settings stay as they were", reason=str(error))
+                # Before anything else is tried: what was wished meanwhile has its own turn after this.
+                if take_back is not None:
+                    await take_back()
 
     async def _watch(self) -> None:
         if self._config_file is None:
@@ -320,3 +332,15 @@ def _plain(service: Service) -> Api:
     if path.strip("/").lower().partition("/")[0] not in taken:
         router.add(Route("GET", path, scrape, Access.PUBLIC))
     return Api((), router, _quiet, lambda _error: None, {}, {})
+
+
+def _without(now: Mapping[str, Any], wished: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without one wish: each of its keys as it was, unless another wish has changed it since."""
+    found = dict(now)
+    for key, value in wished.items():
+        if found.get(key) == value:
+            if key in before:
+                found[key] = before[key]
+            else:
+                found.pop(key, None)
+    return found
