@@ -225,6 +225,10 @@ def test_a_goal_goes_on_to_who_has_it_and_is_told_on_the_way(tmp_path: Path) -> 
         assert (done["state"], done["turn"], done["done"], done["size"]) == ("finished", 1, 180_006, 180_006)
         assert {path.name for path in (ask.net.downloads / "goals").iterdir()} == set(SONGS)
         assert [one["id"] for one in (await ask("GET", "/goals"))["items"]] == [goal["id"]]
+        await ask.event("transfer.BatchFinished")
+        here = [row for row in (await ask("GET", "/history"))["items"] if row["state"] == "finished"]
+        places = {row["local_path"] for row in here}
+        assert places == {str(ask.net.downloads / "goals" / name) for name in SONGS}
         await ask("POST", f"/goals/{goal['id']}/pause", status=409)
         other = {"username": "nobody.home", "files": [{"path": "b\\c.flac", "size": 5}]}
         waiting = await ask("POST", "/goals", {"name": "later", "candidates": [other]}, 201)
