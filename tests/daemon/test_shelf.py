@@ -251,6 +251,20 @@ def test_changes_while_it_is_read_are_seen(tmp_path: Path) -> None:
     in_a_cabinet(play, None)
 
 
+def test_nobody_is_given_what_another_is_just_reading_again(tmp_path: Path) -> None:
+    async def play(on: Cabinet) -> None:
+        key = on.finish("ann", "1")
+        on.finish("ann", "2")
+        assert await on.listed() == {"ann": ["1", "2"]}
+        on.hide(key, "ann")
+        first = asyncio.create_task(on.listed())
+        await asyncio.sleep(0)
+        assert await on.listed() == {"ann": ["2"]}
+        assert await first == {"ann": ["2"]}
+
+    in_a_cabinet(play, tmp_path / "daemon.sqlite")
+
+
 async def named(everything: Everything) -> dict[str, bool]:
     """Every transfer of the downloads by name, and whether it is listed no more."""
     found = json.loads(b"".join((await everything.get("download")).pieces({})))

@@ -360,6 +360,9 @@ class Ledger:
                 failures.append(Failure(file.filename, "Already in progress"))
                 continue
             if known is not None:
+                if (live := self._live.get(known.uuid)) is not None:
+                    # The event that tells of its end is on its way; its record must be there to give way.
+                    self._finish(live, self._wall_clock())
                 await transfers.remove(known.id)
             await self._supersede(username, name)
             more: dict[str, object] = {"folder": folder} if folder is not None else {}

@@ -261,7 +261,8 @@ class Shelves:
     async def get(self, direction: str) -> Shelf:
         """The shelf as it is now; true until the next ``await``."""
         shelf = self._shelves.get(direction)
-        while shelf is None or shelf.stale:
+        # What somebody else is reading again just now is not true yet either.
+        while shelf is None or shelf.stale or shelf.reading:
             async with self._loading.setdefault(direction, asyncio.Lock()):
                 if direction not in self._shelves:
                     await self._load(direction)
