@@ -176,6 +176,24 @@ def test_friends_are_those_on_the_list_of_the_client(scanned: Command, music: Pa
     assert scanned("search", "honey", "--as", "eve").code == 3
 
 
+def test_groups_are_those_of_the_settings(
+    scanned: Command, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOULMESH_TRANSFERS_GROUPS", '{ band = { users = ["gina"] } }')
+    known = scanned("add", str(music), "--for", "group:band", "--for", "group:privileged")
+    assert (known.code, known.err) == (0, "")
+    assert lines(scanned("search", "honey", "--as", "gina", "--json"))
+    assert len(lines(scanned("browse-as", "gina", "--json"))) == 2
+    assert scanned("search", "honey", "--as", "eve").code == 3
+    assert lines(scanned("search", "honey", "--as", "eve", "--group", "privileged", "--json"))
+
+    assert "no group choir: transfers.groups" in scanned("add", str(music), "--for", "group:choir").err
+    assert scanned("search", "honey", "--as", "gina").code == 3
+    assert scanned("add", str(music), "--for", "group:default").code == 0
+    assert lines(scanned("search", "honey", "--as", "eve", "--json"))
+    assert scanned("search", "honey", "--as", "gina").code == 3
+
+
 def test_settings_say_where_data_is_and_what_may_be_lost(
     soulmesh: Command, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

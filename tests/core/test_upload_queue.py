@@ -210,3 +210,22 @@ def test_rules_can_be_changed_under_way() -> None:
 def test_who_is_in_which_group(person: Person, group: str) -> None:
     groups = {**DEFAULT_GROUPS, "band": Group(users=frozenset({"eve"}))}
     assert QueueRules(groups=groups, leech_files=10, leech_folders=2).group_of(person) == group
+
+
+@pytest.mark.parametrize(
+    ("person", "groups"),
+    [
+        (Person("ann"), {"default"}),
+        (Person("ann", privileged=True, friend=True, files=0), {"privileged", "friends"}),
+        (Person("eve"), {"band", "choir"}),
+        (Person("eve", privileged=True), {"band", "choir", "privileged"}),
+        (Person("ann", files=9), {"leechers"}),
+    ],
+)
+def test_who_belongs_to_which_groups(person: Person, groups: set[str]) -> None:
+    known = {
+        **DEFAULT_GROUPS,
+        "band": Group(users=frozenset({"eve"})),
+        "choir": Group(users=frozenset({"eve"})),
+    }
+    assert QueueRules(groups=known, leech_files=10).groups_of(person) == groups

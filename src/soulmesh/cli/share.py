@@ -33,6 +33,7 @@ from soulmesh.client.shares import (
 )
 from soulmesh.client.shares.model import folder_name, hidden_name
 from soulmesh.client.shares.store import damage_told
+from soulmesh.daemon.choices import queue_rules
 from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.world import World
 
@@ -153,7 +154,8 @@ def add(
     out = run.output(json=json)
     path = Path(os.path.abspath(folder.expanduser()))
     check_shareable(path)
-    how = ShareSettings(guard=settings.load().shares.lose_at_most)
+    chosen_settings = settings.load()
+    how = ShareSettings(guard=chosen_settings.shares.lose_at_most)
     with opened(data, how=how) as shares:
         root = next((root for root in shares.roots if root.path == path), None)
         if root is None:
@@ -179,6 +181,8 @@ def add(
         saved = shares.save_root(changed)
         out.record(_root_row(shares, saved))
         out.line(f"{path} is shared as {clean(os.fsdecode(saved.name))}, for {saved.audience}")
+        for group in sorted(saved.audience.groups - queue_rules(chosen_settings.transfers).groups.keys()):
+            out.note(f"there is no group {clean(group)}: transfers.groups in the settings makes one")
         if not saved.scanned or not changes.keys() <= {"audience"}:
             out.note("soulmesh share scan makes it so")
 

@@ -13,10 +13,12 @@ from typing import Annotated
 import typer
 
 from soulmesh import wire
-from soulmesh.cli import run
+from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, clean, duration, size
 from soulmesh.cli.share import DataOption, app, data_folder, opened, shown_path
 from soulmesh.client.shares.explain import explain as explain_path
+from soulmesh.core.upload_queue import Person
+from soulmesh.daemon.choices import queue_rules
 from soulmesh.errors import NotFound
 from soulmesh.wire.peer import PeerSharesReply
 
@@ -29,7 +31,10 @@ FriendOption = Annotated[
     bool, typer.Option("--friend", help="Take the user for a friend, even if they are not on the list.")
 ]
 GroupOption = Annotated[
-    list[str] | None, typer.Option("--group", metavar="NAME", help="Take the user for one of this group.")
+    list[str] | None,
+    typer.Option(
+        "--group", metavar="NAME", help="Take the user for one of this group, besides those that name them."
+    ),
 ]
 
 
@@ -61,7 +66,12 @@ class Assumed:
 
 
 def _assumed(username: str, friend: bool, groups: list[str] | None, data: Path | None) -> Assumed:
-    return Assumed(username, friend or username in _friends(data), tuple(groups or ()))
+    friend = friend or username in _friends(data)
+    known = queue_rules(settings.load().transfers).groups_of(Person(username, friend=friend))
+    if groups:
+        # Who is in another group is not one of the rest.
+        known -= {"default"}
+    return Assumed(username, friend, (*known, *(groups or ())))
 
 
 @app.command()

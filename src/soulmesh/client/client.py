@@ -29,7 +29,7 @@ from soulmesh.client.links import Links
 from soulmesh.client.listening import Listening, ListenPortChanged
 from soulmesh.client.pace import Pace
 from soulmesh.client.plain_shares import PlainShares
-from soulmesh.client.ports import ForFriends, ShareIndex, UploadFigures
+from soulmesh.client.ports import ForFriends, ForGroups, ShareIndex, UploadFigures
 from soulmesh.client.privileges import Privileges
 from soulmesh.client.probes import Probes
 from soulmesh.client.reach import PortKeeper, Reach
@@ -372,6 +372,9 @@ class Client:
             index = shares
         if isinstance(index, ForFriends):
             index.know_friends(self.users.friend)
+        if isinstance(index, ForGroups):
+            # Nobody asks before there are transfers, whose rules make the groups.
+            index.know_groups(lambda username: self.transfers.uploads.groups_of(username))
         self._stack.callback(index.on_changed(self._announce_shares))
         return index
 

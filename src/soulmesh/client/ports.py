@@ -15,7 +15,7 @@ Rules that hold for all of them:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -26,6 +26,7 @@ from soulmesh.wire.structs import DirectoryData, FileData
 __all__ = [
     "Events",
     "ForFriends",
+    "ForGroups",
     "Found",
     "Links",
     "Presence",
@@ -275,6 +276,14 @@ class ForFriends(Protocol):
 
     def know_friends(self, friend: Callable[[str], bool]) -> None:
         """``friend(username)`` says from now on who is a friend."""
+
+
+@runtime_checkable
+class ForGroups(Protocol):
+    """A share index that offers some files to groups of users only, and has to be told who is in which."""
+
+    def know_groups(self, groups: Callable[[str], Collection[str]]) -> None:
+        """``groups(username)`` says from now on which groups a user is in."""
 
 
 class UploadFigures(Protocol):

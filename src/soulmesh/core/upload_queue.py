@@ -112,6 +112,20 @@ class QueueRules:
             return "leechers"
         return "default"
 
+    def groups_of(self, person: Person) -> frozenset[str]:
+        """All groups that a user belongs to, for what is decided by membership and not by turns.
+
+        Each that names the user; ``privileged`` and ``friends`` for those who are; and the one
+        that :meth:`group_of` serves the user in. So ``default`` has those who are in no other.
+        """
+        found = {name for name, group in self.groups.items() if person.username in group.users}
+        found.add(self.group_of(person))
+        if person.privileged:
+            found.add("privileged")
+        if person.friend:
+            found.add("friends")
+        return frozenset(found)
+
 
 class UnknownUpload(UsageError):
     """The upload was never queued, or has left the queue."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from soulmesh.client.answers import SearchAnswered
+from soulmesh.client.client import Client
 from soulmesh.client.shares import Audience, Shares
 from soulmesh.client.shares.scan import Scanner
 from soulmesh.client.shares.store import Store
 from soulmesh.client.transfers import TransferFailed
 from soulmesh.client.transfers.settings import TransferSettings
+from soulmesh.core.upload_queue import DEFAULT_GROUPS, Group, QueueRules
 from soulmesh.wire import to_client
 from tests.client.shares.support import NOW, fill, open_shares, share, write_wave
 from tests.client.stage import Stage, play
@@ -42,6 +45,40 @@ def test_a_client_that_shares_with_friends_only_answers_its_friends(shares: Shar
         assert [hit async for hit in eve.search("blue", timeout=5)] == []
         answered = stage.events("bob", SearchAnswered)
         assert [(event.username, event.results, event.locked) for event in answered] == [("alice", 1, 0)]
+
+    play(scene)
+
+
+def test_folders_for_groups_follow_the_rules_of_uploads(shares: Shares, tmp_path: Path) -> None:
+    for name in ("band", "friends", "default"):
+        fill(tmp_path / name, ["blue song.mp3"])
+        share(shares, tmp_path / name, name.encode(), Audience.parse([f"group:{name}"]))
+    asyncio.run(shares.scan())
+    assert not shares.counts.files
+
+    def rules(*band: str) -> QueueRules:
+        return QueueRules(groups={**DEFAULT_GROUPS, "band": Group(users=frozenset(band))})
+
+    async def scene(stage: Stage) -> None:
+        settings = TransferSettings(downloads=stage.folder / "bob", queue=rules("gina"))
+        bob = await stage.enter("bob", shares=shares, transfers=settings)
+        gina, alice = await stage.enter("gina"), await stage.enter("alice")
+
+        async def found(client: Client) -> set[str]:
+            hits = [hit async for hit in client.search("blue", timeout=5)]
+            return {hit.file.remote_path.partition("\\")[0] for hit in hits}
+
+        assert await found(gina) == {"band"}
+        assert await found(alice) == {"default"}
+        with pytest.raises(TransferFailed, match=r"File not shared\."):
+            await (await alice.transfers.download("bob", r"band\blue song.mp3")).wait()
+        await (await gina.transfers.download("bob", r"band\blue song.mp3")).wait()
+
+        # Another file of settings counts at once, and so does a friendship.
+        bob.transfers.settings = replace(settings, queue=rules("alice"))
+        bob.users.befriend("alice")
+        assert await found(alice) == {"band", "friends"}
+        assert await found(gina) == {"default"}
 
     play(scene)
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulmesh import wire
-from soulmesh.client.ports import Answerer, ForFriends
+from soulmesh.client.ports import Answerer, ForFriends, ForGroups
 from soulmesh.client.shares import Audience, NotShared, RootRefused, ScanBusy, Shares, ShareSettings
 from soulmesh.client.shares.browse import combine_adler
 from soulmesh.client.shares.scan import Scanner, scan_lock
@@ -110,7 +110,7 @@ def test_a_changed_audience_counts_at_once(circles: Shares) -> None:
         asyncio.run(circles.resolve(ONE.encode(), "alice"))
 
 
-def test_a_client_tells_who_is_a_friend_unless_a_circle_does(circles: Shares) -> None:
+def test_a_client_tells_who_is_a_friend_and_in_which_group_unless_a_circle_does(circles: Shares) -> None:
     circles.know_friends(lambda username: True)
     assert search(circles, "song", "bob") == ([OPEN], [FRIENDS])
     alone = open_shares(circles.directory)
@@ -119,6 +119,12 @@ def test_a_client_tells_who_is_a_friend_unless_a_circle_does(circles: Shares) ->
     alone.know_friends(lambda username: username == "bob")
     assert search(alone, "song", "bob") == ([FRIENDS, OPEN], [])
     assert search(alone, "song", "eve") == ([OPEN], [FRIENDS])
+    assert isinstance(alone, ForGroups)
+    groups = {"mallory": {"band"}}
+    alone.know_groups(lambda username: groups.get(username, ()))
+    assert search(alone, "song", "mallory") == ([GROUP, OPEN], [FRIENDS])
+    groups["mallory"] = {"choir"}
+    assert search(alone, "song", "mallory") == ([OPEN], [FRIENDS])
     alone.close()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Circle", "Friends", "Nobody"]
+__all__ = ["Circle", "Told"]
 
 
 class Circle(Protocol):
@@ -19,24 +19,17 @@ class Circle(Protocol):
         """The groups that we put the user in."""
 
 
-class Nobody:
-    """A circle for those who have no friends and no groups."""
-
-    def friend(self, username: str) -> bool:
-        """No."""
-        return False
-
-    def groups(self, username: str) -> Collection[str]:
-        """None."""
-        return ()
+def _no_friend(_username: str) -> bool:
+    return False
 
 
-@dataclass(frozen=True, slots=True)
-class Friends:
-    """A circle of friends alone."""
+def _no_groups(_username: str) -> Collection[str]:
+    return ()
 
-    friend: Callable[[str], bool]
 
-    def groups(self, username: str) -> Collection[str]:
-        """None."""
-        return ()
+@dataclass(slots=True)
+class Told:
+    """A circle whose parts are told by others, who know; until then there are no friends and no groups."""
+
+    friend: Callable[[str], bool] = _no_friend
+    groups: Callable[[str], Collection[str]] = _no_groups

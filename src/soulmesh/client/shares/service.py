@@ -27,7 +27,7 @@ from soulmesh.client.shares.base import Base
 from soulmesh.client.shares.browse import BrowseReply, RootStream, assemble, compress_root, find_stream
 from soulmesh.client.shares.build import BaseBuilder
 from soulmesh.client.shares.child import in_child
-from soulmesh.client.shares.circle import Circle, Friends, Nobody
+from soulmesh.client.shares.circle import Circle, Told
 from soulmesh.client.shares.doubts import doubt_about, would_leave_out
 from soulmesh.client.shares.entries import unpack_entry
 from soulmesh.client.shares.generation import open_base
@@ -141,8 +141,8 @@ class Shares:
         self.settings = settings or ShareSettings()
         self.figures = SearchFigures()
         self._wall_clock = wall_clock
-        self._circle: Circle = circle or Nobody()
-        self._circle_given = circle is not None
+        self._told = Told()
+        self._circle: Circle = circle or self._told
         self._scanning = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         rescued, self._store = open_store(directory)
@@ -270,8 +270,7 @@ class Shares:
         self._views.clear()
         self._local.clear()
         before = self._counts
-        # For everybody: a name that no user can have.
-        visible, _ = self._access("")
+        visible = [root.id for root in self._roots.values() if root.online and root.audience.everyone]
         self._counts = self._count(visible)
         if self._counts != before:
             for handler in list(self._handlers):
@@ -286,8 +285,14 @@ class Shares:
 
     def know_friends(self, friend: Callable[[str], bool]) -> None:
         """``friend(username)`` says who is a friend, unless a circle was given that knows it."""
-        if not self._circle_given:
-            self._circle = Friends(friend)
+        self._told.friend = friend
+
+    def know_groups(self, groups: Callable[[str], Collection[str]]) -> None:
+        """``groups(username)`` says which groups a user is in, unless a circle was given that knows it.
+
+        It is asked at each search and request, so what it says counts at once.
+        """
+        self._told.groups = groups
 
     def _access(self, username: str) -> tuple[frozenset[int], frozenset[int]]:
         """Roots that a user may have, and those that they may only see."""

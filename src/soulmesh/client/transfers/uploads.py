@@ -143,6 +143,10 @@ class Uploads:
         """The group whose rules count for a user."""
         return self.queue.rules.group_of(self._person(username))
 
+    def groups_of(self, username: str) -> frozenset[str]:
+        """All groups that a user belongs to under the rules of now."""
+        return self.queue.rules.groups_of(self._person(username))
+
     def learned(self, username: str) -> None:
         """Privileges, friendship or what the user shares are known to be another: so may be its group."""
         self.queue.regroup(username, self.group_of(username))

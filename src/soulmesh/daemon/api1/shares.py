@@ -32,7 +32,7 @@ class RootRow(BaseModel):
     """Its first part in the names that others see."""
     path: str
     audience: list[str]
-    """``everyone``, ``friends``, ``user:NAME``, ``group:NAME``."""
+    """``everyone``, ``friends``, ``user:NAME``, ``group:NAME`` (of ``transfers.groups``, or built in)."""
     locked: bool
     """Others see its files, but cannot have them."""
     exclude: list[str]

@@ -60,7 +60,7 @@ export default {
   "shares.aliasHint": "Leer: der Name des Ordners.",
   "shares.audience": "Für wen",
   "shares.people": "Namen",
-  "shares.peopleHint": "Je einer in einer Zeile; group:NAME ist eine Gruppe.",
+  "shares.peopleHint": "Je einer in einer Zeile; group:NAME ist eine Gruppe der Einstellungen (transfers.groups).",
   "shares.friendsToo": "Und Befreundete",
   "shares.locked": "Andere sehen, dass es das gibt",
   "shares.lockedHint": "Als gesperrt: zu sehen, aber nicht zu haben. Sonst sehen sie es gar nicht.",

@@ -60,7 +60,7 @@ export default {
   "shares.aliasHint": "Empty: the folder's own name.",
   "shares.audience": "For whom",
   "shares.people": "User names",
-  "shares.peopleHint": "One a line; group:NAME is a group.",
+  "shares.peopleHint": "One a line; group:NAME is a group of the settings (transfers.groups).",
   "shares.friendsToo": "And friends",
   "shares.locked": "Others see that it is there",
   "shares.lockedHint": "As locked: seen, but not to be had. Otherwise they do not see it.",
