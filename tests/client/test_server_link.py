@@ -213,6 +213,72 @@ def test_one_bad_message_costs_only_itself() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("how", ["messages", "frames"])
+def test_garbage_behind_the_answer_to_the_login_costs_the_connection_and_it_comes_back(how: str) -> None:
+    unreadable = b"\x05\x00\x00\x00\x07\x00\x00\x00\xff" * 30 if how == "messages" else b"\xff" * 8
+
+    async def scene(stage: Stage) -> None:
+        def garbage(session: Session, login: to_server.Login) -> bool:
+            welcome = wire.encode(to_client.Login(True, "Welcome.", session.host, "", False))
+            session.stream.write(welcome + unreadable)  # one packet
+            return True
+
+        alice = await stage.enter("alice")
+        stage.server.on_login = garbage
+        stage.server.sessions["alice"].stream.abort()
+        await asyncio.sleep(20)
+        stage.server.on_login = None
+        await asyncio.sleep(200)
+        assert alice.server.connected
+        await alice.chat.send("bob", "hello")
+        await asyncio.sleep(1)
+        assert stage.server.sessions["alice"].said(to_server.PrivateChatMessage)
+
+    play(scene)
+
+
+def test_garbage_behind_the_first_answer_to_a_login_is_an_event_and_the_session_is_renewed() -> None:
+    async def scene(stage: Stage) -> None:
+        def garbage(session: Session, login: to_server.Login) -> bool:
+            welcome = wire.encode(to_client.Login(True, "Welcome.", session.host, "", False))
+            session.stream.write(welcome + b"\x05\x00\x00\x00\x07\x00\x00\x00\xff" * 30)
+            stage.server.on_login = None
+            return True
+
+        stage.server.on_login = garbage
+        alice = await stage.enter("alice")
+        await asyncio.sleep(60)
+        assert "GetUserStatus" in stage.events("alice", ServerMisbehaved)[0].problem
+        assert [event.final for event in stage.events("alice", LoggedOut)] == [False]
+        assert alice.server.connected
+        assert stage.server.logins == 2
+
+    play(scene)
+
+
+def test_a_server_that_takes_us_in_and_drops_us_is_dialled_with_growing_pauses() -> None:
+    async def scene(stage: Stage) -> None:
+        def drop(session: Session, login: to_server.Login) -> bool:
+            session.send(to_client.Login(True, "Welcome.", session.host, "", False))
+            session.stream.close()
+            return True
+
+        await stage.enter("alice")
+        stage.server.on_login = drop
+        stage.server.sessions["alice"].stream.abort()
+        await asyncio.sleep(7200)
+        pauses = [event.seconds for event in stage.events("alice", ReconnectPlanned)]
+        assert pauses[3] > 3 * pauses[0]
+        assert len(pauses) < 25
+        stage.server.on_login = None
+        await asyncio.sleep(800)  # in again, and for long: the next pause is a short one
+        stage.server.sessions["alice"].stream.abort()
+        await asyncio.sleep(1)
+        assert stage.events("alice", ReconnectPlanned)[-1].seconds < 10
+
+    play(scene)
+
+
 def test_a_stream_out_of_step_costs_the_connection_and_it_comes_back() -> None:
     async def scene(stage: Stage) -> None:
         alice = await stage.enter("alice")

@@ -47,6 +47,9 @@ M = TypeVar("M", bound=Message)
 
 _MOST_BAD_MESSAGES = 20
 
+_STEADY = 60.0
+"""After a session of so many seconds the pauses before the next login begin with the shortest again."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn(Event):
@@ -120,6 +123,8 @@ class ServerLink:
         self._settings = settings
         self._events = events
         self._stream: Stream | None = None
+        self._early: list[wire.Frame] = []
+        """What came in one packet with the answer to the login, behind it."""
         self._connected = False
         self._handlers: dict[type[Message], list[Callable[[Any], None]]] = {}
         self._questions: list[_Question] = []
@@ -209,6 +214,8 @@ class ServerLink:
         self.ended = None
         await self._log_in()
         self._session = self._tasks.start(self._stay(), "session")
+        # What came with the answer to the login is known when this returns.
+        await asyncio.sleep(0)
 
     async def log_out(self) -> None:
         """Leave the server, and stay away until :meth:`start` is called again."""
@@ -262,6 +269,7 @@ class ServerLink:
             raise LoginRefused(reply.reason or "", reply.detail)
         self._stream = stream
         self._reader = reader
+        self._early = rest
         self._kicked = False
         self._bad_messages = 0
         self.greeting = reply.greeting or ""
@@ -272,8 +280,6 @@ class ServerLink:
         self._events.emit(LoggedIn(self._username, self.greeting, self.address))
         for handler in tuple(self._logged_in):
             self._call(handler)
-        for frame in rest:
-            self._take(frame)
 
     async def _ask_login(
         self, stream: Stream, reader: wire.FrameReader
@@ -307,8 +313,13 @@ class ServerLink:
     async def _stay(self) -> None:
         settings = self._settings
         backoff = Backoff(first=settings.reconnect_first, limit=settings.reconnect_limit)
+        clock = asyncio.get_running_loop().time
         while True:
+            begun = clock()
             reason = await self._serve()
+            if clock() - begun >= _STEADY:
+                # A server that takes us in and drops us at once is no better than one that is away.
+                backoff.succeeded()
             if self._closing:
                 return
             final: NotConnected | None = KickedOut() if self._kicked else None
@@ -333,7 +344,6 @@ class ServerLink:
                 except NotConnected as error:
                     reason = str(error)
                     continue
-                backoff.succeeded()
                 break
 
     async def _serve(self) -> str:
@@ -341,7 +351,10 @@ class ServerLink:
         stream = self._stream
         assert stream is not None
         pinging = self._tasks.start(self._ping(stream), "ping")
+        early, self._early = self._early, []
         try:
+            for frame in early:
+                self._take(frame)
             while True:
                 data = await stream.read()
                 if not data:
