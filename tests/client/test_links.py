@@ -245,6 +245,33 @@ def test_a_changed_port_is_announced_without_a_new_login() -> None:
 
 
 @pytest.mark.in_memory
+def test_an_obfuscated_port_of_our_choice_stays_when_the_other_one_moves() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice", changes={"obfuscated_port": 7000})
+        bob = await stage.enter("bob", changes={"order": Order.DIRECT_ONLY, "obfuscate": True})
+        session = stage.server.sessions["alice"]
+        await alice.set_listen_port(4000)
+        await asyncio.sleep(1)
+        assert session.ports == (4000, 7000)
+        assert await info(bob, "alice") == "alice"
+        assert [link.obfuscated for link in opened_by(stage, "bob")] == [True]
+        await alice.set_listen_port(2234)
+        # A port that others have: nothing moves, and both are still there.
+        await stage.world("alice").network.listen(asyncio.Protocol, "", 5000)
+        with pytest.raises(PortInUse, match="port 5000 is in use"):
+            await alice.set_listen_port(5000)
+        with pytest.raises(PortInUse, match="port 7000 is in use"):
+            await alice.set_listen_port(7000)
+        assert (alice.listening.port, alice.listening.obfuscated_port) == (2234, 7000)
+        for hidden in (False, True):
+            (await stage.call("alice", obfuscated=hidden)).abort()
+        # What we left can be had again.
+        (await stage.world("alice").network.listen(asyncio.Protocol, "", 4000)).close()
+
+    play(scene)
+
+
+@pytest.mark.in_memory
 def test_a_port_in_use_is_an_error_that_says_so() -> None:
     async def scene(stage: Stage) -> None:
         world = stage.world("alice")

@@ -83,30 +83,50 @@ class Listening:
             PortInUse: another program listens on the clear port (or on an obfuscated one that was chosen).
             NetworkError: any other reason.
         """
-        network, host = self._world.network, self._settings.listen_host
-        self._clear = await listen_streams(network, self._accept_clear, host, port)
+        self._clear = await self._listen(port, obfuscated=False)
+        try:
+            self._hidden = await self._open_hidden(self._clear.port)
+        except NetworkError:
+            self._clear.close()
+            raise
+
+    async def _open_hidden(self, clear_port: int) -> Listener | None:
         wanted = self._settings.obfuscated_port
         if wanted == -1:
-            return
+            return None
+        if wanted is not None:
+            return await self._listen(wanted, obfuscated=True)
         try:
-            self._hidden = await listen_streams(
-                network, self._accept_hidden, host, self._clear.port + 1 if wanted is None else wanted
-            )
+            return await self._listen(clear_port + 1, obfuscated=True)
         except NetworkError:
-            if wanted is not None:
-                self._clear.close()
-                raise
             # The port after ours is a habit, not a rule: any other will do.
-            self._hidden = await listen_streams(network, self._accept_hidden, host, 0)
+            return await self._listen(0, obfuscated=True)
+
+    async def _listen(self, port: int, *, obfuscated: bool) -> Listener:
+        accept = self._accept_hidden if obfuscated else self._accept_clear
+        return await listen_streams(self._world.network, accept, self._settings.listen_host, port)
 
     async def move(self, port: int) -> None:
-        """Listen on another port; connections that are open stay.
+        """Listen on another port; open connections stay, and so does an obfuscated port of our choice.
 
         Raises:
-            NetworkError: the new port cannot be had; the old one stays.
+            NetworkError: the new port cannot be had; the old ones stay.
         """
         if port == self.port:
             return
+        old_clear, old_hidden = self._clear, self._hidden
+        if old_hidden is not None and old_hidden.port == self._settings.obfuscated_port != port:
+            self._clear = await self._listen(port, obfuscated=False)
+            old_hidden = None
+        else:
+            await self._move_both(port)
+        for listener in (old_clear, old_hidden):
+            if listener is not None:
+                listener.close()
+        self._announced = self._announced_hidden = None
+        self.changed()
+
+    async def _move_both(self, port: int) -> None:
         old_clear, old_hidden = self._clear, self._hidden
         if old_hidden is not None and old_hidden.port == port:
             # The new port is our own second one.
@@ -117,16 +137,9 @@ class Listening:
         except NetworkError:
             if old_hidden is not None and old_hidden.port == port:
                 with contextlib.suppress(NetworkError):
-                    old_hidden = await listen_streams(
-                        self._world.network, self._accept_hidden, self._settings.listen_host, port
-                    )
+                    old_hidden = await self._listen(port, obfuscated=True)
             self._clear, self._hidden = old_clear, old_hidden
             raise
-        for listener in (old_clear, old_hidden):
-            if listener is not None:
-                listener.close()
-        self._announced = self._announced_hidden = None
-        self.changed()
 
     def announce(self, port: int | None, obfuscated_port: int | None = None) -> None:
         """Tell others these ports instead of those we listen on; ``None``: those we listen on."""
