@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -83,6 +84,18 @@ def kept(
     run_virtual(run())
 
 
+def once(error: Exception, *, then: Callable[[], bool]) -> Callable[[], bool]:
+    """Fails at the first call."""
+    errors = [error]
+
+    def call() -> bool:
+        if errors:
+            raise errors.pop()
+        return then()
+
+    return call
+
+
 def sleeping(seconds: float) -> Callable[[Keeper], Awaitable[None]]:
     async def body(keeper: Keeper) -> None:
         await asyncio.sleep(seconds)
@@ -158,6 +171,44 @@ def test_a_root_that_is_added_is_watched_too(root: Root, tmp_path: Path) -> None
 
     kept(shares, watch, body, scan_at_start=False)
     assert watch.started == [[root.path], [root.path, tmp_path / "other"]]
+
+
+def test_a_folder_that_cannot_be_named_in_text_is_polled_and_the_others_watched(root: Root) -> None:
+    odd = Root(2, b"Odd", root.path.parent / os.fsdecode(b"odd\xff"))
+    shares, watch = Recorded([root, odd]), Watch()
+
+    async def body(keeper: Keeper) -> None:
+        await asyncio.sleep(130)
+        assert keeper.watching == {root.path}
+        shares.roots = [odd]
+        await asyncio.sleep(70)
+        assert not keeper.watching
+
+    kept(shares, watch, body, scan_at_start=False, rescan_every=0, poll_every=60)
+    assert watch.started == [[root.path]]
+    # When there is nothing left to watch, everything is polled.
+    assert [roots for _, roots, _ in shares.scans] == [[2], [2], None]
+
+
+def test_an_error_that_nobody_foresaw_is_told_and_ends_nothing(
+    root: Root, caplog: pytest.LogCaptureFixture
+) -> None:
+    shares, watch = Recorded([root]), Watch()
+    shares.changed_elsewhere = once(LookupError("odd"), then=lambda: True)  # type: ignore[method-assign]
+
+    async def body(keeper: Keeper) -> None:
+        await asyncio.sleep(20)
+        assert keeper.watching == {root.path}
+        watch.queue.put_nowait({root.path / "c" / "x"})
+        await asyncio.sleep(1)
+        assert len(shares.scans) == 1
+        assert not shares.refreshed
+        await asyncio.sleep(20)
+
+    kept(shares, watch, body, scan_at_start=False, rescan_every=0, retry_after=30)
+    assert shares.refreshed == 1
+    assert "changes by other processes: begun again after an error" in caplog.text
+    assert "LookupError: odd" in caplog.text
 
 
 def test_what_another_process_changed_is_taken_in(root: Root) -> None:

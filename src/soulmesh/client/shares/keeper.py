@@ -4,6 +4,7 @@ Watching needs the package watchfiles and costs one of the system's watches for
 each folder. Where it is not installed, where there are more folders than the
 budget, or where the system refuses, shares are polled: scanned every
 ``poll_every`` seconds, which costs a walk and nothing else when nothing changed.
+So is a shared folder whose path is not UTF-8, while the others are watched.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +92,23 @@ class Keeper:
     async def run(self) -> None:
         """Keep the shares up to date until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._look(), name="shares: changes by other processes")
-            tasks.create_task(self._check_online(), name="shares: drives that come and go")
-            tasks.create_task(self._scan_by_timer(), name="shares: scanning by timer")
-            tasks.create_task(self._watch_or_poll(), name="shares: watching")
+            for name, work in (
+                ("changes by other processes", self._look),
+                ("drives that come and go", self._check_online),
+                ("scanning by timer", self._scan_by_timer),
+                ("watching", self._watch_or_poll),
+                ("folders that cannot be watched", self._poll_unwatchable),
+            ):
+                tasks.create_task(self._steadily(name, work), name=f"shares: {name}")
+
+    async def _steadily(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it again when something unforeseen ends it, which is told and ends nothing else."""
+        while True:
+            try:
+                return await work()
+            except Exception:
+                log.exception("shares: %s: begun again after an error", name)
+                await asyncio.sleep(self._settings.retry_after)
 
     async def _scan(
         self, roots: Collection[int] | None = None, only: Mapping[int, Collection[bytes]] | None = None
@@ -151,7 +165,7 @@ class Keeper:
         settings = self._settings
         if not settings.watch or self._source is None or self._shares.folder_count() > settings.watch_folders:
             return frozenset()
-        return frozenset(root.path for root in self._shares.roots if root.online)
+        return frozenset(root.path for root in self._shares.roots if root.online and _watchable(root))
 
     async def _watch_or_poll(self) -> None:
         while True:
@@ -161,6 +175,14 @@ class Keeper:
             else:
                 await asyncio.sleep(self._settings.poll_every)
                 await self._scan()
+
+    async def _poll_unwatchable(self) -> None:
+        """Those that no watch can name, while others are watched; else all are polled anyway."""
+        while True:
+            await asyncio.sleep(self._settings.poll_every)
+            left = [root.id for root in self._shares.roots if root.online and not _watchable(root)]
+            if left and self.watching:
+                await self._scan(left)
 
     async def _watch(self, wanted: frozenset[Path]) -> None:
         """Watch until the roots are others, or the system has no more watches."""
@@ -177,7 +199,7 @@ class Keeper:
                     changed = next_change.result()
                     next_change = None
                     await self._take_in(changed)
-        except (OSError, RuntimeError, StopAsyncIteration) as error:
+        except (OSError, RuntimeError, ValueError, StopAsyncIteration) as error:
             log.warning("folders cannot be watched, they are scanned from time to time instead: %s", error)
             self._refused = wanted
         finally:
@@ -204,6 +226,15 @@ class Keeper:
         rest = {root: below for root, below in folders.items() if root not in whole}
         if rest:
             await self._scan(list(rest), rest)
+
+
+def _watchable(root: Root) -> bool:
+    """Whether what watches, which wants text, can be told its path: one in UTF-8."""
+    try:
+        str(root.path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _changed_folder(path: Path, roots: Collection[Root]) -> tuple[int, bytes] | None:
