@@ -319,6 +319,36 @@ def test_a_full_disk_stops_with_its_reason_and_goes_on_when_there_is_room() -> N
     assert queued().disk_has_room(9.0) == []
 
 
+@pytest.mark.parametrize("make", [delayed, offline])
+def test_a_full_disk_leaves_alone_what_waits_for_a_time_or_for_the_peer(make: Callable[[], Download]) -> None:
+    machine = make()
+    state, reason, deadline = machine.state, machine.reason, machine.deadline
+    assert machine.disk_full(9.0) == []
+    assert machine.disk_has_room(10.0) == []
+    assert (machine.state, machine.reason, machine.deadline) == (state, reason, deadline)
+
+
+def test_a_file_that_does_not_fit_waits_without_a_link_and_says_so() -> None:
+    machine = offered()
+    assert rest(machine.does_not_fit(4.0)) == [DropLink()]
+    assert (machine.state, machine.reason) == (State.NO_ROOM, "the disk has too little room for it")
+    assert moves(machine.disk_has_room(5.0)) == [(Event.DISK_FREED, State.PENDING)]
+
+
+def test_a_file_that_does_not_fit_because_it_is_larger_than_the_one_that_was_wanted_is_for_a_person() -> None:
+    machine = Download(size=1000)
+    machine.begin(0.0)
+    machine.asked(0.0)
+    machine.offered(7, 1 << 60, 1.0)
+    assert rest(machine.does_not_fit(2.0)) == [DropLink()]
+    assert machine.state is State.FAILED
+    assert machine.reason == (
+        "it is larger than the file that was asked for (1152921504606846976 bytes, not 1000),"
+        " and does not fit on the disk"
+    )
+    assert machine.size == 1000
+
+
 def test_an_error_of_our_own_disk_is_tried_later() -> None:
     machine = saving()
     machine.broken("cannot write", 10.0)

@@ -33,6 +33,9 @@ LINK_WITHIN = 90.0
 """The peer may have to try directly and then ask the server, with 30 s for each, and it may be busy."""
 FIRST_BYTE_WITHIN = 90.0
 SILENCE = 120.0
+DISK_FULL = "the disk is full"
+DOES_NOT_FIT = "the disk has too little room for it"
+LARGER = "it is larger than the file that was asked for"
 PROGRESS_FORGIVES = 1 << 20
 """So many bytes in one attempt show that the source works: failures are counted anew."""
 
@@ -92,6 +95,7 @@ class Download(Machine):
         "size",
         "started_at_byte",
         "ticket",
+        "wanted",
     )
 
     def __init__(self, *, size: int | None = None, policy: RetryPolicy | None = None) -> None:
@@ -100,6 +104,8 @@ class Download(Machine):
         self.policy = policy or RetryPolicy()
         self.size = size
         """Bytes, as the peer says; ``None`` before it said anything."""
+        self.wanted = size
+        """Bytes of the file that was asked for; ``None`` if it was asked for by its name alone."""
         self.received = 0
         """Bytes that are safe on disk, from the start of the file."""
         self.started_at_byte = 0
@@ -250,7 +256,22 @@ class Download(Machine):
             return []
         had_link = self.ticket is not None
         self.ticket = None
-        moved = self._move(Event.DISK_FILLED, now, reason="the disk is full")
+        moved = self._move(Event.DISK_FILLED, now, reason=DISK_FULL)
+        return effects(moved, DropLink()) if had_link else effects(moved)
+
+    def does_not_fit(self, now: float) -> list[Effect]:
+        """The disk has room, but not for a file of this :attr:`size`: it waits alone, without a link.
+
+        One that is larger than what was asked for is not waited for: whoever makes the room for it should
+        have seen that it is another file, or no file at all.
+        """
+        if self.wanted is not None and self.size is not None and self.size > self.wanted:
+            offered, self.size = self.size, self.wanted
+            reason = f"{LARGER} ({offered} bytes, not {self.wanted}), and does not fit on the disk"
+            return self._failed(RetryClass.PERSON, reason, now, 0.0)
+        had_link = self.ticket is not None
+        self.ticket = None
+        moved = self._move(Event.DISK_FILLED, now, reason=DOES_NOT_FIT)
         return effects(moved, DropLink()) if had_link else effects(moved)
 
     def disk_has_room(self, now: float) -> list[Effect]:

@@ -15,6 +15,7 @@ _WHOLE = {
     # Of transfers, by our own machines.
     "the peer is offline": "peer_offline",
     "the disk is full": "disk_full",
+    "the disk has too little room for it": "does_not_fit",
     "paused": "paused",
     "refused without a reason": "no_reason",
     "no answer to our attempts to connect": "unreachable",
@@ -50,6 +51,7 @@ _BEGINNINGS = (
     ("too many ", "too_many"),
     ("user limit of ", "too_many"),
     ("the peer closed the connection after ", "closed_early"),
+    ("it is larger than the file that was asked for", "larger"),
     ("cannot reach the server ", "server_unreachable"),
     ("cannot reach ", "unreachable"),
     ("the connection to ", "connection_lost"),

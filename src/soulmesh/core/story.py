@@ -61,6 +61,7 @@ class Standing:
     """Finished, but its folder could not be moved to where it is wanted: why. ``until`` is the next try."""
 
 
+_REASONED = frozenset({State.DELAYED, State.FAILED, State.NO_ROOM})
 _DOWNLOAD = {
     Event.BEGAN: "connecting to {user} to ask for it",
     Event.ASKED: "asked {user} for it",
@@ -73,7 +74,7 @@ _DOWNLOAD = {
     Event.REQUEUED: "{user} says that it is queued",
     Event.RESTARTED: "started anew: {reason}",
     Event.VANISHED: "lost: {reason}",
-    Event.DISK_FILLED: "the disk is full",
+    Event.DISK_FILLED: "{reason}",
     Event.DISK_FREED: "the disk has room again",
 }
 _UPLOAD = {
@@ -145,7 +146,7 @@ def fact(standing: Standing) -> Fact:
             done=standing.done if state is State.RUNNING else None,
             size=standing.size if state is State.RUNNING else None,
             attempt=standing.attempts + 1 if state is State.DELAYED else None,
-            reason=standing.held_back or (standing.reason if state in (State.DELAYED, State.FAILED) else ""),
+            reason=standing.held_back or (standing.reason if state in _REASONED else ""),
         ),
         standing.until if state is State.DELAYED or name == "held_back" else None,
     )
@@ -194,7 +195,7 @@ def why(standing: Standing, now: datetime) -> str:
         case State.OFFLINE:
             said = f"{user} is offline; goes on when {user} is back"
         case State.NO_ROOM:
-            said = "the disk is full; goes on when there is room"
+            said = f"{standing.reason or 'the disk is full'}; goes on when there is room"
         case State.PAUSED:
             said = "paused until you resume it"
         case State.FINISHED if standing.held_back:

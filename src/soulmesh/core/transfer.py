@@ -73,7 +73,7 @@ class State(StrEnum):
     OFFLINE = "offline"
     """The peer is not logged in; we go on when the server says that it is back."""
     NO_ROOM = "no room"
-    """Download: the disk is full; we go on when it has room."""
+    """Download: the disk is full, or has too little room for this file; we go on when it has enough."""
     PAUSED = "paused"
     FINISHED = "finished"
     FAILED = "failed"
@@ -217,8 +217,9 @@ def _download_table() -> _Table:
 
     # Ours.
     _rows(table, [S.RUNNING, S.STARTING], E.RESTARTED, S.PENDING)
-    _rows(table, [*waiting, *under_way, S.SAVING], E.DISK_FILLED, S.NO_ROOM)
-    _rows(table, stopped, E.DISK_FILLED, None)
+    _rows(table, [S.PENDING, S.NO_ROOM, *under_way, S.SAVING], E.DISK_FILLED, S.NO_ROOM)
+    # What waits for a time or for the peer needs no room meanwhile, and keeps its own rule.
+    _rows(table, [S.DELAYED, S.OFFLINE, *stopped], E.DISK_FILLED, None)
     _rows(table, [S.NO_ROOM], E.DISK_FREED, S.PENDING)
     _rows(table, [x for x in every if x != S.NO_ROOM], E.DISK_FREED, None)
     _rows(table, [S.DELAYED], E.DUE, S.PENDING)

@@ -286,7 +286,7 @@ async def test_an_offer_without_a_size_is_declined(tmp_path: Path) -> None:
 class SmallDisk(RealDisk):
     """A disk with little room, until the test makes some."""
 
-    free = 300_000
+    free = 0
     broken = False
 
     async def free_space(self, path: Path) -> int:
@@ -312,7 +312,7 @@ async def test_a_full_disk_pauses_all_with_its_reason_and_goes_on_when_there_is_
         one = await ann.transfers.download("eve", eve.share(PATH, SONG))
         other = await ann.transfers.download("eve", eve.share(r"a\small", b"x"))
         await until(one, State.NO_ROOM)
-        disk.free = 300_000
+        disk.free = 0
         assert other.state is State.NO_ROOM
         assert (await ann.transfers.why(one.id)).now == "the disk is full; goes on when there is room"
         await asyncio.sleep(3600)
@@ -320,6 +320,133 @@ async def test_a_full_disk_pauses_all_with_its_reason_and_goes_on_when_there_is_
         disk.free, disk.broken = 1 << 40, False
         await one.wait()
         await other.wait()
+
+
+async def opens_in_vain(eve: Stranger, ticket: int) -> None:
+    """An F link on which nothing is asked for."""
+    stream = await eve.links.open_file_link("ann")
+    stream.write(struct.pack("<I", ticket))
+    await gone(stream)
+
+
+@virtual
+async def test_a_file_that_does_not_fit_waits_alone_and_stops_nobody_else(tmp_path: Path) -> None:
+    """A peer's lie about a size is enough to get there."""
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        disk.free = 50 << 30
+        ann, eve, bob = await there.move_in("ann"), there.stranger("eve"), there.stranger("bob")
+        running = await ann.transfers.download("bob", PATH)
+        delayed = await ann.transfers.download("bob", r"a\delayed")
+        await bob.hears(peer.PeerTransferQueue)
+        await bob.hears(peer.PeerTransferQueue)
+        await bob.say("ann", peer.PeerTransferQueueFailed(r"a\delayed", "Too many files"))
+        await offer_again(bob, 7)
+        await bob.gives("ann", 7, SONG, size=1000)
+        await until(running, State.RUNNING)
+        huge = await ann.transfers.download("eve", PATH)
+        await eve.hears(peer.PeerTransferQueue)
+        await offer_again(eve, 8, 1 << 60)
+        await opens_in_vain(eve, 8)
+        await until(huge, State.NO_ROOM)
+        why = await ann.transfers.why(huge.id)
+        assert why.now == "the disk has too little room for it; goes on when there is room"
+        assert running.state is State.RUNNING
+        assert (delayed.state, delayed.reason) == (State.DELAYED, "Too many files")
+        await asyncio.sleep(1800)
+        assert huge.state is State.NO_ROOM
+        assert len([m for _, m in ann.links.sent if m == peer.PeerTransferQueue(r"a\delayed")]) == 1
+        disk.free = 1 << 61
+        await until(huge, State.QUEUED)
+
+
+@virtual
+async def test_a_file_that_grew_beyond_what_was_asked_for_and_does_not_fit_is_given_up(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        disk.free = 50 << 30
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        transfer = await ann.transfers.download("eve", PATH, len(SONG))
+        await eve.hears(peer.PeerTransferQueue)
+        await offer_again(eve, 8, 1 << 60)
+        await opens_in_vain(eve, 8)
+        await until(transfer, State.FAILED)
+        assert transfer.reason.startswith("it is larger than the file that was asked for")
+        assert transfer.size == len(SONG)
+
+
+@virtual
+async def test_what_waited_for_room_goes_on_as_far_as_the_room_reaches(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        ann, eve = await there.move_in("ann", reserve=0), await there.move_in("eve")
+        disk.free = 0
+        first = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        second = await ann.transfers.download("eve", eve.share(r"a\second", SONG), len(SONG))
+        await until(first, State.NO_ROOM)
+        await until(second, State.NO_ROOM)
+        disk.free = len(SONG) + 1
+        await until(first, State.STARTING)
+        assert second.state is State.NO_ROOM
+        disk.free = 0
+        await first.wait()
+        disk.free = len(SONG)
+        await second.wait()
+
+
+@virtual
+async def test_a_disk_that_claims_room_and_has_none_is_tried_ever_more_seldom(tmp_path: Path) -> None:
+    """As with a quota, which the disk's free space does not know."""
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        disk.free, disk.broken = 1 << 40, True
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        transfer = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        await until(transfer, State.NO_ROOM)
+        await asyncio.sleep(1800)
+        asked = [message for _, message in ann.links.sent if isinstance(message, peer.PeerTransferQueue)]
+        assert 5 <= len(asked) <= 7
+        disk.broken = False
+        await transfer.wait()
+
+
+class FarDisk(RealDisk):
+    """What is finished belongs on another disk, which is full."""
+
+    free = 0
+
+    async def free_space(self, path: Path) -> int:
+        return 1 << 40 if "unfinished" in path.parts else self.free
+
+    async def same_filesystem(self, one: Path, other: Path) -> bool:
+        return ("unfinished" in one.parts) == ("unfinished" in other.parts)
+
+    async def rename_new(self, source: Path, target: Path) -> None:
+        if not await self.same_filesystem(source, target):
+            if not self.free:
+                raise DiskFull(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+        await super().rename_new(source, target)
+
+
+@virtual
+async def test_a_full_disk_for_finished_files_stops_nothing_that_grows_on_another(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = FarDisk()
+        ann, bob = await there.move_in("ann", incomplete=tmp_path / "unfinished"), there.stranger("bob")
+        eve = await there.move_in("eve")
+        running = await ann.transfers.download("bob", PATH)
+        await bob.hears(peer.PeerTransferQueue)
+        await offer_again(bob, 7)
+        await bob.gives("ann", 7, SONG, size=1000)
+        await until(running, State.RUNNING)
+        done = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        await until(done, State.NO_ROOM)
+        assert running.state is State.RUNNING
+        await asyncio.sleep(600)
+        assert done.state is State.NO_ROOM
+        disk.free = 1 << 40
+        await done.wait()
 
 
 class Stick(RealDisk):

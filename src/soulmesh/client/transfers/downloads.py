@@ -20,7 +20,7 @@ from soulmesh.client.transfers.bandwidth import Bandwidth
 from soulmesh.client.transfers.check import broken_audio, broken_sound
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
-from soulmesh.client.transfers.room import Room
+from soulmesh.client.transfers.room import DoesNotFit, Room
 from soulmesh.client.transfers.saving import COMPARED, Saving
 from soulmesh.client.transfers.settings import Sync, TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
@@ -80,7 +80,7 @@ class Downloads:
         self._expecting: dict[int, tuple[str, int]] = {}
         self._streams: dict[int, Stream] = {}
         self._pump_due = False
-        self._room = Room(ledger, settings, lambda transfer: self.part_path(transfer).parent)
+        self._room = Room(ledger, settings, self._part_folder)
         self.on_over: list[Callable[[Transfer], None]] = []
         """Called when a download is finished, given up or cancelled."""
         ledger.owners["download"] = self
@@ -176,11 +176,17 @@ class Downloads:
         kept = transfer.more.get("part")
         if isinstance(kept, str):
             return Path(kept)
-        settings = self._settings()
-        root = settings.incomplete_root
-        if settings.incomplete is None and isinstance(transfer.more.get("downloads"), str):
-            root = replace(settings, downloads=self.folder_of(transfer)).incomplete_root
+        root = self._part_folder(transfer)
         return self._saving.part_path(root, transfer.username, transfer.remote_path)
+
+    def _part_folder(self, transfer: Transfer) -> Path:
+        kept = transfer.more.get("part")
+        if isinstance(kept, str):
+            return Path(kept).parent
+        settings = self._settings()
+        if settings.incomplete is None and isinstance(transfer.more.get("downloads"), str):
+            settings = replace(settings, downloads=self.folder_of(transfer))
+        return settings.incomplete_root
 
     async def delete_part(self, transfer: Transfer) -> None:
         """Remove what is here of a file that is not wanted any more."""
@@ -432,9 +438,13 @@ class Downloads:
                 complete = await self._receive_small(transfer, ticket, stream, part, data)
             else:
                 complete = await self._receive_into(transfer, ticket, stream, part)
-        except DiskFull:
+        except DiskFull as error:
             stream.abort()
-            self._room.filled()
+            if machine.ticket == ticket:
+                if isinstance(error, DoesNotFit):
+                    ledger.apply(transfer, machine.does_not_fit(ledger.now()))
+                else:
+                    self._room.filled(transfer, part.parent)
             return None
         except DiskError as error:
             stream.abort()
@@ -571,7 +581,7 @@ class Downloads:
                 return
             final = await self._place(transfer, whole)
         except DiskFull:
-            self._room.filled()
+            await self._no_room_to_save(transfer, part)
             return
         except DiskError as error:
             if transfer.state is State.SAVING:
@@ -590,6 +600,20 @@ class Downloads:
             ledger.apply(transfer, machine.saved(ledger.now(), str(final)))
         else:
             ledger.record(transfer)
+
+    async def _no_room_to_save(self, transfer: Transfer, part: Path) -> None:
+        """All came, and the disk where it grew or the one where it belongs is full."""
+        target = self.target(transfer).parent
+        try:
+            together = await self._ledger.world.disk.same_filesystem(part.parent, target)
+        except DiskError:
+            together = True
+        if transfer.state is not State.SAVING:
+            return
+        if together:
+            self._room.filled(transfer, part.parent)
+        else:
+            self._room.filled_for(transfer, target)
 
     async def _place(self, transfer: Transfer, whole: Whole) -> Path:
         """Move it, having written down where to: a crash between the two must not lead to a second copy."""

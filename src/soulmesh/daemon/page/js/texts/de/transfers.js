@@ -57,7 +57,7 @@ export default {
   "transfers.state.saving": "Speichert",
   "transfers.state.delayed": "Wird wiederholt",
   "transfers.state.offline": "Offline",
-  "transfers.state.no room": "Platte voll",
+  "transfers.state.no room": "Kein Platz",
   "transfers.state.paused": "Angehalten",
   "transfers.state.finished": "Fertig",
   "transfers.state.cancelled": "Abgebrochen",

@@ -57,7 +57,7 @@ export default {
   "transfers.state.saving": "Saving",
   "transfers.state.delayed": "Will be tried again",
   "transfers.state.offline": "User offline",
-  "transfers.state.no room": "Disk full",
+  "transfers.state.no room": "No room",
   "transfers.state.paused": "Paused",
   "transfers.state.finished": "Finished",
   "transfers.state.cancelled": "Cancelled",
