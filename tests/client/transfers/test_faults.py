@@ -361,7 +361,9 @@ async def test_a_file_that_does_not_fit_waits_alone_and_stops_nobody_else(tmp_pa
 
 
 @virtual
-async def test_a_file_that_grew_beyond_what_was_asked_for_and_does_not_fit_is_given_up(tmp_path: Path) -> None:
+async def test_a_file_that_grew_beyond_what_was_asked_for_and_does_not_fit_is_given_up(
+    tmp_path: Path,
+) -> None:
     async with street(tmp_path) as there:
         there.disk = disk = SmallDisk()
         disk.free = 50 << 30
