@@ -90,7 +90,7 @@ class Room:
         self._free -= count
 
     def filled(self, found: Transfer, place: Path) -> None:
-        """The disk of ``place`` is full, as ``found`` found: stop everything that grows there, with its reason."""
+        """The disk of ``place`` is full, as ``found`` met it: stop all that grows there, with its reason."""
         now = self._ledger.now()
         for username in self._ledger.users("download"):
             for transfer in self._ledger.of_user("download", username):
