@@ -355,6 +355,15 @@ async def test_a_name_in_latin_1_is_found_by_what_the_screen_shows(tmp_path: Pat
         assert [file.read_bytes() for file in (tmp_path / "found").rglob("*noir.txt")] == [b"coffee"]
 
 
+def test_bytes_that_are_no_utf8_are_asked_for_as_they_were_typed() -> None:
+    """The system hands them to us as lone surrogates."""
+    [file, folder] = wanted(
+        "eve", [os.fsdecode(b"Mix\\caf\xe9.txt"), os.fsdecode(b"caf\xe9\\")], folder=False
+    )
+    assert (raw(file.path), file.path, file.folder) == (b"Mix\\caf\xe9.txt", "Mix\\caf\u00e9.txt", False)
+    assert (raw(folder.path), folder.folder) == (b"caf\xe9", True)
+
+
 def test_only_names_that_can_be_latin_1_are_asked_for_again() -> None:
     again = in_latin_1("caf\u00e9")
     assert again is not None

@@ -24,6 +24,8 @@ from soulmesh.daemon.http.shell import Shell
 from soulmesh.daemon.hub import MOST_LISTENERS, REMEMBERED, WAITING, Hub, TooManyListeners
 from soulmesh.daemon.ports import Answer, File, LoggedIn, Status
 from soulmesh.daemon.remote import Daemon, DaemonRefused, DaemonUnreachable, NotThere, find
+from soulmesh.daemon.remote.parts.common import wanted
+from soulmesh.wire import text
 from tests.daemon.fakes import KEY, Caller, Stage
 from tests.daemon.stagecraft import ALBUM, SHARER, SONGS, network, until
 
@@ -144,6 +146,23 @@ def test_problems_name_the_field(perform: Perform) -> None:
         for target in ("/searches/none", "/transfers/none", "/history/none"):
             assert (await call("GET", target)).status == 404
         assert (await call("PATCH", "/searches")).status == 405
+
+    perform(play)
+
+
+def test_names_are_asked_for_in_the_bytes_that_are_said(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        call = caller(on)
+        on.engine.statuses["x"] = Status("Online")
+        latin = text(b"Mix\\caf\xe9.txt")
+        files = wanted([(latin, 1), ("Mix\\caf\u00e9 2.txt", 1)])
+        assert [row.get("latin1") for row in files] == [True, None]
+        await call("POST", "/downloads", {"username": "x", "files": files}, status=201)
+        asked = {transfer.remote_path.encode() for transfer in on.engine.transfers}
+        assert asked == {b"Mix\\caf\xe9.txt", "Mix\\caf\u00e9 2.txt".encode()}
+        body = {"username": "x", "files": [{"path": "\u4e2d.txt", "latin1": True}]}
+        problem = await call("POST", "/downloads", body, status=422)
+        assert "cannot be written in Latin-1" in json.loads(problem.body)["detail"]
 
     perform(play)
 

@@ -29,7 +29,7 @@ from soulmesh.client.client import Client
 from soulmesh.client.transfers import Batch, FolderNotFound, JournalInUse, Transfer, UnknownTransfer
 from soulmesh.client.transfers.orders import give_order
 from soulmesh.core.transfer import State
-from soulmesh.errors import NotFound, SoulmeshError, UsageError
+from soulmesh.errors import NetworkError, NotFound, SoulmeshError, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import raw
 
@@ -138,55 +138,80 @@ async def fetch(
 ) -> None:
     """Have a daemon download something, and show it."""
     from soulmesh.cli.afar import Following, Heard, below, tell_whole_folder
-    from soulmesh.daemon.remote import NotThere
 
     downloads = (await daemon.settings.setup())["downloads_folder"]
     destination = below(into, downloads)
     async with Heard(daemon, ["transfer"]) as heard:
         keys: list[str] = []
         gathering: dict[str, list[str]] = {}
-        for item in asked:
-            if item.folder:
-                # The folder's own name stays, also below another folder.
-                name = item.path.rpartition("\\")[2]
-                place = f"{destination}/{name}" if destination else None
-                try:
-                    with out.waiting(f"asking {clean(item.username)} what is in {clean(item.path)}"):
-                        found = await daemon.transfers.download_folder(
-                            item.username, item.path, destination=place, whole=whole, may_miss=may_miss
-                        )
-                except NotThere as error:
-                    raise NotFound(str(error)) from None
-                keys += found["taken"]
-                if whole:
-                    gathering[found["batch"]] = found["taken"]
-                continue
-            found = await daemon.transfers.download(
-                item.username, [(item.path, item.size, item.length)], destination=destination
-            )
-            for refusal in found["refused"]:
-                # It is on its way already: whoever asks wants to see it come.
-                known = [
-                    row
-                    async for row in daemon.transfers.running("download")
-                    if (row["username"], row["path"]) == (item.username, item.path)
-                ]
-                if not known:
-                    raise UsageError(f"{item.path}: {refusal['reason']}")
-                keys.append(known[0]["id"])
-                if known[0]["state"] == State.DELAYED.value:
-                    await daemon.transfers.retry(known[0]["id"])
-            keys += found["taken"]
-        gathered = {key for taken in gathering.values() for key in taken}
         failure: SoulmeshError | None = None
+        for item in asked:
+            try:
+                if item.folder:
+                    found = await _want_folder(out, daemon, item, destination, whole=whole, may_miss=may_miss)
+                    keys += found["taken"]
+                    if whole:
+                        gathering[found["batch"]] = found["taken"]
+                else:
+                    keys += await _want_file(daemon, item, destination)
+            except NetworkError:
+                raise
+            except SoulmeshError as error:
+                # One that cannot be had does not keep the others.
+                if len(asked) > 1:
+                    out.note(clean(str(error)))
+                failure = failure or error
+        gathered = {key for taken in gathering.values() for key in taken}
         try:
             await Following(out, daemon, heard, wait=wait, gathered=gathered).follow(keys)
         except SoulmeshError as error:
-            failure = error
+            failure = failure or error
         for batch in gathering:
             await tell_whole_folder(out, daemon, heard, batch)
         if failure is not None:
             raise failure
+
+
+async def _want_folder(
+    out: Output,
+    daemon: Daemon,
+    item: Wanted,
+    destination: str | None,
+    *,
+    whole: bool,
+    may_miss: Sequence[str],
+) -> dict[str, Any]:
+    from soulmesh.daemon.remote import NotThere
+
+    # The folder's own name stays, also below another folder.
+    name = item.path.rpartition("\\")[2]
+    place = f"{destination}/{name}" if destination else None
+    try:
+        with out.waiting(f"asking {clean(item.username)} what is in {clean(item.path)}"):
+            return await daemon.transfers.download_folder(
+                item.username, item.path, destination=place, whole=whole, may_miss=may_miss
+            )
+    except NotThere as error:
+        raise NotFound(str(error)) from None
+
+
+async def _want_file(daemon: Daemon, item: Wanted, destination: str | None) -> list[str]:
+    wish = (item.path, item.size, item.length)
+    found = await daemon.transfers.download(item.username, [wish], destination=destination)
+    keys: list[str] = found["taken"]
+    for refusal in found["refused"]:
+        # It is on its way already: whoever asks wants to see it come.
+        known = [
+            row
+            async for row in daemon.transfers.running("download")
+            if (row["username"], row["path"]) == (item.username, item.path)
+        ]
+        if not known:
+            raise UsageError(f"{item.path}: {refusal['reason']}")
+        keys.append(known[0]["id"])
+        if known[0]["state"] == State.DELAYED.value:
+            await daemon.transfers.retry(known[0]["id"])
+    return keys
 
 
 async def hand_over(

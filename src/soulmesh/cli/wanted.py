@@ -34,7 +34,17 @@ def wanted(source: str, paths: Sequence[str], *, folder: bool) -> list[Wanted]:
         return [_link(link, folder=folder) for link in [source, *paths]]
     if not paths:
         raise UsageError("say whose file and which: soulmesh download USER PATH, or a slsk:// link")
-    return [Wanted(source, path.rstrip("\\/"), folder or path.endswith(("\\", "/"))) for path in paths]
+    return [_named(_typed(source), path, folder=folder) for path in paths]
+
+
+def _typed(word: str) -> str:
+    """A word of the command line; bytes that are no UTF-8 come as lone surrogates, and mean themselves."""
+    return text(word.encode("utf-8", "surrogateescape"))
+
+
+def _named(username: str, path: str, *, folder: bool) -> Wanted:
+    name = text(path.encode("utf-8", "surrogateescape").rstrip(b"\\/"))
+    return Wanted(username, name, folder or path.endswith(("\\", "/")))
 
 
 def _link(link: str, *, folder: bool) -> Wanted:

@@ -368,6 +368,47 @@ async def test_a_user_who_does_not_answer_for_a_folder_is_browsed(tmp_path: Path
 
 
 @virtual
+async def test_what_lies_below_a_folder_comes_too_when_the_answer_names_the_folder_alone(
+    tmp_path: Path,
+) -> None:
+    """As nearly all programs answer."""
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac", r"CD 2\2.flac")
+        listed(ann, DirectoryData(r"Music\Album", [entry("1.flac")]))
+
+        async def browse(username: str, folder: str) -> list[FoundFile]:
+            return [FoundFile(rf"{folder}\{name}", len(SONG)) for name in ("1.flac", r"CD 2\2.flac")]
+
+        ann.transfers.batches.browse = browse
+        batch = await ann.transfers.batches.folder("eve", r"Music\Album", whole=True)
+        assert [await transfer.wait() for transfer in ann.transfers.batches.transfers(batch)]
+        await asyncio.sleep(1)
+        found = (path for path in ann.downloads.joinpath("Album").rglob("*.flac"))
+        assert sorted(str(path.relative_to(ann.downloads)) for path in found) == [
+            "Album/1.flac",
+            "Album/CD 2/2.flac",
+        ]
+
+
+@virtual
+async def test_a_folder_comes_also_from_who_cannot_be_browsed(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        await album(eve, "1.flac")
+        listed(ann, DirectoryData(r"Music\Album", [entry("1.flac")]))
+
+        async def browse(*_: str) -> list[FoundFile]:
+            await asyncio.Event().wait()
+            raise AssertionError("never")
+
+        ann.transfers.batches.browse = browse
+        batch = await ann.transfers.batches.folder("eve", r"Music\Album")
+        [transfer] = ann.transfers.batches.transfers(batch)
+        await transfer.wait()
+
+
+@virtual
 async def test_a_goal_turns_to_the_next_source_when_one_fails_for_good(tmp_path: Path) -> None:
     async with street(tmp_path) as there:
         ann = await there.move_in("ann")

@@ -31,7 +31,7 @@ from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.retry import RetryClass
 from soulmesh.core.story import Chapter
 from soulmesh.core.transfer import Event, State
-from soulmesh.errors import NotFound
+from soulmesh.errors import NotFound, SoulmeshError
 from soulmesh.net.disk import DiskError, DiskFull, FileExists, FileMissing
 from soulmesh.wire import peer, raw, text
 
@@ -40,6 +40,8 @@ __all__ = ["Batch", "Batches", "FolderNotFound", "state_of"]
 log = logging.getLogger(__name__)
 
 MOST_FILES = 10_000
+BROWSED_WITHIN = 120.0
+"""Seconds in which all that a user shares must be here, or the folder that was asked for has to do."""
 """Files that one folder may bring; a reply that lists more is not believed."""
 _KIND = "batch"
 _RETRIED = frozenset({State.DELAYED, State.OFFLINE, State.NO_ROOM, State.FAILED, State.CANCELLED})
@@ -184,15 +186,15 @@ class Batches:
     ) -> Batch:
         """Want all files of a remote folder and of those below it.
 
-        Asked for by folder contents; if the user does not answer that, by
-        browsing all that the user shares.
+        Asked for by folder contents, and by browsing all that the user shares: most programs answer with
+        the folder itself alone, and do not say whether there are others below it. One of the two is enough.
 
         Raises:
             FolderNotFound: there are no files.
             ClientError: the user cannot be asked.
         """
         folder = folder.rstrip("\\/")
-        files = await self.files_of(username, folder)
+        files = await self._all_below(username, folder)
         if not files:
             raise FolderNotFound(username, folder)
         root = len(remote_parts(folder))
@@ -387,11 +389,30 @@ class Batches:
         return self._ledger.wall().timestamp()
 
     async def files_of(self, username: str, folder: str) -> list[FoundFile]:
-        """The files in a folder and below it, with what their owner says of them; empty if there is none.
+        """The files in a folder, with what their owner says of them; empty if there is none.
+
+        Of those below it as many as the owner's program adds by itself.
 
         Raises:
             ClientError: the user cannot be asked.
         """
+        return (await self._contents(username, folder))[0]
+
+    async def _all_below(self, username: str, folder: str) -> list[FoundFile]:
+        files, whole = await self._contents(username, folder)
+        if whole or self.browse is None:
+            return files
+        try:
+            async with asyncio.timeout(BROWSED_WITHIN):
+                below = await self.browse(username, folder)
+        except (TimeoutError, SoulmeshError) as error:
+            log.info("what lies below %s of %s is not known: %s", folder, username, error or "no answer")
+            return files
+        known = {raw(file.remote_path) for file in files}
+        return [*files, *(file for file in below if raw(file.remote_path) not in known)][:MOST_FILES]
+
+    async def _contents(self, username: str, folder: str) -> tuple[list[FoundFile], bool]:
+        """The files of a folder, and whether all below it are surely among them."""
         ticket = self._ledger.world.random.getrandbits(31)
         key = raw(folder)
         question = peer.PeerDirectoryContentsRequest(ticket, folder)
@@ -405,7 +426,7 @@ class Batches:
         except ClientError:
             if self.browse is None:
                 raise
-            return list(await self.browse(username, folder))[:MOST_FILES]
+            return list(await self.browse(username, folder))[:MOST_FILES], True
         files: list[FoundFile] = []
         for directory in reply.directories:
             where = raw(directory.name)
@@ -419,8 +440,8 @@ class Batches:
                 path = text(where + b"\\" + raw(file.filename))
                 files.append(FoundFile(path, file.filesize, attributes))
         if not files and self.browse is not None:
-            return list(await self.browse(username, folder))[:MOST_FILES]
-        return files[:MOST_FILES]
+            return list(await self.browse(username, folder))[:MOST_FILES], True
+        return files[:MOST_FILES], len(reply.directories) > 1
 
     async def _staging(self, identity: str, target: Path) -> Path:
         """Where a whole batch gathers: from another file system it could not be moved in one go."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from soulmesh.daemon.api1.operations import Body, Page, Part, Query
+from soulmesh.wire import text
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 RemotePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
@@ -122,6 +123,27 @@ class Wanted(Body):
     size: Annotated[int, Field(ge=0, lt=1 << 62)] = 0
     length: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
     """Seconds, as a search told them: what takes over from another user must be as long."""
+    latin1: bool = False
+    """Whether the bytes of the name are Latin-1, not UTF-8; what was shown here before is known without."""
+
+    @model_validator(mode="after")
+    def _has_such_bytes(self) -> Self:
+        _written(self.path, self.latin1)
+        return self
+
+    @property
+    def name(self) -> str:
+        """The path with the bytes in which it is asked for."""
+        return _written(self.path, self.latin1)
+
+
+def _written(path: str, latin1: bool) -> str:
+    if not latin1:
+        return path
+    try:
+        return text(path.encode("latin-1"))
+    except UnicodeEncodeError:
+        raise ValueError(f"{path} cannot be written in Latin-1") from None
 
 
 class NewDownload(Body):
@@ -196,6 +218,8 @@ class WantedFolder(Body):
 
     username: Name
     folder: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    latin1: bool = False
+    """Whether the bytes of the folder's name are Latin-1, not UTF-8."""
     destination: Annotated[str, StringConstraints(max_length=1000)] | None = None
     """A folder below the downloads."""
     whole: bool = False
@@ -204,6 +228,16 @@ class WantedFolder(Body):
         list[Annotated[str, StringConstraints(max_length=16)]], Field(default_factory=list, max_length=50)
     ]
     """Kinds of files that a whole folder can do without: ``jpg``, ``txt``."""
+
+    @model_validator(mode="after")
+    def _has_such_bytes(self) -> Self:
+        _written(self.folder, self.latin1)
+        return self
+
+    @property
+    def name(self) -> str:
+        """The folder with the bytes in which it is asked for."""
+        return _written(self.folder, self.latin1)
 
 
 class FolderTaken(BaseModel):

@@ -135,7 +135,7 @@ class _Transfers:
         folder = None
         if body.destination:
             folder = str(destination_below(self._service.downloads, body.destination))
-        files = [Wanted(file.path, file.size) for file in body.files]
+        files = [Wanted(file.name, file.size) for file in body.files]
         if len({file.filename for file in files}) < len(files):
             raise HttpError(422, "body.files: the same path more than once")
         for file in files:
@@ -194,7 +194,7 @@ class _Transfers:
         names = await self._ledger.remembered(username, [body.folder])
         batch = await client.transfers.batches.folder(
             username,
-            names.get(body.folder, body.folder),
+            names.get(body.folder, body.name),
             destination=target,
             whole=body.whole,
             may_miss=body.may_miss,

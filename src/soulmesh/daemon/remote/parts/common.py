@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from soulmesh.wire import Latin1
+
 __all__ = ["Asking", "Files", "Part", "Row", "q", "wanted"]
 
 Row = dict[str, Any]
@@ -30,7 +32,9 @@ def wanted(files: Files) -> list[Row]:
     """Files as the API takes them."""
     rows: list[Row] = []
     for path, size, *length in files:
-        rows.append({"path": path, "size": size or 0})
+        rows.append({"path": str(path), "size": size or 0})
+        if isinstance(path, Latin1):
+            rows[-1]["latin1"] = True
         if length and length[0]:
             rows[-1]["length"] = length[0]
     return rows

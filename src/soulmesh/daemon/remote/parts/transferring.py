@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from soulmesh.daemon.remote.parts.common import Files, Part, Row, q, wanted
+from soulmesh.wire import Latin1
 
 __all__ = ["Batches", "Goals", "Transfers"]
 
@@ -50,6 +51,8 @@ class Transfers(Part):
             may_miss: endings of files that a whole folder can do without.
         """
         body: Row = {"username": username, "folder": folder, "whole": whole, "may_miss": list(may_miss)}
+        if isinstance(folder, Latin1):
+            body["latin1"] = True
         if destination is not None:
             body["destination"] = destination
         found: Row = await self._ask("POST", "/downloads/folder", body)
