@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from soulmesh.client.shares import Keeper, KeeperSettings, Root, ScanBusy, ScanOutcome
-from soulmesh.client.shares.keeper import Source, watch_source
+from soulmesh.client.shares.keeper import REST, Source, unbroken, watch_source
 from soulmesh.sim.loop import run_virtual
 from tests.client.shares.support import fill, open_shares, share
 
@@ -211,6 +211,54 @@ def test_an_error_that_nobody_foresaw_is_told_and_ends_nothing(
     assert "LookupError: odd" in caplog.text
 
 
+def broken() -> ExceptionGroup[RuntimeError]:
+    """What watchfiles ends with over a name that is not UTF-8."""
+    return ExceptionGroup("unhandled", [RuntimeError('Unable to decode path "odd\\xFF" to string')])
+
+
+Script = list[set[tuple[int, str]] | Exception]
+
+
+def scripted(*watches: Script) -> tuple[Source, list[float]]:
+    """Watches, one after the other, that give out what is written; the last one goes on without an end."""
+    left, begun = list(watches), []
+
+    async def begin(folders: Sequence[Path]) -> AsyncGenerator[set[tuple[int, str]], None]:
+        begun.append(asyncio.get_running_loop().time())
+        for change in left.pop(0):
+            if isinstance(change, Exception):
+                raise change
+            yield change
+        await asyncio.sleep(1e6)
+
+    return unbroken(begin), begun
+
+
+def test_a_name_that_is_no_text_has_everything_scanned_and_watching_goes_on(root: Root) -> None:
+    shares = Recorded([root])
+    inside = {(1, f"{root.path}/c/x")}
+    source, begun = scripted([inside, broken()], [RuntimeError("again")], [set(), inside])
+    kept(shares, source, sleeping(60), scan_at_start=False, rescan_every=0)
+    assert [round(at) for at in begun] == [0, 2, 6]
+    # The whole root, at once and when the next watch has begun.
+    assert shares.scans == [
+        (0, [1], {1: [b"c"]}),
+        (0, [1], None),
+        (2, [1], None),
+        (6, [1], None),
+        (6, [1], {1: [b"c"]}),
+    ]
+
+
+def test_a_watch_that_only_breaks_is_as_good_as_polling(root: Root) -> None:
+    shares = Recorded([root])
+    watches: list[Script] = [[broken()] for _ in range(20)]
+    source, begun = scripted(*watches)
+    kept(shares, source, sleeping(1000 + 2 * REST), scan_at_start=False, rescan_every=0)
+    assert [round(at) for at in begun] == [0, 2, 6, 14, 30, 62, 126, 254, 510, 1022, 1022 + REST]
+    assert [round(at) for at, roots, only in shares.scans if roots == [1] and not only] == begun
+
+
 def test_what_another_process_changed_is_taken_in(root: Root) -> None:
     shares = Recorded([root])
     shares.elsewhere = True
@@ -255,6 +303,8 @@ def test_a_new_file_is_found_while_watching(tmp_path: Path) -> None:
             while not (await shares.search("fresh", username="bob", limit=5)).results:
                 # The system needs a moment to begin watching: what came before that is not told.
                 fill(tmp_path / "music", [f"a/fresh song {number}.txt"])
+                # A name that the watching package cannot tell hides nothing else.
+                fill(tmp_path / "music", [os.fsdecode(b"a/odd\xff%d.txt" % number)])
                 number += 1
                 await asyncio.sleep(0.2)
         task.cancel()

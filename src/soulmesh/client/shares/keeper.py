@@ -12,19 +12,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+    Set,
+)
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from soulmesh.client.shares.model import Root
 from soulmesh.client.shares.scan import ScanBusy, ScanOutcome
 from soulmesh.errors import SoulmeshError
 
-__all__ = ["Keeper", "KeeperSettings", "Kept", "watch_source"]
+__all__ = ["Keeper", "KeeperSettings", "Kept", "unbroken", "watch_source"]
 
 log = logging.getLogger(__name__)
+
+REST: Final = 900.0
+"""The longest pause of seconds before a watch that breaks again and again is begun anew."""
 
 Source = Callable[[Sequence[Path]], AsyncIterator[set[Path]]]
 """Watches folders and gives out, now and then, what has changed below them."""
@@ -263,9 +275,40 @@ def watch_source() -> Source | None:
     except ImportError:
         return None
 
+    options: dict[str, Any] = {"watch_filter": None, "debounce": 2000, "ignore_permission_denied": True}
+    # What times out shows that a watch has begun.
+    return unbroken(lambda folders: watchfiles.awatch(*folders, **options, yield_on_timeout=True))
+
+
+def unbroken(begin: Callable[[Sequence[Path]], AsyncGenerator[Set[tuple[Any, str]], None]]) -> Source:
+    """Watching that goes on when a watch breaks, as watchfiles does over any name that is not UTF-8.
+
+    What changed nobody can tell then, so all folders are given out as changed: at once, and again
+    when the next watch has begun, for what happened between the two. A watch that breaks before it
+    gave out anything is begun anew after ever longer pauses, up to :data:`REST`: as good as polling.
+
+    Args:
+        begin: a watch, which gives out what changed, and nothing (an empty set) from time to time.
+    """
+
     async def watch(folders: Sequence[Path]) -> AsyncIterator[set[Path]]:
-        options: dict[str, Any] = {"watch_filter": None, "debounce": 2000, "ignore_permission_denied": True}
-        async for changes in watchfiles.awatch(*folders, **options):
-            yield {Path(path) for _, path in changes}
+        owed: set[Path] = set()
+        breaks = 0
+        while True:
+            try:
+                async with aclosing(begin(folders)) as watching:
+                    async for changes in watching:
+                        breaks = 0
+                        found = owed | {Path(path) for _, path in changes}
+                        owed = set()
+                        if found:
+                            yield found
+                return
+            except* RuntimeError as error:
+                log.debug("watching begins again: %r", error)
+            breaks += 1
+            owed = set(folders)
+            yield owed
+            await asyncio.sleep(min(REST, 2.0 ** min(breaks, 10)))
 
     return watch
