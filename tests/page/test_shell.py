@@ -94,7 +94,10 @@ def test_the_page_speaks_german_when_the_person_does(perform: Perform) -> None:
         await page.get_by_text("Deutsch").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text("Suche")
         assert await page.evaluate("document.documentElement.lang") == "de"
-        # What the daemon found and says is German as well.
+        # What the daemon found and says is German as well. A port is a name, not a number to be read.
+        await visit.go("diagnosis")
+        port = str(visit.net.daemon.engine.client.listening.port)
+        await expect(page.get_by_role("main")).to_contain_text(f":{port}")
         await visit.net.daemon.engine.disconnect()
         await visit.go("diagnosis")
         login = page.get_by_role("main").locator("[data-id=login]")

@@ -40,6 +40,8 @@ if (language === "de") {
 
 const plural = new Intl.PluralRules(language);
 const number = new Intl.NumberFormat(locale);
+/** Numbers that are names, and are written as such. */
+const NAMES = new Set(["port"]);
 
 /**
  * @param {string} key
@@ -76,7 +78,7 @@ export function fill(text, values) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     if (value === undefined) return whole;
-    return typeof value === "number" ? number.format(value) : String(value);
+    return typeof value === "number" && !NAMES.has(name) ? number.format(value) : String(value);
   });
 }
 
