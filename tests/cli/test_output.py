@@ -233,7 +233,7 @@ def test_bars_of_several_files_have_one_for_all_of_them_below() -> None:
     out = Output(console=console)
     with out.transfers() as bars:
         bars.expect(8, 8000)
-        bars.passed(1000)
+        bars.passed("quick.flac", 1000)
         for number in range(6):
             key = bars.add(f"{number}.flac", 1000)
             bars.finish(key)
@@ -259,6 +259,37 @@ def test_bars_of_several_files_have_one_for_all_of_them_below() -> None:
     assert "in all, 7 of 8 files" in bottom[-1]
     assert "94%" in bottom[-1] or "93%" in bottom[-1]
     assert [text.count(f"/music/{number}.flac") for number in range(6)] == [1] * 6
+
+
+def test_the_speed_is_what_the_transfer_says_not_what_the_time_of_waiting_makes_of_it() -> None:
+    errors = io.StringIO()
+    with Output(stderr=errors).transfers() as transfers:
+        key = transfers.add("a.flac", 4 << 20)
+        transfers.update(key, 2 << 20, rate=51_200.0)
+        transfers.finish(key, rate=102_400.0)
+    half, whole = errors.getvalue().splitlines()
+    assert half == "a.flac: 50%, 2.0 MiB of 4.0 MiB, 50.0 KiB/s, 0:41 left"
+    assert whole.endswith(", 100.0 KiB/s")
+
+
+def test_a_file_that_fails_among_several_is_told_at_once_and_does_not_count_as_here() -> None:
+    errors = io.StringIO()
+    with Output(stderr=errors).transfers() as transfers:
+        transfers.expect(3, 30)
+        transfers.passed("gone.flac", 10, failed="File not shared.")
+        told = errors.getvalue()
+        transfers.passed("quick.flac", 10)
+        transfers.finish(transfers.add("slow.flac", 10))
+    assert told == "gone.flac: File not shared., 0 of 3 files, 1 failed\n"
+    assert errors.getvalue().splitlines()[-1].endswith(", 2 of 3 files, 1 failed")
+    stream = io.StringIO()
+    console = Console(file=stream, width=90, force_terminal=True, color_system=None)
+    with Output(console=console).transfers() as bars:
+        bars.expect(3, 30)
+        bars.passed("gone.flac", 10, failed="File not shared.")
+        bars.passed("quick.flac", 10)
+    assert "gone.flac: File not shared." in stream.getvalue()
+    assert "in all, 1 of 3 files, 1 failed" in stream.getvalue()
 
 
 def test_a_single_file_has_no_bar_for_all() -> None:

@@ -295,7 +295,7 @@ class Following:
         if row["state"] == State.RUNNING.value and row["size"]:
             if shown.bar is None:
                 shown.bar = bars.add(name, row["size"], row["done"])
-            bars.update(shown.bar, row["done"])
+            bars.update(shown.bar, row["done"], rate=row["speed"])
         elif row["state"] in _OVER:
             self._end(bars, key, shown)
         elif row["state"] in _WAITING:
@@ -417,11 +417,11 @@ class Goals:
                 told = await heard.next()
                 while told.kind.partition(".")[0] != "goal":
                     if told.kind == "transfer.progress":
-                        for key, done, size, _, _ in told.data["rows"]:
+                        for key, done, size, speed, _ in told.data["rows"]:
                             if key in coming and size:
                                 if key not in keys:
                                     keys[key] = bars.add(coming[key], size, done)
-                                bars.update(keys[key], done)
+                                bars.update(keys[key], done, rate=speed)
                     elif (row := told.data.get("row")) is None or row["state"] not in _OVER:
                         pass
                     elif coming.pop(row["id"], None) is not None:
@@ -444,7 +444,8 @@ class Goals:
 
 def _end_bar(bars: Transfers, key: int | None, row: dict[str, Any]) -> None:
     finished = row["state"] == State.FINISHED.value
+    failed = None if finished else row["reason"] or row["state"]
     if key is not None:
-        bars.finish(key, failed=None if finished else row["reason"] or row["state"])
+        bars.finish(key, failed=failed, rate=row["speed"])
     else:
-        bars.passed((row["size"] or 0) if finished else 0)
+        bars.passed(row["path"].rpartition("\\")[2], row["size"] or 0, failed=failed)

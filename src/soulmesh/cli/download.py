@@ -164,6 +164,9 @@ async def fetch(
         gathered = {key for taken in gathering.values() for key in taken}
         try:
             await Following(out, daemon, heard, wait=wait, gathered=gathered).follow(keys)
+        except asyncio.CancelledError:
+            out.note("what is not here yet stays with the daemon: look with `soulmesh transfers`")
+            raise
         except SoulmeshError as error:
             failure = failure or error
         for batch in gathering:

@@ -119,7 +119,7 @@ async def _follow(
         if now.state is State.RUNNING and now.size:
             if key is None:
                 key = bars.add(now.name, now.size, now.download.started_at_byte)
-            bars.update(key, now.done)
+            bars.update(key, now.done, rate=now.speed)
             continue
         story = (await client.transfers.why(now.id)).now if not now.over else ""
         # The transfer may have moved on while its story was read: from here on nothing waits.
@@ -143,10 +143,11 @@ async def _follow(
         if key is not None:
             bars.finish(key, failed=transfer.reason)
         return await _follow(out, bars, client, successor, wait=wait)
+    failed = None if transfer.finished else transfer.reason or transfer.state.value
     if key is not None:
-        bars.finish(key, failed=None if transfer.finished else transfer.reason)
+        bars.finish(key, failed=failed, rate=transfer.speed)
     else:
-        bars.passed((transfer.size or 0) if transfer.finished else 0)
+        bars.passed(transfer.name, transfer.size or 0, failed=failed)
     batch = client.transfers.batches.get(transfer.batch or "")
     if transfer.finished and batch is not None and batch.whole:
         return transfer  # where it is, is known when its folder is whole

@@ -283,7 +283,7 @@ async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any
                     if key is None:
                         name = coming[event.transfer].name
                         key = keys[event.transfer] = bars.add(name, event.size, event.done)
-                    bars.update(key, event.done)
+                    bars.update(key, event.done, rate=event.speed)
                 elif isinstance(event, TransferMoved):
                     if event.transfer in coming and event.new in FINAL:
                         _end(bars, keys.get(event.transfer), coming.pop(event.transfer))
@@ -299,10 +299,11 @@ async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any
 
 
 def _end(bars: Transfers, key: int | None, transfer: Transfer) -> None:
+    failed = None if transfer.finished else transfer.reason or transfer.state.value
     if key is not None:
-        bars.finish(key, failed=None if transfer.finished else transfer.reason or transfer.state.value)
+        bars.finish(key, failed=failed, rate=transfer.speed)
     else:
-        bars.passed((transfer.size or 0) if transfer.finished else 0)
+        bars.passed(transfer.name, transfer.size or 0, failed=failed)
 
 
 def _tell(out: Output, wish: str, state: str, username: str, files: list[str], story: list[str]) -> None:

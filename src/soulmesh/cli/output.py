@@ -379,17 +379,17 @@ class Transfers:
         """Show one more file of ``total`` bytes; ``done`` of them were there before. Returns its key."""
         return 0
 
-    def update(self, key: int, done: int) -> None:
-        """The file has ``done`` bytes now."""
+    def update(self, key: int, done: int, *, rate: float | None = None) -> None:
+        """The file has ``done`` bytes now, and comes with ``rate`` bytes per second where that is known."""
 
-    def finish(self, key: int, *, failed: str | None = None) -> None:
-        """The file is complete, or ``failed`` for this reason."""
+    def finish(self, key: int, *, failed: str | None = None, rate: float | None = None) -> None:
+        """The file is complete, or ``failed`` for this reason; ``rate`` is its speed on average."""
 
     def expect(self, files: int, size: int) -> None:
         """So many files are on their way in all, and so many bytes as far as known."""
 
-    def passed(self, size: int) -> None:
-        """A file of ``size`` bytes is over that was never shown: it came in a moment, or not at all (0)."""
+    def passed(self, name: str, size: int, *, failed: str | None = None) -> None:
+        """A file of ``size`` bytes is over that was never shown: it came in a moment, or ``failed``."""
 
 
 FINISHED_SHOWN = 4
@@ -405,7 +405,8 @@ class _All:
     totals: dict[int, int] = field(default_factory=dict)
     done: dict[int, int] = field(default_factory=dict)
     before: int = 0
-    over: int = 0
+    here_files: int = 0
+    failed: int = 0
     passed: int = 0
     """Bytes of files that were never shown."""
 
@@ -426,7 +427,11 @@ class _All:
         self.before += done
 
     def __str__(self) -> str:
-        return f"in all, {self.over} of {max(self.files, len(self.totals))} files"
+        return f"in all, {_files(self.here_files, max(self.files, len(self.totals)), self.failed)}"
+
+
+def _files(here: int, of: int, failed: int) -> str:
+    return f"{here} of {of} files" + (f", {failed} failed" if failed else "")
 
 
 class _AllBelow(Progress):
@@ -450,9 +455,18 @@ class _Bars(Transfers):
         self._all.files, self._all.size = files, size
         self._show_all()
 
-    def passed(self, size: int) -> None:
-        self._all.passed += size
-        self._all.over += 1
+    def passed(self, name: str, size: int, *, failed: str | None = None) -> None:
+        if failed is None:
+            self._all.passed += size
+        self._over(clean(name), failed)
+
+    def _over(self, name: str, failed: str | None) -> None:
+        if failed is None:
+            self._all.here_files += 1
+        else:
+            self._all.failed += 1
+            if self._all.several:
+                self._console.print(Text(f"{name}: {clean(failed)}", style="red"), soft_wrap=True)
         self._show_all()
 
     def _show_all(self) -> None:
@@ -479,25 +493,22 @@ class _Bars(Transfers):
         self._show_all()
         return int(key)
 
-    def update(self, key: int, done: int) -> None:
-        self._progress.update(TaskID(key), completed=done)
+    def update(self, key: int, done: int, *, rate: float | None = None) -> None:
+        self._progress.update(TaskID(key), completed=done, rate=rate)
         self._all.done[key] = done
         self._show_all()
 
-    def finish(self, key: int, *, failed: str | None = None) -> None:
+    def finish(self, key: int, *, failed: str | None = None, rate: float | None = None) -> None:
         task = next(task for task in self._progress.tasks if task.id == key)
         if failed is None:
             self._all.done[key] = self._all.totals.get(key, 0)
-            self._progress.update(TaskID(key), completed=task.total, refresh=True)
+            self._progress.update(TaskID(key), completed=task.total, rate=rate, refresh=True)
         else:
-            if self._all.several:
-                self._console.print(Text(f"{self._names[key]}: {clean(failed)}", style="red"), soft_wrap=True)
             # A bar has no room for reasons.
             description = f"{task.description} (failed)"
             self._progress.update(TaskID(key), description=description, refresh=True)
         self._progress.stop_task(TaskID(key))
-        self._all.over += 1
-        self._show_all()
+        self._over(self._names[key], failed)
         self._finished.append(TaskID(key))
         for old in self._finished[:-FINISHED_SHOWN]:
             self._progress.update(old, visible=False)
@@ -522,6 +533,8 @@ class _Done(ProgressColumn):
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
+        if rate := task.fields.get("rate"):
+            return Text(speed(rate), style="green")
         if task.finished or task.stop_time is not None:
             elapsed = task.elapsed or 0.0
             moved = task.completed - task.fields.get("before", 0)
@@ -534,6 +547,8 @@ class _Left(ProgressColumn):
         if task.finished:
             return Text(f"in {duration(task.elapsed or 0.0)}", style="yellow")
         left = task.time_remaining
+        if (rate := task.fields.get("rate")) and task.remaining is not None:
+            left = task.remaining / rate
         return Text(f"{duration(left)} left" if left is not None else "-:-- left", style="yellow")
 
 
@@ -556,13 +571,25 @@ class _Lines(Transfers):
         self._clock = clock
         self._files: dict[int, _File] = {}
         self._expected = 0
-        self._over = 0
+        self._here = 0
+        self._failed = 0
 
     def expect(self, files: int, size: int) -> None:
         self._expected = files
 
-    def passed(self, size: int) -> None:
-        self._over += 1
+    def passed(self, name: str, size: int, *, failed: str | None = None) -> None:
+        of = self._over(failed)
+        if failed is not None and of:
+            self._say(f"{clean(name)}: {clean(failed)}{of}")
+
+    def _over(self, failed: str | None) -> str:
+        """Counts one more; how many that makes, if there are several."""
+        if failed is None:
+            self._here += 1
+        else:
+            self._failed += 1
+        several = self._expected > 1
+        return f", {_files(self._here, self._expected, self._failed)}" if several else ""
 
     def add(self, name: str, total: int, done: int = 0) -> int:
         key = len(self._files)
@@ -570,29 +597,28 @@ class _Lines(Transfers):
         self._files[key] = _File(clean(name), total, done, done, self._clock(), tenth)
         return key
 
-    def update(self, key: int, done: int) -> None:
+    def update(self, key: int, done: int, *, rate: float | None = None) -> None:
         file = self._files[key]
         file.done = done
         tenth = 10 * done // file.total if file.total else 10
         # The hundredth percent is told by `finish`, which knows that it is true.
         if file.told < tenth < 10:
             file.told = tenth
-            rate = self._rate(file)
+            rate = rate or self._rate(file)
             left = f", {duration((file.total - done) / rate)} left" if rate else ""
             percent = 100 * done // file.total
             self._say(f"{file.name}: {percent}%, {size(done)} of {size(file.total)}, {speed(rate)}{left}")
 
-    def finish(self, key: int, *, failed: str | None = None) -> None:
+    def finish(self, key: int, *, failed: str | None = None, rate: float | None = None) -> None:
         file = self._files[key]
-        self._over += 1
-        of = f", {self._over} of {self._expected} files" if self._expected > 1 else ""
+        of = self._over(failed)
         if failed is not None:
             self._say(f"{file.name}: {clean(failed)}{of}")
             return
         file.done = file.total
         took = self._clock() - file.started
-        rate = speed(self._rate(file))
-        self._say(f"{file.name}: 100%, {size(file.total)} in {duration(took)}, {rate}{of}")
+        shown = speed(rate or self._rate(file))
+        self._say(f"{file.name}: 100%, {size(file.total)} in {duration(took)}, {shown}{of}")
 
     def _rate(self, file: _File) -> float:
         elapsed = self._clock() - file.started

@@ -167,13 +167,14 @@ async def _follow(out: Output, bars: Transfers, transfer: Transfer, *, wait: boo
         if now.state is State.RUNNING and now.size:
             if key is None:
                 key = bars.add(now.name, now.size, now.upload.started_at_byte)
-            bars.update(key, now.done)
+            bars.update(key, now.done, rate=now.speed)
         elif not wait and now.state in (State.DELAYED, State.OFFLINE):
             raise StillWaiting(now, now.reason)
+    failed = None if transfer.finished else transfer.reason or transfer.state.value
     if key is not None:
-        bars.finish(key, failed=None if transfer.finished else transfer.reason)
+        bars.finish(key, failed=failed, rate=transfer.speed)
     else:
-        bars.passed((transfer.size or 0) if transfer.finished else 0)
+        bars.passed(transfer.name, transfer.size or 0, failed=failed)
     out.record(row_of_transfer(transfer))
     if not transfer.finished:
         raise NotTaken(transfer.username, transfer.name, transfer.reason or transfer.state.value)
