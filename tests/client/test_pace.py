@@ -96,3 +96,21 @@ async def test_a_clock_that_was_put_back_does_not_make_us_wait_for_years() -> No
     await pace.load()
     assert pace.delay("search") == 0
     await pace.close()
+
+
+@virtual
+async def test_whoever_finds_the_waiting_free_to_go_takes_those_along_who_want_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pace = Pace({"search": Rate(1, 50.0)})
+    await pace.turn("search", "else")
+    first = asyncio.ensure_future(pace.turn("search", "same"))
+    await asyncio.sleep(1)
+    loop = asyncio.get_running_loop()
+    clock = loop.time
+    # The alarm is late, as alarms are on a machine that is busy.
+    monkeypatch.setattr(loop, "time", lambda: clock() + 60)
+    second = await pace.turn("search", "same")
+    monkeypatch.undo()
+    assert await asyncio.wait_for(first, 5) is second
+    await pace.close()

@@ -22,6 +22,7 @@ from soulmesh.client.rooms import (
 )
 from soulmesh.client.users import UserStatusChanged, UserUnknown
 from soulmesh.errors import UsageError
+from soulmesh.wire import to_server
 from tests.client.stage import Stage, play, shares
 
 # -- rooms
@@ -138,6 +139,47 @@ def test_dropping_membership_and_ownership() -> None:
         await alice.rooms.drop_ownership("den")
         with pytest.raises(RoomRefused, match="do not own"):
             await alice.rooms.drop_ownership("den")
+
+    play(scene, real=True)
+
+
+def test_a_room_that_was_given_up_is_not_claimed_back_at_the_next_login() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        den = await alice.rooms.join("den", private=True)
+        alice.rooms.favour("den", private=True)
+        await alice.rooms.drop_ownership("den")
+        # We are still in it, but it is nobody's.
+        assert alice.rooms.joined == ["den"]
+        assert (den.private, den.owner) == (False, "")
+        assert stage.events("alice", RoomRightsChanged) == [RoomRightsChanged("den", "owner", False)]
+        await alice.server.log_out()
+        await alice.server.start()
+        await asyncio.sleep(5)
+        assert alice.rooms.joined == ["den"]
+        entry = await alice.rooms.find("den")
+        assert entry is not None
+        assert not entry.owned
+        assert alice.rooms.favourites == {"den": False}
+
+    play(scene, real=True)
+
+
+def test_who_enters_a_room_twice_at_once_asks_once_and_both_hear_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        sent: list[object] = []
+        send = alice.server.send
+        monkeypatch.setattr(alice.server, "send", lambda message: (sent.append(message), send(message)))
+        one, other = await asyncio.gather(alice.rooms.join("den"), alice.rooms.join("den"))
+        assert one is other
+        refused = await asyncio.gather(*(alice.rooms.join("my   room") for _ in "12"), return_exceptions=True)
+        assert [type(error) for error in refused] == [RoomRefused] * 2
+        assert all("following spaces" in str(error) for error in refused)
+        asked = [message for message in sent if isinstance(message, to_server.JoinRoom)]
+        assert asked == [to_server.JoinRoom("den", 0), to_server.JoinRoom("my   room", 0)]
 
     play(scene, real=True)
 

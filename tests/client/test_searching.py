@@ -289,6 +289,35 @@ def test_equal_searches_that_wait_are_sent_once_and_share_the_answers() -> None:
     play(scene)
 
 
+@pytest.mark.in_memory
+def test_equal_searches_are_one_request_also_where_the_clock_goes_on_between_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("bob", shares=shares(blue=1))
+        alice = await stage.enter("alice", changes={"rates": {"search": Rate(1, 50.0)}})
+        await alice.search("something else", timeout=1).start()
+        loop = asyncio.get_running_loop()
+        clock, looks = loop.time, itertools.count()
+        monkeypatch.setattr(loop, "time", lambda: clock() + next(looks) * 1e-6)
+        gone, *rest = [alice.search("blue", timeout=5) for _ in range(5)]
+        waiting = [asyncio.ensure_future(search.start()) for search in (gone, *rest)]
+        await asyncio.sleep(1)
+        gone.stop()  # whoever asked first may be gone when the turn comes
+        await asyncio.gather(*waiting)
+        rest[0].stop()
+        assert [[h.username async for h in search] for search in rest[1:]] == [["bob"]] * 3
+        said = stage.server.sessions["alice"].said(to_server.FileSearch)
+        assert [message.query for message in said] == ["something else", "blue"]
+        # What is wanted after the turn was used waits for the next one.
+        assert alice.pace.delay("search") > 40
+        await alice.search("blue", timeout=1).start()
+        await asyncio.sleep(1)
+        assert len(stage.server.sessions["alice"].said(to_server.FileSearch)) == 3
+
+    play(scene)
+
+
 def test_wishes_take_turns_at_the_servers_interval_and_tell_each_hit_once() -> None:
     async def scene(stage: Stage) -> None:
         await stage.enter("bob", shares=shares(blue=10, red=20))

@@ -348,7 +348,7 @@ class Browser:
             UserOffline, PeerUnreachable, NotConnected: the user cannot be asked.
             NoReply: nothing came in time.
         """
-        await self._pace.turn("browse", username)
+        await self._pace.turn("browse", object())  # each asks for a stream of its own
         path = await asyncio.to_thread(_temporary, self._folder)
         found = Browse(username, path)
         sink = _Sink(found, self._events)

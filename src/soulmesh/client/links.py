@@ -132,7 +132,7 @@ class Links:
         events: Events,
         settings: ClientSettings,
         *,
-        connect_pace: Callable[[bool], Awaitable[None]] | None = None,
+        connect_pace: Callable[[bool], Awaitable[object]] | None = None,
     ) -> None:
         self._world = world
         self._server = server

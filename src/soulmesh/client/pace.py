@@ -45,8 +45,11 @@ class Pace:
 
     async def turn(
         self, subject: str, key: Hashable, *, interactive: bool = True, patience: float | None = None
-    ) -> None:
-        """Wait until a request may go. Those with an equal ``key`` that wait go together.
+    ) -> Request:
+        """Wait until a request may go. Those with an equal ``key`` that wait get the same one.
+
+        Returns:
+            What was granted, once: whoever shares it sends one message, and no more.
 
         Raises:
             TooManyRequests: it would take longer than ``patience`` seconds; says how long.
@@ -56,10 +59,9 @@ class Pace:
             if delay > patience:
                 raise TooManyRequests(subject, delay)
         request, granted = self._governor.ask(subject, key, interactive=interactive, now=self._now())
-        if request in granted:
-            self._release(other for other in granted if other is not request)
-            return
         self._release(granted)
+        if request in granted:
+            return request
         future = self._waiting.get(request)
         if future is None:
             future = self._waiting[request] = asyncio.get_running_loop().create_future()
@@ -72,6 +74,7 @@ class Pace:
                 self._waiting.pop(request, None)
             self._timer.set(self._governor.deadline)
             raise
+        return request
 
     async def load(self) -> None:
         """Read what was asked lately, by earlier runs."""

@@ -115,7 +115,7 @@ class RoomMembersChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class RoomRightsChanged(Event):
-    """Our own rights in a private room changed: ``member`` or ``operator``, granted or revoked."""
+    """Our own rights in a private room changed: ``member``, ``operator`` or ``owner``, granted or revoked."""
 
     room: str
     right: str
@@ -165,6 +165,10 @@ class _Request:
     room: str
     username: str | None
     future: asyncio.Future[None]
+
+    def same(self, other: _Request) -> bool:
+        """Whether one answer is the answer to both."""
+        return (self.about, self.room, self.username) == (other.about, other.room, other.username)
 
 
 class _Unanswered(RoomRefused):
@@ -294,6 +298,8 @@ class Rooms:
         if not create and not ours and await self.find(name) is None:
             raise RoomUnknown(name)
         await self._pace.turn("join", name)
+        if name in self._rooms:
+            return self._rooms[name]
         self._wanted[name] = private
         try:
             await self._ask(About.JOIN, name, None, to_server.JoinRoom(name, int(private)), timeout)
@@ -403,6 +409,8 @@ class Rooms:
         if entry is None or not entry.owned:
             raise RoomRefused(room, "we do not own it")
         await self._server.ask(to_server.PrivateRoomDropOwnership(room), to_client.RoomList, timeout=_ANSWER)
+        if self._book.rooms.get(room):
+            self.favour(room)
 
     # -- login and notices
 
@@ -423,8 +431,9 @@ class Rooms:
         request = self._request_for(found)
         if request is None:
             return False
-        if found.refused and not request.future.done():
-            request.future.set_exception(RoomRefused(request.room, found.text))
+        for other in self._requests:
+            if found.refused and request.same(other) and not other.future.done():
+                other.future.set_exception(RoomRefused(request.room, found.text))
         return True
 
     async def close(self) -> None:
@@ -443,9 +452,11 @@ class Rooms:
         self, about: About, room: str, username: str | None, message: Message, timeout: float
     ) -> None:
         request = _Request(about, room, username, asyncio.get_running_loop().create_future())
+        asked = any(request.same(other) for other in self._requests)
         self._requests.append(request)
         try:
-            self._server.send(message)
+            if not asked:
+                self._server.send(message)
             async with asyncio.timeout(timeout):
                 await request.future
         except TimeoutError:
@@ -525,7 +536,21 @@ class Rooms:
             for known in (self._members, self._operators):
                 for name in known.keys() - ours:
                     del known[name]
+            for room in self._rooms.values():
+                if room.owner == self._server.username and room.name not in message.rooms_private_owned:
+                    self._no_longer_ours(room)
         self._events.emit(RoomListChanged())
+
+    def _no_longer_ours(self, room: Room) -> None:
+        """flows.rst, "Dropping Ownership": we are still in the room, but it is nobody's."""
+        room.private, room.owner = False, ""
+        room.members.clear()
+        room.operators.clear()
+        # At the next login we must not claim what we gave up.
+        self._wanted[room.name] = False
+        if room.name in self._book.rooms:
+            self.favour(room.name)
+        self._events.emit(RoomRightsChanged(room.name, "owner", False))
 
     def _on_joined(self, message: to_client.JoinRoom) -> None:
         room = Room(message.room)

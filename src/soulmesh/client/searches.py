@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
+from weakref import WeakKeyDictionary
 
 from soulmesh import wire
 from soulmesh.client.errors import NotConnected, SearchRefused
@@ -23,6 +24,7 @@ from soulmesh.client.ports import ServerPort
 from soulmesh.client.results import Hit, Memory, Remembered, estimate, folder_of, found_file
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.suspicion import suspicious
+from soulmesh.core.pacing import Request
 from soulmesh.core.query import long_enough
 from soulmesh.errors import DecodeError
 from soulmesh.wire import peer, to_client, to_server
@@ -133,8 +135,6 @@ class Search:
         self.done = False
         self.message = message
         self.target = target
-        self.key: object = None
-        self.begun = 0.0
         self.interactive = interactive
         self._manager = manager
         self._keep = keep
@@ -233,7 +233,6 @@ class Search:
     def begin(self) -> None:
         """It was sent: its time runs."""
         self.sent = True
-        self.begun = asyncio.get_running_loop().time()
         self._timer = asyncio.get_running_loop().call_later(self.timeout, self.stop)
 
     def take(self, username: str, frame: bytes) -> None:
@@ -359,6 +358,8 @@ class Searches:
         self._pace = pace
         self._ticket = first_ticket
         self._active: dict[int, list[Search]] = {}
+        self._sent: WeakKeyDictionary[Request, int] = WeakKeyDictionary()
+        """The ticket under which a turn was used, as long as others who share it are about to go on."""
         links.on_frame(peer.PeerSearchReply, self._on_reply)
         events.on(CallbackFailed, self._on_unreached)
         server.on(to_client.ExcludedSearchPhrases, self._on_excluded)
@@ -443,17 +444,15 @@ class Searches:
                 await self.room_there(room)
         # Equal searches that wait for their turn are sent once, and share the answers.
         key = (type(search.message), search.target, search.query.lower())
-        await self._pace.turn("search", key, interactive=search.interactive, patience=search.patience)
+        turn = await self._pace.turn("search", key, interactive=search.interactive, patience=search.patience)
         if search.done or search.sent:
             return
-        moment = asyncio.get_running_loop().time()
-        for other in self.active:
-            if other.key == key and other.begun == moment:
-                search.ticket = other.ticket
-                break
-        else:
+        sent = self._sent.get(turn)
+        if sent is None:
             self._server.send(search.message)
-        search.key = key
+            self._sent[turn] = search.ticket
+        else:
+            search.ticket = sent
         self._active.setdefault(search.ticket, []).append(search)
         search.begin()
         self.events.emit(SearchStarted(search.ticket, search.query))

@@ -31,7 +31,7 @@ UNLIMITED = Rate(0, 0.0)
 class Request:
     """One wish to ask, shared by everybody who wants the same. Compare by identity."""
 
-    __slots__ = ("interactive", "key", "order", "subject", "wanted_by")
+    __slots__ = ("__weakref__", "interactive", "key", "order", "subject", "wanted_by")
 
     def __init__(self, subject: str, key: Hashable, interactive: bool, order: int) -> None:
         self.subject = subject

@@ -30,7 +30,7 @@ class Outbox:
         self._tasks = tasks
         self._waiting: dict[str, deque[tuple[Message, Sent | None, Failed | None]]] = {}
         self._later: set[tuple[str, Hashable]] = set()
-        self.turn: Callable[[], Awaitable[None]] | None = None
+        self.turn: Callable[[], Awaitable[object]] | None = None
         """Waits until a question that may wait can go (the client's governor); ``None``: at once."""
 
     def send(
@@ -53,7 +53,7 @@ class Outbox:
             self._tasks.start(self._in_turn(self.turn, username, message, key), f"question to {username}")
 
     async def _in_turn(
-        self, turn: Callable[[], Awaitable[None]], username: str, message: Message, key: Hashable
+        self, turn: Callable[[], Awaitable[object]], username: str, message: Message, key: Hashable
     ) -> None:
         try:
             await turn()
