@@ -328,6 +328,13 @@ def test_a_full_disk_leaves_alone_what_waits_for_a_time_or_for_the_peer(make: Ca
     assert (machine.state, machine.reason, machine.deadline) == (state, reason, deadline)
 
 
+@pytest.mark.parametrize("said", ["", "  "])
+def test_a_refusal_without_words_says_that(said: str) -> None:
+    machine = queued()
+    machine.refused(said, 9.0)
+    assert (machine.state, machine.reason) == (State.DELAYED, "refused without a reason")
+
+
 def test_a_file_that_does_not_fit_waits_without_a_link_and_says_so() -> None:
     machine = offered()
     assert rest(machine.does_not_fit(4.0)) == [DropLink()]

@@ -130,6 +130,10 @@ class FakeTransfers:
         self.mores.append(more)
         return transfer
 
+    async def numbers(self, uuids: Iterable[str]) -> dict[str, int]:
+        wanted = set(uuids)
+        return {one.uuid: one.id for one in self if one.uuid in wanted}
+
     def move(self, transfer: Transfer, state: State, reason: str = "", *, local: str = "") -> None:
         """Let something happen to a transfer."""
         old, machine = transfer.state, transfer.machine

@@ -136,6 +136,12 @@ def test_problems_name_the_field(perform: Perform) -> None:
                 {"username": "x", "files": [{"path": "a", "size": -1}]},
                 "body.files.0.size",
             ),
+            (
+                "POST",
+                "/downloads",
+                {"username": "x", "files": [{"path": "M\\..\\a"}]},
+                "body.files: M\\..\\a leads out of its folder",
+            ),
         ]:
             reply = await call(method, target, body, status=422)
             problem = json.loads(reply.body)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from soulmesh.core.retry import CANCELLED, COMPLETE, RetryClass, RetryPolicy, classify
+from soulmesh.core.retry import CANCELLED, COMPLETE, NO_REASON, RetryClass, RetryPolicy, classify
 from soulmesh.core.transfer import DOWNLOAD, Effect, Event, Machine, State, effects
 
 __all__ = [
@@ -208,7 +208,7 @@ class Download(Machine):
             return effects(self._move(Event.REQUEUED, now, deadline=self._queue_deadline()))
         if retry_class is RetryClass.DONE:
             retry_class = RetryClass.PERSON  # makes no sense from an uploader
-        return self._failed(retry_class, reason, now, jitter)
+        return self._failed(retry_class, reason.strip() or NO_REASON, now, jitter)
 
     def upload_failed(self, now: float, jitter: float = 0.0) -> list[Effect]:
         """PeerUploadFailed: the peer tried to upload and could not."""

@@ -31,6 +31,7 @@ __all__ = [
     "EXACT",
     "FILE_NOT_SHARED",
     "FILE_READ_ERROR",
+    "NO_REASON",
     "PENDING_SHUTDOWN",
     "QUEUED",
     "TOO_MANY_FILES",
@@ -50,6 +51,8 @@ FILE_NOT_SHARED = "File not shared."
 FILE_READ_ERROR = "File read error."
 PENDING_SHUTDOWN = "Pending shutdown."
 QUEUED = "Queued"
+NO_REASON = "refused without a reason"
+"""Ours, for a refusal that came without words."""
 TOO_MANY_FILES = "Too many files"
 TOO_MANY_MEGABYTES = "Too many megabytes"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from soulmesh.core.download import DropLink
-from soulmesh.core.retry import CANCELLED, QUEUED, RetryClass, RetryPolicy, classify
+from soulmesh.core.retry import CANCELLED, NO_REASON, QUEUED, RetryClass, RetryPolicy, classify
 from soulmesh.core.transfer import UPLOAD, Effect, Event, Machine, State, effects
 
 __all__ = ["Call", "OpenLink", "TellFailed", "TellRefused", "Upload"]
@@ -119,7 +119,7 @@ class Upload(Machine):
             self.ticket = None
             return effects(self._move(Event.HAD_ALREADY, now, reason=reason))
         # A push that was declined is over, and told so (flows.rst, "Upload not allowed").
-        said = reason or "refused without a reason"
+        said = reason or NO_REASON
         if retry_class is RetryClass.QUEUED:
             return self._put_off(RetryClass.LATER, QUEUED, now, jitter)
         ended = self._give_up(said, now)

@@ -356,6 +356,9 @@ class TransfersPort(Protocol):
     def place(self, transfer: Transfer) -> int | None:
         """The place in the queue, as far as known."""
 
+    async def numbers(self, uuids: Iterable[str]) -> dict[str, int]:
+        """The numbers of transfers by their ids, also of those that ended before the start."""
+
 
 class Engine(Protocol):
     """A client, as the daemon sees it."""

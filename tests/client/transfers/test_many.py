@@ -24,6 +24,7 @@ from soulmesh.client.transfers import (
     JournalError,
     JournalInUse,
     Record,
+    UnknownTransfer,
 )
 from soulmesh.core.transfer import Event, State
 from soulmesh.core.upload_queue import QueueRules
@@ -307,6 +308,25 @@ async def test_a_finished_file_is_not_tried_again_but_its_folder_is_moved_at_onc
             IsFinished, match=r"1\.flac is finished, there is nothing to try again: .*1\.flac"
         ):
             ann.transfers.retry(song.id)
+
+
+@virtual
+async def test_the_story_of_a_finished_file_is_told_after_a_restart_too(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        database = tmp_path / "ann.sqlite"
+        ann, eve = await there.move_in("ann", Journal(database, threaded=False)), await there.move_in("eve")
+        song = await ann.transfers.download("eve", eve.share(r"a\song", SONG))
+        await song.wait()
+        before = await ann.transfers.why(song.id)
+        await ann.close()
+        del there.houses["ann"]
+        ann = await there.move_in("ann", Journal(database, threaded=False))
+        assert list(ann.transfers) == []
+        assert await ann.transfers.numbers([song.uuid, "unknown"]) == {song.uuid: song.id}
+        assert await ann.transfers.why(song.id) == before
+        assert before.now == "finished"
+        with pytest.raises(UnknownTransfer):
+            await ann.transfers.why(song.id + 1)
 
 
 class TwoDisks(RealDisk):

@@ -53,6 +53,7 @@ GATHER = 0.05
 KEPT_FOR = 7 * 86_400.0
 """Seconds for which requests of others are kept, to try rules on them."""
 FORGET_EVERY = 10_000
+_AT_ONCE = 500
 MOST_REQUESTS = 200_000
 """So many requests are kept at most; the oldest are forgotten first."""
 
@@ -263,6 +264,19 @@ class Journal:
         """One transfer, finished or not."""
         rows = await self._select("WHERE id = ?", (number,))
         return rows[0] if rows else None
+
+    async def numbers(self, uuids: Sequence[str]) -> dict[str, int]:
+        """The numbers of transfers, by their ids that stay the same everywhere."""
+
+        def work(db: sqlite3.Connection) -> dict[str, int]:
+            found: dict[str, int] = {}
+            for begin in range(0, len(uuids), _AT_ONCE):
+                some = uuids[begin : begin + _AT_ONCE]
+                marks = ", ".join("?" * len(some))
+                found.update(db.execute(f"SELECT uuid, id FROM transfers WHERE uuid IN ({marks})", some))
+            return found
+
+        return await self._ask(work)
 
     async def of_batch(self, batch: str) -> list[Record]:
         """All transfers of a batch."""

@@ -34,7 +34,7 @@ from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.client.transfers.uploads import Uploads
 from soulmesh.core.rule_trial import Trial, try_rules
 from soulmesh.core.story import Chapter, Fact, Standing, fact, facts, tell, why
-from soulmesh.core.transfer import Event, State
+from soulmesh.core.transfer import OWNERS, Event, State
 from soulmesh.core.upload_queue import QueueRules
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.stream import Stream
@@ -474,34 +474,72 @@ class Transfers:
         """
         wall = self._ledger.wall().astimezone()
         transfer = self._ledger.get(number)
-        if transfer is None:
-            raise UnknownTransfer(number)
+        if transfer is not None:
+            standing = self._standing(transfer, wall)
+        else:
+            record = await self._journal.get(number)
+            if record is None:
+                raise UnknownTransfer(number)
+            standing = self._stood(record, wall)
         chapters = await self._journal.story(number)
+        local = [type(c)(c.at.astimezone(), c.event, c.state, c.reason, c.detail) for c in chapters]
+        head = (standing.direction, standing.username)
+        return Story(why(standing, wall), tell(local, *head, wall), fact(standing), facts(chapters, *head))
+
+    async def numbers(self, uuids: Iterable[str]) -> dict[str, int]:
+        """The numbers of transfers by their ``uuid``, also of those that ended in an earlier run."""
+        wanted = set(uuids)
+        found = {one.uuid: one.id for one in self._ledger if one.uuid in wanted}
+        missing = sorted(wanted - found.keys())
+        return {**found, **await self._journal.numbers(missing)} if missing else found
+
+    # Within.
+
+    def _standing(self, transfer: Transfer, wall: datetime) -> Standing:
         machine = transfer.machine
         until = None
         if machine.deadline is not None:
             until = wall + timedelta(seconds=max(0.0, machine.deadline - self._ledger.now()))
-        batch = self.batches.get(transfer.batch or "")
-        if batch is not None and batch.next_try is not None and transfer.state is State.FINISHED:
-            until = datetime.fromtimestamp(batch.next_try, wall.tzinfo)
-        standing = Standing(
+        held_back, next_try = self._held_back(transfer.batch, transfer.state, wall)
+        return Standing(
             transfer.direction,
             machine.state,
             machine.owner,
             transfer.username,
             machine.reason,
-            until,
+            next_try or until,
             machine.attempts,
             self.place(transfer),
             transfer.done,
             transfer.size,
-            batch.reason if batch is not None else "",
+            held_back,
         )
-        local = [type(c)(c.at.astimezone(), c.event, c.state, c.reason, c.detail) for c in chapters]
-        head = (transfer.direction, transfer.username)
-        return Story(why(standing, wall), tell(local, *head, wall), fact(standing), facts(chapters, *head))
 
-    # Within.
+    def _stood(self, record: Record, wall: datetime) -> Standing:
+        """As :meth:`_standing`, of one that ended in an earlier run and is in the journal alone."""
+        held_back, next_try = self._held_back(record.batch, record.state, wall)
+        return Standing(
+            record.direction,
+            record.state,
+            OWNERS[record.direction][record.state],
+            record.username,
+            record.reason,
+            next_try,
+            record.attempts,
+            None,
+            record.done,
+            record.size,
+            held_back,
+        )
+
+    def _held_back(self, name: str | None, state: State, wall: datetime) -> tuple[str, datetime | None]:
+        """Why the folder of a finished file could not be moved, and when that is tried again."""
+        batch = self.batches.get(name or "")
+        if batch is None:
+            return "", None
+        if batch.next_try is None or state is not State.FINISHED:
+            return batch.reason, None
+        return batch.reason, datetime.fromtimestamp(batch.next_try, wall.tzinfo)
 
     def _configure_bandwidth(self) -> None:
         settings = self._settings

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from soulmesh.client.transfers.batches import Batch, Batches
 from soulmesh.daemon.api0.transfers import destination_below
 from soulmesh.daemon.api1 import models
-from soulmesh.daemon.api1.common import client_of, cut
+from soulmesh.daemon.api1.common import client_of, cut, see_that_they_stay
 from soulmesh.daemon.api1.operations import Body, Operation, Page
 from soulmesh.daemon.api1.transfers import ENDED, ended_model
 from soulmesh.daemon.batch_rows import batch_row
@@ -102,8 +102,7 @@ class _Batches:
         paths = [file.path for file in body.files]
         if len(set(paths)) < len(paths):
             raise HttpError(422, "body.files: the same path more than once")
-        if any(".." in path.replace("/", "\\").split("\\") for path in paths):
-            raise HttpError(422, "body.files: a path leads out of its folder")
+        see_that_they_stay(paths, "body.files")
         names = await self._service.ledger.remembered(body.username, paths)
         batch = await self._batches.make(
             [(body.username, names.get(file.path, file.name), file.size or None) for file in body.files],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from soulmesh.client.client import Client
@@ -11,9 +11,20 @@ from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.service import Service
 
-__all__ = ["client_of", "cut"]
+__all__ = ["client_of", "cut", "see_that_they_stay"]
 
 T = TypeVar("T")
+
+
+def see_that_they_stay(paths: Iterable[str], where: str) -> None:
+    """Remote paths in a request that go up somewhere are nobody's.
+
+    Raises:
+        HttpError: 422, one leads out of its folder.
+    """
+    for path in paths:
+        if ".." in path.replace("/", "\\").split("\\"):
+            raise HttpError(422, f"{where}: {path} leads out of its folder")
 
 
 def client_of(service: Service) -> Client:

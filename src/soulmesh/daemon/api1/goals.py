@@ -10,7 +10,7 @@ from soulmesh.client.transfers.goals import PATIENCE, Candidate, Goal, Goals
 from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.transfers import destination_below
 from soulmesh.daemon.api1 import models
-from soulmesh.daemon.api1.common import client_of, cut
+from soulmesh.daemon.api1.common import client_of, cut, see_that_they_stay
 from soulmesh.daemon.api1.operations import Body, Operation, Page
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
@@ -152,8 +152,7 @@ class _Goals:
 
     async def _candidate(self, body: NewCandidate) -> Candidate:
         paths = [file.path for file in body.files]
-        if any(".." in path.replace("/", "\\").split("\\") for path in paths):
-            raise HttpError(422, "body.candidates: a path leads out of its folder")
+        see_that_they_stay(paths, "body.candidates")
         names = await self._service.ledger.remembered(body.username, paths)
         return Candidate(
             body.username,

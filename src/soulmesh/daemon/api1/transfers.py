@@ -17,6 +17,7 @@ from soulmesh.core.reasons import reason_code
 from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.transfers import destination_below
 from soulmesh.daemon.api1 import models
+from soulmesh.daemon.api1.common import see_that_they_stay
 from soulmesh.daemon.api1.operations import Operation, cursor, read_cursor
 from soulmesh.daemon.choices import changed_rules
 from soulmesh.daemon.engine import ClientEngine
@@ -119,17 +120,16 @@ class _Transfers:
 
         rows = await self._service.store.run(read)
         more = cursor(rows[-1][0]) if len(rows) == query.limit else None
-        numbers = {one.uuid: one.id for one in self._service.engine.transfers} if rows else {}
+        numbers = await self._service.engine.transfers.numbers(row[1] for row in rows)
         return {"items": [ended_model(row, numbers.get(row[1])) for row in rows], "next": more}
 
     async def one(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         key = _id(call)
         live = self._ledger.find_live(key)
-        return (
-            self._model(live)
-            if live is not None
-            else ended_model(await self._ended(key), self._ledger.number(key))
-        )
+        if live is not None:
+            return self._model(live)
+        numbers = await self._service.engine.transfers.numbers([key])
+        return ended_model(await self._ended(key), numbers.get(key))
 
     async def download(self, _call: Call, _query: None, body: models.NewDownload) -> dict[str, Any]:
         folder = None
@@ -138,9 +138,7 @@ class _Transfers:
         files = [Wanted(file.name, file.size) for file in body.files]
         if len({file.filename for file in files}) < len(files):
             raise HttpError(422, "body.files: the same path more than once")
-        for file in files:
-            if ".." in file.filename.replace("/", "\\").split("\\"):
-                raise HttpError(422, "body.files: a path leads out of its folder")
+        see_that_they_stay((file.filename for file in files), "body.files")
         try:
             taken, failed = await self._ledger.enqueue(
                 body.username,
@@ -225,9 +223,9 @@ class _Transfers:
 
     async def why(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
         key = _id(call)
-        number = self._ledger.number(key)
+        number = (await self._service.engine.transfers.numbers([key])).get(key)
         if number is None:
-            # Over, and forgotten by the client: what is left is how it ended.
+            # Over, and forgotten by the client and its journal: what is left is how it ended.
             row = ended_model(await self._ended(key), None)
             reason = row["reason"]
             params = {"reason": reason, "reason_code": reason_code(reason)} if reason else {}

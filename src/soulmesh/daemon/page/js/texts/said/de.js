@@ -55,7 +55,7 @@ export default [
   ["Without authentication other web pages are not answered", "Ohne Anmeldung wird anderen Webseiten nicht geantwortet"],
   ["an API key needs at least one address range", "Ein API-Schlüssel braucht mindestens einen Adressbereich"],
   ["the API key {} has to have 16 to 255 characters", "Der API-Schlüssel {} muss 16 bis 255 Zeichen haben"],
-  ["a path leads out of its folder", "Ein Pfad führt aus seinem Ordner hinaus"],
+  ["{} leads out of its folder", "{} führt aus seinem Ordner hinaus"],
   ["the same path more than once", "Derselbe Pfad kommt mehr als einmal vor"],
   ["an absolute path is needed", "Ein absoluter Pfad ist nötig"],
   ["either a user or a room", "Entweder jemand oder ein Raum"],
