@@ -59,7 +59,7 @@ def test_names_from_elsewhere_cannot_steer_the_terminal() -> None:
     assert clean("a\x1b[31mb\x07\r\n") == "a\\x1b[31mb\\x07\\r\\n"
     assert clean("gpj.\u202eexe") == "gpj.\\u202eexe"
     assert clean("c1\x9b31m") == "c1\\x9b31m"
-    assert clean("lone \udcff") == "lone \\udcff"
+    assert clean("a byte \udcff, half \ud800") == "a byte \\xff, half \\ud800"
     assert clean("Björk – 音楽 🎵") == "Björk – 音楽 🎵"
     assert clean("a\nb\x00", lines=True) == "a\nb\\x00"
 

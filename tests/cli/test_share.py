@@ -279,6 +279,21 @@ def test_names_can_be_chosen_and_are_never_used_twice(share: Command, tmp_path: 
     assert (wrong.code, "none of everyone" in wrong.err) == (2, True)
 
 
+def test_a_folder_that_is_no_utf_8_is_shown_the_same_everywhere(share: Command, tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff")
+    fill(Path(folder), ["song.txt"])
+    shown = f"{tmp_path}/odd\\xff"
+    added = share("add", folder)
+    assert f"{shown} is shared as odd\\xff" in added.out
+    assert "odd\\xff" in share("scan").out
+    assert lines(share("list", "--json"))[0]["path"] == shown
+    assert lines(share("explain", f"{folder}/song.txt", "--json"))[0]["path"] == f"{shown}/song.txt"
+    assert "Stop sharing odd\\xff (1 files)?" in share("remove", folder).err
+    assert lines(share("remove", folder, "--yes", "--json")) == [
+        {"removed": "oddÿ", "path": shown, "files": 1}
+    ]
+
+
 def test_names_that_are_no_utf_8_can_be_shown(share: Command, music: Path) -> None:
     with open(os.path.join(os.fsencode(music), b"caf\xe9.txt"), "wb") as file:
         file.write(b"x")

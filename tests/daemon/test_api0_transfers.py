@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -512,6 +514,23 @@ def test_who_has_the_list_already_is_told_so_and_whatever_changes_it_counts(perf
         cleared = await current("/transfers/downloads", tags[-1])
         assert cleared is not None
         assert len({*tags, cleared}) == 4
+
+    perform(play)
+
+
+def test_an_upload_of_a_file_whose_path_is_no_utf_8_is_recorded_and_told(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        local = os.fsdecode(b"/music/odd\xff/caf\xe9.mp3")
+        upload = on.engine.transfers.add("Pine & Cedar", "Music\\café.mp3", 7, upload=True)
+        on.engine.transfers.move(upload, State.FINISHED, local=local)
+        [(kept,)] = await on.service.store.run(
+            lambda db: db.execute("SELECT local_path FROM transfers").fetchall()
+        )
+        assert kept == os.fsencode(local)
+        [user] = await on.call.get("/transfers/uploads")
+        assert user["directories"][0]["files"][0]["filename"] == "Music\\café.mp3"
+        [event] = await on.call.get("/events")
+        assert json.loads(event["data"])["localFilename"] == r"/music/odd\xff/caf\xe9.mp3"
 
     perform(play)
 

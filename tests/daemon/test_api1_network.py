@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from soulmesh.client.shares import Root
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, Network, network, until
 
@@ -684,6 +686,16 @@ def test_only_the_downloads_can_be_shared_over_http_unless_the_owner_allows_more
         await ask("DELETE", f"/shares/roots/{root['id']}")
         assert (await ask("GET", "/shares"))["files"] == 1
         await ask("DELETE", "/shares/roots/999", status=404)
+
+        # A folder that was shared by a command need not be named in UTF-8.
+        odd = os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff")
+        ask.net.daemon.engine.shared.save_root(Root(0, b"odd\xff", Path(odd)))
+        rows = {row["name"]: row["path"] for row in (await ask("GET", "/shares"))["roots"]}
+        assert rows["oddÿ"] == f"{tmp_path}/odd\\xff"
+        others = (await ask("GET", f"{ask.net.url}/api/v0/shares"))["local"]
+        assert {"oddÿ": f"{tmp_path}/odd\\xff"}.items() <= {
+            one["alias"]: one["localPath"] for one in others
+        }.items()
 
     on_a_network(play, tmp_path)
 

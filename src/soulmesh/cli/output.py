@@ -32,6 +32,8 @@ from rich.table import Column as RichColumn
 from rich.table import Table
 from rich.text import Text
 
+from soulmesh.net.names import shown_path
+
 __all__ = [
     "Column",
     "JsonOption",
@@ -102,7 +104,7 @@ def clean(text: object, *, lines: bool = False) -> str:
 
     ``lines`` lets line feeds stay, for texts such as a user's description.
     """
-    shown = str(text)
+    shown = shown_path(str(text))
     if shown.isascii() and shown.isprintable():
         return shown
     return "".join(

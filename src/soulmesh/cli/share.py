@@ -35,6 +35,7 @@ from soulmesh.client.shares.model import folder_name, hidden_name
 from soulmesh.client.shares.store import damage_told
 from soulmesh.daemon.choices import queue_rules
 from soulmesh.errors import NotFound, UsageError
+from soulmesh.net.names import shown_path
 from soulmesh.net.world import World
 
 __all__ = [
@@ -45,7 +46,6 @@ __all__ = [
     "find_root",
     "opened",
     "root_name",
-    "shown_path",
 ]
 
 app = typer.Typer(
@@ -177,10 +177,10 @@ def add(
         changed = replace(root, **changes)
         doubt = asyncio.run(shares.doubt(changed))
         if doubt is not None:
-            _confirm(f"{path}: {doubt}. Go on?", yes)
+            _confirm(f"{clean(path)}: {doubt}. Go on?", yes)
         saved = shares.save_root(changed)
         out.record(_root_row(shares, saved))
-        out.line(f"{path} is shared as {clean(os.fsdecode(saved.name))}, for {saved.audience}")
+        out.line(f"{clean(path)} is shared as {clean(os.fsdecode(saved.name))}, for {saved.audience}")
         for group in sorted(saved.audience.groups - queue_rules(chosen_settings.transfers).groups.keys()):
             out.note(f"there is no group {clean(group)}: transfers.groups in the settings makes one")
         if not saved.scanned or not changes.keys() <= {"audience"}:
@@ -227,7 +227,7 @@ def remove(
             # No later scan would: there is nothing to scan.
             with suppress(ScanBusy):
                 asyncio.run(shares.scan(niceness=0))
-        out.record({"removed": wire.text(root.name), "path": str(root.path), "files": root.files})
+        out.record({"removed": wire.text(root.name), "path": shown_path(root.path), "files": root.files})
         out.line(f"{clean(name)} is no longer shared")
 
 
@@ -244,10 +244,6 @@ def _root_row(shares: Shares, root: Root) -> dict[str, Any]:
         "links": root.symlinks.value,
         "held_back": shares.store.get(f"held_back:{root.id}", 0),
     }
-
-
-def shown_path(path: Path | str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 @app.command(name="list")

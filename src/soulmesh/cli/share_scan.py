@@ -18,7 +18,7 @@ from rich.progress import Progress as Bars
 from soulmesh import wire
 from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, Output, clean, duration, size
-from soulmesh.cli.share import DataOption, app, find_root, opened, shown_path
+from soulmesh.cli.share import DataOption, app, find_root, opened
 from soulmesh.client.shares import (
     Progress,
     ScanOutcome,
@@ -26,6 +26,7 @@ from soulmesh.client.shares import (
     ShareSettings,
 )
 from soulmesh.errors import NotFound, UsageError
+from soulmesh.net.names import shown_path
 
 __all__ = ["scan_bars"]
 

@@ -15,11 +15,12 @@ import typer
 from soulmesh import wire
 from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, clean, duration, size
-from soulmesh.cli.share import DataOption, app, data_folder, opened, shown_path
+from soulmesh.cli.share import DataOption, app, data_folder, opened
 from soulmesh.client.shares.explain import explain as explain_path
 from soulmesh.core.upload_queue import Person
 from soulmesh.daemon.choices import queue_rules
 from soulmesh.errors import NotFound
+from soulmesh.net.names import shown_path
 from soulmesh.wire.peer import PeerSharesReply
 
 __all__ = ["Assumed"]

@@ -5,7 +5,6 @@ The kinds and their bodies are slskd's, because its receivers expect them.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 
 from soulmesh.daemon.http.replies import form, instant
 from soulmesh.daemon.store import Store
+from soulmesh.daemon.written import to_text
 
 __all__ = ["KINDS", "EventLog", "kind_named"]
 
@@ -68,10 +68,10 @@ class EventLog:
         key = str(uuid.uuid4())
         now = self._wall_clock()
         at = instant(now)
-        data = json.dumps({"version": 0, **facts}, ensure_ascii=False, separators=(",", ":"))
+        data = to_text({"version": 0, **facts})
         # Webhooks carry nulls, unlike every answer of the API.
         body = {"id": key, "timestamp": at, "type": kind, "version": 0, **_with_nulls(facts)}
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        text = to_text(body)
 
         def write(db: sqlite3.Connection) -> None:
             db.execute(

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from soulmesh.client.transfers.batches import Batch
+from soulmesh.client.transfers.journal_file import stored, told
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.daemon.ports import Engine
 from soulmesh.daemon.store import Store
@@ -84,13 +85,13 @@ class Gathering:
         )
         return [
             Arrived(username, text(name), target / Path(path).relative_to(source), from_json(body))
-            for username, name, path, body in rows
+            for username, name, path, body in ((*row[:2], told(row[2]), row[3]) for row in rows)
             if path and Path(path).is_relative_to(source)
         ]
 
     def moved(self, batch: Batch, files: Iterable[Arrived]) -> None:
         """Have the records say where the files are now; they have been told."""
-        rows = [(str(file.local_path), file.body["id"]) for file in files]
+        rows = [(stored(str(file.local_path)), file.body["id"]) for file in files]
 
         self._store.post(
             lambda db: db.executemany("UPDATE transfers SET local_path = ? WHERE id = ?", rows),

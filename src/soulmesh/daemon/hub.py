@@ -20,11 +20,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
-
 from soulmesh.client.events import Event
 from soulmesh.client.transfers.events import TransferProgressed
 from soulmesh.daemon.rows import event_row
+from soulmesh.daemon.written import to_json
 
 __all__ = ["Hub", "Listener", "Told", "TooManyListeners"]
 

@@ -16,10 +16,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
-
 from soulmesh.client.events import Event
 from soulmesh.client.transfers.events import TransferAdded, TransferEvent, TransferMoved, TransferRemoved
+from soulmesh.client.transfers.journal_file import stored
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.transfer import FINAL, State
 from soulmesh.daemon.api0.shapes import directory_of, transfer_form
@@ -31,6 +30,7 @@ from soulmesh.daemon.lengths import Lengths
 from soulmesh.daemon.ports import Engine
 from soulmesh.daemon.shelf import Folders, Piece, Shelf, Shelves
 from soulmesh.daemon.store import Store
+from soulmesh.daemon.written import to_json
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire import raw, text
 
@@ -170,7 +170,7 @@ class Ledger:
             float(form["averageSpeed"]),
             form.get("exception"),
             transfer.batch,
-            str(transfer.local_path) if transfer.local_path else None,
+            stored(str(transfer.local_path)) if transfer.local_path else None,
             body,
         )
         self._store.post(

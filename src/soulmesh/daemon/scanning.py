@@ -14,6 +14,8 @@ from soulmesh.client.shares.scan import Progress
 from soulmesh.client.shares.service import Shares
 from soulmesh.daemon.ports import ScanMoved, ScanProgressed, ShareRoot, ShareState
 from soulmesh.errors import SoulmeshError
+from soulmesh.net.names import shown_path
+from soulmesh.wire import text
 
 __all__ = ["Scanning"]
 
@@ -51,11 +53,11 @@ class Scanning:
         counts = self._shares.counts
         roots = tuple(
             ShareRoot(
-                alias=root.name.decode("utf-8", "replace"),
+                alias=text(root.name),
                 local_path=root.path,
                 folders=self._shares.index.count_folders(root.id) if root.scanned else None,
                 files=root.files if root.scanned else None,
-                raw=f"[{root.name.decode('utf-8', 'replace')}]{root.path}",
+                raw=f"[{text(root.name)}]{shown_path(root.path)}",
             )
             for root in self._shares.roots
         )
@@ -91,7 +93,7 @@ class Scanning:
                 self._shares.save_root(Root(0, name, folder))
                 names.add(name)
             except RootRefused as error:
-                logger.error("a folder is not shared", folder=str(folder), reason=str(error))
+                logger.error("a folder is not shared", folder=shown_path(folder), reason=str(error))
         if self._shares.roots or self._shares.store.sweeping_left():
             self.start()
 

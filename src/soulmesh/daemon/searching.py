@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic_core import to_json
-
 from soulmesh import log
 from soulmesh.client.errors import NotConnected, RoomRefused
 from soulmesh.daemon.api0.shapes import response_form
@@ -26,6 +24,7 @@ from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import form, instant
 from soulmesh.daemon.ports import Answer, Engine, RunningSearch
 from soulmesh.daemon.store import Store
+from soulmesh.daemon.written import to_json
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 __all__ = ["SearchDesk", "SearchRecord", "SearchRequest"]

@@ -25,10 +25,9 @@ from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from pydantic_core import to_json
-
 from soulmesh import log
 from soulmesh.daemon.store import Store
+from soulmesh.daemon.written import to_json
 
 __all__ = ["Folders", "Piece", "Shelf", "Shelves"]
 

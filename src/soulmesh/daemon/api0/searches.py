@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from soulmesh.daemon.http.call import Call, guid
@@ -13,6 +12,7 @@ from soulmesh.daemon.http.replies import empty, pieces, reply
 from soulmesh.daemon.http.routing import Access, Route
 from soulmesh.daemon.searching import SearchRequest
 from soulmesh.daemon.service import Service
+from soulmesh.daemon.written import to_json
 
 __all__ = ["routes"]
 

@@ -17,6 +17,7 @@ from soulmesh.core.transfer import State
 from soulmesh.daemon.http.call import guid
 from soulmesh.daemon.http.replies import duration, form, instant, unzoned
 from soulmesh.daemon.ports import Answer, Figures, File, Link, Member, Room, ShareRoot, Status
+from soulmesh.net.names import shown_path
 from soulmesh.wire.enums import FileAttribute
 from soulmesh.wire.structs import DirectoryData, FileData
 
@@ -278,8 +279,8 @@ def share_form(root: ShareRoot) -> dict[str, Any]:
         id=share_id(root.alias),
         alias=root.alias,
         isExcluded=root.excluded,
-        localPath=str(root.local_path),
-        raw=root.raw or str(root.local_path),
+        localPath=shown_path(root.local_path),
+        raw=root.raw or shown_path(root.local_path),
         remotePath=root.alias,
         directories=root.folders,
         files=root.files,

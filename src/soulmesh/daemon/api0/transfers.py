@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from soulmesh.client.transfers.batches import Batch
@@ -22,6 +21,7 @@ from soulmesh.daemon.http.replies import empty, form, instant, pieces, reply
 from soulmesh.daemon.http.routing import Access, Handler, Route
 from soulmesh.daemon.ledger import Failure, Listed, Wanted
 from soulmesh.daemon.service import Service
+from soulmesh.daemon.written import to_json
 from soulmesh.errors import SoulmeshError
 
 __all__ = ["routes"]

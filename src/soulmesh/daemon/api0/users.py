@@ -8,7 +8,6 @@ import ipaddress
 from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
-from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from soulmesh.client.errors import ClientError, TooManyRequests, UserOffline
@@ -18,6 +17,7 @@ from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import JSON, form, reply
 from soulmesh.daemon.http.routing import Access, Route
 from soulmesh.daemon.service import Service
+from soulmesh.daemon.written import to_json
 from soulmesh.errors import SoulmeshError
 from soulmesh.wire.structs import DirectoryData
 

@@ -4,7 +4,6 @@ wish, and what happened."""
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -19,6 +18,8 @@ from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.service import Service
+from soulmesh.net.names import showable
+from soulmesh.wire import text
 
 __all__ = ["operations"]
 
@@ -102,7 +103,8 @@ class _Looking:
         except UnicodeEncodeError:
             raise HttpError(422, "query.path: cannot be a name of a file") from None
         del found["attributes"]
-        return {key: _shown(value) for key, value in found.items()}
+        shown: dict[str, Any] = showable(found)
+        return shown
 
     async def problems(self, _call: Call, query: Page, _body: None) -> dict[str, Any]:
         shared = self._shared
@@ -113,7 +115,7 @@ class _Looking:
             await asyncio.sleep(0)
         page, more = cut(found, query)
         items = [
-            {"root": name.decode("utf-8", "replace"), "path": _shown(one.path), "reason": _shown(one.reason)}
+            {"root": text(name), "path": showable(one.path), "reason": showable(one.reason)}
             for name, one in page
         ]
         return {"items": items, **more}
@@ -131,11 +133,6 @@ class _Looking:
         total, found = await self._service.events.page(offset, query.limit)
         after = offset + len(found)
         return {"items": found, "total": total, "next": cursor(after) if found and after < total else None}
-
-
-def _shown(value: Any) -> Any:
-    """Names on disk are bytes; what is no UTF-8 in them is shown as such."""
-    return os.fsencode(value).decode("utf-8", "replace") if isinstance(value, str) else value
 
 
 def operations(service: Service) -> list[Operation]:

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from soulmesh.daemon.api1.examples import example
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access, Handler, Route
+from soulmesh.daemon.written import to_json
 
 __all__ = [
     "Body",

@@ -6,7 +6,6 @@ import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
-from pydantic_core import to_json
 
 from soulmesh.client.filters import Filter, FilterError
 from soulmesh.client.results import Remembered
@@ -20,6 +19,7 @@ from soulmesh.daemon.http.routing import Access
 from soulmesh.daemon.searching import SearchRequest
 from soulmesh.daemon.service import Service
 from soulmesh.daemon.views import ResultViews
+from soulmesh.daemon.written import to_json
 
 __all__ = ["operations"]
 

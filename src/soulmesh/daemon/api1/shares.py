@@ -18,6 +18,8 @@ from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access
 from soulmesh.daemon.service import Service
 from soulmesh.errors import SoulmeshError
+from soulmesh.net.names import shown_path
+from soulmesh.wire import text
 
 __all__ = ["operations"]
 
@@ -180,7 +182,7 @@ class _Shares:
     async def _sure(self, root: Root, query: RootQuery) -> None:
         doubt = None if query.confirmed else await self._real.shared.doubt(root)
         if doubt is not None:
-            raise HttpError(409, f"{root.path}: {doubt}")
+            raise HttpError(409, f"{shown_path(root.path)}: {doubt}")
 
     def _tell(self) -> None:
         self._service.hub.tell("share.roots", {"count": len(self._real.shared.roots)})
@@ -230,8 +232,8 @@ class _Shares:
         store = self._real.shared.store
         return {
             "id": root.id,
-            "name": root.name.decode("utf-8", "replace"),
-            "path": str(root.path),
+            "name": text(root.name),
+            "path": shown_path(root.path),
             "audience": _words(root.audience),
             "locked": root.audience.locked,
             "exclude": list(root.exclude),

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from starlette.responses import Response, StreamingResponse
 
+from soulmesh.client.transfers.journal_file import told
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.reasons import reason_code
 from soulmesh.core.transfer import State
@@ -83,7 +84,7 @@ def ended_model(row: Any, number: int | None) -> dict[str, Any]:
         "started": moment(started),
         "ended": moment(ended),
         "batch": batch,
-        "local_path": path,
+        "local_path": told(path),
         "priority": 0,
     }
 
