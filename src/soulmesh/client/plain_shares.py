@@ -123,6 +123,9 @@ class PlainShares:
         """The file behind a remote path; ``None`` if there is none."""
         return self._files.get(remote_path)
 
+    unsettled = False
+    """They do not change while they are shared."""
+
     async def locate_all(
         self, username: str, remote_paths: Sequence[str], *, read: int = 0
     ) -> Sequence[PlainFile | None]:

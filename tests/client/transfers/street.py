@@ -176,6 +176,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.files: dict[bytes, Path] = {}
+        self.unsettled = False
         self.changed: list[Callable[[], None]] = []
 
     def on_changed(self, handler: Callable[[], None]) -> Callable[[], None]:

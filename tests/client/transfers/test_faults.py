@@ -451,6 +451,37 @@ async def test_a_full_disk_for_finished_files_stops_nothing_that_grows_on_anothe
         await done.wait()
 
 
+@virtual
+async def test_a_file_that_the_scan_has_not_come_to_is_not_called_not_shared(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        eve.shelf.unsettled = True
+        song = await ann.transfers.download("eve", PATH)
+        other = await ann.transfers.download("eve", r"a\nowhere")
+        await asyncio.sleep(30)
+        assert (song.state, other.state) == (State.QUEUED, State.QUEUED)
+        eve.share(PATH, SONG)
+        eve.shelf.unsettled = False
+        await song.wait()
+        await until(other, State.FAILED)
+        assert other.reason == "File not shared."
+
+
+@virtual
+async def test_a_scan_that_takes_long_is_waited_for_ten_minutes(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        eve.shelf.unsettled = True
+        first = await ann.transfers.download("eve", PATH)
+        await asyncio.sleep(590)
+        assert first.state is State.QUEUED
+        await until(first, State.FAILED)
+        assert first.reason == "File not shared."
+        second = await ann.transfers.download("eve", r"a\nowhere")
+        await asyncio.sleep(1)
+        assert second.state is State.FAILED
+
+
 class Stick(RealDisk):
     """Beside a large disk there is a full one."""
 

@@ -499,6 +499,11 @@ class Shares:
         except (NotShared, UnicodeEncodeError):
             return None
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether a scan of ours goes on, which may find more than is known now."""
+        return self._scanning.locked()
+
     async def locate_all(
         self, username: str, remote_paths: Sequence[str], *, read: int = 0
     ) -> list[SharedFile | None]:

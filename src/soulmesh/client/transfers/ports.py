@@ -26,6 +26,10 @@ class SharedFile:
 class SharedFiles(Protocol):
     """Where shared files are."""
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether a scan goes on that may find more than is known now."""
+
     async def locate(self, username: str, remote_path: str) -> SharedFile | None:
         """The file behind a remote path, if ``username`` may have it.
 
@@ -43,6 +47,9 @@ class SharedFiles(Protocol):
 
 class NothingShared:
     """For a client that shares nothing."""
+
+    unsettled = False
+    """Nothing will ever be found."""
 
     async def locate(self, username: str, remote_path: str) -> SharedFile | None:
         """Nothing is shared."""

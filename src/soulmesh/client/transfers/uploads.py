@@ -21,6 +21,7 @@ from soulmesh.client.transfers.outbox import Outbox
 from soulmesh.client.transfers.ports import SharedFile, SharedFiles
 from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.client.transfers.unsettled import Unsettled
 from soulmesh.core.doorkeeper import Doorkeeper, Verdict
 from soulmesh.core.download import DropLink
 from soulmesh.core.retry import BANNED, FILE_NOT_SHARED, FILE_READ_ERROR, PENDING_SHUTDOWN, QUEUED
@@ -88,6 +89,7 @@ class Uploads:
         self.closing = False
         """Set while the program ends: new requests are refused with "Pending shutdown."."""
         self._requests: dict[str, deque[tuple[str, int | None]]] = {}
+        self._unsettled = Unsettled(ledger, shares, self._admitted)
         self._files: dict[int, ReadFile | bytes] = {}
         """What is offered or sent: small files are in memory."""
         self._located: dict[int, tuple[float, SharedFile]] = {}
@@ -171,6 +173,9 @@ class Uploads:
         if answer.verdict is Verdict.REFUSE:
             self._refuse(username, remote_path, answer.reason, ticket)
             return
+        self._admitted(username, remote_path, ticket)
+
+    def _admitted(self, username: str, remote_path: str, ticket: int | None) -> None:
         if self.closing:
             self._refuse(username, remote_path, PENDING_SHUTDOWN, ticket)
             return
@@ -209,7 +214,8 @@ class Uploads:
         self, username: str, remote_path: str, ticket: int | None, found: SharedFile | None
     ) -> None:
         if found is None:
-            self._refuse_and_remember(username, remote_path, FILE_NOT_SHARED, ticket, _GONE_FOR)
+            if not self._unsettled.hold(username, remote_path, ticket):
+                self._refuse_and_remember(username, remote_path, FILE_NOT_SHARED, ticket, _GONE_FOR)
             return
         known = self._ledger.find("upload", username, remote_path)
         if known is None or known.state in (State.FINISHED, State.FAILED, State.CANCELLED, State.OFFLINE):
