@@ -126,6 +126,8 @@ def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command, tmp
     for one in (number, str(whole[0]["id"])):
         again = soulmesh("retry", one)
         assert (again.code, "is finished, there is nothing to try again" in again.err) == (2, True)
+    assert soulmesh("prefer", number, "--priority", "3").out == f"{number}: priority 3\n"
+    assert there.look(lambda: there.net.daemon.engine.client.transfers.get(int(number)).priority) == 3
     assert {path.name for path in (into / "Quiet Harbor" / ALBUM).iterdir()} == set(SONGS)
     # What the sharer has no more, and what a whole folder can do without.
     (tmp_path / "music" / "Quiet Harbor" / ALBUM / "03 - Song 3.flac").unlink()

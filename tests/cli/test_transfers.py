@@ -263,6 +263,37 @@ async def test_orders_say_what_they_did_and_why_there_was_nothing_to_do(tmp_path
     assert "there is no transfer 9" in (await soulmesh(tmp_path, None, "cancel", "9"))[2]
 
 
+@real
+async def test_a_priority_is_set_without_a_client_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "transfers.sqlite"
+    journal = Journal(path)
+    await journal.open()
+    journal.put(waiting(1))
+    await journal.close()
+    assert await soulmesh(tmp_path, None, "prefer", "1", "--priority", "5") == (0, "1: priority 5\n", "")
+    await journal_says(path, 1, 5)
+    assert (await soulmesh(tmp_path, None, "prefer", "1"))[1] == "1: priority 1\n"
+    assert (await soulmesh(tmp_path, None, "prefer", "9"))[0] == 3
+    assert (await soulmesh(tmp_path, None, "prefer", "1", "--priority", "2000"))[0] == 2
+
+
+async def journal_says(path: Path, number: int, priority: int) -> None:
+    journal = Journal(path, reading=True)
+    await journal.open()
+    record = await journal.get(number)
+    await journal.close()
+    assert record is not None
+    assert record.priority == priority
+
+
+@real
+async def test_options_of_uploads_before_its_commands_are_not_lost_in_silence(tmp_path: Path) -> None:
+    for option in (("--json",), ("--daemon", "http://127.0.0.1:1"), ("--all",)):
+        code, _, error = await soulmesh(tmp_path, None, "uploads", *option, "push", "eve", "x")
+        assert code == 2
+        assert "options stand after the command: soulmesh uploads push ..." in error
+
+
 def waiting(number: int) -> Record:
     return Record(
         number, "u", "download", "eve", r"a\b", 9, State.OFFLINE, "off", 1, None, 0, "", 1.0, None, None, 0.0

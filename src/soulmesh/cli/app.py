@@ -28,6 +28,7 @@ COMMANDS = {
     "pause": "orders:pause",
     "resume": "orders:resume",
     "retry": "orders:retry",
+    "prefer": "orders:prefer",
     "elsewhere": "download:elsewhere",
     "cancel": "orders:cancel",
     "version": "version:version",

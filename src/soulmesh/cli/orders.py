@@ -1,4 +1,4 @@
-"""`soulmesh pause`, `resume`, `retry` and `cancel`: each says what it did, or why there was nothing to do."""
+"""`soulmesh pause`, `resume`, `retry`, `cancel` and `prefer`: each says what it did, or why nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from soulmesh.core.transfer import FINAL, State
 from soulmesh.errors import NotFound, Refused
 from soulmesh.net.world import World
 
-__all__ = ["cancel", "outcome", "pause", "resume", "retry"]
+__all__ = ["cancel", "outcome", "pause", "prefer", "resume", "retry"]
 
 NumberArgument = Annotated[
     list[int],
@@ -65,6 +65,40 @@ async def retry(numbers: NumberArgument, daemon: DaemonOption = None, api_key: A
 async def cancel(numbers: NumberArgument, daemon: DaemonOption = None, api_key: ApiKeyOption = None) -> None:
     """Give transfers up."""
     await _order("cancel", numbers, daemon, api_key)
+
+
+@run.command
+async def prefer(
+    numbers: NumberArgument,
+    priority: Annotated[
+        int,
+        typer.Option(
+            "--priority", metavar="N", min=-1000, max=1000, help="Higher goes first, below 0 goes last."
+        ),
+    ] = 1,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Let downloads go before others from the same user that wait for their turn, or after them."""
+    out = run.output()
+    given = settings.load()
+    running = await daemon_for(given, daemon, api_key)
+    if running is not None:
+        from soulmesh.cli.afar_list import key_of
+
+        async with running[0] as there:
+            for number in numbers:
+                await there.transfers.set_priority((await key_of(there, number))["id"], priority)
+                out.line(f"{number}: priority {priority}")
+        return
+    path = journal_path(given)
+    if not path.exists():
+        raise NotFound("there are no transfers yet")
+    for number in numbers:
+        order = {"verb": "priority", "id": number, "priority": priority}
+        done = await give_order(path, order, World.real().wall_clock())
+        told = "" if done else ", told the soulmesh that runs"
+        out.line(f"{number}: priority {priority}{told}")
 
 
 async def _order(verb: str, numbers: list[int], daemon: str | None, key: str | None) -> None:

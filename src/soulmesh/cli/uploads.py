@@ -17,7 +17,7 @@ from soulmesh.cli.transfers import look, show
 from soulmesh.client.transfers import Journal
 from soulmesh.core.rule_trial import Trial, try_rules
 from soulmesh.daemon.choices import changed_rules, queue_rules
-from soulmesh.errors import ConfigError
+from soulmesh.errors import ConfigError, UsageError
 from soulmesh.net.world import World
 
 __all__ = ["app"]
@@ -51,7 +51,15 @@ async def uploads(
     json: JsonOption = False,
 ) -> None:
     """Show uploads: who gets what, and who waits."""
-    if context.invoked_subcommand is None:
+    name = context.invoked_subcommand
+    if name is not None:
+        given = any(
+            context.get_parameter_source(parameter).name == "COMMANDLINE"  # type: ignore[union-attr]
+            for parameter in context.params
+        )
+        if given:
+            raise UsageError(f"options stand after the command: soulmesh uploads {name} ...")
+    else:
         await show("upload", all_=all_, watch=watch, limit=limit, json=json, daemon=daemon, api_key=api_key)
 
 

@@ -68,7 +68,7 @@ async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
 
 
 async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
-    if order["verb"] not in _CHANGES:
+    if order["verb"] not in _CHANGES and order["verb"] != "priority":
         raise UsageError(f"{order['verb']} needs a running client")
     if "batch" in order:
         await _obey_for_batch(journal, order, now)
@@ -76,6 +76,9 @@ async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
     record = await journal.get(order["id"])
     if record is None:
         raise UnknownTransfer(order["id"])
+    if order["verb"] == "priority":
+        journal.put(replace(record, priority=order["priority"]))
+        return
     _refuse_finished(record, order["verb"])
     _carry_out(journal, record, order["verb"], now)
 
