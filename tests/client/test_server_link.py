@@ -96,6 +96,26 @@ def test_whoever_was_kicked_does_not_come_back_by_itself() -> None:
         assert stage.server.logins == 2
         with pytest.raises(KickedOut, match="logged in elsewhere"):
             alice.server.send(to_server.Ping())
+        # Whatever is wanted of the server, it is told so.
+        with pytest.raises(KickedOut):
+            await alice.chat.send("bob", "hello")
+        with pytest.raises(KickedOut):
+            await alice.search("blue").start()
+
+    play(scene)
+
+
+def test_whoever_wants_something_while_the_link_is_broken_is_told_why_it_broke() -> None:
+    async def scene(stage: Stage) -> None:
+        alice = await stage.enter("alice")
+        stage.close_server()
+        stage.server.sessions["alice"].stream.close()
+        await asyncio.sleep(60)
+        with pytest.raises(NotConnected, match="not logged in: the server closed the connection"):
+            await alice.chat.send("bob", "hello")
+        await alice.server.log_out()
+        with pytest.raises(NotConnected, match=r"^not logged in$"):
+            await alice.search("blue").start()
 
     play(scene)
 

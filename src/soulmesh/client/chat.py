@@ -211,8 +211,6 @@ class Chat:
             raise UsageError("there is nothing to send")
         if len(text) > _LONGEST_MESSAGE:
             raise UsageError(f"a message has at most {_LONGEST_MESSAGE} characters, this one {len(text)}")
-        if not self._server.connected:
-            raise NotConnected()
 
     def _now(self) -> float:
         return self._world.wall_clock().timestamp()

@@ -32,11 +32,13 @@ looked for in quotes.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from soulmesh.client.book import AddressBook
 from soulmesh.client.results import Hit
+from soulmesh.core.expense import TooExpensive, check_expense
 from soulmesh.errors import UsageError
 
 __all__ = ["Filter", "FilterError", "SavedFilters", "Trial"]
@@ -362,13 +364,16 @@ class _Parser:
         self._at = end + 1
         if len(source) > _LONGEST_EXPRESSION:
             raise self._error(start, f"an expression has at most {_LONGEST_EXPRESSION} characters")
-        if _HAZARD.search(source):
-            # On a name made for it such an expression can take for ever.
-            raise self._error(start, "repeated groups and more than four * or + are not allowed")
         try:
-            expression = re.compile(source, re.IGNORECASE)
+            check_expense(source)
+            with warnings.catch_warnings(action="ignore", category=FutureWarning):
+                expression = re.compile(source, re.IGNORECASE)
+        except TooExpensive as error:
+            raise self._error(start + 1 + error.position, f"expression: {error.reason}") from None
         except re.error as error:
             raise self._error(start + 1 + (error.pos or 0), f"expression: {error.msg}") from None
+        except (OverflowError, RecursionError) as error:
+            raise self._error(start, f"expression: {error}") from None
         read = _TEXTS[name]
         return lambda hit: expression.search(read(hit)) is not None
 
@@ -400,10 +405,6 @@ class _Parser:
         word = self._text[self._at : end]
         self._at = end
         return word
-
-
-_HAZARD = re.compile(r"(?<!\\)\)[*+{]|(?:[^*+]*(?<!\\)[*+]){5}")
-"""A repeated group, or more than four repetitions."""
 
 
 def _contains(words: str) -> Test:

@@ -126,10 +126,10 @@ class Meeting:
                 case AskAddress(username):
                     self._tasks.start(self._locate(username), "address")
                 case AskCallback(username, ticket):
-                    if self._server.connected:
+                    try:
                         self._server.send(to_server.ConnectToPeer(ticket, username, self._kind))
-                    else:
-                        self._fail(NotConnected())
+                    except NotConnected as error:
+                        self._fail(error)
                 case Dial(host, port, obfuscated):
                     self._dialling = self._tasks.start(self._dial(host, port, obfuscated), "dial")
                 case StopDialling():

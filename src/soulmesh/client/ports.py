@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from soulmesh.client.errors import NotConnected
 from soulmesh.net.stream import Stream
 from soulmesh.wire.message import Message
 from soulmesh.wire.structs import DirectoryData, FileData
@@ -53,6 +54,10 @@ class ServerPort(Protocol):
     @property
     def connected(self) -> bool:
         """Whether we are logged in right now."""
+
+    @property
+    def absence(self) -> NotConnected:
+        """Why we are not logged in, as far as known; to be raised."""
 
     def send(self, message: Message) -> None:
         """Send a message.

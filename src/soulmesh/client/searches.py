@@ -16,7 +16,7 @@ from typing import Self
 from weakref import WeakKeyDictionary
 
 from soulmesh import wire
-from soulmesh.client.errors import NotConnected, SearchRefused
+from soulmesh.client.errors import SearchRefused
 from soulmesh.client.events import Event, Events
 from soulmesh.client.links import CallbackFailed, Links, PeerMisbehaved
 from soulmesh.client.pace import Pace
@@ -436,7 +436,7 @@ class Searches:
 
     async def _send(self, search: Search) -> None:
         if not self._server.connected:
-            raise NotConnected()
+            raise self._server.absence
         match search.message:
             case to_server.UserSearch(username=username):
                 await self.user_there(username)

@@ -140,6 +140,7 @@ class ServerLink:
         self.address = ""
         """Our address as the server sees it; empty before the first login."""
         self.privileged = False
+        self._absence = NotConnected()
         self.ended: NotConnected | None = None
         """Why we do not come back by ourselves, if that is so."""
         self.on(to_client.Kicked, self._on_kicked)
@@ -157,10 +158,15 @@ class ServerLink:
         """Whether we are logged in right now."""
         return self._connected
 
+    @property
+    def absence(self) -> NotConnected:
+        """What whoever wants something of the server is told while we are not logged in."""
+        return self.ended or self._absence
+
     def send(self, message: Message) -> None:
         """Send a message; see :class:`soulmesh.client.ports.ServerPort`."""
         if not self._connected or self._stream is None:
-            raise self.ended or NotConnected()
+            raise self.absence
         self._stream.write(wire.encode(message))
 
     async def ask(
@@ -227,6 +233,7 @@ class ServerLink:
             self._stream.close()
         if self._connected:
             self._lost("logged out", final=True)
+        self._absence = NotConnected()
 
     async def close(self) -> None:
         """Log out and stay out."""
@@ -421,6 +428,7 @@ class ServerLink:
     def _lost(self, reason: str, *, final: bool) -> None:
         self._connected = False
         self._stream = None
+        self._absence = NotConnected() if final else NotConnected(f"not logged in: {reason}")
         questions, self._questions = self._questions, []
         for waiting in questions:
             if not waiting.future.done():

@@ -61,6 +61,7 @@ _BEGINNINGS = (
     ("its folder is gone from ", "folder_gone"),
     ("no byte of ", "no_byte"),
     ("cancelled", "cancelled"),
+    ("not logged in: ", "not_logged_in"),
     ("the server refused the login", "login_refused"),
     ("the server did not answer ", "server_silent"),
     ("there is no account", "no_account"),

@@ -43,9 +43,13 @@ class FakeServer:
         self.sent: list[Message] = []
         self._in: list[Callable[[], None]] = []
 
+    @property
+    def absence(self) -> NotConnected:
+        return NotConnected()
+
     def send(self, message: Message) -> None:
         if not self.connected:
-            raise NotConnected
+            raise self.absence
         wire.encode(message)
         self.sent.append(message)
 

@@ -78,6 +78,7 @@ export default [
   // Of the client.
   ["{} is offline", "{} ist offline"],
   ["not logged in", "Nicht angemeldet"],
+  ["not logged in: {}", "Nicht angemeldet: {}"],
   ["logged out", "Abgemeldet"],
   ["cannot reach the server {}", "Der Server ist nicht zu erreichen: {}"],
   ["cannot reach {} ({})", "{} ist nicht zu erreichen ({})"],
