@@ -125,7 +125,10 @@ class FakeTransfers:
         batch: str | None = None,
         more: dict[str, object] | None = None,
     ) -> Transfer:
-        transfer = self.add(username, remote_path, size or 0)
+        known = self.find("download", username, remote_path)
+        if known is not None and known.state in (State.FAILED, State.CANCELLED):
+            self.move(known, State.PENDING)
+        transfer = known or self.add(username, remote_path, size or 0)
         transfer.batch = batch
         self.mores.append(more)
         return transfer

@@ -173,6 +173,27 @@ def test_names_are_asked_for_in_the_bytes_that_are_said(perform: Perform) -> Non
     perform(play)
 
 
+def test_a_file_that_failed_and_is_wanted_again_keeps_its_number_and_its_story(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        call = caller(on)
+        on.engine.statuses["x"] = Status("Online")
+        body = {"username": "x", "files": [{"path": "a\\1", "size": 1}]}
+        [key] = (await call("POST", "/downloads", body, status=201)).json["taken"]
+        number = (await call.get(f"/transfers/{key}"))["number"]
+        [transfer] = on.engine.transfers
+        on.engine.transfers.move(transfer, State.FAILED, "Banned")
+        assert (await call.get(f"/transfers/{key}"))["reason"] == "Banned"
+        assert (await call("POST", "/downloads", body, status=201)).json["taken"] == [key]
+        again = await call.get(f"/transfers/{key}")
+        assert (again["number"], again["state"]) == (number, "pending")
+        assert (await call.get("/history"))["items"] == []
+        # What is finished is got a second time, beside the first.
+        on.engine.transfers.move(transfer, State.FINISHED)
+        assert (await call("POST", "/downloads", body, status=201)).json["taken"] != [key]
+
+    perform(play)
+
+
 def test_an_unchanged_answer_is_304(perform: Perform) -> None:
     async def play(on: Stage) -> None:
         call = caller(on)

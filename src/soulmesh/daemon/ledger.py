@@ -336,10 +336,12 @@ class Ledger:
         batch: str | None = None,
         folder: str | None = None,
         lengths: Mapping[str, int] | None = None,
+        same: bool = False,
     ) -> tuple[list[dict[str, Any]], list[Failure]]:
         """Want files of a user who is online; ``lengths`` are their seconds where those are known.
 
-        A finished record of the same file gives way to a new one, with a new id.
+        A record of the same file that is over gives way to a new one, with a new id; with ``same`` one that
+        failed or was cancelled is tried again instead, and keeps its id and its story.
 
         Raises:
             HttpError: 500, we are not connected or the user is offline, in slskd's words.
@@ -359,7 +361,7 @@ class Ledger:
             if known is not None and not known.over:
                 failures.append(Failure(file.filename, "Already in progress"))
                 continue
-            if known is not None:
+            if known is not None and not (same and known.state in (State.FAILED, State.CANCELLED)):
                 if (live := self._live.get(known.uuid)) is not None:
                     # The event that tells of its end is on its way; its record must be there to give way.
                     self._finish(live, self._wall_clock())

@@ -146,6 +146,7 @@ class _Transfers:
                 files,
                 folder=folder,
                 lengths={file.path: file.length for file in body.files if file.length},
+                same=True,
             )
         except HttpError as error:
             offline = error.message is not None and error.message.endswith("appears to be offline")
