@@ -304,6 +304,13 @@ def test_a_peer_who_leaves_is_waited_for_until_the_server_says_that_he_is_back()
     assert moves(machine.peer_came(9.0)) == [(Event.PEER_CAME, State.PENDING)]
 
 
+def test_a_peer_who_does_not_exist_is_called_so_until_the_server_knows_him() -> None:
+    machine = queued()
+    machine.peer_left(0.0, exists=False)
+    assert (machine.state, machine.reason) == (State.OFFLINE, "there is no such user")
+    assert moves(machine.peer_came(9.0)) == [(Event.PEER_CAME, State.PENDING)]
+
+
 def test_a_running_link_does_not_care_that_the_peer_logged_out() -> None:
     machine = running()
     assert machine.peer_left(4.0) == []

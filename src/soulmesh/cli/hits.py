@@ -74,6 +74,11 @@ def _guess(seconds: float) -> str:
     return "days" if seconds >= 86400 else f"~{duration(max(1, round(seconds)))}"
 
 
+def _speed(bytes_per_second: float) -> str:
+    """Who never uploaded tells 0, which is no speed."""
+    return speed(bytes_per_second) if bytes_per_second else ""
+
+
 COLUMNS = [
     Column("username", "User"),
     Column("remote_path", "File", keep_end=True, wide=True),
@@ -81,7 +86,7 @@ COLUMNS = [
     Column("length", "Length", duration, right=True, spare=2),
     Column("quality", "Quality", spare=1),
     Column("slot", "Slot"),
-    Column("speed", "Speed", speed, right=True, spare=3),
+    Column("speed", "Speed", _speed, right=True, spare=3),
     Column("expected", "Done in", _guess, right=True),
 ]
 """What people see of a result."""

@@ -167,6 +167,9 @@ class Presence(Protocol):
     def online(self, username: str) -> bool | None:
         """Whether the user is online (or away); ``None`` if we do not know."""
 
+    def unknown(self, username: str) -> bool:
+        """Whether the server has said that there is no such user."""
+
     def privileged(self, username: str) -> bool:
         """Whether the user has privileges, as far as we know."""
 

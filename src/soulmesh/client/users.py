@@ -205,6 +205,10 @@ class Users:
         """Whether a user is online; ``None`` if we do not know."""
         return self.get(username).online
 
+    def unknown(self, username: str) -> bool:
+        """Whether the server has said that there is no such user."""
+        return self.get(username).exists is False
+
     def privileged(self, username: str) -> bool:
         """Whether a user has privileges."""
         return self.get(username).privileged

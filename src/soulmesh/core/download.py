@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from soulmesh.core.retry import CANCELLED, COMPLETE, NO_REASON, RetryClass, RetryPolicy, classify
+from soulmesh.core.retry import (
+    CANCELLED,
+    COMPLETE,
+    NO_REASON,
+    NO_SUCH_USER,
+    PEER_OFFLINE,
+    RetryClass,
+    RetryPolicy,
+    classify,
+)
 from soulmesh.core.transfer import DOWNLOAD, Effect, Event, Machine, State, effects
 
 __all__ = [
@@ -280,13 +289,13 @@ class Download(Machine):
             return []
         return effects(self._move(Event.DISK_FREED, now))
 
-    def peer_left(self, now: float) -> list[Effect]:
-        """The server says that the peer is offline."""
+    def peer_left(self, now: float, *, exists: bool = True) -> list[Effect]:
+        """The server says that the peer is offline, or that there is no such user at all."""
         if self._stays(Event.PEER_LEFT):
             return []
         self.ticket = None
         self.place = None
-        return effects(self._move(Event.PEER_LEFT, now, reason="the peer is offline"))
+        return effects(self._move(Event.PEER_LEFT, now, reason=PEER_OFFLINE if exists else NO_SUCH_USER))
 
     def peer_came(self, now: float) -> list[Effect]:
         """The server says that the peer is there."""

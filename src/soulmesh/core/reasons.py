@@ -7,13 +7,14 @@ Beside it stands its code. What a peer made up has the code ``other``.
 
 from __future__ import annotations
 
-from soulmesh.core.retry import EXACT, normal_reason
+from soulmesh.core.retry import EXACT, NO_SUCH_USER, PEER_OFFLINE, normal_reason
 
 __all__ = ["CODES", "reason_code"]
 
 _WHOLE = {
     # Of transfers, by our own machines.
-    "the peer is offline": "peer_offline",
+    PEER_OFFLINE: "peer_offline",
+    NO_SUCH_USER: "no_such_user",
     "the disk is full": "disk_full",
     "the disk has too little room for it": "does_not_fit",
     "paused": "paused",

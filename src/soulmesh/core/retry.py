@@ -32,6 +32,8 @@ __all__ = [
     "FILE_NOT_SHARED",
     "FILE_READ_ERROR",
     "NO_REASON",
+    "NO_SUCH_USER",
+    "PEER_OFFLINE",
     "PENDING_SHUTDOWN",
     "QUEUED",
     "TOO_MANY_FILES",
@@ -53,6 +55,8 @@ PENDING_SHUTDOWN = "Pending shutdown."
 QUEUED = "Queued"
 NO_REASON = "refused without a reason"
 """Ours, for a refusal that came without words."""
+PEER_OFFLINE = "the peer is offline"
+NO_SUCH_USER = "there is no such user"
 TOO_MANY_FILES = "Too many files"
 TOO_MANY_MEGABYTES = "Too many megabytes"
 

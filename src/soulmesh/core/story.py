@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from soulmesh.core.reasons import reason_code
+from soulmesh.core.retry import NO_SUCH_USER
 from soulmesh.core.transfer import Event, Owner, State
 
 __all__ = ["Chapter", "Fact", "Standing", "fact", "facts", "tell", "why"]
@@ -61,6 +62,7 @@ class Standing:
     """Finished, but its folder could not be moved to where it is wanted: why. ``until`` is the next try."""
 
 
+_NO_SUCH_USER = "there is no user {user}"
 _REASONED = frozenset({State.DELAYED, State.FAILED, State.NO_ROOM})
 _DOWNLOAD = {
     Event.BEGAN: "connecting to {user} to ask for it",
@@ -103,6 +105,10 @@ _BOTH = {
 }
 
 
+def _never_there(told: Standing | Chapter) -> bool:
+    return told.state is State.OFFLINE and told.reason == NO_SUCH_USER
+
+
 def _told(chapters: Sequence[Chapter]) -> Iterator[Chapter]:
     """Those that are told: of a run of places in the queue the last one."""
     for index, chapter in enumerate(chapters):
@@ -117,6 +123,8 @@ def tell(chapters: Sequence[Chapter], direction: str, username: str, now: dateti
     lines: list[str] = []
     for chapter in _told(chapters):
         text = words.get(chapter.event, str(chapter.event))
+        if _never_there(chapter):
+            text = _NO_SUCH_USER
         line = text.format(user=username, detail=chapter.detail, reason=chapter.reason or "no reason given")
         lines.append(f"{clock(chapter.at, now)} {line}")
     return lines
@@ -126,7 +134,7 @@ def facts(chapters: Sequence[Chapter], direction: str, username: str) -> list[Fa
     """What the lines of :func:`tell` say, one for each."""
     return [
         Fact(
-            f"{direction}.happened.{chapter.event.name.lower()}",
+            f"{direction}.happened.{'no_such_user' if _never_there(chapter) else chapter.event.name.lower()}",
             _params(user=username, detail=chapter.detail, reason=chapter.reason),
             chapter.at,
         )
@@ -137,7 +145,11 @@ def facts(chapters: Sequence[Chapter], direction: str, username: str) -> list[Fa
 def fact(standing: Standing) -> Fact:
     """What the sentence of :func:`why` says."""
     state = standing.state
-    name = "held_back" if state is State.FINISHED and standing.held_back else state.name.lower()
+    name = state.name.lower()
+    if state is State.FINISHED and standing.held_back:
+        name = "held_back"
+    elif _never_there(standing):
+        name = "no_such_user"
     return Fact(
         f"{standing.direction}.{name}",
         _params(
@@ -192,6 +204,8 @@ def why(standing: Standing, now: datetime) -> str:
         case State.DELAYED:
             when = f"; next try {clock(standing.until, now)}" if standing.until else ""
             said = f"{standing.reason or 'failed'}{when}, attempt {standing.attempts + 1}"
+        case State.OFFLINE if _never_there(standing):
+            said = f"{_NO_SUCH_USER.format(user=user)}; asked again at the next login"
         case State.OFFLINE:
             said = f"{user} is offline; goes on when {user} is back"
         case State.NO_ROOM:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from soulmesh.core.download import DropLink
-from soulmesh.core.retry import CANCELLED, NO_REASON, QUEUED, RetryClass, RetryPolicy, classify
+from soulmesh.core.retry import CANCELLED, NO_REASON, PEER_OFFLINE, QUEUED, RetryClass, RetryPolicy, classify
 from soulmesh.core.transfer import UPLOAD, Effect, Event, Machine, State, effects
 
 __all__ = ["Call", "OpenLink", "TellFailed", "TellRefused", "Upload"]
@@ -190,7 +190,7 @@ class Upload(Machine):
         if self._stays(Event.PEER_LEFT):
             return []
         self.ticket = None
-        moved = self._move(Event.PEER_LEFT, now, reason="the peer is offline", deadline=now + KEEP_FOR_ABSENT)
+        moved = self._move(Event.PEER_LEFT, now, reason=PEER_OFFLINE, deadline=now + KEEP_FOR_ABSENT)
         return effects(moved)
 
     def peer_came(self, now: float) -> list[Effect]:

@@ -98,6 +98,9 @@ class FakePresence:
             return None
         return username in self._street.houses and username not in self._street.offline
 
+    def unknown(self, username: str) -> bool:
+        return username not in self._street.houses
+
     def privileged(self, username: str) -> bool:
         return username in self.privileges
 

@@ -444,6 +444,24 @@ async def test_who_is_offline_is_waited_for_until_the_server_says_he_is_back(tmp
 
 
 @virtual
+async def test_of_a_user_who_does_not_exist_that_is_said(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann = await there.move_in("ann")
+        transfer = await ann.transfers.download("ghost", r"a\b.mp3")
+        await until(transfer, State.OFFLINE)
+        assert transfer.reason == "there is no such user"
+        story = await ann.transfers.why(transfer.id)
+        assert story.now == "there is no user ghost; asked again at the next login"
+        assert story.past[-1].endswith("there is no user ghost")
+        assert story.fact.code == "download.no_such_user"
+        # Somebody may take the name.
+        ghost = await there.move_in("ghost")
+        ghost.share(r"a\b.mp3", SONG)
+        there.come("ghost")
+        await transfer.wait()
+
+
+@virtual
 async def test_after_a_new_login_queued_files_are_asked_for_again(tmp_path: Path) -> None:
     async with street(tmp_path) as there:
         ann, eve = await there.move_in("ann"), there.stranger("eve")

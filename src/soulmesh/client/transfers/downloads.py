@@ -312,9 +312,12 @@ class Downloads:
     def _begin(self, transfer: Transfer) -> None:
         now = self._ledger.now()
         if self._presence.online(transfer.username) is False:
-            self._ledger.apply(transfer, transfer.download.peer_left(now))
+            self._ledger.apply(transfer, self._left(transfer, now))
         else:
             self._ledger.apply(transfer, transfer.download.begin(now))
+
+    def _left(self, transfer: Transfer, now: float) -> list[Effect]:
+        return transfer.download.peer_left(now, exists=not self._presence.unknown(transfer.username))
 
     # What happens to links.
 
@@ -323,7 +326,7 @@ class Downloads:
             return
         now = self._ledger.now()
         if isinstance(error, UserOffline):
-            effects = transfer.download.peer_left(now)
+            effects = self._left(transfer, now)
         elif isinstance(error, NotConnected):
             # Ours to repair: asked again when we are logged in.
             effects = transfer.download.restore(now)
@@ -359,7 +362,7 @@ class Downloads:
     def peer_offline(self, username: str) -> None:
         """The user left: what they were to send waits."""
         for transfer in self._ledger.of_user("download", username):
-            self._ledger.apply(transfer, transfer.download.peer_left(self._ledger.now()))
+            self._ledger.apply(transfer, self._left(transfer, self._ledger.now()))
 
     # What peers say.
 
