@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -156,6 +157,24 @@ def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command, tmp
     waiting = soulmesh("download", "nobody.home", "a\\b.flac")
     assert waiting.code == 3
     assert "offline" in waiting.err
+
+
+def test_a_name_in_latin_1_through_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soulmesh: Command
+) -> None:
+    """By its very bytes, by what the screen shows, and beside one that is not there."""
+    folder = tmp_path / "music" / "Mix"
+    folder.mkdir(parents=True)
+    for name in (b"caf\xe9.txt", b"th\xe9.txt"):
+        (folder / os.fsdecode(name)).write_bytes(name)
+    monkeypatch.setenv("SOULMESH_DAEMON_DATA", str(tmp_path / "data"))
+    with elsewhere(tmp_path) as there:
+        bytes_ = os.fsdecode(b"music\\Mix\\caf\xe9.txt")
+        ended = soulmesh("download", SHARER, "music\\Mix\\none.txt", bytes_, "music\\Mix\\th\u00e9.txt")
+        assert ended.code == 4
+        assert "none.txt: File not shared." in ended.err
+        found = {file.read_bytes() for file in there.net.downloads.rglob("*.txt")}
+        assert found == {b"caf\xe9.txt", b"th\xe9.txt"}
 
 
 def test_a_goal_through_the_daemon(there: Elsewhere, soulmesh: Command) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from soulmesh.client.filters import Filter
 from soulmesh.client.results import FoundFile, Hit
 from soulmesh.client.searches import SearchFigures
 from soulmesh.client.transfers import Candidate
+from soulmesh.core.retry import FILE_NOT_SHARED, normal_reason
 from soulmesh.core.transfer import State
 from soulmesh.daemon.remote import Daemon, NotThere, Told
 from soulmesh.errors import NetworkError, Refused, UsageError
@@ -241,11 +242,21 @@ class Following:
     Args:
         heard: listening since before they began.
         gathered: those of whole folders: where they are is told by :func:`tell_whole_folder`.
+        otherwise: by their ids, those whose name may be written in other bytes: how to want them under those,
+            which gives the ids of what comes instead.
     """
 
     def __init__(
-        self, out: Output, daemon: Daemon, heard: Heard, *, wait: bool, gathered: Collection[str] = ()
+        self,
+        out: Output,
+        daemon: Daemon,
+        heard: Heard,
+        *,
+        wait: bool,
+        gathered: Collection[str] = (),
+        otherwise: Mapping[str, Callable[[], Awaitable[list[str]]]] | None = None,
     ) -> None:
+        self._otherwise = dict(otherwise or {})
         self._gathered = gathered
         self._out = out
         self._daemon = daemon
@@ -297,7 +308,8 @@ class Following:
                 shown.bar = bars.add(name, row["size"], row["done"])
             bars.update(shown.bar, row["done"], rate=row["speed"])
         elif row["state"] in _OVER:
-            self._end(bars, key, shown)
+            if not await self._under_another_name(bars, key, row):
+                self._end(bars, key, shown)
         elif row["state"] in _WAITING:
             why = (await self._daemon.transfers.why(key))["now"]
             if not self._wait and row["state"] in (State.DELAYED.value, State.OFFLINE.value):
@@ -306,6 +318,20 @@ class Following:
             elif why != shown.told:
                 shown.told = why
                 self._out.note(f"{clean(name)}: {clean(why)}")
+
+    async def _under_another_name(self, bars: Transfers, key: str, row: dict[str, Any]) -> bool:
+        """Who has no file of that name may have one that looks the same."""
+        want = self._otherwise.pop(key, None)
+        unknown = normal_reason(row["reason"] or "") == normal_reason(FILE_NOT_SHARED)
+        if want is None or row["state"] != State.FAILED.value or not unknown:
+            return False
+        instead = await want()
+        del self._shown[key]
+        await self._daemon.transfers.remove(key)
+        for one in instead:
+            self._shown[one] = _Shown(await self._daemon.transfers.get(one))
+            await self._see(bars, one)
+        return True
 
     def _end(self, bars: Transfers, key: str, shown: _Shown) -> None:
         row = shown.row

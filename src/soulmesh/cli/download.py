@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,6 +146,7 @@ async def fetch(
     async with Heard(daemon, ["transfer"]) as heard:
         keys: list[str] = []
         gathering: dict[str, list[str]] = {}
+        otherwise: dict[str, Callable[[], Awaitable[list[str]]]] = {}
         failure: SoulmeshError | None = None
         for item in asked:
             try:
@@ -153,7 +156,12 @@ async def fetch(
                     if whole:
                         gathering[found["batch"]] = found["taken"]
                 else:
-                    keys += await _want_file(daemon, item, destination)
+                    taken = await _want_file(daemon, item, destination)
+                    keys += taken
+                    other = in_latin_1(item.path)
+                    if other is not None:
+                        want = partial(_want_file, daemon, replace(item, path=other), destination)
+                        otherwise.update(dict.fromkeys(taken, want))
             except NetworkError:
                 raise
             except SoulmeshError as error:
@@ -163,7 +171,8 @@ async def fetch(
                 failure = failure or error
         gathered = {key for taken in gathering.values() for key in taken}
         try:
-            await Following(out, daemon, heard, wait=wait, gathered=gathered).follow(keys)
+            following = Following(out, daemon, heard, wait=wait, gathered=gathered, otherwise=otherwise)
+            await following.follow(keys)
         except asyncio.CancelledError:
             out.note("what is not here yet stays with the daemon: look with `soulmesh transfers`")
             raise
