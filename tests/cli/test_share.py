@@ -108,6 +108,13 @@ def test_what_is_hardly_meant_needs_an_answer(scanned: Command, music: Path) -> 
     assert lines(scanned("status", "--json"))[0]["indexed"] == 0
 
 
+def test_an_exclusion_that_leaves_out_nothing_says_so(scanned: Command, music: Path) -> None:
+    told = scanned("add", str(music), "--yes", "-x", "Bo\u0308hm/*.jpg", "-x", "*.nfo")
+    assert told.err.splitlines()[0] == "*.nfo leaves out none of the files that are known"
+    assert "jpg" not in told.err
+    assert "*.nfo" not in scanned("add", str(music), "--exclude", "*.nfo").err
+
+
 def test_a_lock_stays_until_it_is_taken_off(scanned: Command, music: Path) -> None:
     def audience(*arguments: str) -> object:
         outcome = scanned("add", str(music), *arguments, "--json")

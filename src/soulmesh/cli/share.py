@@ -31,6 +31,7 @@ from soulmesh.client.shares import (
     ShareSettings,
     Symlinks,
 )
+from soulmesh.client.shares.doubts import would_leave_out
 from soulmesh.client.shares.model import folder_name, hidden_name
 from soulmesh.client.shares.store import damage_told
 from soulmesh.daemon.choices import queue_rules
@@ -181,6 +182,8 @@ def add(
         saved = shares.save_root(changed)
         out.record(_root_row(shares, saved))
         out.line(f"{clean(path)} is shared as {clean(os.fsdecode(saved.name))}, for {saved.audience}")
+        for pattern in _idle(shares, root, saved) if root.scanned else ():
+            out.note(f"{clean(pattern)} leaves out none of the files that are known")
         for group in sorted(saved.audience.groups - queue_rules(chosen_settings.transfers).groups.keys()):
             out.note(f"there is no group {clean(group)}: transfers.groups in the settings makes one")
         if not saved.scanned or not changes.keys() <= {"audience"}:
@@ -199,6 +202,15 @@ def _audience(root: Root, words: list[str] | None, locked: bool | None) -> Audie
         refused.hint = "say whom it is for: --for friends, --for user:NAME, --for group:NAME"
         raise refused
     return replace(chosen, locked=before.locked if locked is None else locked)
+
+
+def _idle(shares: Shares, before: Root, after: Root) -> list[str]:
+    """The new exclusions that leave out no known file: mistyped, or for files to come."""
+    rules = [
+        replace(before, exclude=(pattern,)) for pattern in after.exclude if pattern not in before.exclude
+    ]
+    bare = replace(before, exclude=())
+    return [one.exclude[0] for one in rules if not would_leave_out(shares.store, bare, one, shares.roots)]
 
 
 def root_name(shares: Shares, path: Path, given: str | None) -> bytes:

@@ -53,7 +53,7 @@ def test_a_pattern_that_can_leave_out_nothing_is_refused(tmp_path: Path, pattern
 )
 def test_a_pattern_that_leaves_out_something_is_taken(pattern: str, name: str) -> None:
     assert pattern_problem(pattern) is None
-    assert excluder((pattern,)).match(name)
+    assert excluder((pattern,))(name.encode())
 
 
 def test_a_path_on_disk_is_no_pattern(tmp_path: Path) -> None:
@@ -131,3 +131,22 @@ def test_a_new_folder_that_is_no_doubt(tmp_path: Path) -> None:
     assert asyncio.run(shares.doubt(Root(0, b"Music", tmp_path / "music"))) is None
     assert asyncio.run(shares.doubt(Root(0, b"Disk", Path("/")))) == "this is the whole disk"
     shares.close()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("Café", b"Cafe\xcc\x81"),  # as a Mac writes it
+        ("Cafe\u0301", "Café".encode()),
+        ("CAFÉ*", b"a/cafe\xcc\x81 noir.mp3"),
+        ("Caf?", b"Cafe\xcc\x81"),
+        ("Straße", b"STRASSE"),
+        ("Stra?e", "STRAßE".encode()),
+        ("[À-Ö]lan", "Ålan".encode()),
+        ("Müll/café", b"M\xc3\xbcll/caf\xe9"),  # others see it so
+        ("\udcff*", b"a/\xff.mp3"),
+    ],
+)
+def test_exclusions_are_compared_in_a_common_form(pattern: str, name: bytes) -> None:
+    assert excluder((pattern,))(name)
+    assert not excluder((pattern,))(name + b"x y/z") or pattern.endswith("*")

@@ -235,7 +235,7 @@ def _kept_out(root: Root, roots: Iterable[Root], relative: bytes) -> str:
         shown = os.fsdecode(part)
         if part.startswith(b".") and not root.hidden:
             return f"{shown} is hidden: its name begins with a dot"
-        if excluded.match(below.decode("utf-8", "surrogateescape")):
+        if excluded(below):
             return f"{os.fsdecode(below)} is excluded by {_which(root, below)}"
         if below in others:
             return f"{os.fsdecode(below)} belongs to another shared folder"
@@ -263,8 +263,7 @@ def _kept_out(root: Root, roots: Iterable[Root], relative: bytes) -> str:
 
 
 def _which(root: Root, below: bytes) -> str:
-    text = below.decode("utf-8", "surrogateescape")
-    return ", ".join(pattern for pattern in root.exclude if excluder((pattern,)).match(text))
+    return ", ".join(pattern for pattern in root.exclude if excluder((pattern,))(below))
 
 
 # The index

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import translate
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+from unicodedata import normalize
 
+from soulmesh.core.query import fold
 from soulmesh.errors import NotFound, UsageError
+from soulmesh.wire import text
 
 __all__ = [
     "Access",
@@ -198,25 +201,35 @@ def hidden_name(path: Path, machine: str) -> bytes:
     return b"@@" + bytes(letters)
 
 
-_NEVER: Final = re.compile(r"(?!)")
-
-
-def excluder(patterns: Collection[str]) -> re.Pattern[str]:
-    """One pattern for all exclusions, to be matched with the path below the root.
+def excluder(patterns: Collection[str]) -> Callable[[bytes], bool]:
+    """Whether one of the exclusions leaves out a path below the root.
 
     ``*.tmp`` leaves out every such name, at any depth; ``Private`` a name in whole;
     a pattern with a slash is a path below the root: ``Artist/*/scans``. Case does
-    not matter. What lies below an excluded folder is left out with it.
+    not matter, nor whether accents are composed (as they are typed) or not (as some
+    systems write them). What lies below an excluded folder is left out with it.
     """
-    parts = []
-    for pattern in patterns:
-        anchored = pattern.strip("/")
-        if not anchored:
-            continue
-        parts.append(translate(anchored) if "/" in anchored else r"(?:.*/)?" + translate(anchored))
-    return (
-        re.compile("|".join(f"(?:{part})" for part in parts), re.IGNORECASE | re.DOTALL) if parts else _NEVER
-    )
+    # Not the folded form alone: it has two letters for ß, where ? stands for one.
+    wanted = {form for pattern in patterns for form in _forms(pattern.strip("/")) if form}
+    parts = [
+        translate(pattern) if "/" in pattern else r"(?:.*/)?" + translate(pattern)
+        for pattern in sorted(wanted)
+    ]
+    if not parts:
+        return lambda path: False
+    match = re.compile("|".join(f"(?:{part})" for part in parts), re.IGNORECASE | re.DOTALL).match
+
+    def leaves_out(path: bytes) -> bool:
+        if path.isascii():
+            return match(path.decode()) is not None
+        shown = "/".join(map(text, path.split(b"/")))  # as others see it
+        return any(match(form) for name in {os.fsdecode(path), shown} for form in _forms(name))
+
+    return leaves_out
+
+
+def _forms(name: str) -> set[str]:
+    return {name, normalize("NFC", name), fold(name)}
 
 
 def pattern_problem(pattern: str) -> str | None:

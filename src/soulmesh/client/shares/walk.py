@@ -85,7 +85,7 @@ def left_out(rules: Rules) -> Callable[[bytes], bool]:
                 return True
             end = path.find(b"/", at)
             part = path if end < 0 else path[:end]
-            if part in others or excluded.match(part.decode("utf-8", "surrogateescape")):
+            if part in others or excluded(part):
                 return True
             at = end + 1 if end >= 0 else -1
         return False
@@ -191,7 +191,7 @@ class _Lister:
                     if name[0] == 46 and not rules.hidden:  # a dot
                         continue
                     path = prefix + name
-                    if rules.exclude and excluded.match(path.decode("utf-8", "surrogateescape")):
+                    if rules.exclude and excluded(path):
                         continue
                     try:
                         if entry.is_dir(follow_symlinks=False):
