@@ -168,6 +168,8 @@ def test_a_full_disk_is_named_with_what_is_kept_free() -> None:
     assert str(error) == "a.flac: the disk of /music is full"
     assert str(error.hint).startswith("make room (64.0 MiB stay free: downloads.reserve_mib), or choose")
     assert str(NoRoom("a.flac", Path("/music"), 0).hint).startswith("make room, or choose")
+    large = NoRoom("a.flac", Path("/music"), 0, lacking=50 << 20)
+    assert str(large) == "a.flac: the disk of /music has no 50.0 MiB for it"
 
 
 def test_a_wrong_password_is_a_refusal(network: Network, soulmesh: Command) -> None:

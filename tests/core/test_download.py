@@ -363,6 +363,15 @@ def test_a_file_that_does_not_fit_because_it_is_larger_than_the_one_that_was_wan
     assert machine.size == 1000
 
 
+@pytest.mark.parametrize("size", [None, 0])
+def test_a_file_that_was_asked_for_by_its_name_alone_is_never_larger_than_that(size: int | None) -> None:
+    machine = Download(size=size)
+    machine.begin(0.0)
+    machine.offered(7, 1 << 40, 1.0)
+    machine.does_not_fit(2.0)
+    assert (machine.state, machine.size) == (State.NO_ROOM, 1 << 40)
+
+
 def test_an_error_of_our_own_disk_is_tried_later() -> None:
     machine = saving()
     machine.broken("cannot write", 10.0)

@@ -10,6 +10,7 @@ from soulmesh.cli.output import Output, Transfers, clean, size
 from soulmesh.cli.wanted import in_latin_1
 from soulmesh.client.client import Client
 from soulmesh.client.transfers import Transfer, TransferFailed
+from soulmesh.core.download import DOES_NOT_FIT
 from soulmesh.core.retry import FILE_NOT_SHARED, normal_reason
 from soulmesh.core.transfer import State
 from soulmesh.errors import NetworkError, SoulmeshError
@@ -44,17 +45,23 @@ class CannotWrite(SoulmeshError):
 
 
 class NoRoom(SoulmeshError):
-    """The disk is full, or would be but for the ``reserve`` (bytes) that is left free."""
+    """The disk is full, or would be but for the ``reserve`` (bytes) that is left free.
 
-    def __init__(self, name: str, folder: Path, reserve: int) -> None:
-        super().__init__(name, folder, reserve)
+    ``lacking`` are the bytes that are still to come of a file for which alone there is too little room.
+    """
+
+    def __init__(self, name: str, folder: Path, reserve: int, *, lacking: int | None = None) -> None:
+        super().__init__(name, folder, reserve, lacking)
         self.name = name
         self.folder = folder
         self.reserve = reserve
+        self.lacking = lacking
         kept = f" ({size(reserve)} stay free: downloads.reserve_mib)" if reserve else ""
         self.hint = f"make room{kept}, or choose another folder with --into; what came so far is kept"
 
     def __str__(self) -> str:
+        if self.lacking is not None:
+            return f"{self.name}: the disk of {self.folder} has no {size(self.lacking)} for it"
         return f"{self.name}: the disk of {self.folder} is full"
 
 
@@ -169,7 +176,9 @@ def _see_the_disk(client: Client, transfer: Transfer, *, wait: bool) -> None:
     if transfer.state is State.DELAYED and transfer.disk_error is not None:
         raise CannotWrite(folder, transfer.disk_error.reason)
     if transfer.state is State.NO_ROOM and not wait:
-        raise NoRoom(transfer.name, folder, client.transfers.settings.reserve)
+        alone = transfer.reason == DOES_NOT_FIT
+        lacking = (transfer.size or 0) - transfer.done if alone else None
+        raise NoRoom(transfer.name, folder, client.transfers.settings.reserve, lacking=lacking)
 
 
 def row_of_transfer(transfer: Transfer) -> dict[str, Any]:

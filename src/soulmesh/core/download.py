@@ -20,6 +20,7 @@ from soulmesh.core.retry import (
 from soulmesh.core.transfer import DOWNLOAD, Effect, Event, Machine, State, effects
 
 __all__ = [
+    "DOES_NOT_FIT",
     "Accept",
     "Ask",
     "AskPlace",
@@ -113,8 +114,8 @@ class Download(Machine):
         self.policy = policy or RetryPolicy()
         self.size = size
         """Bytes, as the peer says; ``None`` before it said anything."""
-        self.wanted = size
-        """Bytes of the file that was asked for; ``None`` if it was asked for by its name alone."""
+        self.wanted = size or None
+        """Bytes of the file that was asked for; ``None`` if it was asked for by name alone (as with 0)."""
         self.received = 0
         """Bytes that are safe on disk, from the start of the file."""
         self.started_at_byte = 0
