@@ -406,7 +406,7 @@ class Batches:
             async with asyncio.timeout(BROWSED_WITHIN):
                 below = await self.browse(username, folder)
         except (TimeoutError, SoulmeshError) as error:
-            log.info("what lies below %s of %s is not known: %s", folder, username, error or "no answer")
+            log.warning("what lies below %s of %s is not known: %s", folder, username, error or "no answer")
             return files
         known = {raw(file.remote_path) for file in files}
         return [*files, *(file for file in below if raw(file.remote_path) not in known)][:MOST_FILES]

@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 PLACE_FILE = "daemon.json"
+PATIENCE = 240.0
+"""Seconds in which a daemon answers: it may have to ask a user for a folder, and for all that is shared."""
 
 
 class DaemonUnreachable(NetworkError):
@@ -148,7 +150,7 @@ class Daemon:
         self._http = httpx.AsyncClient(
             base_url=f"{self.url}/api/v1",
             headers=headers,
-            timeout=90.0,
+            timeout=httpx.Timeout(90.0, read=PATIENCE),
             transport=transport,
             trust_env=False,
             verify=True if certificate is None else self._trusting(certificate),
