@@ -135,6 +135,9 @@ async def test_a_muted_user_may_still_take_its_account_along_or_delete_it(town: 
     assert json.loads((await ann.next(to_client.PrivateChatMessage)).message)["name"] == "ann"
     ann.send(to_server.PrivateChatMessage("server", "delete ann"))
     assert notices(await ann.end()) == ["Your account is deleted."]
+    # Who comes back under the name is as mute as before; that can be lifted without an account, too.
+    assert [mute["name"] for mute in await do(town, "mutes")] == ["ann"]
+    await do(town, "unmute", "ann")
     assert await do(town, "mutes") == []
 
 
@@ -167,6 +170,42 @@ async def test_a_ban_lasts_a_hundred_years_or_for_ever(town: Town) -> None:
     assert await do(town, "bans") == []
     await do(town, "ban", "ann", "--for", "5000w")
     assert (await do(town, "ban", "10.1.2.3", "--kind", "name"))["kind"] == "name"
+
+
+@in_town()
+async def test_a_ban_is_lifted_in_any_spelling(town: Town) -> None:
+    for banned, lifted in (
+        ("::1", "::0001"),
+        ("127.0.0.3", "::ffff:127.0.0.3"),
+        ("10.1.0.0/16", "10.1.2.3/16"),
+    ):
+        await do(town, "ban", banned)
+        await do(town, "unban", lifted)
+    assert await do(town, "bans") == []
+    for words in (["ban", " "], ["ban", "ann", "--for", "1h", "--until", "2999-01-01"]):
+        with pytest.raises(UsageError):
+            await do(town, *words)
+
+
+@in_town()
+async def test_an_empty_room_is_forgotten_when_an_administrator_says_so(town: Town) -> None:
+    ann = await town.enter("ann")
+    ann.send(to_server.JoinRoom("den"), to_server.SetRoomTicker("den", "hello"))
+    await ann.told()
+    with pytest.raises(UsageError, match="there is somebody in den"):
+        await do(town, "room", "delete", "den")
+    ann.send(to_server.LeaveRoom("den"), to_server.JoinRoom("own", 1))
+    await ann.told()
+    ann.send(to_server.LeaveRoom("own"))
+    await ann.told()
+    with pytest.raises(UsageError, match="own has an owner"):
+        await do(town, "room", "delete", "own")
+    await do(town, "room", "delete", "den")
+    assert [room["name"] for room in await do(town, "room", "list")] == ["own"]
+    town.server.store.commit()
+    assert town.server.store.read("tickers") == []
+    assert [row[0] for row in town.server.store.read("rooms")] == [b"own"]
+    assert town.server.realm.users[b"\3\0\0\0ann"].made == 1
 
 
 @in_town()

@@ -85,3 +85,21 @@ def test_the_limit_of_rooms_per_account_counts_on() -> None:
         assert [row[3] for row in store.read("rooms")] == [None, None]
 
     asyncio.run(check())
+
+
+def test_administrators_are_told_once_it_is_kept() -> None:
+    async def check() -> None:
+        store = MemoryStore(manual=True)
+        async with town(store=store) as place:
+            run = place.server.parts.admin.run
+            banning = asyncio.create_task(run("console", ["ban", "eve"]))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not banning.done()
+            # Who only looks does not wait.
+            assert (await run("console", ["bans"])).data[0]["subject"] == "eve"
+            store.settle()
+            assert (await banning).lines == ["name eve is banned for ever."]
+            store.manual = False
+
+    asyncio.run(check())

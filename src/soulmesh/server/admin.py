@@ -81,6 +81,10 @@ class Admin:
         self._realm = parts.realm
         self._moderation = parts.moderation
         self.commands = self._table()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        """Commands that have been carried out and are not kept yet, by the batch that keeps them."""
+        parts.realm.store.on_commit(self._committed)
+        parts.realm.store.on_lost(self._lost)
         self._log = log.get("server.admin")
 
     def _table(self) -> list[Command]:
@@ -124,6 +128,7 @@ class Admin:
             Command(
                 ("room", "dissolve"), "ROOM", "take a private room from its owner", self._room_dissolve, 1
             ),
+            Command(("room", "delete"), "ROOM", "forget an empty room", self._room_delete, 1),
             Command(("greeting",), "[TEXT]", "the message of the day", self._greeting),
             Command(("announce",), "TEXT", "say something to everybody online", self._announce, 1),
             Command(("phrases", "list"), "", "excluded search phrases", self._phrases),
@@ -149,6 +154,7 @@ class Admin:
             UsageError: no such command, or not such arguments.
             NotFound: no such user, room or ban.
             CommandFailed: a defect of ours; the log has it.
+            StoreBroken, StoreInUse: it was done and cannot be kept.
         """
         for word in words:
             if not _is_text(word):
@@ -159,15 +165,40 @@ class Admin:
         arguments, options = _split(rest)
         if len(arguments) < command.least:
             raise UsageError(f"usage: {' '.join(command.words)} {command.arguments}".rstrip())
+        store = self._realm.store
+        before = store.commit()
         try:
-            answer = command.run(who, arguments, options)
-            return answer if isinstance(answer, Answer) else await answer
+            found = command.run(who, arguments, options)
+            answer = found if isinstance(found, Answer) else await found
+            if (changed := store.commit()) > before:
+                # Nobody is told that something is done before it is kept.
+                await self._kept(changed)
+            return answer
         except SoulmeshError:
             raise
         except Exception as error:
             name = " ".join(command.words)
             self._log.error("a command broke", command=name, who=who, exc_info=error)
             raise CommandFailed(name, error) from error
+
+    async def _kept(self, number: int) -> None:
+        if self._realm.store.committed < number:
+            kept = asyncio.get_running_loop().create_future()
+            self._waiting.append((number, kept))
+            await kept
+
+    def _committed(self) -> None:
+        done = self._realm.store.committed
+        for number, kept in self._waiting:
+            if number <= done and not kept.done():
+                kept.set_result(None)
+        self._waiting = [one for one in self._waiting if not one[1].done()]
+
+    def _lost(self, error: SoulmeshError) -> None:
+        for _, kept in self._waiting:
+            if not kept.done():
+                kept.set_exception(error)
+        self._waiting = []
 
     def _find(self, words: list[str]) -> tuple[Command | None, list[str]]:
         for length in (2, 1):
@@ -306,6 +337,7 @@ class Admin:
     def _user_delete(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
         user = self._user(arguments[0])
         self._parts.delete_account(user)
+        self._moderation.unmute(user.name)
         self._moderation.audit.record(who, "user delete", arguments[0])
         return Answer([f"{arguments[0]} is deleted."], {"name": arguments[0]})
 
@@ -386,15 +418,21 @@ class Admin:
         return Answer(lines or ["nobody"], facts)
 
     def _unmute(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
-        user = self._user(arguments[0])
-        if not self._moderation.unmute(user):
+        name = wire_name(arguments[0].encode())
+        if not self._moderation.unmute(name):
             raise NotFound(f"{arguments[0]} is not muted")
-        self._parts.choose_handlers(user)
+        user = self._realm.users.get(name)
+        if user is not None:
+            self._parts.choose_handlers(user)
         self._moderation.audit.record(who, "unmute", arguments[0])
         return Answer([f"{arguments[0]} may talk again."], {"name": arguments[0]})
 
     def _ban(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
         until = 0
+        if not arguments[0].strip():
+            raise UsageError("who is to be banned?")
+        if "for" in options and "until" in options:
+            raise UsageError("a ban lasts --for so long or --until then, not both")
         if "for" in options:
             until = int(self._realm.now() + _span(options["for"]))
         elif "until" in options:
@@ -477,6 +515,18 @@ class Admin:
         self._parts.rooms.dissolve(room)
         self._moderation.audit.record(who, "room dissolve", name)
         return Answer([f"{name} belongs to nobody now."], self._room_facts(room))
+
+    def _room_delete(self, who: str, arguments: list[str], options: dict[str, str]) -> Answer:
+        name = " ".join(arguments)
+        room = self._room(name)
+        if room.members:
+            raise UsageError(f"there is somebody in {name}")
+        if room.owner is not None:
+            raise UsageError(f"{name} has an owner; see room dissolve")
+        facts = self._room_facts(room)
+        self._parts.rooms.delete(room)
+        self._moderation.audit.record(who, "room delete", name)
+        return Answer([f"{name} is forgotten."], facts)
 
     # ---- what everybody sees
 

@@ -187,7 +187,6 @@ class Parts:
         realm.privileged.pop(user, None)
         realm.privileged_frame = None
         self.passwords.forget(user)
-        self.moderation.unmute(user)
         realm.users.pop(user.name, None)
         store.remove("accounts", (name,))
         realm.outbox.wake_store()
@@ -195,7 +194,9 @@ class Parts:
     def health(self) -> str | None:
         """What is wrong, or ``None``."""
         fault = getattr(self.realm.store, "fault", None)
-        return f"cannot write to the store: {fault}" if fault else None
+        if fault:
+            return f"cannot write to the store: {fault}"
+        return "the store does not come along" if self.realm.outbox.stuck else None
 
     def figures(self) -> dict[str, object]:
         """How things stand, for administrators."""

@@ -96,12 +96,10 @@ class Bans:
     def remove(self, subject: str) -> Ban | None:
         """Lift a ban; ``None`` if there was none."""
         for kind in KINDS:
-            ban = self._bans.get((kind, subject))
-            if ban is None and kind == "network" and "/" in subject:
-                try:
-                    ban = self._bans.get((kind, str(ipaddress.ip_network(subject, strict=False))))
-                except ValueError:
-                    ban = None
+            try:
+                ban = self._bans.get((kind, subject_of(kind, subject)))
+            except UsageError:
+                continue
             if ban is not None:
                 self._drop(ban)
                 return ban

@@ -124,11 +124,11 @@ class Moderation:
         self._realm.outbox.wake_store()
         self._realm.notice_user(user, "You are muted: nobody gets what you write.")
 
-    def unmute(self, user: User) -> bool:
-        """Let it talk again; false if it could."""
-        if not self.is_muted(user.name):
+    def unmute(self, name: bytes) -> bool:
+        """Let it talk again; false if it could. It may have no account any more."""
+        if not self.is_muted(name):
             return False
-        self._forget(self._muted[show(user.name)])
+        self._forget(self._muted[show(name)])
         return True
 
     def mutes(self) -> list[Ban]:

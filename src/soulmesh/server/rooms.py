@@ -473,6 +473,17 @@ class Rooms:
         if owner is not None and owner.session is not None:
             self.send_update(owner.session)
 
+    def delete(self, room: Room) -> None:
+        """Forget a room that has nobody in it and belongs to nobody, with its tickers."""
+        realm = self._realm
+        for ticker in room.tickers:
+            realm.store.remove("tickers", (room.name[4:], ticker[4:]))
+        if room.maker is not None:
+            room.maker.made -= 1
+        del realm.rooms[room.name]
+        realm.store.remove("rooms", (room.name[4:],))
+        realm.outbox.wake_store()
+
     # ---- accounts that are deleted
 
     def forget_member(self, room: Room, user: User) -> None:

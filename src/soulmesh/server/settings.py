@@ -115,7 +115,9 @@ class LimitsSection(Section):
         10.0, "A reader with bytes waiting that takes none for so long is dropped.", low=1
     )
     idle_seconds: float = _key(
-        900.0, "A client that says nothing (not even Ping) for so long is gone.", low=60
+        900.0,
+        "A client that says nothing (not even Ping) for so long is gone, after twice as long at the latest.",
+        low=60,
     )
 
 
