@@ -12,6 +12,7 @@ import pytest
 
 from soulmesh.client.shares import Keeper, KeeperSettings, Root, ScanBusy, ScanOutcome
 from soulmesh.client.shares.keeper import REST, Source, unbroken, watch_source
+from soulmesh.client.shares.store import StoreDamaged
 from soulmesh.sim.loop import run_virtual
 from tests.client.shares.support import fill, open_shares, share
 
@@ -209,6 +210,33 @@ def test_an_error_that_nobody_foresaw_is_told_and_ends_nothing(
     assert shares.refreshed == 1
     assert "changes by other processes: begun again after an error" in caplog.text
     assert "LookupError: odd" in caplog.text
+
+
+def test_after_damage_of_the_database_folders_are_scanned_and_watched_again(
+    root: Root, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shares, watch = Recorded([root]), Watch()
+    damage: list[Exception] = []
+
+    def folder_count() -> int:
+        if damage:
+            raise damage.pop()
+        return 1
+
+    shares.folder_count = folder_count  # type: ignore[method-assign]
+
+    async def body(keeper: Keeper) -> None:
+        await asyncio.sleep(1)
+        damage.append(StoreDamaged(tmp_path / "shares.sqlite", "malformed"))
+        await asyncio.sleep(10)
+        assert not keeper.watching
+        await asyncio.sleep(30)
+        assert keeper.watching == {root.path}
+
+    kept(shares, watch, body, scan_at_start=False, rescan_every=0, retry_after=30)
+    assert [(at, roots) for at, roots, _ in shares.scans] == [(35, None)]
+    assert "watching: begun again after an error: " in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def broken() -> ExceptionGroup[RuntimeError]:

@@ -97,6 +97,8 @@ class Keeper:
         self._settings = settings or KeeperSettings()
         self._source = source or watch_source()
         self._scanning = asyncio.Lock()
+        self._missed = False
+        """Nobody watched for a while: what changed is not known."""
         self._refused: frozenset[Path] | None = None
         self.watching: frozenset[Path] = frozenset()
         """The roots that are watched now; empty while shares are polled."""
@@ -118,9 +120,12 @@ class Keeper:
         while True:
             try:
                 return await work()
+            except SoulmeshError as error:
+                log.warning("shares: %s: begun again after an error: %s", name, error)
             except Exception:
                 log.exception("shares: %s: begun again after an error", name)
-                await asyncio.sleep(self._settings.retry_after)
+            self._missed = self._missed or work == self._watch_or_poll
+            await asyncio.sleep(self._settings.retry_after)
 
     async def _scan(
         self, roots: Collection[int] | None = None, only: Mapping[int, Collection[bytes]] | None = None
@@ -180,6 +185,9 @@ class Keeper:
         return frozenset(root.path for root in self._shares.roots if root.online and _watchable(root))
 
     async def _watch_or_poll(self) -> None:
+        if self._missed:
+            await self._scan()
+            self._missed = False
         while True:
             wanted = self._wanted()
             if wanted and wanted != self._refused:

@@ -632,18 +632,31 @@ class Shares:
                 self._index.add(change.root, folder, change.name, change.size, change.attributes)
 
     def changed_elsewhere(self) -> bool:
-        """Whether another process has written to the store since the last :meth:`refresh`."""
-        return self._store.replaced() or self._store.data_version() != self._data_version
+        """Whether another process has written to the store since the last :meth:`refresh`, or damaged it."""
+        try:
+            with damage_told(self._store.path):
+                return self._store.replaced() or self._store.data_version() != self._data_version
+        except StoreDamaged:
+            return True
 
     def folder_count(self) -> int:
-        """Folders that are known, in all roots."""
-        count: int = self._store.execute(
-            "SELECT count(*) FROM folders WHERE root IN (SELECT id FROM roots)"
-        ).fetchone()[0]
+        """Folders that are known, in all roots.
+
+        Raises:
+            StoreDamaged: the database cannot be read; :meth:`refresh` or a scan begins a new one.
+        """
+        with damage_told(self._store.path):
+            count: int = self._store.execute(
+                "SELECT count(*) FROM folders WHERE root IN (SELECT id FROM roots)"
+            ).fetchone()[0]
         return count
 
     async def check_online(self) -> list[Root]:
-        """Look which roots are there; returns those for which that has changed."""
+        """Look which roots are there; returns those for which that has changed.
+
+        Raises:
+            StoreDamaged: that cannot be written down; :meth:`refresh` or a scan begins a new database.
+        """
         changed = []
         for root in self.roots:
             there = await asyncio.to_thread(is_there, os.fsencode(root.path), root.files > 0)
@@ -651,7 +664,8 @@ class Shares:
                 await asyncio.to_thread(_note_online, self._store.path, root.id, there)
                 changed.append(replace(root, online=there))
         if changed:
-            self._load_roots()
+            with damage_told(self._store.path):
+                self._load_roots()
             self._after_change()
         return changed
 
@@ -688,6 +702,7 @@ def _note_online(path: Path, root: int, online: bool) -> None:
     # By a connection of its own: one that waits for its turn to write holds up all that use it.
     store = Store(path)
     try:
-        store.set_online(root, online)
+        with damage_told(path):
+            store.set_online(root, online)
     finally:
         store.close()
