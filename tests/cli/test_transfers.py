@@ -187,9 +187,16 @@ async def test_what_is_not_shared_is_one_line_and_an_exit_code(tmp_path: Path) -
 @real
 async def test_who_is_offline_is_not_waited_for_unless_asked(tmp_path: Path) -> None:
     async with network(tmp_path) as (server, _):
+        address = ("127.0.0.1", server.port)
+        listening = ClientSettings(listen_host="127.0.0.1")
+        async with Client("zoe", "secret", server=address, listen_port=0, settings=listening):
+            pass
+        code, _, error = await soulmesh(tmp_path, server, "download", "zoe", r"a\b.flac")
+        assert code == 5
+        assert "zoe is offline" in error
         code, _, error = await soulmesh(tmp_path, server, "download", "nobody", r"a\b.flac")
         assert code == 5
-        assert "nobody is offline" in error
+        assert "there is no user nobody" in error
 
 
 @real
