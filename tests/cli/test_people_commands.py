@@ -246,6 +246,9 @@ def test_friends_bans_and_notes_are_kept_and_listed(bob: Bob, tmp_path: Path) ->
     ]
     exported = bob.local("user", "export-bans").out
     assert exported == "user mallory\naddress 192.0.2.0/24\n"
+    mistaken = bob.local("user", "ban", "10.0.0.0/8")
+    assert "that bans a user called 10.0.0.0/8; addresses are banned with --address" in mistaken.err
+    assert bob.local("user", "unban", "10.0.0.0/8").code == 0
     for words in (["unfriend", "alice"], ["unban", "mallory"], ["unban", "--address", "192.0.2.0/24"]):
         assert bob.local("user", *words).code == 0
     assert bob.local("user", "unban", "mallory").code == 3
@@ -261,6 +264,7 @@ def test_a_list_of_bans_that_cannot_be_read_is_one_line(bob: Bob, tmp_path: Path
     (tmp_path / "bans").write_bytes(b"Firma \xfcber:not an address\n")
     wrong = bob.local("user", "import-bans", str(tmp_path / "bans"))
     assert wrong.code == 2
+    assert "line 1: " in wrong.err
     assert "is no address or range" in wrong.err
 
 
@@ -483,6 +487,12 @@ def test_watch_prints_events_as_they_come(town: Town, bob: Bob) -> None:
     ).items()
     assert all(event["event"] in ("PrivateMessage", "UserStatusChanged") for event in events)
     assert speaking.done()
+
+
+def test_watch_says_of_whom_there_will_be_nothing_to_see(bob: Bob) -> None:
+    done = bob("watch", "--for", "0.2", "--user", "alice", "--user", "nobody99")
+    assert (done.code, "there is no user named nobody99" in done.err) == (0, True)
+    assert "named alice" not in done.err
 
 
 def test_watch_refuses_an_event_that_does_not_exist(bob: Bob) -> None:

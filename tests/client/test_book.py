@@ -54,7 +54,7 @@ async def test_block_lists_of_several_kinds_are_read() -> None:
 @virtual
 async def test_a_line_that_is_none_is_quoted_and_nothing_is_taken() -> None:
     mine = book()
-    with pytest.raises(BadRange, match=r"'10\.0\.0\.9-10\.0\.0\.1' is no address or range"):
+    with pytest.raises(BadRange, match=r"line 3: '10\.0\.0\.9-10\.0\.0\.1' is no address or range"):
         mine.import_bans("user mallory\n192.0.2.7\n10.0.0.9-10.0.0.1\n")
     assert not mine.banned_names
     assert not mine.banned_ranges

@@ -139,3 +139,9 @@ def test_the_server_is_a_pair_or_a_text(server: tuple[str, int] | str, address: 
 def test_a_server_that_is_neither_is_refused_with_what_is_expected(server: object) -> None:
     with pytest.raises(UsageError, match=r"server is \(HOST, PORT\) or 'HOST:PORT'"):
         soulmesh.Client("alice", "secret", server=server)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [("caf\udce9", "secret"), ("ann", "s\udce9cret")])
+def test_a_name_or_password_that_cannot_be_written_is_refused_at_once(given: tuple[str, str]) -> None:
+    with pytest.raises(UsageError, match="is not UTF-8"):
+        soulmesh.Client(*given)

@@ -165,6 +165,20 @@ def test_a_room_that_was_given_up_is_not_claimed_back_at_the_next_login() -> Non
     play(scene, real=True)
 
 
+def test_a_public_room_that_is_asked_for_as_private_stays_public_and_that_is_said() -> None:
+    async def scene(stage: Stage) -> None:
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        await alice.rooms.join("lobby")
+        await alice.rooms.leave("lobby")
+        assert not (await bob.rooms.join("lobby", private=True)).private
+        await asyncio.sleep(1)
+        assert [notice.text for notice in stage.events("bob", ServerNotice)] == [
+            "Room (lobby) is registered as public."
+        ]
+
+    play(scene, real=True)
+
+
 def test_who_enters_a_room_twice_at_once_asks_once_and_both_hear_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from soulmesh.cli.logged_in import TimeoutOption, local, logged_in
 from soulmesh.cli.output import Column, Output, clean, moment, size, speed
 from soulmesh.cli.patience import patient
-from soulmesh.client.book import AddressBook
+from soulmesh.client.book import AddressBook, BadRange, parse_ranges
 from soulmesh.client.client import Client
 from soulmesh.errors import NotFound, SoulmeshError
 from soulmesh.wire.enums import UserStatus
@@ -178,6 +179,9 @@ async def ban(book: AddressBook, out: Output, name: BanArgument, address: Addres
     else:
         book.banned_names.add(name)
         book.changed()
+        with contextlib.suppress(BadRange):
+            parse_ranges(name)
+            out.note(f"that bans a user called {name}; addresses are banned with --address")
     out.line(f"{clean(name)} is banned")
 
 

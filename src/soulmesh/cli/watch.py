@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 from soulmesh.cli.logged_in import logged_in
 from soulmesh.cli.output import Output, clean
 from soulmesh.client.client import Client
+from soulmesh.client.errors import NoReply, UserUnknown
 from soulmesh.client.events import Event
 from soulmesh.errors import UsageError
 
@@ -41,12 +43,18 @@ async def watch(
     unknown = wanted - {kind.__name__ for kind in _kinds(Event)}
     if unknown:
         raise UsageError(f"no event is called {', '.join(sorted(unknown))}; docs/library.md lists them")
+    events = client.events.stream(Event)
     for name in users or ():
         client.users.watch(name, "command")
+        with contextlib.suppress(NoReply):
+            try:
+                await client.users.look_up(name)
+            except UserUnknown as error:
+                out.note(str(error))
     out.note("watching; Ctrl-C leaves")
     try:
         async with asyncio.timeout(seconds):
-            async for event in client.events.stream(Event):
+            async for event in events:
                 kind = type(event).__name__
                 if wanted and kind not in wanted:
                     continue

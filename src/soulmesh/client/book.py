@@ -20,7 +20,7 @@ from soulmesh.client.tasks import Tasks
 from soulmesh.errors import SoulmeshError, UsageError
 from soulmesh.net.world import World
 
-__all__ = ["AddressBook", "BadRange", "History"]
+__all__ = ["AddressBook", "BadRange", "History", "parse_ranges"]
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +32,17 @@ _WEIGHT = 0.3
 
 
 class BadRange(UsageError):
-    """Text that is neither an address nor a range of addresses."""
+    """Text that is neither an address nor a range of addresses; ``line`` says where, from 1 on, in a list."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, line: int | None = None) -> None:
+        super().__init__(text, line)
         self.text = text
+        self.line = line
 
     def __str__(self) -> str:
-        return f"{self.text!r} is no address or range: write 192.0.2.7, 192.0.2.0/24 or 192.0.2.0-192.0.2.99"
+        where = f"line {self.line}: " if self.line is not None else ""
+        ways = "write 192.0.2.7, 192.0.2.0/24 or 192.0.2.0-192.0.2.99"
+        return f"{where}{self.text!r} is no address or range: {ways}"
 
 
 @dataclass(slots=True)
@@ -154,7 +157,7 @@ class AddressBook:
         names: list[str] = []
         ranges: list[Range] = []
         count = 0
-        for line in text.splitlines():
+        for number, line in enumerate(text.splitlines(), 1):
             line = line.partition("#")[0].strip()
             if not line:
                 continue
@@ -163,7 +166,10 @@ class AddressBook:
             if word == "user" and rest:
                 names.append(rest.strip())
                 continue
-            ranges += parse_ranges(rest if word == "address" else line)
+            try:
+                ranges += parse_ranges(rest if word == "address" else line)
+            except BadRange as error:
+                raise BadRange(error.text, number) from None
         self.banned_names.update(names)
         self._add_ranges(ranges)
         self.changed()

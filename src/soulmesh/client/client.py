@@ -129,7 +129,7 @@ class Client:
             ``pace.json`` in ``data`` if not given.
 
     Raises:
-        UsageError: ``server`` is neither.
+        UsageError: ``server`` is neither; name or password cannot be written in UTF-8.
     """
 
     def __init__(
@@ -150,6 +150,10 @@ class Client:
         resume: bool = True,
         pace_file: Path | None = None,
     ) -> None:
+        for what, text in (("user name", username), ("password", password)):
+            # What cannot be decoded stands as lone surrogates in arguments and files.
+            if any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise UsageError(f"the {what} is not UTF-8")
         self.reach = reach or Reach()
         world = world or World.real()
         self.world = replace(world, network=self.reach.network(world.network))

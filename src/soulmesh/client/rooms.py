@@ -283,7 +283,8 @@ class Rooms:
         """Enter a room, creating it if it does not exist.
 
         Args:
-            private: as which kind it is created.
+            private: as which kind it is created. A room that exists stays what it is: see
+                :attr:`Room.private`, and the server's words as a ``ServerNotice``.
             create: ``False`` has the server's list of rooms looked through first (flows.rst, "Room List"):
                 the protocol has no way to enter a room only if it is there.
 
@@ -306,7 +307,10 @@ class Rooms:
         except RoomRefused:
             self._wanted.pop(name, None)
             raise
-        return self._rooms[name]
+        room = self._rooms[name]
+        # One that others made public stays so.
+        self._wanted[name] = room.private
+        return room
 
     async def leave(self, name: str) -> None:
         """Leave a room. Not being in it does no harm."""
@@ -430,6 +434,9 @@ class Rooms:
             return False
         request = self._request_for(found)
         if request is None:
+            return False
+        if request.about is About.JOIN and not found.refused:
+            # Done, but not as it was asked for: whoever reads notices should see it.
             return False
         for other in self._requests:
             if found.refused and request.same(other) and not other.future.done():
