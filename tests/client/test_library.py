@@ -42,6 +42,7 @@ def test_every_event_has_a_name_in_the_package_and_a_line_in_the_guide() -> None
 INSIDE = {
     # Caught where they are raised, or told through another one.
     "DamagedFile",
+    "DoesNotFit",
     "FileShrank",
     "MappingFailed",
     "StoreDamaged",
