@@ -580,6 +580,17 @@ def test_people_bans_and_tastes(tmp_path: Path) -> None:
         assert await ask("POST", "/bans/list", {"text": "user noisy\nLab:198.51.100.1-198.51.100.1\n"}) == {
             "taken": 2
         }
+        # In pages the names come first.
+        first = await ask("GET", "/bans", limit=1)
+        rest = await ask("GET", "/bans", limit=2, cursor=first["next"])
+        assert (first["names"], first["ranges"]) == (["noisy"], [])
+        assert (rest["names"], rest["ranges"], rest["next"]) == (
+            [],
+            ["192.0.2.0/24", "198.51.100.1/32"],
+            None,
+        )
+        for path in ("/interests", f"{user}/interests", "/shares"):
+            assert (await ask("GET", path, limit=1))["next"] is None
         text = (await ask("GET", "/bans/list"))["text"]
         assert text == "user noisy\naddress 192.0.2.0/24\naddress 198.51.100.1/32\n"
         await ask("POST", "/bans/list", {"text": "user other\nnowhere\n"}, 422)
@@ -589,7 +600,7 @@ def test_people_bans_and_tastes(tmp_path: Path) -> None:
         assert (await ask("GET", "/bans"))["ranges"] == []
         ask.net.sharer.interests.like("sea shanties")
         await ask("PUT", "/interests/liked/sea%20shanties")
-        assert await ask("GET", "/interests") == {"liked": ["sea shanties"], "hated": []}
+        assert await ask("GET", "/interests") == {"liked": ["sea shanties"], "hated": [], "next": None}
         assert (await ask("GET", f"{user}/interests"))["liked"] == ["sea shanties"]
         users = (await ask("GET", "/recommendations", kind="users"))["items"]
         assert users == [{"item": SHARER, "score": 1}]
@@ -830,6 +841,13 @@ def test_webhooks_scripts_and_keys_are_added_changed_and_removed_by_name(tmp_pat
         assert "hdr-888" not in json.dumps(await ask("GET", entries))
         for wrong in ({"url": f"{masked}/x"}, {"url": masked, "headers": {"X-New": "*****"}}):
             await ask("PUT", hook, {"values": wrong}, 422)
+        # As secrets are shown, it stands for the one before, if there is one.
+        await ask("PUT", hook, {"values": {"url": masked, "on": ["Noop"], "secret": "*****"}})
+        await until(lambda: service.settings.webhooks["done"].on == ["Noop"], "the change")
+        secret = service.settings.webhooks["done"].secret
+        assert secret is not None
+        assert secret.get_secret_value() == "s3cret"
+        await ask("PUT", f"{hook}-new", {"values": {"url": "https://a.example", "secret": "*****"}}, 422)
         # A secret that is not said again stays; one that is empty is taken away.
         await ask("PUT", hook, {"values": {"url": "https://example.org/other"}})
         await until(lambda: service.settings.webhooks["done"].url.endswith("other"), "the address")

@@ -379,7 +379,7 @@ def test_what_cannot_be_had_is_not_kept(tmp_path: Path) -> None:
             taken = net.sharer.listening.port
             kept = tmp_path / "data" / "settings.json"
             # Over both APIs; what is wished next does not fail with it.
-            running._reload_soon({"network.listen_port": taken})
+            await running._reload_soon({"network.listen_port": taken})
             await until(lambda: running._overlay == {}, "the end of the wish")
             await running._change_settings({"network.listen_port": taken})
             await until(lambda: json.loads(kept.read_text()) == {}, "the end of the wish")

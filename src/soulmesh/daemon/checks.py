@@ -52,8 +52,13 @@ def _closed(path: Path) -> str | None:
     return None
 
 
-def check_folder(path: Path, purpose: str) -> None:
+def check_folder(path: Path, purpose: str, *, make: bool = True) -> None:
     """See that a folder is there, made if need be, and that we may write in it.
+
+    Args:
+        path: the folder.
+        purpose: what it is for, in words.
+        make: ``False`` to see only that it could be made.
 
     Raises:
         ConfigError: it names the path, who we are and what is missing.
@@ -68,6 +73,9 @@ def check_folder(path: Path, purpose: str) -> None:
     while not nearest.exists() and nearest.parent != nearest:
         nearest = nearest.parent
     if not path.exists():
+        if not make:
+            check_folder(nearest, f"{purpose}: {path} cannot be made")
+            return
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

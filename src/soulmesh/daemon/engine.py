@@ -347,6 +347,11 @@ class ClientEngine:
         await self._client.server.log_out()
         self._problem = "logged out"
 
+    def stay_out(self, reason: str) -> None:
+        """Before :meth:`open`: do not log in until :meth:`connect`; ``reason`` says why, in words."""
+        self._stays_out = True
+        self._problem = reason
+
     async def _stop_staying(self) -> None:
         task, self._staying = self._staying, None
         if task is not None:

@@ -15,7 +15,7 @@ from soulmesh import settings as reading
 from soulmesh.config import Settings
 from soulmesh.daemon.masks import MASK
 
-__all__ = ["NEEDS_RESTART", "fields", "knobs", "value_of"]
+__all__ = ["NEEDS_RESTART", "as_said", "fields", "knobs", "value_of"]
 
 NEEDS_RESTART = (
     "web.host",
@@ -44,7 +44,7 @@ def knobs(settings: Settings, changed: typing.Collection[str]) -> list[dict[str,
         section, _, name = key.rpartition(".")
         value = value_of(settings, key)
         kind, choices = _kind(field)
-        secret = kind == "secret" or key in _HIDDEN_PARTS or name in _HIDDEN_PARTS
+        secret = kind == "secret" or _hidden(key)
         default = field.get_default(call_default_factory=True)
         least, most = _limits(field)
         found.append(
@@ -67,6 +67,26 @@ def knobs(settings: Settings, changed: typing.Collection[str]) -> list[dict[str,
             }
         )
     return found
+
+
+def as_said(values: typing.Mapping[str, typing.Any], settings: Settings) -> dict[str, Any]:
+    """What somebody means who was shown :func:`knobs`: what is hidden, and comes back so, stays as it is.
+
+    Raises:
+        ValueError: nothing is behind the mask.
+    """
+    found, known = {}, reading.keys(Settings)
+    for key, value in values.items():
+        if value == MASK and key in known and (_kind(known[key])[0] == "secret" or _hidden(key)):
+            if value_of(settings, key) in (None, {}, [], ""):
+                raise ValueError(f"{key} has no value yet: {MASK} only stands for one")
+            continue
+        found[key] = value
+    return found
+
+
+def _hidden(key: str) -> bool:
+    return key in _HIDDEN_PARTS or key.rpartition(".")[2] in _HIDDEN_PARTS
 
 
 def fields(model: type[BaseModel]) -> list[dict[str, Any]]:

@@ -28,8 +28,9 @@ from soulmesh.daemon.http.serving import HttpServer
 from soulmesh.daemon.http.shell import Api, Shell, base_path
 from soulmesh.daemon.logbook import Logbook
 from soulmesh.daemon.metrics_auth import may_scrape
+from soulmesh.daemon.possible import Around, obstacles, possible_part
 from soulmesh.daemon.remote import PLACE_FILE
-from soulmesh.daemon.service import Service, authenticator
+from soulmesh.daemon.service import Service
 from soulmesh.daemon.store import Store
 from soulmesh.errors import ConfigError, SoulmeshError
 from soulmesh.net.disk import write_whole
@@ -45,6 +46,9 @@ SETTINGS_FILE = "settings.json"
 """What was set over HTTP; it goes before options, environment and the configuration file."""
 LOOK_EVERY = 2.0
 """Seconds between two looks at the configuration file."""
+
+WAYS_OUT = frozenset({"network.local_address", "network.interface", "network.proxy"})
+"""Who chose how to leave this machine does not go online another way when that cannot be had."""
 
 Load = Callable[[Mapping[str, Any]], tuple[Settings, Account]]
 """Reads the settings anew, with some keys over them; raises ConfigError."""
@@ -62,12 +66,15 @@ class Daemon:
         self._load = load
         self._overlay: dict[str, Any] = {}
         self._kept: dict[str, Any] = {}
+        self._left_out: dict[str, str] = {}
+        self._unused: dict[str, Any] = {}
         self._config_file = config_file
         self._world = world or World.real()
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._keeping = asyncio.Lock()
+        self._wishing = asyncio.Lock()
         self.again = False
         """Whether it is to begin anew after it ended."""
         self.logbook = Logbook()
@@ -94,10 +101,13 @@ class Daemon:
 
     async def _start(self) -> None:
         settings, account = self._load(self._overlay)
+        self._stack.callback(self.logbook.remove)
         if settings.remote_configuration:
             settings, account = await self._with_kept(settings, account)
         self.logbook.install()
-        self._stack.callback(self.logbook.remove)
+        file = str(settings.daemon.data / SETTINGS_FILE)
+        for key, reason in self._left_out.items():
+            logger.error("a setting is left out", key=key, reason=reason, file=file)
         check_listening(settings)
         self._data = data = await asyncio.to_thread(_check_folders, settings)
         account = await asyncio.to_thread(self._account, settings, account)
@@ -105,12 +115,15 @@ class Daemon:
         await store.open()
         self._stack.push_async_callback(store.close)
         self.engine = ClientEngine(self._world, settings, account, data)
+        for key in self._left_out.keys() & WAYS_OUT:
+            self.engine.stay_out(f"{key} of {file} is left out: {self._left_out[key]}")
         service = Service(self.engine, store, self._world, settings, logbook=self.logbook)
         self.service = service
         service.config_file = self._config_file
         service.reload = self._reload_soon
         service.restart = self._end
         service.change_settings = self._change_settings
+        service.check_file = self._check_file
         service.changed_here = lambda: self._kept.keys()
         service.set_account = self._set_account
         self.engine.on_new_client = service.follow
@@ -171,7 +184,7 @@ class Daemon:
     async def _reload_now(self) -> None:
         settings, account = self._load(self._together)
         self.logbook.install()
-        check_listening(settings)
+        await self._check(settings)
         account = await asyncio.to_thread(self._account, settings, account)
         before = self.service.settings
         self.service.apply(settings)
@@ -184,18 +197,28 @@ class Daemon:
         self.service.hub.tell("settings.applied", {})
 
     async def _with_kept(self, settings: Settings, account: Account) -> tuple[Settings, Account]:
-        """With what was set over HTTP in an earlier run, if that still is possible."""
+        """With what was set over HTTP in an earlier run, but for what would make the start impossible."""
         place = settings.daemon.data / SETTINGS_FILE
         try:
-            kept = json.loads(await asyncio.to_thread(place.read_text, encoding="utf-8"))
-            self._kept = dict(kept)
-            return self._load(self._together)
+            kept = dict(json.loads(await asyncio.to_thread(place.read_text, encoding="utf-8")))
         except FileNotFoundError:
             return settings, account
-        except (OSError, ValueError, TypeError, ConfigError) as error:
+        except (OSError, ValueError, TypeError) as error:
             logger.error("what was set over HTTP is left out", file=str(place), reason=str(error))
-            self._kept = {}
             return settings, account
+        if not kept:
+            return settings, account
+        self._kept, self._left_out = await asyncio.to_thread(possible_part, kept, self._problems)
+        self._unused = {key: kept[key] for key in self._left_out}
+        return self._load(self._together)
+
+    def _problems(self, kept: Mapping[str, Any]) -> set[str]:
+        """What a start with these of what was set over HTTP would fail with."""
+        try:
+            settings, _ = self._load({**kept, **self._overlay})
+        except ConfigError as error:
+            return {str(error)}
+        return {str(error) for error in obstacles(settings, Around(self._world.wall_clock))}
 
     @property
     def _together(self) -> dict[str, Any]:
@@ -203,14 +226,16 @@ class Daemon:
 
     async def _change_settings(self, values: Mapping[str, Any]) -> Settings:
         """For our own API: check, keep, and go by them."""
-        wanted = {**self._kept, **values}
-        wanted = {key: value for key, value in wanted.items() if value is not None}
-        settings, _ = self._load({**wanted, **self._overlay})
-        check_listening(settings)
-        # A key that is too short is refused now, not when it is to count.
-        authenticator(settings, self._world.wall_clock, self.service.signing)
-        before = self._kept
-        await self._keep(wanted)
+        async with self._wishing:
+            settings = await self._checked({**_merged(self._kept, values), **self._overlay})
+            # What was taken back meanwhile stays so.
+            before, unused = self._kept, self._unused
+            self._unused = {key: value for key, value in unused.items() if key not in values}
+            try:
+                await self._keep(_merged(before, values))
+            except OSError:
+                self._unused = unused
+                raise
 
         async def take_back() -> None:
             await self._keep(_without(self._kept, values, before))
@@ -218,12 +243,37 @@ class Daemon:
         self.service.spawn(self._reload_quietly(take_back), "reload")
         return settings
 
+    async def _checked(self, over: Mapping[str, Any]) -> Settings:
+        """The settings with some keys over them, if a daemon could start with what is new in them.
+
+        Raises:
+            ConfigError: it could not.
+        """
+        try:
+            settings, _ = self._load(over)
+            await self._check(settings)
+        except ConfigError:
+            # Reading settings sets logging up by them.
+            with contextlib.suppress(ConfigError):
+                self._load(self._together)
+            raise
+        finally:
+            self.logbook.install()
+        return settings
+
+    async def _check(self, settings: Settings) -> None:
+        around = Around(self._world.wall_clock, (self.http.port,))
+        found = await asyncio.to_thread(obstacles, settings, around, self.service.settings)
+        if found:
+            raise found[0]
+
     async def _keep(self, values: dict[str, Any]) -> None:
         before, self._kept = self._kept, values
         async with self._keeping:
             try:
-                # What is wished meanwhile is in it, too.
-                text = json.dumps(self._kept, indent=1)
+                # What is wished meanwhile is in it, too; so is what this start had to leave out: the next
+                # one may not have to.
+                text = json.dumps({**self._unused, **self._kept}, indent=1)
                 await asyncio.to_thread(write_whole, self._data / SETTINGS_FILE, text)
             except OSError:
                 if self._kept is values:
@@ -247,12 +297,15 @@ class Daemon:
         except (OSError, ValueError, KeyError, TypeError):
             return account
 
-    def _reload_soon(self, overlay: dict[str, Any]) -> Settings:
+    async def _check_file(self, values: dict[str, Any]) -> None:
+        """For the API: see that a daemon could start with these values of a file, before it is written."""
+        await self._checked({**values, **self._together})
+
+    async def _reload_soon(self, overlay: dict[str, Any]) -> Settings:
         """For the API: check now, go by them in a moment."""
-        wanted = {**self._overlay, **overlay}
-        settings, _ = self._load({**self._kept, **wanted})
-        check_listening(settings)
-        before, self._overlay = self._overlay, wanted
+        async with self._wishing:
+            settings = await self._checked({**self._kept, **self._overlay, **overlay})
+            before, self._overlay = self._overlay, {**self._overlay, **overlay}
 
         async def take_back() -> None:
             self._overlay = _without(self._overlay, overlay, before)
@@ -332,6 +385,11 @@ def _plain(service: Service) -> Api:
     if path.strip("/").lower().partition("/")[0] not in taken:
         router.add(Route("GET", path, scrape, Access.PUBLIC))
     return Api((), router, _quiet, lambda _error: None, {}, {})
+
+
+def _merged(kept: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """With other values; ``None`` takes one away."""
+    return {key: value for key, value in {**kept, **values}.items() if value is not None}
 
 
 def _without(now: Mapping[str, Any], wished: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,8 +143,10 @@ class Service:
         self.pending_reconnect = False
         self.restart: Callable[[bool], None] = lambda again: None
         """Ends the daemon; with ``True`` it begins anew."""
-        self.reload: Callable[[dict[str, Any]], Settings] | None = None
+        self.reload: Callable[[dict[str, Any]], Awaitable[Settings]] | None = None
         """Reads the settings again, with these over them."""
+        self.check_file: Callable[[dict[str, Any]], Awaitable[None]] | None = None
+        """Sees that a daemon could start with these values, by key, in its configuration file."""
         self.change_settings: Callable[[dict[str, Any]], Awaitable[Settings]] | None = None
         """Checks and keeps settings by key (``None`` takes one back), and has the daemon go by them."""
         self.changed_here: Callable[[], Collection[str]] = lambda: ()

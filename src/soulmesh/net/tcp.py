@@ -18,7 +18,7 @@ from soulmesh.net.errors import (
     listen_error,
 )
 
-__all__ = ["TcpListener", "TcpNetwork", "has_ipv6_alone"]
+__all__ = ["TcpListener", "TcpNetwork", "has_ipv6_alone", "see_that_we_can_listen"]
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -199,6 +199,39 @@ class TcpNetwork:
 def has_ipv6_alone() -> bool:
     """Whether this machine knows a way into the IPv6 internet and none into that of IPv4."""
     return _has_way(socket.AF_INET6, "2001:db8::1") and not _has_way(socket.AF_INET, "192.0.2.1")
+
+
+def see_that_we_can_listen(host: str, port: int, interface: str | None = None) -> None:
+    """Take an address and give it back at once, without listening. It may wait for the name of a host.
+
+    Args:
+        host: an address or a name; empty for all addresses.
+        port: 0 for any, to look at the address alone.
+
+    Raises:
+        NetworkError: none of the addresses that are meant can be had.
+    """
+    problem: OSError | None = None
+    try:
+        flags = socket.AI_PASSIVE
+        found = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM, flags=flags)
+    except UnicodeError:
+        raise HostUnknown(host, port) from None
+    except OSError as error:
+        raise listen_error(error, host, port) from error
+    for family, kind, protocol, _, place in found:
+        try:
+            with socket.socket(family, kind, protocol) as sock:
+                if interface:
+                    TcpNetwork(interface=interface)._bind_to_interface(sock)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(place)
+        except OSError as error:
+            problem = error
+        else:
+            return
+    if problem is not None:
+        raise listen_error(problem, host, port) from problem
 
 
 def _has_way(family: socket.AddressFamily, address: str) -> bool:

@@ -13,10 +13,12 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import PlainTextResponse, Response
 
+from soulmesh import settings as reading
 from soulmesh.config import Settings, parse_address
 from soulmesh.daemon.choices import client_settings, transfer_settings
 from soulmesh.daemon.http.call import Call, Properties
 from soulmesh.daemon.http.errors import HttpError
+from soulmesh.daemon.http.identity import Role
 from soulmesh.daemon.http.replies import empty, form, reply
 from soulmesh.daemon.http.routing import Access, Route
 from soulmesh.daemon.masks import MASK, masked_headers, masked_settings, masked_url
@@ -158,6 +160,21 @@ def options_form(service: Service, settings: Settings) -> dict[str, Any]:
     }
 
 
+def _by_key(found: dict[str, Any]) -> dict[str, Any]:
+    """The values of a file by their dotted keys, but for those that are acted on when they are read: a
+    command that tells the password, and how to log."""
+    values = {}
+    for key in reading.keys(Settings):
+        if key.startswith(("account.", "log.")):
+            continue
+        value: Any = found
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None:
+            values[key] = value
+    return values
+
+
 class OptionPaths:
     """The handlers."""
 
@@ -202,7 +219,7 @@ class OptionPaths:
             unbound = ipaddress.ip_address(address).is_unspecified
             changes["network.local_address"] = "" if unbound else address
         if changes:
-            self._reload(changes)
+            await self._reload(changes)
         return reply({"soulseek": form(listenIpAddress=address, listenPort=port)})
 
     async def debug(self, _call: Call) -> Response:
@@ -230,7 +247,7 @@ class OptionPaths:
         """``PUT /options/yaml``: the old file is kept beside it."""
         file = self._file()
         text = await call.quoted(limit=LARGEST_FILE)
-        problem = self._problem(text)
+        problem = await self._problem(call, text)
         if problem is not None:
             raise HttpError(400, problem)
 
@@ -251,22 +268,26 @@ class OptionPaths:
             await asyncio.to_thread(store)
         except OSError as error:
             raise HttpError(500, f"{file} cannot be written: {error.strerror or error}") from None
-        self._reload({})
+        await self._reload({})
         return empty(200)
 
     async def validate(self, call: Call) -> Response:
         """``POST /options/yaml/validate``: an empty answer is a good one."""
         self._file()
-        problem = self._problem(await call.quoted(limit=LARGEST_FILE))
+        problem = await self._problem(call, await call.quoted(limit=LARGEST_FILE))
         return empty(200) if problem is None else reply(problem)
 
-    def _problem(self, text: str) -> str | None:
+    async def _problem(self, call: Call, text: str) -> str | None:
         try:
             # What the next start would refuse is refused now.
-            settings = Settings.model_validate(tomllib.loads(text))
+            found = tomllib.loads(text)
+            settings = Settings.model_validate(found)
             authenticator(settings, self._service.world.wall_clock, self._service.signing)
             transfer_settings(settings)
             client_settings(settings)
+            # Who may only read could look at the disk with it.
+            if self._service.check_file is not None and call.identity.role is Role.ADMINISTRATOR:
+                await self._service.check_file(_by_key(found))
         except tomllib.TOMLDecodeError as error:
             return f"The text is not TOML: {error}"
         except ValidationError as error:
@@ -277,11 +298,11 @@ class OptionPaths:
             return str(error)
         return None
 
-    def _reload(self, overlay: dict[str, Any]) -> None:
+    async def _reload(self, overlay: dict[str, Any]) -> None:
         if self._service.reload is None:
             return
         try:
-            self._service.reload(overlay)
+            await self._service.reload(overlay)
         except ConfigError as error:
             raise HttpError(400, str(error)) from None
 

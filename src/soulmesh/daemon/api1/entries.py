@@ -15,7 +15,7 @@ from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access
 from soulmesh.daemon.knobs import fields
-from soulmesh.daemon.masks import masked_headers, masked_url, unmasked_headers, unmasked_url
+from soulmesh.daemon.masks import MASK, masked_headers, masked_url, unmasked_headers, unmasked_url
 from soulmesh.daemon.service import Service
 from soulmesh.errors import ConfigError
 
@@ -74,8 +74,8 @@ class EntryKinds(BaseModel):
 
 
 class EntryValues(Body):
-    """What one is to be. Secrets that are left out or ``null`` stay; an empty one is taken away. What is
-    given as it was shown (an address, a header) stays too."""
+    """What one is to be. Secrets that are left out, ``null`` or ``*****`` stay; an empty one is taken away.
+    What is given as it was shown (an address, a header) stays too."""
 
     values: dict[Annotated[str, StringConstraints(max_length=100)], Any]
 
@@ -137,8 +137,8 @@ class _Entries:
             known = model.model_fields.get(field)
             if known is None:
                 raise HttpError(422, f"body.values.{field}: there is no such field")
-            if _secret(known) and value is None:
-                value = old.get(field)
+            if _secret(known) and value in (None, MASK):
+                value = _unsaid(value, old.get(field), field)
             try:
                 if field == "headers" and isinstance(value, dict):
                     value = unmasked_headers(value, old.get(field, {}))
@@ -193,6 +193,13 @@ class _Entries:
 
 def _secret(field: Any) -> bool:
     return "SecretStr" in str(field.annotation)
+
+
+def _unsaid(value: object, old: Any, field: str) -> Any:
+    """A secret that was not said, or as secrets are shown elsewhere: the one before."""
+    if value == MASK and old is None:
+        raise HttpError(422, f"body.values.{field}: has no value yet: {MASK} only stands for one")
+    return old
 
 
 def _entry(name: str, entry: BaseModel) -> dict[str, Any]:

@@ -86,6 +86,8 @@ class Operation:
     """Further statuses that this operation may answer with."""
     example: Any = None
     """Of the body."""
+    lists: tuple[str, ...] = ("items",)
+    """With a query of :class:`Part`: the lists of the answer, which are gone through one after the other."""
 
 
 def problem(error: HttpError) -> Response:
@@ -168,7 +170,7 @@ def route(operation: Operation) -> Route:
         if operation.answer is None:
             return Response(None, operation.status)
         if isinstance(query, Part):
-            outcome = {**outcome, **_part(outcome["items"], query)}
+            outcome = {**outcome, **_part(outcome, operation.lists, query)}
         data = outcome if isinstance(outcome, bytes) else to_json(outcome)
         return _tagged(call, data, operation.status)
 
@@ -176,11 +178,18 @@ def route(operation: Operation) -> Route:
     return Route(operation.method, operation.path, chosen, operation.access)
 
 
-def _part(items: Sequence[Any], query: Part) -> dict[str, Any]:
+def _part(outcome: dict[str, Any], lists: Iterable[str], query: Part) -> dict[str, Any]:
     place = read_cursor(query.cursor, int)
     start = max(0, place[0]) if place else 0
-    behind = len(items) if query.limit is None else start + query.limit
-    return {"items": items[start:behind], "next": cursor(behind) if behind < len(items) else None}
+    whole = sum(len(outcome[name]) for name in lists)
+    end = whole if query.limit is None else start + query.limit
+    found: dict[str, Any] = {"next": cursor(end) if end < whole else None}
+    before = 0
+    for name in lists:
+        items: Sequence[Any] = outcome[name]
+        found[name] = items[max(0, start - before) : max(0, end - before)]
+        before += len(items)
+    return found
 
 
 def _checked(model: type[BaseModel], found: dict[str, Any], where: str) -> BaseModel:

@@ -14,7 +14,7 @@ from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.identity import ANONYMOUS
 from soulmesh.daemon.http.routing import Access
-from soulmesh.daemon.knobs import NEEDS_RESTART, knobs
+from soulmesh.daemon.knobs import NEEDS_RESTART, as_said, knobs
 from soulmesh.daemon.service import Service
 from soulmesh.errors import ConfigError
 
@@ -126,14 +126,15 @@ class _Settings:
         if "remote_configuration" in body.values or "daemon.data" in body.values:
             raise HttpError(422, "body.values: this one is set where the daemon is started")
         try:
-            settings = await self._service.change_settings(body.values)
-        except ConfigError as error:
+            values = as_said(body.values, self._service.settings)
+            settings = await self._service.change_settings(values)
+        except (ConfigError, ValueError) as error:
             raise HttpError(422, f"body.values: {error}") from None
-        self._service.hub.tell("settings.changed", {"keys": sorted(body.values)})
+        self._service.hub.tell("settings.changed", {"keys": sorted(values)})
         return {
             "editable": self._editable(call),
             "items": knobs(settings, self._service.changed_here()),
-            "restart": any(key in NEEDS_RESTART for key in body.values),
+            "restart": any(key in NEEDS_RESTART for key in values),
         }
 
     async def setup(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:

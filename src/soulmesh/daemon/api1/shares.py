@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, StringConstraints
 
 from soulmesh.client.shares.model import Audience, Root, Symlinks, folder_name
-from soulmesh.daemon.api1.operations import Body, Operation, Query
+from soulmesh.daemon.api1.operations import Body, Operation, Part, Query
 from soulmesh.daemon.checks import check_shared
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call
@@ -64,6 +64,8 @@ class SharesState(BaseModel):
     folders: int
     files: int
     roots: list[RootRow]
+    next: str | None = None
+    """Of the roots."""
 
 
 class NewRoot(Body):
@@ -269,7 +271,15 @@ def operations(service: Service) -> list[Operation]:
     write, admin = Access.WRITE, Access.ADMIN
     one = "/shares/roots/{id}"
     return [
-        Operation("GET", "/shares", "What we share, and how the scan is doing", work.state, SharesState),
+        Operation(
+            "GET",
+            "/shares",
+            "What we share, and how the scan is doing",
+            work.state,
+            SharesState,
+            query=Part,
+            lists=("roots",),
+        ),
         Operation(
             "POST",
             "/shares/roots",

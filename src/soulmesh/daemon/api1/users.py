@@ -46,10 +46,11 @@ class Users(BaseModel):
 
 
 class Bans(BaseModel):
-    """Who is kept out: by name, and by address."""
+    """Who is kept out: by name, and by address. With ``limit`` the names come first."""
 
     names: list[str]
     ranges: list[str]
+    next: str | None = None
 
 
 class Range(Body):
@@ -83,10 +84,11 @@ class RangeQuery(Query):
 
 
 class Tastes(BaseModel):
-    """What somebody likes and hates."""
+    """What somebody likes and hates. With ``limit`` what is liked comes first."""
 
     liked: list[str]
     hated: list[str]
+    next: str | None = None
 
 
 class Where(BaseModel):
@@ -339,6 +341,7 @@ def operations(service: Service) -> list[Operation]:
     def look(path: str, told: str, what: Any, answer: Any, **more: Any) -> Operation:
         return Operation("GET", path, told, what, answer, refusals=away, **more)
 
+    tastes: dict[str, Any] = {"query": Part, "lists": ("liked", "hated")}
     return [
         look("/users", "Users whom we know", work.all, Users, query=UserPage),
         look(user, "What the server says of a user, and we", work.one, models.User),
@@ -371,7 +374,7 @@ def operations(service: Service) -> list[Operation]:
         change("DELETE", f"{user}/ban", "Take the ban back", work.opinion("unban")),
         change("PUT", f"{user}/watch", "Be told when it comes and goes", work.watch),
         change("DELETE", f"{user}/watch", "Be told no more", work.unwatch),
-        look("/bans", "Who is kept out", work.bans, Bans),
+        look("/bans", "Who is kept out", work.bans, Bans, query=Part, lists=("names", "ranges")),
         change(
             "PUT",
             "/bans/ranges",
@@ -393,8 +396,8 @@ def operations(service: Service) -> list[Operation]:
             refusals=(503,),
             example={"text": "user noisy.neighbour\n192.0.2.0/24\n"},
         ),
-        look(f"{user}/interests", "What a user likes and hates", work.tastes_of, Tastes),
-        look("/interests", "What we like and hate", work.tastes, Tastes),
+        look(f"{user}/interests", "What a user likes and hates", work.tastes_of, Tastes, **tastes),
+        look("/interests", "What we like and hate", work.tastes, Tastes, **tastes),
         change("PUT", "/interests/liked/{item}", "Like something", work.taste("like")),
         change("DELETE", "/interests/liked/{item}", "Like it no more", work.taste("unlike")),
         change("PUT", "/interests/hated/{item}", "Hate something", work.taste("hate")),

@@ -22,7 +22,7 @@ from soulmesh import log
 from soulmesh.daemon.checks import check_file
 from soulmesh.errors import ConfigError
 
-__all__ = ["HttpServer"]
+__all__ = ["HttpServer", "read_certificate"]
 
 logger = log.get("daemon.http")
 
@@ -146,8 +146,12 @@ class _Protocol(HttpToolsProtocol):
             self.transport.abort()
 
 
-def _with_certificate(certificate: str, key: str | None) -> tuple[str, ssl.SSLContext]:
-    """The certificates as PEM text, without a key that stands beside them, and what serves with them."""
+def read_certificate(certificate: str, key: str | None) -> tuple[str, ssl.SSLContext]:
+    """The certificates as PEM text, without a key that stands beside them, and what serves with them.
+
+    Raises:
+        ConfigError: they cannot be used; it names the setting, the file and what is wrong with it.
+    """
     texts = []
     for file, setting in ((certificate, "web.certificate"), (key, "web.certificate_key")):
         if file is None:
@@ -201,7 +205,7 @@ class HttpServer:
         self.certificate: str | None = None
         """The PEM text of the certificate and its chain, with HTTPS."""
         if certificate is not None:
-            self.certificate, self._context = _with_certificate(certificate, key)
+            self.certificate, self._context = read_certificate(certificate, key)
         self._config = uvicorn.Config(
             app,
             log_config=None,
