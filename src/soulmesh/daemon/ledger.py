@@ -277,13 +277,18 @@ class Ledger:
     async def of_batch(self, batch: str) -> list[bytes]:
         """The transfers of a batch."""
         now = self._wall_clock()
+        # Before the question: what ends while it is asked is in neither place, otherwise.
+        live = {
+            key: to_json(self._form(x, now)) for key, x in self._live.items() if x.transfer.batch == batch
+        }
         rows = await self._store.run(
             lambda db: db.execute(
-                "SELECT body, removed FROM transfers WHERE batch = ? ORDER BY requested", (batch,)
+                "SELECT id, body, removed FROM transfers WHERE batch = ? ORDER BY requested", (batch,)
             ).fetchall()
         )
-        live = [to_json(self._form(x, now)) for x in self._live.values() if x.transfer.batch == batch]
-        return [marked(*row) for row in rows] + live
+        for key, *_ in rows:
+            live.pop(key, None)
+        return [marked(*row[1:]) for row in rows] + list(live.values())
 
     def find_live(self, key: str) -> Transfer | None:
         """A transfer that is not over."""

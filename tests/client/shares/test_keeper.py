@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,27 @@ def test_a_root_that_is_added_is_watched_too(root: Root, tmp_path: Path) -> None
 
     kept(shares, watch, body, scan_at_start=False)
     assert watch.started == [[root.path], [root.path, tmp_path / "other"]]
+    # What came into it before it was watched is looked for.
+    assert shares.scans == [(5, [2], None)]
+
+
+def test_the_first_root_is_watched_within_seconds_and_so_is_one_that_comes_back(root: Root) -> None:
+    shares, watch = Recorded([]), Watch()
+
+    async def body(keeper: Keeper) -> None:
+        await asyncio.sleep(1)
+        shares.roots = [root]
+        await asyncio.sleep(10)
+        assert keeper.watching == {root.path}
+        shares.roots = [replace(root, online=False)]
+        await asyncio.sleep(10)
+        assert keeper.watching == frozenset()
+        shares.roots = [root]
+        await asyncio.sleep(10)
+
+    kept(shares, watch, body, scan_at_start=False)
+    assert watch.started == [[root.path], [root.path]]
+    assert [scan[1:] for scan in shares.scans] == [([1], None), ([1], None)]
 
 
 def test_a_folder_that_cannot_be_named_in_text_is_polled_and_the_others_watched(root: Root) -> None:

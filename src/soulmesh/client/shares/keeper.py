@@ -102,9 +102,12 @@ class Keeper:
         self._refused: frozenset[Path] | None = None
         self.watching: frozenset[Path] = frozenset()
         """The roots that are watched now; empty while shares are polled."""
+        self._begun: frozenset[Path] = frozenset()
+        """Roots that were there when the keeper began, or are watched."""
 
     async def run(self) -> None:
         """Keep the shares up to date until cancelled."""
+        self._begun = self._wanted()
         async with asyncio.TaskGroup() as tasks:
             for name, work in (
                 ("changes by other processes", self._look),
@@ -190,11 +193,21 @@ class Keeper:
             self._missed = False
         while True:
             wanted = self._wanted()
+            self._begun &= wanted
             if wanted and wanted != self._refused:
                 await self._watch(wanted)
             else:
-                await asyncio.sleep(self._settings.poll_every)
-                await self._scan()
+                await self._poll(wanted)
+
+    async def _poll(self, wanted: frozenset[Path]) -> None:
+        """Wait for the next scan, or until there is something else to watch."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._settings.poll_every
+        while (left := until - loop.time()) > 0:
+            await asyncio.sleep(min(left, self._settings.look_every))
+            if self._wanted() != wanted:
+                return
+        await self._scan()
 
     async def _poll_unwatchable(self) -> None:
         """Those that no watch can name, while others are watched; else all are polled anyway."""
@@ -210,10 +223,17 @@ class Keeper:
         self.watching = wanted
         changes = self._source(sorted(wanted))
         next_change: asyncio.Task[set[Path]] | None = None
+        # What was added, or came back, while we ran may have changed before it was watched.
+        fresh = wanted - self._begun
+        self._begun = wanted
         try:
             while self._wanted() == wanted:
                 if next_change is None:
                     next_change = asyncio.ensure_future(anext(changes))
+                if fresh:
+                    await asyncio.sleep(0)  # now it is watched
+                    await self._scan([root.id for root in self._shares.roots if root.path in fresh])
+                    fresh = frozenset()
                 done, _ = await asyncio.wait([next_change], timeout=self._settings.look_every)
                 if done:
                     changed = next_change.result()
