@@ -1,7 +1,14 @@
-"""The newest log lines, kept for whoever wants to page through them."""
+"""The newest log lines, kept for whoever wants to page through them.
+
+What the daemon itself tells of its work (logins, transfers, scans) is kept
+whatever ``log.level`` has printed: somebody who looks wants to see it, and
+nobody wants it on standard error for that. Other parts tell much more, and are
+kept as they are printed.
+"""
 
 from __future__ import annotations
 
+import heapq
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -22,25 +29,70 @@ _LEVELS = {
 _NO_FACTS = frozenset({"event", "level", "timestamp", "part", "_record", "_from_structlog", "exc_info"})
 
 
+_ROOT = "soulmesh"
+_OURS = "soulmesh.daemon"
+"""Whose lines of level info are kept always."""
+
+
+class _AsWished(logging.Filter):
+    """Keeps lines from being printed that are there for the logbook alone."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self._level = level
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is printed."""
+        if record.levelno >= self._level or not f"{record.name}.".startswith(f"{_OURS}."):
+            return True
+        # A level of a part within has let it through on purpose.
+        part: logging.Logger | None = logging.getLogger(record.name)
+        while part is not None and part.name != _OURS:
+            if part.level != logging.NOTSET:
+                return True
+            part = part.parent
+        return False
+
+
 class Logbook(logging.Handler):
-    """Keeps the last lines of everything that soulmesh logs."""
+    """Keeps the last lines of everything that soulmesh logs.
+
+    Args:
+        size: how many lines; of warnings and worse so many again, which nothing else drives out.
+    """
 
     def __init__(self, size: int = 2000) -> None:
         super().__init__(logging.DEBUG)
-        self._lines: deque[tuple[int, dict[str, Any]]] = deque(maxlen=size)
+        self._common: deque[tuple[int, dict[str, Any]]] = deque(maxlen=size)
+        self._grave: deque[tuple[int, dict[str, Any]]] = deque(maxlen=size)
+        self._lowered: int | None = None
         self._count = 0
         self.on_line: Callable[[dict[str, Any]], None] = lambda line: None
         """Called with each line as :meth:`page` has it."""
 
     def install(self) -> None:
         """Begin to listen; setting logging up anew takes us off, so call it again then."""
-        root = logging.getLogger("soulmesh")
+        root, ours = logging.getLogger(_ROOT), logging.getLogger(_OURS)
         if self not in root.handlers:
             root.addHandler(self)
+        shown = ours.getEffectiveLevel()
+        if shown > logging.INFO:
+            for handler in root.handlers:
+                if handler is not self:
+                    handler.addFilter(_AsWished(shown))
+            self._lowered = ours.level
+            ours.setLevel(logging.INFO)
 
     def remove(self) -> None:
         """Listen no more."""
-        logging.getLogger("soulmesh").removeHandler(self)
+        root = logging.getLogger(_ROOT)
+        root.removeHandler(self)
+        if self._lowered is not None:
+            logging.getLogger(_OURS).setLevel(self._lowered)
+            self._lowered = None
+        for handler in root.handlers:
+            for found in [one for one in handler.filters if isinstance(one, _AsWished)]:
+                handler.removeFilter(found)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one line."""
@@ -63,8 +115,14 @@ class Logbook(logging.Handler):
             self.handleError(record)
             return
         self._count += 1
-        self._lines.append((self._count, line))
+        kept = self._grave if record.levelno >= logging.WARNING else self._common
+        kept.append((self._count, line))
         self.on_line(_numbered(self._count, line))
+
+    @property
+    def _lines(self) -> list[tuple[int, dict[str, Any]]]:
+        # Copied first: lines are also written by threads.
+        return list(heapq.merge(tuple(self._common), tuple(self._grave), key=lambda one: one[0]))
 
     def lines(self) -> list[dict[str, Any]]:
         """Oldest first."""

@@ -312,9 +312,17 @@ class Service:
         match event:
             case TransferMoved() if event.new is State.FAILED and event.old is not State.FAILED:
                 self.counted[event.direction, "no"] += 1
-            case LoggedIn():
+                logger.info(
+                    f"{event.direction} failed",
+                    username=event.username,
+                    file=event.remote_path,
+                    reason=event.reason,
+                )
+            case LoggedIn(username):
+                logger.info("logged in", username=username)
                 self.events.tell("SoulseekClientConnected")
             case LoggedOut(reason):
+                logger.info("logged out", reason=reason)
                 self.events.tell("SoulseekClientDisconnected", message=reason, exception=None)
             case MessageReceived(username, message, number, at, replayed):
                 if self.engine.banned(username):
@@ -359,6 +367,12 @@ class Service:
     def _finished(self, transfer: Transfer, body: dict[str, Any]) -> None:
         self.counted[transfer.direction, "ok"] += 1
         self.counted[transfer.direction, "bytes"] += transfer.size or 0
+        logger.info(
+            f"{transfer.direction} finished",
+            username=transfer.username,
+            file=transfer.remote_path,
+            size=transfer.size,
+        )
         file = Arrived(transfer.username, transfer.remote_path, transfer.local_path, body)
         if not transfer.is_download:
             self._tell_file("UploadFileComplete", file)

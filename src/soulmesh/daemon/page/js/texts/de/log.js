@@ -19,7 +19,7 @@ export default {
   "log.part": "Teil",
   "log.message": "Meldung",
   "log.none": "Noch steht nichts im Protokoll",
-  "log.noneText": "Wie viel hineinkommt, sagt log.level in den Einstellungen.",
+  "log.noneText": "Anmeldungen, Übertragungen und Durchsichten stehen hier; was sonst hineinkommt, sagt log.level in den Einstellungen.",
   "log.noneFound": "Keine solche Zeile",
   "log.nowText": "Alles, was der Dienst über seinen Ereignisstrom erzählt, solange dies offen ist.",
   "log.progress": "Mit Fortschritt",

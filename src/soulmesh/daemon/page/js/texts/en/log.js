@@ -19,7 +19,7 @@ export default {
   "log.part": "Part",
   "log.message": "Message",
   "log.none": "Nothing was logged yet",
-  "log.noneText": "How much is logged is decided by log.level in the settings.",
+  "log.noneText": "Logins, transfers and scans appear here; what else is logged is decided by log.level in the settings.",
   "log.noneFound": "No such line",
   "log.nowText": "Everything that the daemon tells over its event stream, while this is open.",
   "log.progress": "With progress",
