@@ -777,6 +777,10 @@ def test_the_network_around_us_and_speeds_over_time(tmp_path: Path) -> None:
         assert speeds["step"] == 2.0
         assert speeds["items"][0]["upload"] == 0
         assert (await ask("GET", "/statistics/speeds", span="day"))["items"] == []
+        # The log has it, at whatever level it is printed.
+        lines = [line["message"] for line in (await ask("GET", "/logs"))["items"]]
+        assert f"logged in username={OURSELVES}" in lines
+        assert any(line.startswith("scanned root=") for line in lines), lines
 
     on_a_network(play, tmp_path)
 
