@@ -154,6 +154,11 @@ def test_earlier_searches_are_listed_and_can_be_forgotten(perform: Perform) -> N
         await page.get_by_role("link", name="Search").click()
         row = page.get_by_role("row", name="tidal maps")
         await expect(row).to_be_visible()
+        # By keyboard: what was found has the focus, and its arrow keys.
+        await page.get_by_role("grid", name="Earlier searches").press("Enter")
+        await expect(page.get_by_role("treegrid")).to_be_focused()
+        await page.get_by_role("link", name="Search").click()
+        await expect(row).to_be_visible()
         await row.hover()
         await row.get_by_role("button", name="Forget the search tidal maps").click()
         await expect(page.get_by_role("heading", name="Search everybody's files")).to_be_visible()

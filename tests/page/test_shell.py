@@ -37,6 +37,10 @@ def test_who_has_no_credential_logs_in_with_name_and_password(perform: Perform) 
         page = visit.page
         await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         await visit.shot("login")
+        await page.get_by_role("button", name="Use an API key instead").click()
+        await page.get_by_label("API key").fill("typed by mistake")
+        await page.get_by_role("button", name="Use name and password instead").click()
+        await expect(page.get_by_label("Password")).to_have_value("")
         await page.get_by_label("Name").fill("admin")
         await page.get_by_label("Password").fill("wrong")
         await page.get_by_role("button", name="Log in").click()
@@ -136,6 +140,11 @@ def test_a_phone_has_the_navigation_at_its_foot(perform: Perform) -> None:
         assert box["width"] == PHONE["width"]
         wide = await page.evaluate("document.documentElement.scrollWidth")
         assert wide == PHONE["width"], "nothing sticks out at the side"
+        await visit.go("log")
+        tabs = page.get_by_role("tab")
+        await expect(tabs.last).to_be_visible()
+        for tab in await tabs.all():
+            await expect(tab).to_be_in_viewport(ratio=1)
 
     perform(play)
 

@@ -253,11 +253,17 @@ def test_a_long_conversation_is_read_backwards_page_by_page(perform: Perform) ->
 def test_a_message_that_cannot_be_sent_stays_in_the_box_and_says_why(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page
-        await visit.go("chat/mira")
-        await visit.net.daemon.engine.disconnect()
+        await visit.go("chat")
+        # By keyboard alone: the box has the focus when the conversation is there.
+        await page.get_by_role("button", name="Write to…").last.press("Enter")
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        await page.keyboard.type("mira")
+        await page.keyboard.press("Enter")
         box = page.get_by_role("textbox", name="Write to mira")
-        await box.fill("hello")
-        await box.press("Enter")
+        await expect(box).to_be_focused()
+        await visit.net.daemon.engine.disconnect()
+        await page.keyboard.type("hello")
+        await page.keyboard.press("Enter")
         await expect(page.get_by_role("status").filter(has_text="not")).to_be_visible()
         await expect(box).to_have_value("hello")
         visit.allow("503|404")

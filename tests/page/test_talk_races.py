@@ -300,3 +300,36 @@ def test_a_line_of_the_log_during_the_question_for_it_is_shown_once(perform: Per
         await expect(lines.filter(has_text="and one after it")).to_have_count(1)
 
     perform(play)
+
+
+def test_what_is_typed_while_a_message_is_on_its_way_stays_and_goes_after_it(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page, path = visit.page, f"conversations/{SHARER}/messages"
+        await visit.go(f"chat/{SHARER}")
+        box = page.get_by_role("textbox", name=f"Write to {SHARER}")
+        rows = page.get_by_role("log").locator("[data-id]")
+        await expect(box).to_be_focused()
+        async with held(page, path, "POST") as answer:
+            await page.keyboard.type("one")
+            await page.keyboard.press("Enter")
+            await answer.here.wait()
+            await page.keyboard.type("two")
+            await page.keyboard.press("Enter")
+            await page.keyboard.type("three")
+            await expect(box).to_have_value("three")
+        await expect(rows).to_have_count(2)
+        await expect(rows.first).to_contain_text("one")
+        await expect(rows.last).to_contain_text("two")
+        await expect(box).to_have_value("three")
+
+        # What cannot be sent comes back, before what was typed since.
+        visit.allow("503")
+        await visit.net.daemon.engine.disconnect()
+        async with held(page, path, "POST") as answer:
+            await page.keyboard.press("Enter")
+            await answer.here.wait()
+            await page.keyboard.type("four")
+        await expect(box).to_have_value("three four")
+        await expect(box).to_be_focused()
+
+    perform(play)

@@ -51,13 +51,17 @@ function Shell() {
   const route = useRoute();
   const view = views.find((one) => one.name === route.view) ?? (route.view ? null : views[0]);
   const main = useRef(/** @type {any} */ (null));
-  const first = useRef(true);
+  const before = useRef(/** @type {typeof view | undefined} */ (undefined));
   useEffect(() => {
     document.title = view ? `${t(view.title)} · soulmesh` : "soulmesh";
-    // Who navigates by keyboard or ear is taken along to the new heading; the first view leaves focus alone.
-    if (!first.current) main.current?.querySelector("h1")?.focus({ preventScroll: true });
-    first.current = false;
-  }, [view]);
+    const focused = document.activeElement;
+    const elsewhere = before.current !== view;
+    // Who navigates by keyboard or ear is taken along: to where the view puts focus, or to its heading. Within a view
+    // what had focus may be gone. The first view leaves focus alone.
+    const lost = elsewhere ? !main.current.contains(focused) : focused === document.body;
+    if (before.current !== undefined && lost) main.current.querySelector("h1")?.focus({ preventScroll: true });
+    before.current = view;
+  }, [view, route.rest.join("/")]);
   const View = view?.View;
   return html`<div class="shell">
     <a class="skip" href="#main" onClick=${(/** @type {Event} */ event) => { event.preventDefault(); main.current.focus(); }}>${t("nav.skip")}</a>

@@ -1,6 +1,8 @@
 // What rooms and private conversations have in common: the lines that were said, and the box to write in.
 
-import { Button, Fragment, Icon, IconButton, html, useLayoutEffect, useRef, useState } from "../lib/ui.js";
+import { useNarrow } from "../lib/hooks.js";
+import { store, useStore } from "../lib/store.js";
+import { Button, Fragment, Icon, IconButton, html, useEffect, useLayoutEffect, useRef, useState } from "../lib/ui.js";
 import { locale, t } from "../lib/texts.js";
 import { report } from "../lib/toast.js";
 
@@ -181,38 +183,67 @@ function OneLine({ line, same, me, pointed, nameMenu }) {
 }
 
 /**
- * The box to write in. Enter sends; Tab completes a name that was begun.
+ * What is being written in a place: the text in its box, and the lines that are on their way.
+ * @typedef {object} Draft
+ * @property {import("../lib/store.js").Store<string>} text
+ * @property {string[]} leaving in the order in which they were said; the first of them is being sent
+ * @property {import("../lib/store.js").Store<boolean>} sending
+ */
+
+/** What was begun to be written, by place; it is still there when one comes back. */
+const drafts = /** @type {Map<string, Draft>} */ (new Map());
+
+/** @param {string} place @returns {Draft} */
+function draftOf(place) {
+  const draft = drafts.get(place) ?? { text: store(""), leaving: [], sending: store(false) };
+  drafts.set(place, draft);
+  return draft;
+}
+
+/**
+ * Sends what leaves, one line after the other. What cannot be sent comes back into the box, before what was typed since.
+ * @param {Draft} draft
+ * @param {(text: string) => Promise<unknown>} send
+ */
+async function dispatch({ text, leaving, sending }, send) {
+  if (sending.get()) return;
+  sending.set(true);
+  try {
+    for (; leaving.length > 0; leaving.shift()) await send(leaving[0]);
+  } catch (error) {
+    text.set((typed) => [...leaving.splice(0), typed].filter(Boolean).join(" "));
+    report(error);
+  }
+  sending.set(false);
+}
+
+/**
+ * The box to write in. Enter sends; Tab completes a name that was begun. It takes the focus when its place is opened,
+ * but on a phone, where the keyboard would cover what was said.
  * @param {{ label: string, send: (text: string) => Promise<unknown>, names?: string[], disabled?: boolean,
  *           place: string, hint?: string }} props
  */
 export function Composer({ label, send, names = [], disabled = false, place, hint }) {
-  const [text, setText] = useState(drafts.get(place) ?? "");
-  const [busy, setBusy] = useState(false);
+  const draft = draftOf(place);
+  const text = useStore(draft.text);
+  const sending = useStore(draft.sending);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
-  const [shown, setShown] = useState(place);
-  if (shown !== place) {
-    setShown(place);
-    setText(drafts.get(place) ?? "");
-  }
+  const narrow = useNarrow();
+  useEffect(() => {
+    if (!narrow) box.current?.focus();
+  }, [place]);
 
   /** @param {string} value */
   const change = (value) => {
     // A message is one line on the network.
-    const line = value.replace(/\s*\n\s*/g, " ");
-    drafts.set(place, line);
-    setText(line);
+    draft.text.set(value.replace(/\s*\n\s*/g, " "));
   };
-  const submit = async () => {
+  const submit = () => {
     const line = text.trim();
-    if (!line || busy || disabled) return;
-    setBusy(true);
-    try {
-      await send(line);
-      change("");
-    } catch (error) {
-      report(error);
-    }
-    setBusy(false);
+    if (!line || disabled) return;
+    draft.leaving.push(line);
+    draft.text.set("");
+    dispatch(draft, send);
     box.current?.focus();
   };
   /** @param {KeyboardEvent} event */
@@ -248,15 +279,12 @@ export function Composer({ label, send, names = [], disabled = false, place, hin
         onInput=${(/** @type {{ currentTarget: HTMLTextAreaElement }} */ event) => change(event.currentTarget.value)}
         onKeyDown=${keys}
       ></textarea>
-      <${Button} kind="primary" type="submit" disabled=${disabled || !text.trim()} busy=${busy} title=${t("talk.send")}>
-        <${Icon} name="send" /><span class="talk-send">${t("talk.send")}</span>
+      <${Button} kind="primary" type="submit" disabled=${disabled || !text.trim()} aria-busy=${sending || undefined} title=${t("talk.send")}>
+        ${sending ? html`<span class="spinner" aria-hidden="true"></span>` : html`<${Icon} name="send" />`}<span class="talk-send">${t("talk.send")}</span>
       <//>
     </form>
   `;
 }
-
-/** What was begun to be written, by place; it is still there when one comes back. */
-const drafts = /** @type {Map<string, string>} */ (new Map());
 
 /**
  * The text with the word before the caret completed to a name; null if no single continuation is known.

@@ -27,6 +27,11 @@ export function Login() {
       setBusy(false);
     }
   };
+  const change = () => {
+    setByKey(!byKey);
+    setSecret("");
+    setError(null);
+  };
   /** @param {(value: string) => void} set */
   const take = (set) => (/** @type {any} */ event) => set(event.currentTarget.value);
   return html`<main class="login"><form class="card stack" onSubmit=${submit}><h1>${t("login.title")}</h1>
@@ -38,5 +43,5 @@ export function Login() {
         <${Field} label=${t("login.password")} error=${error}><input type="password" required autocomplete="current-password"
           value=${secret} onInput=${take(setSecret)} /><//>`}
     <${Button} type="submit" kind="primary" busy=${busy}>${t("login.go")}<//>
-    ${login && !byKey && html`<${Button} kind="ghost" onClick=${() => setByKey(true)}>${t("login.withkey")}<//>`}</form></main>`;
+    ${login && html`<${Button} kind="ghost" onClick=${change}>${t(byKey ? "login.withname" : "login.withkey")}<//>`}</form></main>`;
 }

@@ -71,8 +71,9 @@ function SearchForm({ id, words }) {
   const [busy, setBusy] = useState(false);
   const [wait, setWait] = useState(0);
   const field = useRef(/** @type {any} */ (null));
+  const narrow = useNarrow();
   useEffect(() => {
-    if (!id) field.current?.querySelector("input")?.focus();
+    if (!id && !narrow) field.current?.querySelector("input")?.focus();
   }, [id]);
   useEffect(() => {
     if (wait <= 0) return undefined;
@@ -151,6 +152,14 @@ function Found({ id }) {
   const narrow = useNarrow();
   const [order, setOrder] = useState(results.order);
   const [selected, setSelected] = useState(/** @type {Set<string>} */ (new Set()));
+
+  const some = lines.length > 0;
+  useEffect(() => {
+    // What was pressed to get here is gone: the arrow keys shall move through what was found.
+    if (some && document.activeElement?.matches("body, h1")) {
+      /** @type {HTMLElement | null} */ (document.querySelector("main [role=treegrid], main [role=grid]"))?.focus({ preventScroll: true });
+    }
+  }, [some]);
 
   /** @param {Partial<import("../lib/results.js").Order>} change */
   const arrange = (change) => {

@@ -64,6 +64,7 @@ export default {
   "login.key": "API-Schlüssel",
   "login.keyhint": "Einer der Schlüssel aus den Einstellungen des Daemons. Auf seinem eigenen Rechner auch der in daemon.json in seinem Datenordner.",
   "login.withkey": "Stattdessen einen API-Schlüssel verwenden",
+  "login.withname": "Stattdessen Name und Passwort verwenden",
   "missing.title": "Hier ist nichts",
   "missing.text": "Unter dieser Adresse gibt es keine Seite.",
 };

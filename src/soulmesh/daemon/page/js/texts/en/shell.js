@@ -64,6 +64,7 @@ export default {
   "login.key": "API key",
   "login.keyhint": "One of the keys from the daemon's settings. On the daemon's own machine also the key in daemon.json in its data folder.",
   "login.withkey": "Use an API key instead",
+  "login.withname": "Use name and password instead",
   "missing.title": "Nothing here",
   "missing.text": "There is no page at this address.",
 };
