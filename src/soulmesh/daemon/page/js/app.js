@@ -13,7 +13,7 @@ import { refreshStatus } from "./lib/status.js";
 import { useStore } from "./lib/store.js";
 import { language, t } from "./lib/texts.js";
 import "./lib/theme.js";
-import { StatusButton } from "./shell/account.js";
+import { ReadOnly, StatusButton } from "./shell/account.js";
 import { Login } from "./shell/login.js";
 import { Start, StartHint } from "./shell/start.js";
 import { views } from "./views/index.js";
@@ -101,7 +101,7 @@ function Navigation({ current }) {
   if (!narrow) {
     return html`<nav class="side" aria-label=${t("nav.main")}><div class="brand"><${Mark} /><span>soulmesh</span></div>
       <div class="nav-items">${views.map((view) => html`<${NavItem} key=${view.name} view=${view} current=${view.name === current} />`)}</div>
-      <div class="side-end"><${StartHint} /><${StatusButton} /></div></nav>`;
+      <div class="side-end"><${StartHint} /><${ReadOnly} /><${StatusButton} /></div></nav>`;
   }
   const places = views.filter((view) => view.place === "main").slice(0, PLACES - 1);
   const others = views.filter((view) => !places.includes(view));
@@ -111,7 +111,7 @@ function Navigation({ current }) {
       aria-current=${others.some((view) => view.name === current) ? "page" : undefined}>
       <${Icon} name="more" /><span class="nav-title">${t("nav.more")}</span><${OthersUnread} others=${others} /></button>
     ${more && html`<${Dialog} title=${t("nav.more")} onClose=${close}><div class="more-items">${others.map((view) => html`
-      <${NavItem} key=${view.name} view=${view} current=${view.name === current} onClick=${close} />`)}</div><${StartHint} /><${StatusButton} /><//>`}</nav>`;
+      <${NavItem} key=${view.name} view=${view} current=${view.name === current} onClick=${close} />`)}</div><${StartHint} /><${ReadOnly} /><${StatusButton} /><//>`}</nav>`;
 }
 
 /** The marks of everything under More. @param {{ others: import("./views/index.js").ViewModule[] }} props */

@@ -3,7 +3,7 @@
  */
 import { api } from "./api.js";
 import { go } from "./route.js";
-import { report, toast } from "./toast.js";
+import { refused as barred, report, toast } from "./toast.js";
 import { said, t } from "./texts.js";
 
 /** @typedef {{ username: string, path: string, size: number, length?: number | null }} Wanted */
@@ -13,6 +13,7 @@ import { said, t } from "./texts.js";
  * @param {Wanted[]} files
  */
 export async function download(files) {
+  if (barred()) return;
   /** @type {Map<string, { path: string, size: number, length: number | null }[]>} */
   const byUser = new Map();
   for (const { username, path, size, length } of files) {
@@ -40,6 +41,7 @@ export async function download(files) {
  * @param {string} folder
  */
 export async function downloadFolder(username, folder) {
+  if (barred()) return;
   try {
     const answer = await api.post("downloads/folder", { username, folder });
     tell(answer.taken.length, answer.refused ?? []);

@@ -48,10 +48,10 @@ export function PersonMenu({ name, more = [] }) {
   const put = (what, told) => api.put(p`users/${name}/` + what).then(() => toast(t(told, { name }), { tone: "good" }), report);
   return html`<${Menu} label=${t("person.menu", { name })} items=${[
     ...more,
-    { title: t("person.browse"), icon: "browse", run: () => go("browse", name) },
+    { title: t("person.browse"), icon: "browse", changes: true, run: () => go("browse", name) },
     { title: t("person.write"), icon: "chat", run: () => go("chat", name) },
     { title: t("person.page"), icon: "users", run: () => go("users", name) },
-    { title: t("person.befriend"), icon: "star", run: () => put("friend", "person.befriended") },
-    { title: t("person.ban"), icon: "ban", danger: true, run: () => put("ban", "person.banned") },
+    { title: t("person.befriend"), icon: "star", changes: true, run: () => put("friend", "person.befriended") },
+    { title: t("person.ban"), icon: "ban", danger: true, changes: true, run: () => put("ban", "person.banned") },
   ]} />`;
 }

@@ -1,7 +1,7 @@
 /**
  * State that outlives a view: values that can be watched.
  */
-import { useLayoutEffect, useRef, useState } from "./ui.js";
+import { useLayoutEffect, useRef, useState } from "../../vendor/preact-hooks.js";
 
 /**
  * @template T

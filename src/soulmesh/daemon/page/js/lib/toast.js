@@ -3,6 +3,7 @@
  */
 import { html, Icon, IconButton } from "./ui.js";
 import { store, useStore } from "./store.js";
+import { barred } from "./rights.js";
 import { t } from "./texts.js";
 
 /** @typedef {{ id: number, text: string, tone: "good" | "bad" | "plain", action?: { title: string, run: () => void } }} Toast */
@@ -31,6 +32,13 @@ export function toast(text, { tone = "plain", action } = {}) {
 export function report(error) {
   if (error instanceof DOMException && error.name === "AbortError") return;
   toast(error instanceof Error ? error.message : String(error), { tone: "bad" });
+}
+
+/** Says why, and is true, where we may not change anything: for what is done by keys and double clicks. */
+export function refused() {
+  const bar = barred();
+  if (bar) toast(bar, { tone: "bad" });
+  return Boolean(bar);
 }
 
 export function Toasts() {

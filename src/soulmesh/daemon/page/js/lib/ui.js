@@ -8,6 +8,7 @@ import {
 import htm from "../../vendor/htm.js";
 import { t } from "./texts.js";
 import { paths } from "./icons.js";
+import { barred } from "./rights.js";
 
 /** @typedef {import("preact").ComponentChildren} Children */
 
@@ -42,24 +43,26 @@ export function Icon({ name, label }) {
 }
 
 /**
- * @param {{
+ * @param {{ changes?: boolean,
  *   onClick?: (event: Event) => void, kind?: "plain" | "primary" | "danger" | "ghost", icon?: string,
  *   disabled?: boolean, busy?: boolean, title?: string, type?: "button" | "submit", children?: Children,
  *   [attribute: string]: any
- * }} props
+ * }} props changes: what it does takes the right to change things
  */
-export function Button({ kind = "plain", icon, busy = false, disabled = false, type = "button", children, ...rest }) {
-  return html`<button type=${type} class=${`button ${kind}`} disabled=${disabled || busy} aria-busy=${busy || undefined}
-    ...${rest}>${icon && html`<${Icon} name=${icon} />`}${children && html`<span>${children}</span>`}</button>`;
+export function Button({ kind = "plain", icon, busy = false, disabled = false, changes = false, type = "button", title, children, ...rest }) {
+  const bar = barred(changes);
+  return html`<button type=${type} class=${`button ${kind}`} disabled=${disabled || busy || Boolean(bar)} aria-busy=${busy || undefined}
+    title=${bar ?? title} ...${rest}>${icon && html`<${Icon} name=${icon} />`}${children && html`<span>${children}</span>`}</button>`;
 }
 
 /**
  * A button that shows a picture alone; the label is read out and shown on hovering.
  * @param {{ icon: string, label: string, onClick?: (event: Event) => void, pressed?: boolean, disabled?: boolean,
- *   [attribute: string]: any }} props
+ *   changes?: boolean, [attribute: string]: any }} props changes: what it does takes the right to change things
  */
-export function IconButton({ icon, label, pressed, ...rest }) {
-  return html`<button type="button" class="button icon-only ghost" aria-label=${label} title=${label}
+export function IconButton({ icon, label, pressed, disabled = false, changes = false, ...rest }) {
+  const bar = barred(changes);
+  return html`<button type="button" class="button icon-only ghost" aria-label=${label} title=${bar ?? label} disabled=${disabled || Boolean(bar)}
     aria-pressed=${pressed === undefined ? undefined : String(pressed)} ...${rest}><${Icon} name=${icon} /></button>`;
 }
 
@@ -103,11 +106,13 @@ export function Field({ label, hint, error, children, hidden = false }) {
 }
 
 /**
- * @param {{ label: string, hint?: Children, checked: boolean, onChange: (on: boolean) => void, disabled?: boolean }} props
+ * @param {{ label: string, hint?: Children, checked: boolean, onChange: (on: boolean) => void, disabled?: boolean,
+ *   changes?: boolean }} props
  */
-export function Switch({ label, hint, checked, onChange, disabled = false }) {
+export function Switch({ label, hint, checked, onChange, disabled = false, changes = false }) {
+  const bar = barred(changes);
   const id = useId("switch");
-  return html`<div class="switch"><input type="checkbox" role="switch" id=${id} checked=${checked} disabled=${disabled}
+  return html`<div class="switch"><input type="checkbox" role="switch" id=${id} checked=${checked} disabled=${disabled || Boolean(bar)} title=${bar}
     aria-describedby=${hint ? `${id}-hint` : undefined}
     onChange=${(/** @type {any} */ event) => onChange(event.currentTarget.checked)} /><label for=${id}>${label}</label>
     ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}</div>`;
@@ -153,7 +158,7 @@ export function Badge({ tone = "plain", children, title }) {
 /**
  * A button that opens a menu.
  * @param {{ label: string, icon?: string, text?: string, items: ({ title: string, icon?: string, danger?: boolean,
- *   disabled?: boolean, run: () => void } | null | false)[] }} props
+ *   disabled?: boolean, changes?: boolean, run: () => void } | null | false)[] }} props
  */
 export function Menu({ label, icon = "more", text, items }) {
   const id = useId("menu");
@@ -207,9 +212,19 @@ export function Menu({ label, icon = "more", text, items }) {
       onClick=${(/** @type {Event} */ event) => { event.stopPropagation(); setOpen(!open); }}>
       <${Icon} name=${icon} />${text && html`<span>${text}</span>`}</button>
     ${open && html`<div role="menu" id=${id} aria-label=${label} class="menu-list">${shown.map((item) => item && html`
-      <button type="button" role="menuitem" class=${item.danger ? "danger" : ""} disabled=${item.disabled}
+      <button type="button" role="menuitem" class=${item.danger ? "danger" : ""}
+        disabled=${item.disabled || Boolean(barred(item.changes ?? false))} title=${barred(item.changes ?? false)}
         onClick=${(/** @type {Event} */ event) => { event.stopPropagation(); close(true); item.run(); }}>
         ${item.icon && html`<${Icon} name=${item.icon} />`}<span>${item.title}</span></button>`)}</div>`}</div>`;
+}
+
+/**
+ * Fields and buttons that together change something: not live without the right to.
+ * @param {{ children?: Children }} props
+ */
+export function Changing({ children }) {
+  const bar = barred();
+  return html`<fieldset class="changing" disabled=${Boolean(bar)} title=${bar}>${children}</fieldset>`;
 }
 
 /** @param {{ title: Children, open?: boolean, children?: Children }} props */

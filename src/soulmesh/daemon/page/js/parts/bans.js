@@ -6,7 +6,7 @@ import { useEvents } from "../lib/events.js";
 import { useAction, useLoad } from "../lib/hooks.js";
 import { t } from "../lib/texts.js";
 import { toast } from "../lib/toast.js";
-import { Button, Empty, Field, Loading, Trouble, html, useRef, useState } from "../lib/ui.js";
+import { Button, Changing, Empty, Field, Loading, Trouble, html, useRef, useState } from "../lib/ui.js";
 
 /** More are not drawn: block lists have hundreds of thousands. */
 const MOST = 500;
@@ -45,14 +45,14 @@ export function Addresses() {
   return html`
     <div class="scroll stack padded">
       <p class="muted">${t("users.addressesText")}</p>
-      <form class="row end" onSubmit=${add}>
+      <form class="row end" onSubmit=${add}><${Changing}>
         <${Field} label=${t("users.range")} hint=${t("users.rangeHint")} error=${problem}>
           <input value=${range} placeholder="203.0.113.0/24" onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => setRange(event.currentTarget.value)} />
         <//>
         <${Button} kind="primary" type="submit" disabled=${!range.trim()}>${t("users.banRange")}<//>
-      </form>
+      <//></form>
       <div class="row wrap">
-        <${Button} icon="up" onClick=${() => setImporting(true)}>${t("users.importBans")}<//>
+        <${Button} changes icon="up" onClick=${() => setImporting(true)}>${t("users.importBans")}<//>
         <${Button} icon="down" busy=${saving} disabled=${data.names.length + data.ranges.length === 0} onClick=${save}>${t("users.exportBans")}<//>
         <span class="muted small num">${t("users.bansCount", { names: data.names.length, ranges: data.ranges.length })}</span>
       </div>
@@ -64,7 +64,7 @@ export function Addresses() {
                 (/** @type {string} */ found) => html`
                   <li key=${found} class="row">
                     <code class="grow">${found}</code>
-                    <${Button} kind="ghost" onClick=${() => remove(found)}>${t("users.unbanRange")}<//>
+                    <${Button} changes kind="ghost" onClick=${() => remove(found)}>${t("users.unbanRange")}<//>
                   </li>
                 `,
               )}

@@ -1,6 +1,7 @@
 // What rooms and private conversations have in common: the lines that were said, and the box to write in.
 
 import { useNarrow } from "../lib/hooks.js";
+import { barred } from "../lib/rights.js";
 import { store, useStore } from "../lib/store.js";
 import { Button, Fragment, Icon, IconButton, html, useEffect, useLayoutEffect, useRef, useState } from "../lib/ui.js";
 import { locale, t } from "../lib/texts.js";
@@ -220,10 +221,10 @@ async function dispatch({ text, leaving, sending }, send) {
 /**
  * The box to write in. Enter sends; Tab completes a name that was begun. It takes the focus when its place is opened,
  * but on a phone, where the keyboard would cover what was said.
- * @param {{ label: string, send: (text: string) => Promise<unknown>, names?: string[], disabled?: boolean,
- *           place: string, hint?: string }} props
+ * @param {{ label: string, send: (text: string) => Promise<unknown>, names?: string[], place: string }} props
  */
-export function Composer({ label, send, names = [], disabled = false, place, hint }) {
+export function Composer({ label, send, names = [], place }) {
+  const bar = barred();
   const draft = draftOf(place);
   const text = useStore(draft.text);
   const sending = useStore(draft.sending);
@@ -240,7 +241,7 @@ export function Composer({ label, send, names = [], disabled = false, place, hin
   };
   const submit = () => {
     const line = text.trim();
-    if (!line || disabled) return;
+    if (!line || bar) return;
     draft.leaving.push(line);
     draft.text.set("");
     dispatch(draft, send);
@@ -273,13 +274,14 @@ export function Composer({ label, send, names = [], disabled = false, place, hin
         rows="1"
         maxlength="2048"
         aria-label=${label}
-        placeholder=${hint ?? label}
+        placeholder=${bar ?? label}
         value=${text}
-        disabled=${disabled}
+        disabled=${Boolean(bar)}
+        title=${bar}
         onInput=${(/** @type {{ currentTarget: HTMLTextAreaElement }} */ event) => change(event.currentTarget.value)}
         onKeyDown=${keys}
       ></textarea>
-      <${Button} kind="primary" type="submit" disabled=${disabled || !text.trim()} aria-busy=${sending || undefined} title=${t("talk.send")}>
+      <${Button} kind="primary" type="submit" changes disabled=${!text.trim()} aria-busy=${sending || undefined} title=${t("talk.send")}>
         ${sending ? html`<span class="spinner" aria-hidden="true"></span>` : html`<${Icon} name="send" />`}<span class="talk-send">${t("talk.send")}</span>
       <//>
     </form>

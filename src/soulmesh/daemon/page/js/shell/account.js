@@ -6,6 +6,7 @@ import { api, logOut, session } from "../lib/api.js";
 import { Dialog } from "../lib/dialog.js";
 import { clock } from "../lib/format.js";
 import { useAction } from "../lib/hooks.js";
+import { barred } from "../lib/rights.js";
 import { refreshStatus, useStatus } from "../lib/status.js";
 import { useStore } from "../lib/store.js";
 import { chosenLanguage, language, LANGUAGES, t } from "../lib/texts.js";
@@ -29,6 +30,12 @@ export function StatusButton() {
     title=${trouble(status) || words(status)}><span class=${`dot ${status?.logged_in ? "online" : "offline"}`} aria-hidden="true"></span>
     <span class="clip">${status?.logged_in ? status.username : words(status)}</span><${Icon} name="settings" /></button>
     ${open && html`<${Account} onClose=${() => setOpen(false)} />`}`;
+}
+
+/** Says once, for the whole page, that nothing can be changed; what is not live says why. */
+export function ReadOnly() {
+  const bar = barred();
+  return bar && html`<p class="read-only small muted" title=${bar}><${Icon} name="lock" /> ${t("rights.short")}</p>`;
 }
 
 /** @param {{ onClose: () => void }} props */

@@ -4,7 +4,7 @@
  * A million files are never here at once: folders come when they are opened, files page by page. While the list is
  * still on its way from its owner, what came of it is shown, and grows.
  */
-import { html, Badge, Button, Empty, Icon, IconButton, Loading, Page, Progress, Trouble, useEffect, useMemo, useState } from "../lib/ui.js";
+import { html, Badge, Button, Changing, Empty, Icon, IconButton, Loading, Page, Progress, Trouble, useEffect, useMemo, useState } from "../lib/ui.js";
 import { api, p } from "../lib/api.js";
 import { download, downloadFolder } from "../lib/downloads.js";
 import { useEvents } from "../lib/events.js";
@@ -15,6 +15,7 @@ import { Person, PersonMenu } from "../lib/person.js";
 import { go, href, setQuery } from "../lib/route.js";
 import { kept, store, useStore } from "../lib/store.js";
 import { reason } from "../lib/told.js";
+import { barred } from "../lib/rights.js";
 import { report } from "../lib/toast.js";
 import { follow, wanted } from "../lib/transfers.js";
 import { t } from "../lib/texts.js";
@@ -49,9 +50,9 @@ export function View({ rest, query }) {
     if (text.trim()) go("browse", text.trim());
     setText("");
   };
-  const form = html`<form class="row browse-form" role="search" onSubmit=${begin}><input type="search" aria-label=${t("browse.user")} placeholder=${t("browse.user")}
+  const form = html`<form class="row browse-form" role="search" onSubmit=${begin}><${Changing}><input type="search" aria-label=${t("browse.user")} placeholder=${t("browse.user")}
     value=${text} maxlength="256" autocomplete="off" spellcheck=${false} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} />
-    <${Button} type="submit" icon="browse" kind=${username ? "plain" : "primary"}>${t("browse.go")}<//></form>`;
+    <${Button} type="submit" icon="browse" kind=${username ? "plain" : "primary"}>${t("browse.go")}<//><//></form>`;
   return html`<${Page} fill title=${username ? html`${t("browse.of")} <${Person} name=${username} />` : t("nav.browse")} actions=${form}>
     ${username ? html`<${Files} key=${username} username=${username} folder=${query.get("folder")} words=${query.get("find") ?? ""} />` : html`<${Recent} />`}<//>`;
 }
@@ -87,6 +88,16 @@ class Tree {
     this.grown = false;
   }
 
+  /** Has the daemon ask the user; who may change nothing sees what it has. @param {boolean} anew */
+  async ask(anew) {
+    const path = p`users/${this.username}/browse`;
+    const bar = barred();
+    if (!bar) return api.post(path, undefined, { anew });
+    return api.get(path).catch((error) => {
+      throw error.status === 404 ? new Error(bar) : error;
+    });
+  }
+
   /** Ask the user, unless their files are here. @param {boolean} anew */
   async begin(anew = false) {
     this.error.set(null);
@@ -100,7 +111,7 @@ class Tree {
         this.whole = false;
         this.lay();
       }
-      const found = await api.post(p`users/${this.username}/browse`, undefined, { anew });
+      const found = await this.ask(anew);
       if (mine !== this.asked) return;
       this.whole &&= found.complete;
       this.state.set(found);
@@ -278,7 +289,7 @@ function Files({ username, folder, words }) {
   const bar = html`<div class="search-bar"><div class="filter-field"><input type="search" aria-label=${t("browse.find")} placeholder=${t("browse.find")} value=${text}
       spellcheck=${false} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></div>
     <p class="search-count muted small">${t("browse.files", { count: state.files })} · ${t("browse.folders", { count: state.folders })}${state.bytes ? ` · ${size(state.bytes)}` : ""}</p>
-    <${IconButton} icon="again" label=${t("browse.again")} onClick=${() => tree.begin(true)} /><${PersonMenu} name=${username} /></div>`;
+    <${IconButton} changes icon="again" label=${t("browse.again")} onClick=${() => tree.begin(true)} /><${PersonMenu} name=${username} /></div>`;
   if (words.trim()) return html`${bar}${coming}<${Hits} username=${username} words=${words} complete=${state.complete} />`;
   const back = html`<div class="crumb"><${Button} kind="ghost" icon="top" onClick=${() => setQuery({ folder: null })}>${t("browse.back")}<//>
     <span class="clip">${folder}</span></div>`;
@@ -310,7 +321,7 @@ function Folders({ tree, nodes, username, folder, narrow }) {
       else setQuery({ folder: path });
     }}
     narrow=${(/** @type {Node} */ node) => html`<div class="row"><${FolderName} folder=${node.folder} /><span class="grow"></span><span class="muted small num">${count(node.folder.all_files)}</span></div>`}
-    actions=${(/** @type {Node} */ node) => html`<${IconButton} icon="down" tabindex="-1" label=${t("search.download.folder", { name: node.folder.name })}
+    actions=${(/** @type {Node} */ node) => html`<${IconButton} changes icon="down" tabindex="-1" label=${t("search.download.folder", { name: node.folder.name })}
       onClick=${() => downloadFolder(username, node.folder.path)} />`} />`;
 }
 
@@ -364,9 +375,9 @@ function FileList({ username, files, label, empty, folders = false, onEnd, head 
       onRange=${(/** @type {number} */ first, /** @type {number} */ last) => { if (last > files.length - 200) onEnd?.(); }}
       narrow=${(/** @type {File} */ file) => html`<div class="two"><div><${FileName} file=${file} username=${username} /></div>
         <div class="num"><span>${size(file.size)}</span><span>${quality(/** @type {any} */ (file))}</span><span>${playing(file.length)}</span></div></div>`}
-      actions=${(/** @type {File} */ file) => html`<${IconButton} icon="down" tabindex="-1" label=${t("search.download.file", { name: baseName(file.path) })} onClick=${() => take([file])} />`} />
+      actions=${(/** @type {File} */ file) => html`<${IconButton} changes icon="down" tabindex="-1" label=${t("search.download.file", { name: baseName(file.path) })} onClick=${() => take([file])} />`} />
     ${chosen.length > 0 && html`<div class="selection" role="status"><span class="grow">${t("search.selected", { count: chosen.length, size: size(total(chosen)) })}</span>
-      <${Button} kind="primary" icon="down" onClick=${() => { take(chosen); setSelected(new Set()); }}>${t("search.download")}<//></div>`}</div>`;
+      <${Button} changes kind="primary" icon="down" onClick=${() => { take(chosen); setSelected(new Set()); }}>${t("search.download")}<//></div>`}</div>`;
 }
 
 /** @param {File[]} files */
@@ -395,7 +406,7 @@ function Content({ username, folder, complete }) {
   if ((state === "loading" || !complete) && !files.length) return html`<div class="browse-files"><${Loading} /></div>`;
   const head = html`<div class="folder-head"><${Icon} name="folder" /><strong class="clip grow" title=${folder}>${baseName(folder)}</strong>
     <span class="muted small">${t("search.files", { count: files.length })}${next ? " +" : ""}</span>
-    <${Button} icon="down" onClick=${() => downloadFolder(username, folder)}>${t("browse.download")}<//></div>`;
+    <${Button} changes icon="down" onClick=${() => downloadFolder(username, folder)}>${t("browse.download")}<//></div>`;
   return html`<${FileList} username=${username} files=${files} label=${t("browse.in", { name: baseName(folder) })} head=${head}
     onEnd=${() => { if (next && state === "here") load(next); }}
     empty=${html`<${Empty} icon="folder" title=${t("browse.nofiles.title")} text=${t("browse.nofiles.text")} />`} />`;

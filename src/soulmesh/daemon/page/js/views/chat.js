@@ -7,6 +7,7 @@ import { count, moment } from "../lib/format.js";
 import { useAction, useLoad, useNarrow } from "../lib/hooks.js";
 import { Person } from "../lib/person.js";
 import { go, href } from "../lib/route.js";
+import { mayChange } from "../lib/rights.js";
 import { useStatus } from "../lib/status.js";
 import { store, useStore } from "../lib/store.js";
 import { t } from "../lib/texts.js";
@@ -142,7 +143,7 @@ function NewChat({ primary = false }) {
     const user = await askText({ title: t("chat.new"), label: t("chat.user"), value: "", action: t("chat.open") });
     if (user?.trim()) go("chat", user.trim());
   };
-  return html`<${Button} icon="plus" kind=${primary ? "primary" : "plain"} onClick=${begin}>${t("chat.new")}<//>`;
+  return html`<${Button} changes icon="plus" kind=${primary ? "primary" : "plain"} onClick=${begin}>${t("chat.new")}<//>`;
 }
 
 /** @param {{ user: string }} props */
@@ -215,7 +216,7 @@ function Conversing({ user, narrow }) {
       if (!named(conversations.get(), user)) return { items: [], before: null };
       return api.get(`${path}/messages`, { limit: 100 }, { signal });
     },
-    onSeen: () => api.put(`${path}/read`).catch(() => undefined),
+    onSeen: async () => (mayChange() ? api.put(`${path}/read`).catch(() => undefined) : undefined),
   });
   const about = useLoad((signal) => api.get(p`users/${user}`, {}, { signal }), [user]);
   useEffect(() => {
@@ -284,8 +285,8 @@ function Head({ user, found, narrow, finding, onFind }) {
   });
   const items = [
     { title: t("chat.profile"), icon: "users", run: () => go("users", user) },
-    { title: found?.banned ? t("chat.unban") : t("chat.ban"), icon: "ban", danger: !found?.banned, run: ban },
-    { title: t("chat.hide"), icon: "close", run: hide },
+    { title: found?.banned ? t("chat.unban") : t("chat.ban"), icon: "ban", danger: !found?.banned, changes: true, run: ban },
+    { title: t("chat.hide"), icon: "close", changes: true, run: hide },
   ];
   return html`
     <header class="talk-title">
@@ -296,7 +297,7 @@ function Head({ user, found, narrow, finding, onFind }) {
       ${found?.banned && html`<${Badge} tone="bad">${t("chat.banned")}<//>`}
       <span class="grow"></span>
       <${IconButton} icon="search" label=${t("talk.find")} pressed=${finding} onClick=${onFind} />
-      <${IconButton} icon="browse" label=${t("chat.browse", { user })} onClick=${() => go("browse", user)} />
+      <${IconButton} changes icon="browse" label=${t("chat.browse", { user })} onClick=${() => go("browse", user)} />
       <${Menu} label=${t("chat.actions", { user })} icon="more" items=${items} />
     </header>
   `;

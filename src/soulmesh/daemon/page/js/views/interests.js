@@ -5,9 +5,10 @@ import { useEvents } from "../lib/events.js";
 import { useAction, useLoad } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
 import { Person } from "../lib/person.js";
+import { barred } from "../lib/rights.js";
 import { go, href, setQuery } from "../lib/route.js";
 import { t } from "../lib/texts.js";
-import { Button, Empty, Icon, IconButton, Loading, Page, Tabs, Trouble, html, useState } from "../lib/ui.js";
+import { Button, Changing, Empty, Icon, IconButton, Loading, Page, Tabs, Trouble, html, useState } from "../lib/ui.js";
 
 export const name = "interests";
 export const title = "nav.interests";
@@ -84,7 +85,7 @@ function Mine({ title: heading, add, icon: sign, tone, items, change }) {
   return html`
     <section class="card">
       <h2 class="row"><${Icon} name=${sign} /> ${heading}</h2>
-      <form class="row" onSubmit=${submit}>
+      <form class="row" onSubmit=${submit}><${Changing}>
         <input
           class="grow"
           aria-label=${add}
@@ -94,7 +95,7 @@ function Mine({ title: heading, add, icon: sign, tone, items, change }) {
           onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => setText(event.currentTarget.value)}
         />
         <${Button} type="submit" icon="plus" disabled=${!text.trim()}>${t("interests.add")}<//>
-      </form>
+      <//></form>
       ${items.length === 0
         ? html`<p class="muted small">${t("interests.noneYet")}</p>`
         : html`
@@ -103,7 +104,7 @@ function Mine({ title: heading, add, icon: sign, tone, items, change }) {
                 (item) => html`
                   <li key=${item} class=${`chip ${tone}`}>
                     <a href=${href("interests") + "?item=" + encodeURIComponent(item)} dir="auto">${item}</a>
-                    <button class="chip-x" aria-label=${t("interests.remove", { item })} onClick=${() => change(item, false)}>
+                    <button class="chip-x" disabled=${Boolean(barred())} title=${barred()} aria-label=${t("interests.remove", { item })} onClick=${() => change(item, false)}>
                       <${Icon} name="close" />
                     </button>
                   </li>
@@ -131,18 +132,20 @@ function Recommended({ kind, item, mine, change }) {
   /** @param {Scored} found */
   const marks = (found) => html`
     <${IconButton}
+      changes
       icon="heart"
       label=${t("interests.like", { item: found.item })}
       pressed=${mine.liked.includes(found.item)}
       onClick=${() => change("liked", found.item, !mine.liked.includes(found.item))}
     />
     <${IconButton}
+      changes
       icon="ban"
       label=${t("interests.hate", { item: found.item })}
       pressed=${mine.hated.includes(found.item)}
       onClick=${() => change("hated", found.item, !mine.hated.includes(found.item))}
     />
-    <${IconButton} icon="search" label=${t("interests.search", { item: found.item })} onClick=${() => (location.hash = href("search") + "?q=" + encodeURIComponent(found.item))} />
+    <${IconButton} changes icon="search" label=${t("interests.search", { item: found.item })} onClick=${() => (location.hash = href("search") + "?q=" + encodeURIComponent(found.item))} />
   `;
   return html`
     <${List}

@@ -109,10 +109,10 @@ function NewRoom() {
       text=${t("rooms.new")}
       icon="plus"
       items=${[
-        { title: t("rooms.newPublic"), icon: "rooms", disabled: busy, run: () => create(false) },
-        { title: t("rooms.newPrivate"), icon: "lock", disabled: busy, run: () => create(true) },
-        { title: t("rooms.invitationsAccept"), icon: "check", run: () => invite(true) },
-        { title: t("rooms.invitationsRefuse"), icon: "ban", run: () => invite(false) },
+        { title: t("rooms.newPublic"), icon: "rooms", disabled: busy, changes: true, run: () => create(false) },
+        { title: t("rooms.newPrivate"), icon: "lock", disabled: busy, changes: true, run: () => create(true) },
+        { title: t("rooms.invitationsAccept"), icon: "check", changes: true, run: () => invite(true) },
+        { title: t("rooms.invitationsRefuse"), icon: "ban", changes: true, run: () => invite(false) },
       ]}
     />
   `;

@@ -2,7 +2,7 @@
  * Search: words in, results as they come, by user and folder; one click takes a file or a folder.
  */
 import {
-  html, Badge, Button, Empty, Field, Icon, IconButton, Loading, Menu, Page, Trouble, useEffect, useMemo, useRef, useState,
+  html, Badge, Button, Changing, Empty, Field, Icon, IconButton, Loading, Menu, Page, Trouble, useEffect, useMemo, useRef, useState,
 } from "../lib/ui.js";
 import { api, p } from "../lib/api.js";
 import { Dialog, askText } from "../lib/dialog.js";
@@ -17,7 +17,7 @@ import { dropResults, resultsOf } from "../lib/results.js";
 import { go, href } from "../lib/route.js";
 import { useStatus } from "../lib/status.js";
 import { store, useStore } from "../lib/store.js";
-import { report, toast } from "../lib/toast.js";
+import { refused, report, toast } from "../lib/toast.js";
 import { follow, wanted } from "../lib/transfers.js";
 import { t } from "../lib/texts.js";
 
@@ -99,9 +99,9 @@ function SearchForm({ id, words }) {
     }
   };
   return html`<form class="search-form" role="search" onSubmit=${begin} ref=${field}>
-    <input type="search" aria-label=${t("search.words")} placeholder=${t("search.placeholder")} value=${value} minlength="3" maxlength="1000"
+    <${Changing}><input type="search" aria-label=${t("search.words")} placeholder=${t("search.placeholder")} value=${value} minlength="3" maxlength="1000"
       autocomplete="off" spellcheck=${false} enterkeyhint="search" onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} />
-    <${Button} type="submit" kind="primary" icon="search" busy=${busy} disabled=${wait > 0}>${wait > 0 ? t("search.wait", { seconds: wait }) : t("search.go")}<//></form>`;
+    <${Button} type="submit" kind="primary" icon="search" busy=${busy} disabled=${wait > 0}>${wait > 0 ? t("search.wait", { seconds: wait }) : t("search.go")}<//><//></form>`;
 }
 
 /** Earlier searches. */
@@ -110,7 +110,7 @@ function Past() {
   const status = useStatus();
   if (!all) return html`<${Loading} />`;
   /** @param {any} one */
-  const remove = (one) => api.delete(p`searches/${one.id}`).catch(report);
+  const remove = (one) => refused() || api.delete(p`searches/${one.id}`).catch(report);
   const columns = useMemo(() => [
     { id: "text", title: t("search.column.text"), width: "minmax(0, 1fr)", cell: (/** @type {any} */ one) => html`<a href=${href("search", one.id)} class="clip">${one.text}</a>` },
     { id: "files", title: t("search.column.files"), width: "6rem", end: true, cell: (/** @type {any} */ one) => count(one.files) },
@@ -124,7 +124,7 @@ function Past() {
       <div><span>${t("search.files", { count: one.files })} · ${t("search.users", { count: one.responses })}</span><span>${moment(one.started)}</span></div></div>`}
     onOpen=${(/** @type {any} */ one) => go("search", one.id)}
     onKey=${(/** @type {KeyboardEvent} */ event, /** @type {any} */ one) => event.key === "Delete" && one && (remove(one), true)}
-    actions=${(/** @type {any} */ one) => html`<${IconButton} icon="trash" label=${t("search.forget", { text: one.text })} tabindex="-1" onClick=${() => remove(one)} />`} />`;
+    actions=${(/** @type {any} */ one) => html`<${IconButton} changes icon="trash" label=${t("search.forget", { text: one.text })} tabindex="-1" onClick=${() => remove(one)} />`} />`;
 }
 
 /** @param {Hit} hit */
@@ -226,7 +226,7 @@ function Found({ id }) {
         <${IconButton} icon="folder" label=${t("search.grouped")} pressed=${!order.flat} onClick=${() => arrange({ flat: !order.flat })} />
         ${!order.flat && html`<${IconButton} icon=${results.folded ? "plus" : "minus"} label=${t(results.folded ? "search.unfold" : "search.fold")}
           onClick=${() => results.fold(!results.folded)} />`}
-        ${search.complete ? null : html`<${Button} icon="stop" onClick=${() => api.post(p`searches/${id}/stop`).catch(report)}>${t("search.stop")}<//>`}
+        ${search.complete ? null : html`<${Button} changes icon="stop" onClick=${() => api.post(p`searches/${id}/stop`).catch(report)}>${t("search.stop")}<//>`}
       </div>
       <p class="search-count muted small" role="status">${search.complete ? null : html`<span class="spinner" aria-hidden="true"></span>`}
         ${t("search.files", { count: results.hits.length })} · ${t("search.users", { count: results.users.size })}${results.passing
@@ -242,13 +242,13 @@ function Found({ id }) {
       onOpen=${(/** @type {Line} */ line) => (line.kind === "file" ? take(line) : results.turn(line.key, !results.open(line.key)))}
       onKey=${(/** @type {KeyboardEvent} */ event, /** @type {Line | undefined} */ line) => event.key === "d" && !event.ctrlKey && !event.metaKey && line && (take(line), true)}
       selected=${selected} onSelected=${setSelected} empty=${empty}
-      actions=${(/** @type {Line} */ line) => html`${line.kind === "file" && line.hit.locked ? null : html`<${IconButton} icon="down" tabindex="-1" onClick=${() => take(line)}
+      actions=${(/** @type {Line} */ line) => html`${line.kind === "file" && line.hit.locked ? null : html`<${IconButton} changes icon="down" tabindex="-1" onClick=${() => take(line)}
         label=${line.kind === "file" ? t("search.download.file", { name: line.hit.name }) : line.kind === "folder"
           ? t("search.download.folder", { name: baseName(line.folder) }) : t("search.download.user", { name: line.user.name })} />`}
         ${line.kind === "file" && narrow ? null : html`<${LineMenu} line=${line} filesOf=${filesOf} />`}`} />
     ${chosen.length > 0 && html`<div class="selection" role="status"><span class="grow">${t("search.selected", { count: chosen.length, size: size(chosenSize) })}</span>
       <${Button} kind="ghost" onClick=${() => setSelected(new Set())}>${t("search.unselect")}<//>
-      <${Button} kind="primary" icon="down" onClick=${() => { download(chosen); setSelected(new Set()); }}>${t("search.download")}<//></div>`}`;
+      <${Button} changes kind="primary" icon="down" onClick=${() => { download(chosen); setSelected(new Set()); }}>${t("search.download")}<//></div>`}`;
 }
 
 /** @param {{ line: Line, filesOf: (line: Line) => Hit[] }} props */
@@ -256,9 +256,9 @@ function LineMenu({ line, filesOf }) {
   const user = line.kind === "file" ? line.hit.username : line.user.name;
   const folder = line.kind === "file" ? line.hit.folder : line.kind === "folder" ? line.folder : null;
   return html`<${PersonMenu} name=${user} more=${[
-    folder !== null && { title: t("search.menu.folder"), icon: "folder", run: () => downloadFolder(user, folder) },
-    line.kind !== "file" && { title: t("search.menu.found"), icon: "down", run: () => download(filesOf(line).filter((hit) => !hit.locked)) },
-    folder !== null && { title: t("search.menu.show"), icon: "browse", run: () => { location.hash = `${href("browse", user)}?folder=${encodeURIComponent(folder)}`; } },
+    folder !== null && { title: t("search.menu.folder"), icon: "folder", changes: true, run: () => downloadFolder(user, folder) },
+    line.kind !== "file" && { title: t("search.menu.found"), icon: "down", changes: true, run: () => download(filesOf(line).filter((hit) => !hit.locked)) },
+    folder !== null && { title: t("search.menu.show"), icon: "browse", changes: true, run: () => { location.hash = `${href("browse", user)}?folder=${encodeURIComponent(folder)}`; } },
   ]} />`;
 }
 
@@ -325,9 +325,9 @@ function FilterField({ results }) {
   };
   const items = [
     ...(saved.data?.items ?? []).map((/** @type {any} */ one) => ({ title: `${one.name}: ${one.text}`, icon: "filter", run: () => setText(one.text) })),
-    { title: t("filter.save"), icon: "plus", disabled: !text.trim() || Boolean(error), run: keep },
+    { title: t("filter.save"), icon: "plus", changes: true, disabled: !text.trim() || Boolean(error), run: keep },
     ...(saved.data?.items ?? []).filter((/** @type {any} */ one) => one.text === text).map((/** @type {any} */ one) => ({
-      title: t("filter.forget", { name: one.name }), icon: "trash", danger: true,
+      title: t("filter.forget", { name: one.name }), icon: "trash", danger: true, changes: true,
       run: () => api.delete(p`filters/${one.name}`).then(saved.reload, report),
     })),
     { title: t("filter.help"), icon: "info", run: () => setHelp(true) },

@@ -70,8 +70,8 @@ export function View() {
   const scanning = Boolean(going) || Boolean(found?.scanning);
   const actions = html`
     ${scanning
-      ? html`<${Button} icon="stop" onClick=${stop}>${t("shares.stop")}<//>`
-      : html`<${Button} icon="again" busy=${busy} onClick=${scan}>${t("shares.scan")}<//>`}
+      ? html`<${Button} changes icon="stop" onClick=${stop}>${t("shares.stop")}<//>`
+      : html`<${Button} changes icon="again" busy=${busy} onClick=${scan}>${t("shares.scan")}<//>`}
     ${may && html`<${Button} icon="plus" kind="primary" onClick=${() => setEditing("new")}>${t("shares.add")}<//>`}
   `;
   return html`

@@ -13,7 +13,7 @@ import { List } from "../lib/list.js";
 import { Person, PersonMenu } from "../lib/person.js";
 import { go } from "../lib/route.js";
 import { kept, store, useStore } from "../lib/store.js";
-import { report, toast } from "../lib/toast.js";
+import { refused, report, toast } from "../lib/toast.js";
 import * as told from "../lib/told.js";
 import { follow, forget, loaded, OVER, transfers } from "../lib/transfers.js";
 import { said, t } from "../lib/texts.js";
@@ -73,7 +73,7 @@ export function View() {
   return html`<${Page} title=${t("nav.transfers")} fill
     note=${html`<span class="speeds num"><span title=${t("transfers.down")}><${Icon} name="down" />${speed(sums.down)}</span>
       <span title=${t("transfers.up")}><${Icon} name="up" />${speed(sums.up)}</span></span>`}
-    actions=${html`<${Button} icon="trash" onClick=${clear} disabled=${shown !== "history" && !sums.over}>${t("transfers.clear")}<//>`}>
+    actions=${html`<${Button} changes icon="trash" onClick=${clear} disabled=${shown !== "history" && !sums.over}>${t("transfers.clear")}<//>`}>
     <div class="tabs-bar"><${Tabs} label=${t("nav.transfers")} value=${shown} onChange=${(/** @type {string} */ next) => { setSelected(new Set()); tab.set(next); }}
       items=${[{ id: "download", title: t("transfers.downloads"), count: sums.download }, { id: "upload", title: t("transfers.uploads"), count: sums.upload },
         { id: "history", title: t("transfers.history") }]} /></div>
@@ -154,9 +154,9 @@ function Running({ direction, all, selected, onSelected, onAsk }) {
       selected=${selected} onSelected=${onSelected}
       actions=${(/** @type {Line} */ line) => html`<${Actions} rows=${rowsOf(line)} line=${line} onAsk=${onAsk} />`} />
     ${chosen.length > 1 && html`<div class="selection" role="status"><span class="grow">${t("transfers.selected", { count: chosen.length })}</span>
-      ${direction === "download" && html`<${Button} icon="pause" onClick=${() => act("pause", chosen.filter(can.pause))}>${t("transfers.pause")}<//>
-        <${Button} icon="resume" onClick=${() => act("resume", chosen.filter(can.resume))}>${t("transfers.resume")}<//>`}
-      <${Button} icon="trash" kind="danger" onClick=${() => act("remove", chosen).then(() => onSelected(new Set()))}>${t("transfers.remove")}<//></div>`}`;
+      ${direction === "download" && html`<${Button} changes icon="pause" onClick=${() => act("pause", chosen.filter(can.pause))}>${t("transfers.pause")}<//>
+        <${Button} changes icon="resume" onClick=${() => act("resume", chosen.filter(can.resume))}>${t("transfers.resume")}<//>`}
+      <${Button} changes icon="trash" kind="danger" onClick=${() => act("remove", chosen).then(() => onSelected(new Set()))}>${t("transfers.remove")}<//></div>`}`;
 }
 
 /** @param {(row: Transfer) => any} show @returns {(line: Line) => any} */
@@ -185,7 +185,7 @@ const can = {
 
 /** @param {string} action @param {Transfer[]} rows */
 async function act(action, rows) {
-  if (!rows.length) return;
+  if (!rows.length || refused()) return;
   try {
     const answer = await api.post("transfers/actions", { action, ids: rows.map((row) => row.id) });
     if (action === "remove") forget(answer.done);
@@ -203,11 +203,11 @@ function Actions({ rows, line, onAsk }) {
     line?.kind !== "folder" && { title: t("transfers.why"), icon: "info", run: () => onAsk(first) },
     ...["pause", "resume", "retry", "cancel"].filter((action) => rows.some(can[action])).map((action) => ({
       title: t(`transfers.${action}`), icon: { pause: "pause", resume: "resume", retry: "again", cancel: "stop" }[action],
-      run: () => act(action, rows.filter(can[action])),
+      changes: true, run: () => act(action, rows.filter(can[action])),
     })),
-    { title: t("transfers.remove"), icon: "trash", danger: true, run: () => act("remove", rows) },
+    { title: t("transfers.remove"), icon: "trash", danger: true, changes: true, run: () => act("remove", rows) },
   ];
-  return html`${first_ && html`<${IconButton} icon=${{ pause: "pause", resume: "resume", retry: "again" }[first_]} tabindex="-1"
+  return html`${first_ && html`<${IconButton} changes icon=${{ pause: "pause", resume: "resume", retry: "again" }[first_]} tabindex="-1"
       label=${t(`transfers.${first_}.one`, { name: line?.kind === "folder" ? baseName(line.folder) : baseName(first.path) })}
       onClick=${() => act(first_, rows.filter(can[first_]))} />`}<${PersonMenu} name=${first.username} more=${items} />`;
 }
@@ -272,7 +272,7 @@ function Story({ row, onClose }) {
   return html`<${Dialog} title=${baseName(row.path)} onClose=${onClose} wide actions=${html`
       ${open && html`<a class="button" href=${source(p`transfers/${row.id}/content`)} target="_blank" rel="noopener"><${Icon} name="file" /><span>${t("transfers.open")}</span></a>`}
       ${["pause", "resume", "retry", "cancel"].filter((action) => can[action](row)).map((action) => html`
-        <${Button} key=${action} onClick=${() => act(action, [row])}>${t(`transfers.${action}`)}<//>`)}`}>
+        <${Button} changes key=${action} onClick=${() => act(action, [row])}>${t(`transfers.${action}`)}<//>`)}`}>
     <div class="row wrap"><${Badge} tone=${TONES[row.state] ?? "plain"}>${t(`transfers.state.${row.state}`)}<//>
       ${row.place !== null && !OVER.has(row.state) && html`<span>${t("transfers.place.long", { place: row.place })}</span>`}</div>
     ${row.state === "running" && html`<${Progress} value=${part(row)} label=${t("transfers.progress", { name: baseName(row.path) })} />`}

@@ -14,6 +14,7 @@ import { toast } from "../lib/toast.js";
 import {
   Badge,
   Button,
+  Changing,
   Empty,
   Field,
   Icon,
@@ -169,7 +170,7 @@ function UserList({ which }) {
       onSort=${(/** @type {string} */ by, /** @type {boolean} */ down) => setSort({ by, down })}
       onOpen=${(/** @type {User} */ user) => go("users", user.username)}
       actions=${(/** @type {User} */ user) => html`
-        <${IconButton} icon="browse" label=${t("users.browse", { user: user.username })} onClick=${() => go("browse", user.username)} />
+        <${IconButton} changes icon="browse" label=${t("users.browse", { user: user.username })} onClick=${() => go("browse", user.username)} />
         <${IconButton} icon="chat" label=${t("users.write", { user: user.username })} onClick=${() => go("chat", user.username)} />
       `}
       empty=${html`<${Empty} icon="users" title=${words ? t("users.noneFound") : t("users.none")} text=${words ? "" : t("users.noneText")} />`}
@@ -251,14 +252,14 @@ function Actions({ user, reload }) {
     if (sure) await change("ban", !user.banned);
   };
   const items = [
-    { title: user.watched ? t("users.unwatch") : t("users.watch"), icon: "eye", run: () => change("watch", !user.watched) },
+    { title: user.watched ? t("users.unwatch") : t("users.watch"), icon: "eye", changes: true, run: () => change("watch", !user.watched) },
     administrator && { title: t("users.give"), icon: "star", run: () => setGiving(true) },
-    { title: user.banned ? t("users.unban") : t("users.ban"), icon: "ban", danger: !user.banned, run: ban },
+    { title: user.banned ? t("users.unban") : t("users.ban"), icon: "ban", danger: !user.banned, changes: true, run: ban },
   ];
   return html`
-    <${Button} icon="browse" kind="primary" onClick=${() => go("browse", username)} title=${t("users.browseHint")}>${t("users.browseShort")}<//>
+    <${Button} changes icon="browse" kind="primary" onClick=${() => go("browse", username)} title=${t("users.browseHint")}>${t("users.browseShort")}<//>
     <${Button} icon="chat" onClick=${() => go("chat", username)}>${t("users.writeShort")}<//>
-    <${Button} icon="heart" busy=${busy} onClick=${() => change("friend", !user.friend)}>${user.friend ? t("users.unfriend") : t("users.befriend")}<//>
+    <${Button} changes icon="heart" busy=${busy} onClick=${() => change("friend", !user.friend)}>${user.friend ? t("users.unfriend") : t("users.befriend")}<//>
     <${Menu} label=${t("users.actions", { user: username })} icon="more" items=${items} />
     ${giving && html`<${GivePrivileges} user=${username} onClose=${() => setGiving(false)} />`}
   `;
@@ -306,7 +307,7 @@ function Note({ user }) {
     toast(t("users.noteKept"), { tone: "good" });
   });
   return html`
-    <section class="card">
+    <section class="card"><${Changing}>
       <${Field} label=${t("users.note")} hint=${t("users.noteHint")}>
         <textarea
           rows="3"
@@ -318,7 +319,7 @@ function Note({ user }) {
       <div class="row end">
         <${Button} kind="primary" busy=${busy} disabled=${text.trim() === user.note} onClick=${save}>${t("users.keep")}<//>
       </div>
-    </section>
+    <//></section>
   `;
 }
 

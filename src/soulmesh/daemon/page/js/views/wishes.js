@@ -14,6 +14,7 @@ import { report, toast } from "../lib/toast.js";
 import {
   Badge,
   Button,
+  Changing,
   Details,
   Empty,
   Field,
@@ -141,8 +142,8 @@ function WishList({ chosen }) {
         onOpen=${(/** @type {Wish} */ wish) => setQuery({ wish: wish.query })}
         actions=${(/** @type {Wish} */ wish) => html`
           <${Button} kind="ghost" onClick=${() => setQuery({ wish: wish.query })}>${t("wishes.results")}<//>
-          <${IconButton} icon="search" label=${t("wishes.searchNow", { wish: wish.query })} onClick=${() => searchFor(wish.query)} />
-          <${IconButton} icon="trash" label=${t("wishes.removeNamed", { wish: wish.query })} onClick=${() => remove(wish)} />
+          <${IconButton} changes icon="search" label=${t("wishes.searchNow", { wish: wish.query })} onClick=${() => searchFor(wish.query)} />
+          <${IconButton} changes icon="trash" label=${t("wishes.removeNamed", { wish: wish.query })} onClick=${() => remove(wish)} />
         `}
         empty=${html`<${Empty} icon="wishes" title=${t("wishes.none")} text=${t("wishes.noneText")} />`}
       />
@@ -201,7 +202,7 @@ function NewWish({ reload }) {
     setBusy(false);
   };
   return html`
-    <form class="wish-new" onSubmit=${submit}>
+    <form class="wish-new" onSubmit=${submit}><${Changing}>
       <${Field} label=${t("wishes.words")} error=${problem.query}>
         <input
           value=${query}
@@ -227,7 +228,7 @@ function NewWish({ reload }) {
         </select>
       <//>
       <${Button} type="submit" kind="primary" icon="plus" busy=${busy} disabled=${query.trim().length < 3}>${t("wishes.add")}<//>
-    </form>
+    <//></form>
   `;
 }
 
@@ -273,8 +274,8 @@ function Results({ wish }) {
           `}
           onOpen=${download}
           actions=${(/** @type {Hit} */ hit) => html`
-            <${IconButton} icon="down" label=${t("wishes.download", { file: baseName(hit.path) })} onClick=${() => download(hit)} />
-            <${IconButton} icon="browse" label=${t("wishes.browse", { user: hit.username })} onClick=${() => go("browse", hit.username)} />
+            <${IconButton} changes icon="down" label=${t("wishes.download", { file: baseName(hit.path) })} onClick=${() => download(hit)} />
+            <${IconButton} changes icon="browse" label=${t("wishes.browse", { user: hit.username })} onClick=${() => go("browse", hit.username)} />
           `}
           empty=${html`<${Empty} icon="wishes" title=${t("wishes.nothingYet")} text=${t("wishes.nothingYetText")} />`}
         />
@@ -306,7 +307,7 @@ function GoalList() {
   if (goals.length === 0) {
     return html`
       <${Empty} icon="goals" title=${t("wishes.noGoals")} text=${t("wishes.noGoalsText")}>
-        <${Button} kind="primary" icon="plus" onClick=${() => setQuery({ show: "new" })}>${t("wishes.newGoal")}<//>
+        <${Button} changes kind="primary" icon="plus" onClick=${() => setQuery({ show: "new" })}>${t("wishes.newGoal")}<//>
       <//>
     `;
   }
@@ -336,9 +337,9 @@ function OneGoal({ goal, reload }) {
     <header class="row">
       <h2 class="grow clip" dir="auto">${goal.name}</h2>
       <${Badge} tone=${TONES[goal.state]}>${stateName(goal.state)}<//>
-      ${goal.state === "under way" && html`<${IconButton} icon="pause" label=${t("wishes.pause")} disabled=${busy} onClick=${() => act("pause")} />`}
-      ${goal.state === "paused" && html`<${IconButton} icon="resume" label=${t("wishes.resume")} disabled=${busy} onClick=${() => act("resume")} />`}
-      ${alive && html`<${IconButton} icon="close" label=${t("wishes.cancelGoal")} disabled=${busy} onClick=${cancel} />`}
+      ${goal.state === "under way" && html`<${IconButton} changes icon="pause" label=${t("wishes.pause")} disabled=${busy} onClick=${() => act("pause")} />`}
+      ${goal.state === "paused" && html`<${IconButton} changes icon="resume" label=${t("wishes.resume")} disabled=${busy} onClick=${() => act("resume")} />`}
+      ${alive && html`<${IconButton} changes icon="close" label=${t("wishes.cancelGoal")} disabled=${busy} onClick=${cancel} />`}
     </header>
     <${Progress} value=${part} label=${t("wishes.progress", { goal: goal.name })} tone=${goal.state === "failed" ? "bad" : goal.state === "finished" ? "good" : "accent"} />
     <p class="row wrap small muted num">
@@ -456,12 +457,12 @@ function NewGoal({ words }) {
         event.preventDefault();
         begin();
       }}
-    >
+    ><${Changing}>
       <${Field} label=${t("wishes.goalWords")} hint=${t("wishes.goalHint")}>
         <input value=${text} onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => setText(event.currentTarget.value)} />
       <//>
       <${Button} type="submit" icon="search" kind=${search ? "plain" : "primary"} busy=${busy} disabled=${text.trim().length < 3}>${t("wishes.findCopies")}<//>
-    </form>
+    <//></form>
     ${!search && html`<${Empty} icon="goals" title=${t("wishes.goalWhat")} text=${t("wishes.goalWhatText")} />`}
     ${search &&
     html`
@@ -486,7 +487,7 @@ function NewGoal({ words }) {
           <input class="grow" value=${goal} onInput=${(/** @type {{ currentTarget: HTMLInputElement }} */ event) => setGoal(event.currentTarget.value)} />
         </label>
         <${Switch} label=${t("wishes.whole")} checked=${whole} onChange=${setWhole} />
-        <${Button} kind="primary" busy=${creating} disabled=${chosen.size === 0 || !goal.trim()} onClick=${create}>${t("wishes.makeGoal")}<//>
+        <${Button} changes kind="primary" busy=${creating} disabled=${chosen.size === 0 || !goal.trim()} onClick=${create}>${t("wishes.makeGoal")}<//>
       </footer>
     `}
   `;

@@ -74,12 +74,12 @@ export function Directory() {
       onSort=${(/** @type {string} */ by, /** @type {boolean} */ down) => setSort({ by, down })}
       onOpen=${open}
       actions=${(/** @type {Listed} */ room) => html`
-        <${Button} kind="ghost" onClick=${() => open(room)}>${room.joined ? t("rooms.open") : t("rooms.join")}<//>
+        <${Button} changes=${!room.joined} kind="ghost" onClick=${() => open(room)}>${room.joined ? t("rooms.open") : t("rooms.join")}<//>
       `}
       empty=${html`
         <${Empty} icon="rooms" title=${words ? t("rooms.noneFound") : t("rooms.none")} text=${words ? t("rooms.noneFoundText") : t("rooms.noneText")}>
           ${words.trim() &&
-          html`<${Button} kind="primary" onClick=${() => join(words.trim())}>${t("rooms.createNamed", { room: words.trim() })}<//>`}
+          html`<${Button} changes kind="primary" onClick=${() => join(words.trim())}>${t("rooms.createNamed", { room: words.trim() })}<//>`}
         <//>
       `}
     />

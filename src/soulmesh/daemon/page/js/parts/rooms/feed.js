@@ -19,7 +19,7 @@ export function Feed() {
   });
   return html`
     <div class="talk-bar">
-      <${Switch} label=${t("rooms.feedOn")} hint=${t("rooms.feedHint")} checked=${on} onChange=${turn} />
+      <${Switch} changes label=${t("rooms.feedOn")} hint=${t("rooms.feedHint")} checked=${on} onChange=${turn} />
     </div>
     <${Lines}
       label=${t("rooms.feed")}

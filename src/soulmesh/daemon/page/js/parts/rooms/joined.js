@@ -4,6 +4,7 @@ import { api, p } from "../../lib/api.js";
 import { listen } from "../../lib/events.js";
 import { go } from "../../lib/route.js";
 import { store } from "../../lib/store.js";
+import { refused } from "../../lib/toast.js";
 import { NOTHING, answered as counted, heard, marked } from "../../lib/unread.js";
 
 /** @typedef {import("../talk.js").Line} Line */
@@ -106,6 +107,7 @@ function overheard({ room, username, text }) {
 
 /** Enter a room, making it if it is not there. @param {string} room @param {boolean} [closed] */
 export async function enter(room, closed = false) {
+  if (refused()) return;
   await api.put(p`rooms/joined/${room}?private=${String(closed)}`);
   await loadJoined();
   go("rooms", room);

@@ -130,11 +130,12 @@ function MemberRights({ room, member, owner, reload, me }) {
           {
             title: operates ? t("rooms.noOperator") : t("rooms.makeOperator"),
             icon: "shield",
+            changes: true,
             run: () => run("operators", !operates),
           },
         ]
       : []),
-    { title: t("rooms.exclude"), icon: "ban", danger: true, run: () => run("members", false) },
+    { title: t("rooms.exclude"), icon: "ban", danger: true, changes: true, run: () => run("members", false) },
   ];
   return html`<${Menu} label=${t("rooms.rights", { user: member.username })} icon="more" items=${items} />`;
 }

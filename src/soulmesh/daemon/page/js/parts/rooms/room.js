@@ -5,6 +5,7 @@ import { ask, askText } from "../../lib/dialog.js";
 import { useEvents } from "../../lib/events.js";
 import { useAction, useLoad, useNarrow } from "../../lib/hooks.js";
 import { Person } from "../../lib/person.js";
+import { mayChange } from "../../lib/rights.js";
 import { go, href } from "../../lib/route.js";
 import { useStatus } from "../../lib/status.js";
 import { useStore } from "../../lib/store.js";
@@ -41,7 +42,7 @@ export function RoomPane({ name: room }) {
   if (!here) {
     return html`
       <${Empty} icon="rooms" title=${t("rooms.notIn", { room })} text=${t("rooms.notInText")}>
-        <${Button} kind="primary" busy=${busy} onClick=${() => act(room)}>${t("rooms.join")}<//>
+        <${Button} changes kind="primary" busy=${busy} onClick=${() => act(room)}>${t("rooms.join")}<//>
         <a class="button" href=${href("rooms")}>${t("rooms.all")}</a>
       <//>
     `;
@@ -128,7 +129,7 @@ const reading = new Set();
 
 /** Many lines at once are marked as read together. @param {string} room */
 function readSoon(room) {
-  if (reading.has(room)) return;
+  if (reading.has(room) || !mayChange()) return;
   reading.add(room);
   setTimeout(() => {
     reading.delete(room);
@@ -186,11 +187,11 @@ function RoomHead({ here, room, reload, members, onMembers, narrow, finding, onF
     go("rooms");
   };
   const items = [
-    { title: t("rooms.pin"), icon: "pin", run: () => run(pin) },
-    ...(operator ? [{ title: t("rooms.inviteAction"), icon: "plus", run: () => run(invite) }] : []),
-    ...(here.private && !owner ? [{ title: t("rooms.dropMember"), icon: "lock", danger: true, run: () => run(() => giveUp("membership")) }] : []),
-    ...(owner ? [{ title: t("rooms.dropOwner"), icon: "lock", danger: true, run: () => run(() => giveUp("ownership")) }] : []),
-    { title: t("rooms.leave"), icon: "close", danger: true, run: () => run(leave) },
+    { title: t("rooms.pin"), icon: "pin", changes: true, run: () => run(pin) },
+    ...(operator ? [{ title: t("rooms.inviteAction"), icon: "plus", changes: true, run: () => run(invite) }] : []),
+    ...(here.private && !owner ? [{ title: t("rooms.dropMember"), icon: "lock", danger: true, changes: true, run: () => run(() => giveUp("membership")) }] : []),
+    ...(owner ? [{ title: t("rooms.dropOwner"), icon: "lock", danger: true, changes: true, run: () => run(() => giveUp("ownership")) }] : []),
+    { title: t("rooms.leave"), icon: "close", danger: true, changes: true, run: () => run(leave) },
   ];
   return html`
     <header class="talk-title">
@@ -200,6 +201,7 @@ function RoomHead({ here, room, reload, members, onMembers, narrow, finding, onF
       ${owner && html`<${Badge} tone="good">${t("rooms.owner")}<//>`}
       <span class="grow"></span>
       <${IconButton}
+        changes
         icon="star"
         label=${here.favourite ? t("rooms.unfavour") : t("rooms.favour")}
         pressed=${here.favourite}

@@ -65,6 +65,8 @@ export default {
   "login.keyhint": "Einer der Schlüssel aus den Einstellungen des Daemons. Auf seinem eigenen Rechner auch der in daemon.json in seinem Datenordner.",
   "login.withkey": "Stattdessen einen API-Schlüssel verwenden",
   "login.withname": "Stattdessen Name und Passwort verwenden",
+  "rights.readOnly": "Nur lesen: Dieser Schlüssel oder diese Anmeldung darf alles ansehen, aber nichts ändern.",
+  "rights.short": "Nur lesen",
   "missing.title": "Hier ist nichts",
   "missing.text": "Unter dieser Adresse gibt es keine Seite.",
 };

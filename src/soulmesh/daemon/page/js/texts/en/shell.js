@@ -65,6 +65,8 @@ export default {
   "login.keyhint": "One of the keys from the daemon's settings. On the daemon's own machine also the key in daemon.json in its data folder.",
   "login.withkey": "Use an API key instead",
   "login.withname": "Use name and password instead",
+  "rights.readOnly": "Read only: this key or login may look, but change nothing.",
+  "rights.short": "Read only",
   "missing.title": "Nothing here",
   "missing.text": "There is no page at this address.",
 };
