@@ -155,6 +155,14 @@ def test_searching_as_others_do(scanned: Command) -> None:
     assert scanned("search", "honey", "--phrase", "BÖHM").code == 3
 
 
+def test_a_search_that_finds_nothing_says_when_a_scan_is_due(share: Command, music: Path) -> None:
+    share("add", str(music))
+    nothing = share("search", "honey")
+    assert (nothing.code, "soulmesh share scan" in nothing.err) == (3, True)
+    share("scan", "--readers", "1")
+    assert "soulmesh share scan" not in share("search", "nothing").err
+
+
 def test_browsing_as_somebody(scanned: Command, music: Path) -> None:
     assert [(r["name"], r["files"]) for r in lines(scanned("browse-as", "bob", "--json"))] == [
         ("Music", 2),

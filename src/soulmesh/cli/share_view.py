@@ -119,7 +119,10 @@ async def search(
         dropped = " (too dear: dropped)" if shares.figures.too_dear else ""
         out.note(f"{count} files in {took * 1000:.2f} ms{dropped}")
         if not count:
-            raise NotFound("no shared file matches")
+            nothing = NotFound("no shared file matches")
+            if shares.needs_index or any(root.scanned is None for root in shares.roots):
+                nothing.hint = "not everything is scanned: soulmesh share scan"
+            raise nothing
 
 
 def _attributes(attributes: dict[int, int]) -> str:
