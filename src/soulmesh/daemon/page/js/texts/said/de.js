@@ -186,4 +186,17 @@ export default [
   ["String should have at most {} character{}", "Darf höchstens {} Zeichen haben"],
   ["String should match pattern {}", "Muss diesem Muster folgen: {}"],
   ["Value error, {}", "{}"],
+  // Of settings with which the daemon could not start.
+  ["has no value yet: {} only stands for one", "Hat noch keinen Wert: {} steht nur für einen"],
+  ["{} has no value yet: {} only stands for one", "{} hat noch keinen Wert: {} steht nur für einen"],
+  ["{}: {} is not there", "{}: {} ist nicht da"],
+  ["the folder of downloads: {} cannot be made: {}", "Der Ordner für Downloads: {} lässt sich nicht anlegen: {}"],
+  [
+    "{}: no network interface here has the address {}: check the address, or whether the VPN is connected",
+    "{}: Keine Netzwerkschnittstelle hier hat die Adresse {}: Prüfe die Adresse, oder ob das VPN verbunden ist",
+  ],
+  [
+    "{}: port {} is in use on {}: choose another port, or stop the other program that listens there",
+    "{}: Port {} ist auf {} belegt: Nimm einen anderen Port, oder beende das andere Programm, das dort lauscht",
+  ],
 ];
