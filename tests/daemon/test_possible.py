@@ -88,6 +88,10 @@ def test_what_the_start_would_refuse_is_refused_over_every_door_and_not_kept(tmp
                 f"{daemon.url}/api/v0/options", json={"soulseek": {"listenIpAddress": NOWHERE}}
             )
             assert (answer.status_code, NOWHERE in answer.text) == (400, True)
+            for strange, words in ((f"/{'x' * 300}", "name too long"), ("/a\0b", "null")):
+                wish = {"values": {"downloads.folder": strange}}
+                answer = await http.patch(f"{daemon.url}/api/v1/settings", json=wish)
+                assert (answer.status_code, words in answer.text.lower()) == (422, True)
             assert kept(tmp_path) == {}
             assert (tmp_path / "config.toml").read_text() == ""
             # What can be had is; looking made no folder, what is gone by does.

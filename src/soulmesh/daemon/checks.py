@@ -63,6 +63,8 @@ def check_folder(path: Path, purpose: str, *, make: bool = True) -> None:
     Raises:
         ConfigError: it names the path, who we are and what is missing.
     """
+    if "\0" in str(path):
+        raise ConfigError(f"{purpose}: {str(path)!r} has a null character in it")
     closed = _closed(path)
     if closed is not None:
         raise ConfigError(

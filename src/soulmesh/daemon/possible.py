@@ -56,6 +56,9 @@ def obstacles(settings: Settings, around: Around, before: Settings | None = None
             found.append(error)
         except (SoulmeshError, ValueError) as error:
             found.append(ConfigError(str(error)))
+        except OSError as error:
+            # Names that no file system takes.
+            found.append(ConfigError(f"{keys[0]}: {error.strerror or error}"))
     return found
 
 
