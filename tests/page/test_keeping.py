@@ -282,7 +282,7 @@ def test_below_a_base_path_and_without_the_network_every_view_says_how_it_is(
         await visit.go(view)
         await expect(page.get_by_role("heading", level=1)).to_be_visible()
         await expect(page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
-        await expect(page.locator("main :is(h2, p, table, svg)")).not_to_have_count(0)
+        await expect(page.locator("main :is(h2, p, table, svg, [data-id])")).not_to_have_count(0)
         # Where the network is needed the view says so, and offers to try again.
         visit.allow("503")
 

@@ -216,7 +216,9 @@ def test_two_people_write_to_each_other_and_unread_marks_come_and_go(perform: Pe
             await box.fill("here I am")
             await page.get_by_role("button", name="Send").click()
             await until(lambda: heard == ["here I am"], "the message")
-            await expect(page.get_by_role("log")).to_contain_text("here I am")
+            ours = page.get_by_role("log").get_by_role("listitem").filter(has_text="here I am")
+            await expect(ours.get_by_text("lantern_owl")).to_be_in_viewport()
+            assert await ours.get_by_text("lantern_owl").get_attribute("class") != "visually-hidden"
             await mira.chat.send("lantern_owl", "good")
             await expect(page.get_by_role("log").get_by_role("listitem").last).to_contain_text("good")
             await visit.shot("chat")

@@ -120,7 +120,7 @@ export function Lines({ label, lines, me, more = false, onMore, fresh = null, em
     const today = day(line.at);
     const newDay = today !== (before ? day(before.at) : "") && today !== "";
     const same =
-      !newDay && line.key !== fresh && before?.username === line.username && before?.room === line.room && near(before, line);
+      !newDay && line.key !== fresh && before?.own === line.own && before?.username === line.username && before?.room === line.room && near(before, line);
     before = line;
     return html`
       <${Fragment} key=${line.key}>
