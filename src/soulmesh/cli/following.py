@@ -128,8 +128,8 @@ async def _follow(
                 key = bars.add(now.name, now.size, now.download.started_at_byte)
             bars.update(key, now.done, rate=now.speed)
             continue
-        story = (await client.transfers.why(now.id)).now if not now.over else ""
-        # The transfer may have moved on while its story was read: from here on nothing waits.
+        story = await _story(client, now)
+        # From here on nothing waits: the story is that of the state.
         _see_the_disk(client, now, wait=wait)
         if not wait and now.state in (State.DELAYED, State.OFFLINE):
             raise StillWaiting(now, story)
@@ -163,6 +163,16 @@ async def _follow(
         raise _failure(transfer)
     out.line(str(transfer.local_path))
     return transfer
+
+
+async def _story(client: Client, transfer: Transfer) -> str:
+    """What a transfer waits for; it may move on while that is read."""
+    while not transfer.over:
+        state = transfer.state
+        story = (await client.transfers.why(transfer.id)).now
+        if transfer.state is state:
+            return story
+    return ""
 
 
 def _see_the_disk(client: Client, transfer: Transfer, *, wait: bool) -> None:

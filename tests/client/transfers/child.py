@@ -32,6 +32,9 @@ class Everybody:
     def online(self, username: str) -> bool | None:
         return True
 
+    def unknown(self, username: str) -> bool:
+        return False
+
     def privileged(self, username: str) -> bool:
         return False
 
