@@ -72,6 +72,7 @@ def data_directory(given: Path | None) -> Path:
 
 
 def data_folder(given: Path | None) -> Path:
+    """What ``--data`` says, else the settings: where everything is kept, the shares among it."""
     return (given or settings.load().daemon.data).expanduser()
 
 
