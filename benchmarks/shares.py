@@ -253,6 +253,8 @@ def browse(impl: str, args: argparse.Namespace, work: Path) -> dict[str, Any]:
             size += len(piece)
         found[name] = (time.perf_counter() - began) * scale
         found["browse_bytes"] = size
+        if size < args.files:
+            raise SystemExit(f"a browse reply of {size} bytes cannot name {args.files:,} files")
 
     high = peak()
     asyncio.run(one("browse_s", 1))
@@ -305,7 +307,8 @@ PARTS: dict[str, tuple[Callable[[str, argparse.Namespace, Path], dict[str, Any]]
     "restart": (restart, IMPLEMENTATIONS),
     "rescan": (rescan, IMPLEMENTATIONS),
 }
-TOGETHER = {"build": "search", "restart": "scan", "rescan": "scan"}
+# What a part needs beside itself when it is asked for alone.
+TOGETHER = {"build": ("search", "browse"), "restart": ("scan",), "rescan": ("scan",)}
 
 
 # -- audio files -----------------------------------------------------------------------------------------
@@ -394,7 +397,7 @@ def main() -> None:
             work.mkdir()
             results[impl] = {}
             for part, (_, whose) in PARTS.items():
-                if impl in whose and args.part in (None, part, TOGETHER.get(part)):
+                if impl in whose and args.part in (None, part, *TOGETHER.get(part, ())):
                     print(f"{impl}: {part} ...", file=sys.stderr)
                     results[impl] |= worker(part, impl, work)
     show(results)
