@@ -50,7 +50,7 @@ def test_bans_privileges_and_what_administrators_set_come_back() -> None:
                 to_client.CheckPrivileges(3 * 86400),
                 to_client.GetUserStatus("ann", 2, True),
             ]
-            assert parts.admin.is_admin(place.server.realm.users[b"\3\0\0\0ann"])
+            assert parts.admin.accounts.is_admin(place.server.realm.users[b"\3\0\0\0ann"])
             assert place.server.realm.maximum_users == 77
             bob = await place.connect("bob")
             bob.send(login("bob"))
