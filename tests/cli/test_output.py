@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from soulmesh.cli.output import Column, Output, clean, duration, keep_end, size, speed
+from soulmesh.cli.output import Column, Output, clean, duration, size, speed
+from soulmesh.cli.table import keep_end
 
 
 class Terminal(io.StringIO):
