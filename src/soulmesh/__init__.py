@@ -104,6 +104,7 @@ if TYPE_CHECKING:
     from soulmesh.client.transfers.journal import JournalError as JournalError
     from soulmesh.client.transfers.journal import JournalInUse as JournalInUse
     from soulmesh.client.transfers.manager import IsFinished as IsFinished
+    from soulmesh.client.transfers.manager import NotPreferred as NotPreferred
     from soulmesh.client.transfers.manager import NotShared as NotShared
     from soulmesh.client.transfers.manager import UnknownTransfer as UnknownTransfer
     from soulmesh.client.transfers.settings import TransferSettings as TransferSettings
@@ -266,6 +267,7 @@ _PLACES = {
     ),
     "client.transfers.manager": (
         "IsFinished",
+        "NotPreferred",
         "NotShared",
         "UnknownTransfer",
     ),

@@ -111,7 +111,7 @@ def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command, tmp
     assert [one["remote_path"] for one in files] == [f"{ALBUM_PATH}\\{name}" for name in SONGS]
     assert len(lines(soulmesh("browse", SHARER, "--folder", ALBUM_PATH, "--json"))) == 3
 
-    [got] = lines(soulmesh("download", SHARER, FILE, "--json"))
+    [got] = lines(soulmesh("download", SHARER, FILE, "--priority", "2", "--json"))
     assert (got["state"], got["remote_path"]) == ("finished", FILE)
     number = str(got["id"])
     here = soulmesh("elsewhere", number)
@@ -120,9 +120,14 @@ def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command, tmp
     assert Path(got["local_path"]).read_bytes() == SONGS["02 - Song 2.flac"]
     into = there.net.downloads / "kept"
     whole = lines(
-        soulmesh("download", SHARER, "music\\Quiet Harbor", "--folder", "--into", str(into), "--json")
+        soulmesh(
+            *("download", SHARER, "music\\Quiet Harbor", "--folder", "--into", str(into)),
+            *("--priority", "-7", "--json"),
+        )
     )
     assert len(whole) == 3
+    known = there.look(lambda: {one.id: one.priority for one in there.net.daemon.engine.client.transfers})
+    assert known == {got["id"]: 2, **{row["id"]: -7 for row in whole}}
     # Of a batch as of a single file, and as without a daemon.
     for one in (number, str(whole[0]["id"])):
         again = soulmesh("retry", one)
@@ -178,7 +183,8 @@ def test_a_name_in_latin_1_through_the_daemon(
 
 
 def test_a_goal_through_the_daemon(there: Elsewhere, soulmesh: Command) -> None:
-    [got] = lines(soulmesh("get", "tidal maps song 03", "--timeout", "1", "--json"))
+    [got] = lines(soulmesh("get", "tidal maps song 03", "--timeout", "1", "--priority", "6", "--json"))
+    assert there.look(lambda: [x.priority for x in there.net.daemon.engine.client.transfers]) == [6]
     assert (got["state"], got["username"]) == ("finished", SHARER)
     assert [Path(path).name for path in got["files"]] == ["03 - Song 3.flac"]
     assert Path(got["files"][0]).parent == there.net.downloads

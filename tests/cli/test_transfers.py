@@ -108,7 +108,7 @@ async def remote(eve: Client, name: str) -> str:
 async def test_a_file_is_downloaded_and_listed_and_tells_its_story(tmp_path: Path) -> None:
     async with network(tmp_path) as (server, eve):
         path = await remote(eve, "01 Song")
-        code, out, error = await soulmesh(tmp_path, server, "download", "eve", path)
+        code, out, error = await soulmesh(tmp_path, server, "download", "eve", path, "--priority", "4")
         assert code == 0, error
         assert out.strip() == str(tmp_path / "downloads" / "Post" / "01 Song.flac")
         assert (tmp_path / "downloads" / "Post" / "01 Song.flac").read_bytes() == SONG + b"\x01"
@@ -117,6 +117,7 @@ async def test_a_file_is_downloaded_and_listed_and_tells_its_story(tmp_path: Pat
         assert code == 0
         [row] = [json.loads(line) for line in out.splitlines()]
         assert (row["state"], row["percent"], row["username"]) == ("finished", "100%", "eve")
+        await journal_says(tmp_path / "data" / "transfers.sqlite", row["id"], 4)
         code, out, _ = await soulmesh(tmp_path, None, "why", str(row["id"]))
         assert "asked eve for it" in out
         assert out.splitlines()[-1] == "finished"
@@ -276,9 +277,14 @@ async def test_a_priority_is_set_without_a_client_and_kept(tmp_path: Path) -> No
     journal = Journal(path)
     await journal.open()
     journal.put(waiting(1))
+    journal.put(replace(waiting(2), uuid="up", direction="upload"))
     await journal.close()
     assert await soulmesh(tmp_path, None, "prefer", "1", "--priority", "5") == (0, "1: priority 5\n", "")
     await journal_says(path, 1, 5)
+    [row] = (await soulmesh(tmp_path, None, "transfers", "--json"))[1].splitlines()
+    assert json.loads(row)["priority"] == 5
+    code, _, error = await soulmesh(tmp_path, None, "prefer", "2")
+    assert (code, "is an upload: its turn comes by the rules of the queue" in error) == (2, True)
     assert (await soulmesh(tmp_path, None, "prefer", "1"))[1] == "1: priority 1\n"
     assert (await soulmesh(tmp_path, None, "prefer", "9"))[0] == 3
     assert (await soulmesh(tmp_path, None, "prefer", "1", "--priority", "2000"))[0] == 2
@@ -354,7 +360,7 @@ async def test_what_is_left_to_another_soulmesh_ends_where_it_was_wanted(tmp_pat
             code, _, error = await soulmesh(tmp_path, server, "download", "eve", path, "-s", "127.0.0.1:9")
             assert code == 2
             assert f"is logged in at 127.0.0.1:{server.port}, not at 127.0.0.1:9" in error
-            elsewhere = ("--into", str(tmp_path / "else"))
+            elsewhere = ("--into", str(tmp_path / "else"), "--priority", "8")
             code, _, error = await soulmesh(tmp_path, server, "download", "eve", path, *elsewhere)
             assert code == 0, error
             assert "another soulmesh of this account runs" in error
@@ -372,6 +378,7 @@ async def test_what_is_left_to_another_soulmesh_ends_where_it_was_wanted(tmp_pat
             await asyncio.sleep(1.5)
             [batch] = ann.transfers.batches
             assert batch.destination == str(tmp_path / "else" / "Post")
+            assert [one.priority for one in ann.transfers] == [8] * len(ann.transfers)
         assert running_server(given) is None
 
 
@@ -468,13 +475,14 @@ async def test_the_journal_of_a_client_can_be_used_by_one_program_only(tmp_path:
 @real
 async def test_get_finds_chooses_and_fetches(tmp_path: Path) -> None:
     async with network(tmp_path) as (server, _):
-        wish = ("get", "04 other", "--timeout", "1", "--format", "flac,mp3", "--json")
+        wish = ("get", "04 other", "--timeout", "1", "--format", "flac,mp3", "--priority", "3", "--json")
         code, out, error = await soulmesh(tmp_path, server, *wish)
         assert code == 0, error
         got = json.loads(out)
         assert (got["state"], got["username"]) == ("finished", "eve")
         code, out, error = await soulmesh(tmp_path, server, *wish[:2])
         assert "done before" in error
+        await journal_says(tmp_path / "data" / "transfers.sqlite", 1, 3)
 
 
 @pytest.mark.slow

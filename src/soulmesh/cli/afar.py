@@ -403,6 +403,7 @@ class Goals:
         folder: str | None,
         whole: bool,
         may_miss: Iterable[str],
+        priority: int = 0,
     ) -> dict[str, Any]:
         """Want something, and show it until it is whole or no source is left."""
         async with Heard(self._daemon, ["goal", "transfer"]) as heard:
@@ -415,6 +416,7 @@ class Goals:
                 destination="/".join(part for part in (self._into, folder) if part) or ".",
                 whole=whole,
                 may_miss=may_miss,
+                priority=priority,
             )
             return await self._to_the_end(out, goal["id"], heard)
 

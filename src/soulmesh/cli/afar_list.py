@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from soulmesh.cli.transfers import OVER
 from soulmesh.core.transfer import State
 from soulmesh.daemon.remote import Daemon
 from soulmesh.errors import NotFound
@@ -45,6 +46,7 @@ def row_of(row: dict[str, Any]) -> dict[str, Any]:
         "speed": round(row["speed"]) if moved else None,
         "left": row["seconds_left"] if state == State.RUNNING.value else None,
         "place": row["place"] if state == State.QUEUED.value else None,
+        "priority": None if State(state) in OVER else row["priority"],
         "reason": row["reason"],
         "local_path": row["local_path"],
     }

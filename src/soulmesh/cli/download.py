@@ -25,7 +25,7 @@ from soulmesh.cli.following import follow
 from soulmesh.cli.output import JsonOption, Output, clean
 from soulmesh.cli.session import home, journal_path, open_client, running_server
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
-from soulmesh.cli.transfers import NumberOption, look
+from soulmesh.cli.transfers import NumberOption, PriorityOption, look
 from soulmesh.cli.wanted import Wanted, in_latin_1, wanted
 from soulmesh.client.client import Client
 from soulmesh.client.transfers import Batch, FolderNotFound, JournalInUse, Transfer, UnknownTransfer
@@ -80,6 +80,7 @@ async def download(
             "--may-miss", metavar="KINDS", help="With --whole: kinds of files it can do without: jpg,txt."
         ),
     ] = "",
+    priority: PriorityOption = 0,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait however long it takes: offline users, retries, queues.")
     ] = False,
@@ -115,15 +116,18 @@ async def download(
     running = await daemon_for(given, daemon, api_key, account=username, server=server)
     if running is not None:
         async with asyncio.timeout(timeout), running[0]:
-            await fetch(out, running[0], asked, into=into, whole=whole, may_miss=kinds, wait=wait)
+            here = running[0]
+            await fetch(
+                out, here, asked, into=into, whole=whole, may_miss=kinds, priority=priority, wait=wait
+            )
         return
     async with AsyncExitStack() as stack:
         try:
             client = await stack.enter_async_context(open_client(given))
         except JournalInUse:
-            await hand_over(out, given, asked, into=into, whole=whole, may_miss=kinds)
+            await hand_over(out, given, asked, into=into, whole=whole, may_miss=kinds, priority=priority)
             return
-        chosen = await _start(out, client, asked, whole=whole, may_miss=kinds, into=into)
+        chosen = await _start(out, client, asked, whole=whole, may_miss=kinds, into=into, priority=priority)
         async with asyncio.timeout(timeout):
             await follow(out, client, chosen, wait=wait)
 
@@ -136,6 +140,7 @@ async def fetch(
     into: Path | None = None,
     whole: bool = False,
     may_miss: Sequence[str] = (),
+    priority: int = 0,
     wait: bool = False,
 ) -> None:
     """Have a daemon download something, and show it."""
@@ -151,16 +156,18 @@ async def fetch(
         for item in asked:
             try:
                 if item.folder:
-                    found = await _want_folder(out, daemon, item, destination, whole=whole, may_miss=may_miss)
+                    found = await _want_folder(
+                        out, daemon, item, destination, whole=whole, may_miss=may_miss, priority=priority
+                    )
                     keys += found["taken"]
                     if whole:
                         gathering[found["batch"]] = found["taken"]
                 else:
-                    taken = await _want_file(daemon, item, destination)
+                    taken = await _want_file(daemon, item, destination, priority)
                     keys += taken
                     other = in_latin_1(item.path)
                     if other is not None:
-                        want = partial(_want_file, daemon, replace(item, path=other), destination)
+                        want = partial(_want_file, daemon, replace(item, path=other), destination, priority)
                         otherwise.update(dict.fromkeys(taken, want))
             except NetworkError:
                 raise
@@ -192,6 +199,7 @@ async def _want_folder(
     *,
     whole: bool,
     may_miss: Sequence[str],
+    priority: int,
 ) -> dict[str, Any]:
     from soulmesh.daemon.remote import NotThere
 
@@ -201,15 +209,20 @@ async def _want_folder(
     try:
         with out.waiting(f"asking {clean(item.username)} what is in {clean(item.path)}"):
             return await daemon.transfers.download_folder(
-                item.username, item.path, destination=place, whole=whole, may_miss=may_miss
+                item.username,
+                item.path,
+                destination=place,
+                whole=whole,
+                may_miss=may_miss,
+                priority=priority,
             )
     except NotThere as error:
         raise NotFound(str(error)) from None
 
 
-async def _want_file(daemon: Daemon, item: Wanted, destination: str | None) -> list[str]:
+async def _want_file(daemon: Daemon, item: Wanted, destination: str | None, priority: int) -> list[str]:
     wish = (item.path, item.size, item.length)
-    found = await daemon.transfers.download(item.username, [wish], destination=destination)
+    found = await daemon.transfers.download(item.username, [wish], destination=destination, priority=priority)
     keys: list[str] = found["taken"]
     for refusal in found["refused"]:
         # It is on its way already: whoever asks wants to see it come.
@@ -221,6 +234,8 @@ async def _want_file(daemon: Daemon, item: Wanted, destination: str | None) -> l
         if not known:
             raise UsageError(f"{item.path}: {refusal['reason']}")
         keys.append(known[0]["id"])
+        if priority:
+            await daemon.transfers.set_priority(known[0]["id"], priority)
         if known[0]["state"] == State.DELAYED.value:
             await daemon.transfers.retry(known[0]["id"])
     return keys
@@ -234,6 +249,7 @@ async def hand_over(
     into: Path | None = None,
     whole: bool = False,
     may_miss: Sequence[str] = (),
+    priority: int = 0,
 ) -> None:
     """Another soulmesh has our data: it is told what we want.
 
@@ -255,6 +271,8 @@ async def hand_over(
             order["size"] = item.size
         if item.length is not None:
             order["length"] = item.length
+        if priority:
+            order["priority"] = priority
         if item.folder and whole:
             order["whole"] = True
             order["may_miss"] = list(may_miss)
@@ -279,16 +297,18 @@ async def _start(
     whole: bool,
     may_miss: Sequence[str],
     into: Path | None,
+    priority: int,
 ) -> list[Transfer]:
     more = placed(into) if into is not None else None
     chosen: list[Transfer] = []
     for item in asked:
         if item.folder:
             with out.waiting(f"asking {clean(item.username)} what is in {clean(item.path)}"):
-                batch = await _folder(client, item, whole=whole, may_miss=may_miss)
+                batch = await _folder(client, item, whole=whole, may_miss=may_miss, priority=priority)
             chosen += client.transfers.batches.transfers(batch)
         else:
-            chosen.append(await client.transfers.download(item.username, item.path, more=more))
+            want = client.transfers.download(item.username, item.path, priority=priority, more=more)
+            chosen.append(await want)
     for transfer in chosen:
         at_once(client, transfer)
     return chosen
@@ -300,15 +320,17 @@ def at_once(client: Client, transfer: Transfer) -> None:
         client.transfers.retry(transfer.id)
 
 
-async def _folder(client: Client, item: Wanted, *, whole: bool, may_miss: Sequence[str]) -> Batch:
-    folder = client.transfers.batches.folder
+async def _folder(
+    client: Client, item: Wanted, *, whole: bool, may_miss: Sequence[str], priority: int
+) -> Batch:
+    folder = partial(client.transfers.batches.folder, whole=whole, may_miss=may_miss, priority=priority)
     try:
-        return await folder(item.username, item.path, whole=whole, may_miss=may_miss)
+        return await folder(item.username, item.path)
     except FolderNotFound:
         other = in_latin_1(item.path)
         if other is None:
             raise
-        return await folder(item.username, other, whole=whole, may_miss=may_miss)
+        return await folder(item.username, other)
 
 
 @run.command

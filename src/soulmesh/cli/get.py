@@ -21,6 +21,7 @@ from soulmesh.cli.account import (
 from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, size
 from soulmesh.cli.session import open_client
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for, stand_in
+from soulmesh.cli.transfers import PriorityOption
 from soulmesh.client.client import Client
 from soulmesh.client.errors import ClientError
 from soulmesh.client.events import Event, EventStream
@@ -106,6 +107,7 @@ async def get(
     ] = None,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to search.")] = 10.0,
     into: Annotated[Path | None, typer.Option("--into", metavar="DIR", help="Put files below this.")] = None,
+    priority: PriorityOption = 0,
     json: JsonOption = False,
     server: ServerOption = None,
     username: UsernameOption = None,
@@ -146,7 +148,17 @@ async def get(
         failed: Exception | None = None
         for wish in wishes:
             try:
-                await _get(out, client, wish, rules, afar, album=album, timeout=timeout, dry_run=dry_run)
+                await _get(
+                    out,
+                    client,
+                    wish,
+                    rules,
+                    afar,
+                    album=album,
+                    timeout=timeout,
+                    priority=priority,
+                    dry_run=dry_run,
+                )
             except (NotFound, ClientError) as error:
                 if len(wishes) == 1:
                     raise
@@ -165,6 +177,7 @@ async def _get(
     *,
     album: bool,
     timeout: float,
+    priority: int,
     dry_run: bool,
 ) -> None:
     known = afar.known if afar is not None else [(g.name, g.state, g.id) for g in client.transfers.goals]
@@ -198,6 +211,7 @@ async def _get(
             folder=choose_name(name) if album else None,
             whole=album,
             may_miss=MAY_MISS if album else (),
+            priority=priority,
         )
         _tell(out, wish, got["state"], got["username"], got["paths"], got["story"])
         return
@@ -209,6 +223,7 @@ async def _get(
             destination=destination / choose_name(name) if album else destination,
             whole=album,
             may_miss=MAY_MISS if album else (),
+            priority=priority,
         )
         await _pursue(out, client, goal, news)
 

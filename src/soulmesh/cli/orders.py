@@ -9,7 +9,7 @@ import typer
 from soulmesh.cli import run, settings
 from soulmesh.cli.session import journal_path
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
-from soulmesh.cli.transfers import look
+from soulmesh.cli.transfers import PriorityOption, look
 from soulmesh.client.transfers import IsFinished
 from soulmesh.client.transfers.orders import give_order
 from soulmesh.core.transfer import FINAL, State
@@ -70,12 +70,7 @@ async def cancel(numbers: NumberArgument, daemon: DaemonOption = None, api_key: 
 @run.command
 async def prefer(
     numbers: NumberArgument,
-    priority: Annotated[
-        int,
-        typer.Option(
-            "--priority", metavar="N", min=-1000, max=1000, help="Higher goes first, below 0 goes last."
-        ),
-    ] = 1,
+    priority: PriorityOption = 1,
     daemon: DaemonOption = None,
     api_key: ApiKeyOption = None,
 ) -> None:

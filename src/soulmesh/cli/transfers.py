@@ -22,11 +22,35 @@ from soulmesh.core.transfer import OWNERS, State
 from soulmesh.errors import NotFound
 from soulmesh.net.world import World
 
-__all__ = ["COLUMNS", "NumberOption", "look", "row_of_record", "show", "transfers", "why"]
+__all__ = [
+    "COLUMNS",
+    "OVER",
+    "NumberOption",
+    "PriorityOption",
+    "look",
+    "row_of_record",
+    "show",
+    "transfers",
+    "why",
+]
 
 NumberOption = Annotated[
     int, typer.Argument(metavar="NUMBER", help="The transfer's number, as `soulmesh transfers` shows.")
 ]
+
+PriorityOption = Annotated[
+    int,
+    typer.Option(
+        "--priority",
+        metavar="N",
+        min=-1000,
+        max=1000,
+        help="Higher goes first among the downloads from one user, below 0 goes last.",
+    ),
+]
+
+OVER = frozenset({State.FINISHED, State.CANCELLED})
+"""What has no turn any more."""
 
 COLUMNS = [
     Column("id", "No.", right=True),
@@ -38,6 +62,7 @@ COLUMNS = [
     Column("speed", "Speed", lambda value: speed(value) if value else "", right=True, spare=2, optional=True),
     Column("left", "Left", duration, right=True, spare=1, optional=True),
     Column("place", "Place", right=True, optional=True),
+    Column("priority", "Prio", lambda value: str(value) if value else "", right=True, spare=4, optional=True),
     Column("reason", "Why", wide=True, optional=True),
 ]
 
@@ -171,6 +196,7 @@ def row_of_record(record: Record) -> dict[str, Any]:
         "speed": round(record.speed) if running or record.state is State.FINISHED else None,
         "left": left,
         "place": record.more.get("place") if record.state is State.QUEUED else None,
+        "priority": None if record.state in OVER else record.priority,
         "reason": record.reason,
         "local_path": record.local_path or None,
     }

@@ -342,6 +342,7 @@ class Ledger:
         folder: str | None = None,
         lengths: Mapping[str, int] | None = None,
         same: bool = False,
+        priority: int = 0,
     ) -> tuple[list[dict[str, Any]], list[Failure]]:
         """Want files of a user who is online; ``lengths`` are their seconds where those are known.
 
@@ -379,7 +380,10 @@ class Ledger:
             taken.append((name, file.size, more))
         # Together, so that all of them wait for one write to the disk.
         added = await asyncio.gather(
-            *(transfers.download(username, name, size, batch=batch, more=more) for name, size, more in taken),
+            *(
+                transfers.download(username, name, size, priority=priority, batch=batch, more=more)
+                for name, size, more in taken
+            ),
             return_exceptions=True,
         )
         forms: list[dict[str, Any]] = []

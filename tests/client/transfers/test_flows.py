@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from soulmesh.client.transfers import DownloadFinished, SharedFile, TransferFailed, UploadFinished
+from soulmesh.client.transfers import (
+    DownloadFinished,
+    NotPreferred,
+    SharedFile,
+    TransferFailed,
+    UploadFinished,
+)
 from soulmesh.client.transfers.uploads import SLOW_FOR
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import QueueRules
@@ -19,6 +25,7 @@ from soulmesh.wire import peer, to_server
 from tests.client.transfers.street import gone, street, until
 from tests.support.loops import virtual
 
+PATH = r"Music\Album\01.flac"
 SONG = bytes(range(256)) * 1000
 
 
@@ -381,6 +388,36 @@ async def test_priorities_go_first_and_no_more_than_allowed_are_asked_for(tmp_pa
         assert transfer is not None
         await ann.transfers.cancel(transfer.id)
         assert (await eve.hears(peer.PeerTransferQueue)).filename == "1"
+
+
+@virtual
+async def test_who_wants_a_file_again_with_a_priority_gives_it_that_one(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann", ask_per_user=1), there.stranger("eve")
+        first, *others = [await ann.transfers.download("eve", str(n)) for n in range(4)]
+        await eve.hears(peer.PeerTransferQueue)
+        await ann.transfers.download("eve", "3", priority=5)
+        await ann.transfers.download("eve", "1", priority=-5)
+        await ann.transfers.download("eve", "3")
+        assert [one.priority for one in others] == [-5, 0, 5]
+        order = []
+        for _ in others:
+            await ann.transfers.cancel(first.id)
+            order.append((await eve.hears(peer.PeerTransferQueue)).filename)
+            asked = ann.transfers.find("download", "eve", order[-1])
+            assert asked is not None
+            first = asked
+        assert order == ["3", "2", "1"]
+
+
+@virtual
+async def test_an_upload_has_no_priority_of_its_own(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann = await there.move_in("ann")
+        there.stranger("eve")
+        upload = await ann.transfers.push("eve", ann.share(PATH, SONG))
+        with pytest.raises(NotPreferred, match="its turn comes by the rules of the queue"):
+            ann.transfers.set_priority(upload.id, 3)
 
 
 @virtual

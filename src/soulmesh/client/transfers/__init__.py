@@ -25,7 +25,14 @@ from soulmesh.client.transfers.goals import (
 )
 from soulmesh.client.transfers.journal import Journal, JournalError, JournalInUse, Record
 from soulmesh.client.transfers.layout import Layout
-from soulmesh.client.transfers.manager import IsFinished, NotShared, Story, Transfers, UnknownTransfer
+from soulmesh.client.transfers.manager import (
+    IsFinished,
+    NotPreferred,
+    NotShared,
+    Story,
+    Transfers,
+    UnknownTransfer,
+)
 from soulmesh.client.transfers.ports import NothingShared, SharedFile, SharedFiles
 from soulmesh.client.transfers.settings import Sync, TransferSettings
 from soulmesh.client.transfers.transfer import Transfer, TransferFailed
@@ -48,6 +55,7 @@ __all__ = [
     "JournalError",
     "JournalInUse",
     "Layout",
+    "NotPreferred",
     "NotShared",
     "NothingShared",
     "Record",

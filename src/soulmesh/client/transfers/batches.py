@@ -245,6 +245,7 @@ class Batches:
         files: Sequence[tuple[str, str, int | None]],
         *,
         lengths: Mapping[str, int] | None = None,
+        priority: int = 0,
     ) -> None:
         """Want other files in the place of those that a batch did not get; what is here stays in it."""
         here: list[int] = []
@@ -254,7 +255,7 @@ class Batches:
             if record.id in batch.files and state is State.FINISHED:
                 here.append(record.id)
         batch.files, batch.reason = here, ""
-        await self._fill(batch, files, lengths=lengths)
+        await self._fill(batch, files, lengths=lengths, priority=priority)
 
     async def adopt(
         self, identity: str, name: str, transfers: Iterable[Transfer], *, destination: Path | None = None

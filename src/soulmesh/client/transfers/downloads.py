@@ -99,6 +99,8 @@ class Downloads:
     ) -> Transfer:
         """Want a file. The same file of the same user is wanted once; asking again retries it.
 
+        A ``priority`` other than 0 counts also for what is wanted already.
+
         Raises:
             UsageError: the name cannot be sent.
         """
@@ -108,7 +110,8 @@ class Downloads:
             raise UsageError(f"a name that cannot be sent: {remote_path!r} of {username!r}") from error
         known = self._ledger.find("download", username, remote_path)
         if known is not None and known.state is not State.FINISHED:
-            known.priority = max(priority, known.priority)
+            if priority and priority != known.priority:
+                self.set_priority(known, priority)
             known.batch = batch or known.batch
             if more:
                 self._elsewhere(known, more)
@@ -125,6 +128,13 @@ class Downloads:
             self._ledger.record(transfer)
         self.entered(transfer)
         return transfer
+
+    def set_priority(self, transfer: Transfer, priority: int) -> None:
+        """Higher goes first among the downloads from one user that wait for their turn."""
+        transfer.priority = priority
+        self._ledger.record(transfer)
+        if transfer.state is State.PENDING:
+            self._wait_for_turn(transfer)
 
     def _elsewhere(self, transfer: Transfer, more: dict[str, object]) -> None:
         """What is wanted already shall end in another place."""

@@ -87,6 +87,8 @@ class Goal:
     whole: bool = False
     may_miss: list[str] = field(default_factory=list)
     patience: float = PATIENCE
+    priority: int = 0
+    """Higher goes first among the downloads from one user."""
     turn: int = -1
     """Which candidate is being tried."""
     batch: str = ""
@@ -182,6 +184,7 @@ class Goals:
         whole: bool = False,
         may_miss: Iterable[str] = (),
         patience: float = PATIENCE,
+        priority: int = 0,
     ) -> Goal:
         """Want one of several copies, best first.
 
@@ -199,6 +202,7 @@ class Goals:
             whole,
             sorted(may_miss),
             patience,
+            priority,
         )
         self._goals[identity] = goal
         self._watch()
@@ -317,7 +321,7 @@ class Goals:
         ]
         batch = before
         if batch is not None:
-            await self._batches.go_on(batch, files, lengths=candidate.lengths)
+            await self._batches.go_on(batch, files, lengths=candidate.lengths, priority=goal.priority)
         else:
             batch = await self._batches.make(
                 files,
@@ -326,6 +330,7 @@ class Goals:
                 whole=goal.whole,
                 may_miss=goal.may_miss,
                 lengths=candidate.lengths,
+                priority=goal.priority,
             )
         goal.batch = batch.id
         self._save(goal)

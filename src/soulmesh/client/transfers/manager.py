@@ -76,6 +76,19 @@ class IsFinished(UsageError):
         return f"{self.name} is finished, there is nothing to try again{where}"
 
 
+class NotPreferred(UsageError):
+    """Uploads have no priority of their own."""
+
+    hint = "groups of users are preferred by settings: `transfers.groups`"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return f"{self.number} is an upload: its turn comes by the rules of the queue"
+
+
 class NotShared(UsageError):
     """We cannot offer what that user may not have."""
 
@@ -86,6 +99,11 @@ class NotShared(UsageError):
 
     def __str__(self) -> str:
         return f"{self.remote_path} is not shared with {self.username}"
+
+
+def _priority(order: dict[str, Any]) -> int:
+    wanted = order.get("priority", 0)
+    return wanted if isinstance(wanted, int) else 0
 
 
 async def _nowhere(transfer: Transfer) -> None:
@@ -334,12 +352,16 @@ class Transfers:
         self._ledger.remove(transfer)
 
     def set_priority(self, number: int, priority: int) -> Transfer:
-        """Higher goes first among the downloads from one user that wait for their turn."""
+        """Higher goes first among the downloads from one user that wait for their turn.
+
+        Raises:
+            UnknownTransfer: there is no such transfer.
+            UsageError: it is an upload, whose turn comes by the rules of the queue.
+        """
         transfer = self.get(number)
-        transfer.priority = priority
-        self._ledger.record(transfer)
-        if transfer.state is State.PENDING:
-            self.downloads.entered(transfer)
+        if not transfer.is_download:
+            raise NotPreferred(number)
+        self.downloads.set_priority(transfer, priority)
         return transfer
 
     async def _follow_orders(self) -> None:
@@ -387,7 +409,8 @@ class Transfers:
                 if isinstance(length, int):
                     more["length"] = length
                 size = size if isinstance(size, int) else None
-                await self.download(username, text(bytes.fromhex(path)), size, more=more)
+                name, first = text(bytes.fromhex(path)), _priority(order)
+                await self.download(username, name, size, priority=first, more=more)
             case {"verb": "push", "username": str(username), "path": str(path)}:
                 await self.push(username, text(bytes.fromhex(path)))
             case {"verb": "folder", "username": str(username), "path": str(path)}:
@@ -401,6 +424,7 @@ class Transfers:
                     destination=destination,
                     whole=order.get("whole") is True,
                     may_miss=[str(kind) for kind in order.get("may_miss", ())],
+                    priority=_priority(order),
                 )
             case _:
                 log.warning("an order that nobody understands: %s", order)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from soulmesh.client.transfers.journal import Journal, JournalInUse, Record
-from soulmesh.client.transfers.manager import IsFinished, UnknownTransfer
+from soulmesh.client.transfers.manager import IsFinished, NotPreferred, UnknownTransfer
 from soulmesh.core.download import Download
 from soulmesh.core.story import Chapter
 from soulmesh.core.transfer import FINAL, Effect, Event, Moved, State
@@ -37,6 +37,7 @@ async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
     Raises:
         UnknownTransfer: there is no such transfer.
         IsFinished: it cannot be tried again.
+        NotPreferred: an upload has no priority.
         UsageError: nobody runs, and this order needs somebody.
         JournalError: the journal cannot be used.
     """
@@ -51,6 +52,8 @@ async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
                 record = await journal.get(order["id"])
                 if record is None:
                     raise UnknownTransfer(order["id"]) from None
+                if order["verb"] == "priority":
+                    _refuse_upload(record)
                 if not record.batch:  # the folder of a batch may wait to be moved
                     _refuse_finished(record, order["verb"])
             about = order.get("id", order.get("batch", ""))
@@ -77,6 +80,7 @@ async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
     if record is None:
         raise UnknownTransfer(order["id"])
     if order["verb"] == "priority":
+        _refuse_upload(record)
         journal.put(replace(record, priority=order["priority"]))
         return
     _refuse_finished(record, order["verb"])
@@ -114,6 +118,11 @@ def _refuse_finished(record: Record, verb: str) -> None:
     if verb == "retry" and record.state is State.FINISHED:
         name = record.remote_path.rpartition("\\")[2]
         raise IsFinished(name, record.local_path, download=record.direction == "download")
+
+
+def _refuse_upload(record: Record) -> None:
+    if record.direction != "download":
+        raise NotPreferred(record.id)
 
 
 def _change(record: Record, verb: str) -> list[Moved]:

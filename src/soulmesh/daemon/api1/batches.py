@@ -39,6 +39,7 @@ class NewBatch(Body):
     """Let it appear only when it is complete."""
     may_miss: Annotated[list[Ending], Field(max_length=50, default_factory=list)]
     """Kinds of files that it can do without: ``jpg``, ``txt``."""
+    priority: models.Precedence = 0
 
 
 class BatchRow(BaseModel):
@@ -110,6 +111,7 @@ class _Batches:
             destination=target,
             whole=body.whole,
             may_miss=body.may_miss,
+            priority=body.priority,
             lengths={names.get(f.path, f.path): f.length for f in body.files if f.length},
         )
         return await self._row(batch)

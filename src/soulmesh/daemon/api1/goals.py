@@ -42,6 +42,7 @@ class NewGoal(Body):
     """Endings of files that it can do without."""
     patience: Annotated[float, Field(ge=10, le=30 * 86400)] = PATIENCE
     """Seconds without a byte after which the next candidate has its turn."""
+    priority: models.Precedence = 0
 
 
 class CandidateRow(BaseModel):
@@ -118,6 +119,7 @@ class _Goals:
             whole=body.whole,
             may_miss=[ending.lower().lstrip(".") for ending in body.may_miss],
             patience=body.patience,
+            priority=body.priority,
         )
         return self._row(goal)
 

@@ -12,6 +12,8 @@ from soulmesh.wire import text
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 RemotePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+Precedence = Annotated[int, Field(ge=-1000, le=1000)]
+"""Higher goes first among the downloads from one user that wait for their turn."""
 
 
 class Status(BaseModel):
@@ -153,6 +155,7 @@ class NewDownload(Body):
     files: Annotated[list[Wanted], Field(min_length=1, max_length=50_000)]
     destination: Annotated[str, StringConstraints(max_length=1000)] | None = None
     """A folder below the downloads, for all of them."""
+    priority: Precedence = 0
 
 
 class NewUpload(Body):
@@ -228,6 +231,7 @@ class WantedFolder(Body):
         list[Annotated[str, StringConstraints(max_length=16)]], Field(default_factory=list, max_length=50)
     ]
     """Kinds of files that a whole folder can do without: ``jpg``, ``txt``."""
+    priority: Precedence = 0
 
     @model_validator(mode="after")
     def _has_such_bytes(self) -> Self:
@@ -251,7 +255,7 @@ class FolderTaken(BaseModel):
 class Priority(Body):
     """Which goes first."""
 
-    priority: Annotated[int, Field(ge=-1000, le=1000)]
+    priority: Precedence
 
 
 class Action(Body):

@@ -147,6 +147,7 @@ class _Transfers:
                 folder=folder,
                 lengths={file.path: file.length for file in body.files if file.length},
                 same=True,
+                priority=body.priority,
             )
         except HttpError as error:
             offline = error.message is not None and error.message.endswith("appears to be offline")
@@ -198,6 +199,7 @@ class _Transfers:
             destination=target,
             whole=body.whole,
             may_miss=body.may_miss,
+            priority=body.priority,
         )
         taken = [transfer.uuid for transfer in client.transfers.batches.transfers(batch)]
         return {"batch": batch.id, "taken": taken}

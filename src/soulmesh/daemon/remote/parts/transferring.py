@@ -26,9 +26,14 @@ class Transfers(Part):
         """List those that are over no more."""
         await self._ask("DELETE", "/history", direction=direction)
 
-    async def download(self, username: str, files: Files, *, destination: str | None = None) -> Row:
-        """Want files of a user; ``taken`` are ids, ``refused`` says what was not taken and why."""
-        body: Row = {"username": username, "files": wanted(files)}
+    async def download(
+        self, username: str, files: Files, *, destination: str | None = None, priority: int = 0
+    ) -> Row:
+        """Want files of a user; ``taken`` are ids, ``refused`` says what was not taken and why.
+
+        ``priority``: higher goes first among the files of one user.
+        """
+        body: Row = {"username": username, "files": wanted(files), "priority": priority}
         if destination is not None:
             body["destination"] = destination
         found: Row = await self._ask("POST", "/downloads", body)
@@ -42,6 +47,7 @@ class Transfers(Part):
         destination: str | None = None,
         whole: bool = False,
         may_miss: Iterable[str] = (),
+        priority: int = 0,
     ) -> Row:
         """Want all files of a folder and of those below it: ``batch`` and ``taken``.
 
@@ -49,8 +55,15 @@ class Transfers(Part):
             destination: below the downloads; by default the folder's own name.
             whole: nothing appears there before everything is here.
             may_miss: endings of files that a whole folder can do without.
+            priority: higher goes first among the files of one user.
         """
-        body: Row = {"username": username, "folder": folder, "whole": whole, "may_miss": list(may_miss)}
+        body: Row = {
+            "username": username,
+            "folder": folder,
+            "whole": whole,
+            "may_miss": list(may_miss),
+            "priority": priority,
+        }
         if isinstance(folder, Latin1):
             body["latin1"] = True
         if destination is not None:
@@ -133,6 +146,7 @@ class Batches(Part):
         destination: str | None = None,
         whole: bool = False,
         may_miss: Iterable[str] = (),
+        priority: int = 0,
     ) -> Row:
         """Want files of a user that belong together; see :meth:`Transfers.download_folder` for the rest."""
         body: Row = {
@@ -141,6 +155,7 @@ class Batches(Part):
             "files": wanted(files),
             "whole": whole,
             "may_miss": list(may_miss),
+            "priority": priority,
         }
         if destination is not None:
             body["destination"] = destination
@@ -197,6 +212,7 @@ class Goals(Part):
         whole: bool = False,
         may_miss: Iterable[str] = (),
         patience: float | None = None,
+        priority: int = 0,
     ) -> Row:
         """Want one of several copies, best first: (user, files) each."""
         body: Row = {
@@ -204,6 +220,7 @@ class Goals(Part):
             "candidates": [{"username": user, "files": wanted(files)} for user, files in candidates],
             "whole": whole,
             "may_miss": list(may_miss),
+            "priority": priority,
         }
         if destination is not None:
             body["destination"] = destination
