@@ -13,18 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soulmesh.cli import run, settings
-from soulmesh.cli.account import (
-    ListenPortOption,
-    PasswordFileOption,
-    PasswordOption,
-    ServerOption,
-    UsernameOption,
-    account_options,
-)
+from soulmesh.cli.access import Access, with_access
 from soulmesh.cli.following import follow
 from soulmesh.cli.output import JsonOption, Output, clean
 from soulmesh.cli.session import home, journal_path, open_client, running_server
-from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.cli.transfers import NumberOption, PriorityOption, look
 from soulmesh.cli.wanted import Wanted, in_latin_1, wanted
 from soulmesh.client.client import Client
@@ -62,7 +54,9 @@ class ElsewhereOnline(UsageError):
 
 
 @run.command
+@with_access
 async def download(
+    access: Access,
     source: Annotated[str, typer.Argument(metavar="USER", help="Who has it, or a slsk:// link.")],
     paths: PathsArgument = None,
     folder: Annotated[
@@ -88,13 +82,6 @@ async def download(
         float | None, typer.Option("--timeout", metavar="SECONDS", help="Leave after so long, done or not.")
     ] = None,
     json: JsonOption = False,
-    server: ServerOption = None,
-    username: UsernameOption = None,
-    password: PasswordOption = None,
-    password_file: PasswordFileOption = None,
-    listen_port: ListenPortOption = None,
-    daemon: DaemonOption = None,
-    api_key: ApiKeyOption = None,
 ) -> None:
     """Download files or folders of another user.
 
@@ -105,15 +92,8 @@ async def download(
     kinds = [kind.strip().lower().lstrip(".") for kind in may_miss.split(",") if kind.strip()]
     if kinds and not whole:
         raise UsageError("--may-miss says what a --whole folder can do without")
-    options = account_options(
-        server=server,
-        username=username,
-        password=password,
-        password_file=password_file,
-        listen_port=listen_port,
-    )
-    given = settings.load({**options, "downloads.folder": into})
-    running = await daemon_for(given, daemon, api_key, account=username, server=server)
+    given = access.settings({"downloads.folder": into})
+    running = await access.running(given)
     if running is not None:
         async with asyncio.timeout(timeout), running[0]:
             here = running[0]
@@ -334,28 +314,12 @@ async def _folder(
 
 
 @run.command
-async def elsewhere(
-    number: NumberOption,
-    json: JsonOption = False,
-    server: ServerOption = None,
-    username: UsernameOption = None,
-    password: PasswordOption = None,
-    password_file: PasswordFileOption = None,
-    listen_port: ListenPortOption = None,
-    daemon: DaemonOption = None,
-    api_key: ApiKeyOption = None,
-) -> None:
+@with_access
+async def elsewhere(access: Access, number: NumberOption, json: JsonOption = False) -> None:
     """Find another user who has the same file, and get it there instead."""
     out = run.output(json=json)
-    options = account_options(
-        server=server,
-        username=username,
-        password=password,
-        password_file=password_file,
-        listen_port=listen_port,
-    )
-    given = settings.load(options)
-    running = await daemon_for(given, daemon, api_key, account=username, server=server)
+    given = access.settings()
+    running = await access.running(given)
     if running is not None:
         async with running[0]:
             await _elsewhere_afar(out, running[0], number)

@@ -9,18 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from soulmesh.cli import choose, run, settings
-from soulmesh.cli.account import (
-    ListenPortOption,
-    PasswordFileOption,
-    PasswordOption,
-    ServerOption,
-    UsernameOption,
-    account_options,
-)
+from soulmesh.cli import choose, run
+from soulmesh.cli.access import Access, with_access
 from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, size
 from soulmesh.cli.session import open_client
-from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for, stand_in
+from soulmesh.cli.through import stand_in
 from soulmesh.cli.transfers import PriorityOption
 from soulmesh.client.client import Client
 from soulmesh.client.errors import ClientError
@@ -88,7 +81,9 @@ class NotGot(NotFound):
 
 
 @run.command
+@with_access
 async def get(
+    access: Access,
     query: Annotated[list[str] | None, typer.Argument(metavar="WORDS...", help="Artist and title.")] = None,
     album: Annotated[bool, typer.Option("--album", help="Get a whole album from one user.")] = False,
     best: Annotated[bool, typer.Option("--best", help="Quality before speed.")] = False,
@@ -109,13 +104,6 @@ async def get(
     into: Annotated[Path | None, typer.Option("--into", metavar="DIR", help="Put files below this.")] = None,
     priority: PriorityOption = 0,
     json: JsonOption = False,
-    server: ServerOption = None,
-    username: UsernameOption = None,
-    password: PasswordOption = None,
-    password_file: PasswordFileOption = None,
-    listen_port: ListenPortOption = None,
-    daemon: DaemonOption = None,
-    api_key: ApiKeyOption = None,
 ) -> None:
     """Find music, choose the best source by rules, download it and check it.
 
@@ -127,15 +115,8 @@ async def get(
         raise UsageError('say what you want: soulmesh get "artist title", or --from FILE')
     kinds = tuple(kind.strip().lower().lstrip(".") for kind in (formats or "").split(",") if kind.strip())
     rules = choose.Rules(kinds, min_bitrate, best)
-    options = account_options(
-        server=server,
-        username=username,
-        password=password,
-        password_file=password_file,
-        listen_port=listen_port,
-    )
-    given = settings.load({**options, "downloads.folder": into, "downloads.verify": True})
-    running = await daemon_for(given, daemon, api_key, account=username, server=server)
+    given = access.settings({"downloads.folder": into, "downloads.verify": True})
+    running = await access.running(given)
     async with AsyncExitStack() as stack:
         afar = None
         if running is not None:

@@ -13,52 +13,32 @@ others. When a daemon runs, the same functions get a stand-in for the client
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, cast
 
 import typer
 
-from soulmesh.cli import account, run, settings
+from soulmesh.cli import run, settings
+from soulmesh.cli.access import ACCOUNT, DAEMON, Access, DataOption, add_options
 from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.patience import patience
 from soulmesh.cli.session import home, open_client
-from soulmesh.cli.through import ApiKeyOption, DaemonOption, address_book, daemon_for, stand_in
+from soulmesh.cli.through import address_book, daemon_for, stand_in
 from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
 from soulmesh.net.world import World
 
 __all__ = ["DataOption", "TimeoutOption", "data_folder", "local", "logged_in"]
 
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        envvar="SOULMESH_DATA",
-        show_envvar=True,
-        help="Where soulmesh keeps its data (default: ~/.local/share/soulmesh).",
-    ),
-]
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", "-t", min=0.1, help="Seconds to wait for answers.")
 ]
 
 _OPTIONS: dict[str, tuple[Any, Any]] = {
-    "server": (account.ServerOption, None),
-    "login_name": (
-        Annotated[
-            str | None, typer.Option("--username", "-u", metavar="NAME", help="Your name on the network.")
-        ],
-        None,
-    ),
-    "password": (account.PasswordOption, None),
-    "password_file": (account.PasswordFileOption, None),
-    "listen_port": (account.ListenPortOption, None),
+    **ACCOUNT,
     "data": (DataOption, None),
-    "daemon": (DaemonOption, None),
-    "api_key": (ApiKeyOption, None),
+    **DAEMON,
     "json": (JsonOption, False),
 }
 _LOCAL_OPTIONS = {name: _OPTIONS[name] for name in ("data", "daemon", "api_key", "json")}
@@ -78,21 +58,11 @@ def _command(
     run_it: Callable[..., Coroutine[Any, Any, None]],
     added: dict[str, tuple[Any, Any]],
 ) -> Callable[..., Any]:
-    signature = inspect.signature(function, eval_str=True)
-    own = list(signature.parameters.values())[2:]
-    names = {parameter.name for parameter in own}
-    extra = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in added.items()
-        if name not in names
-    ]
-
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> None:
         await run_it(*args, **kwargs)
 
-    wrapper.__signature__ = signature.replace(parameters=[*own, *extra])  # type: ignore[attr-defined]
-    return run.command(wrapper)
+    return run.command(add_options(function, wrapper, added, inner=2))
 
 
 def logged_in(
@@ -109,19 +79,13 @@ def logged_in(
         *args: Any,
         json: bool,
         data: Path | None,
-        login_name: str | None,
-        daemon: str | None,
-        api_key: str | None,
         **kwargs: Any,
     ) -> None:
-        options = {name: kwargs.pop(name) for name in ("server", "password", "password_file", "listen_port")}
-        given_server = options["server"]
-        found = settings.load(account.account_options(username=login_name, **options))
+        access = Access.taken(kwargs)
+        found = access.settings()
         out = run.output(json=json)
         async with patience(kwargs.get("timeout")) as given:
-            running = await daemon_for(
-                found, daemon, api_key, data=data, account=login_name, server=given_server
-            )
+            running = await access.running(found, data=data)
             if running is not None:
                 async with stand_in(*running) as there:
                     if not whole:

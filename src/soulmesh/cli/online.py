@@ -12,18 +12,10 @@ from typing import Annotated
 import typer
 
 from soulmesh.cli import run, share_view
-from soulmesh.cli.account import (
-    ListenPortOption,
-    PasswordFileOption,
-    PasswordOption,
-    ServerOption,
-    UsernameOption,
-    account_options,
-)
+from soulmesh.cli.access import Access, with_account
 from soulmesh.cli.output import JsonOption, Output, clean, size, speed
 from soulmesh.cli.session import open_client
-from soulmesh.cli.settings import load
-from soulmesh.cli.share import DataOption, app, opened, root_name
+from soulmesh.cli.share import app, opened, root_name
 from soulmesh.cli.share_scan import scan_bars
 from soulmesh.client.client import Client
 from soulmesh.client.errors import NotConnected
@@ -43,19 +35,15 @@ PROBLEMS_SHOWN = 5
 
 @app.command()
 @run.command
+@with_account
 async def online(
+    access: Access,
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
             help="Share these folders, this time; without any, what is shared otherwise.", readable=False
         ),
     ] = None,
-    server: ServerOption = None,
-    username: UsernameOption = None,
-    password: PasswordOption = None,
-    password_file: PasswordFileOption = None,
-    listen_port: ListenPortOption = None,
-    data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Stay online until Ctrl-C: answer searches, and send the files that others ask for.
@@ -63,18 +51,10 @@ async def online(
     What is shared is looked through first; only what changed is read.
     """
     out = run.output(json=json)
-    settings = load(
-        account_options(
-            server=server,
-            username=username,
-            password=password,
-            password_file=password_file,
-            listen_port=listen_port,
-        )
-    )
+    settings = access.settings()
     async with (
-        _offered(out, settings, folders or (), data) as shares,
-        open_client(settings, shares=shares, data=data) as client,
+        _offered(out, settings, folders or (), access.data) as shares,
+        open_client(settings, shares=shares, data=access.data) as client,
     ):
         gone = _listen(out, client)
         counts = shares.counts

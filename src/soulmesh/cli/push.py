@@ -11,18 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulmesh.cli import run, settings
-from soulmesh.cli.account import (
-    ListenPortOption,
-    PasswordFileOption,
-    PasswordOption,
-    ServerOption,
-    UsernameOption,
-    account_options,
-)
+from soulmesh.cli.access import Access, with_access
 from soulmesh.cli.following import StillWaiting, row_of_transfer
 from soulmesh.cli.output import JsonOption, Output, Transfers, clean
 from soulmesh.cli.session import journal_path, open_client
-from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.client.client import Client
 from soulmesh.client.transfers import JournalInUse, Transfer
 from soulmesh.client.transfers.orders import give_order
@@ -53,7 +45,9 @@ class NotTaken(Refused):
 
 
 @run.command
+@with_access
 async def push(
+    access: Access,
     user: Annotated[str, typer.Argument(metavar="USER", help="Who is to have it.")],
     paths: Annotated[
         list[str],
@@ -66,26 +60,11 @@ async def push(
         float | None, typer.Option("--timeout", metavar="SECONDS", help="Leave after so long, done or not.")
     ] = None,
     json: JsonOption = False,
-    server: ServerOption = None,
-    username: UsernameOption = None,
-    password: PasswordOption = None,
-    password_file: PasswordFileOption = None,
-    listen_port: ListenPortOption = None,
-    daemon: DaemonOption = None,
-    api_key: ApiKeyOption = None,
 ) -> None:
     """Offer shared files to a user who did not ask. Whether they are taken is for that user to say."""
     out = run.output(json=json)
-    given = settings.load(
-        account_options(
-            server=server,
-            username=username,
-            password=password,
-            password_file=password_file,
-            listen_port=listen_port,
-        )
-    )
-    running = await daemon_for(given, daemon, api_key, account=username, server=server)
+    given = access.settings()
+    running = await access.running(given)
     if running is not None:
         async with asyncio.timeout(timeout), running[0]:
             await _afar(out, running[0], user, paths, wait=wait)

@@ -11,22 +11,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from soulmesh.cli import run
-from soulmesh.cli.account import (
-    ListenPortOption,
-    PasswordFileOption,
-    PasswordOption,
-    ServerOption,
-    UsernameOption,
-    account_options,
-)
+from soulmesh.cli.access import Access, with_access
 from soulmesh.cli.download import at_once, fetch, hand_over, placed
 from soulmesh.cli.following import follow
 from soulmesh.cli.hits import COLUMNS, row
-from soulmesh.cli.logged_in import DataOption
 from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.session import home, open_client
-from soulmesh.cli.settings import load
-from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for, stand_in
+from soulmesh.cli.through import stand_in
 from soulmesh.cli.wanted import Wanted
 from soulmesh.client.book import AddressBook
 from soulmesh.client.filters import Filter, SavedFilters
@@ -66,7 +57,9 @@ class NothingFound(NotFound):
 
 
 @run.command
+@with_access
 async def search(
+    access: Access,
     query: Annotated[list[str], typer.Argument(help="The words to look for; -word leaves results out.")],
     timeout: Annotated[
         float, typer.Option("--timeout", "-t", min=0.1, help="Seconds to wait for answers.")
@@ -90,14 +83,6 @@ async def search(
     into: Annotated[
         Path | None, typer.Option("--into", metavar="DIR", help="Where downloads go, with --get.")
     ] = None,
-    server: ServerOption = None,
-    username: UsernameOption = None,
-    password: PasswordOption = None,
-    password_file: PasswordFileOption = None,
-    listen_port: ListenPortOption = None,
-    data: DataOption = None,
-    daemon: DaemonOption = None,
-    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Search, and show what was found, best first.
@@ -111,15 +96,8 @@ async def search(
         raise UsageError("--user and --room exclude each other")
     if into is not None and not get:
         raise UsageError("--into goes with --get")
-    given = account_options(
-        server=server,
-        username=username,
-        password=password,
-        password_file=password_file,
-        listen_port=listen_port,
-    )
-    settings = load({**given, "downloads.folder": into, "daemon.data": data})
-    running = await daemon_for(settings, daemon, api_key, account=username, server=server)
+    settings = access.settings({"downloads.folder": into})
+    running = await access.running(settings)
     if running is not None:
         async with stand_in(*running) as there:
             keep = await _filter(settings, only, there.daemon) if only is not None else None

@@ -19,6 +19,7 @@ import typer
 
 from soulmesh import wire
 from soulmesh.cli import run, settings
+from soulmesh.cli.access import DataOption
 from soulmesh.cli.output import Column, JsonOption, clean
 from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.shares import (
@@ -55,14 +56,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        help="Where soulmesh keeps its data (default: daemon.data of the settings, ~/.local/share/soulmesh).",
-    ),
-]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
