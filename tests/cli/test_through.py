@@ -164,6 +164,29 @@ def test_searching_browsing_and_getting(there: Elsewhere, soulmesh: Command, tmp
     assert "offline" in waiting.err
 
 
+def test_what_a_search_holds_back_is_said_in_the_same_words_alone_and_through_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soulmesh: Command
+) -> None:
+    folder = tmp_path / "music" / "Fog"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        (folder / f"foghorn {number}.ogg").write_bytes(b"x" * 500)
+    monkeypatch.setenv("SOULMESH_DAEMON_DATA", str(tmp_path / "data"))
+    with elsewhere(tmp_path) as there:
+        through = soulmesh("search", "foghorn", "--timeout", "1")
+        account = ("--server", f"127.0.0.1:{there.net.server.port}", "--username", "ann", "--password", "pw")
+        alone = soulmesh(
+            "search", "foghorn", "--timeout", "1", *account, "--listen-port", "0", "--daemon", "none"
+        )
+        got = soulmesh("get", "foghorn", "--timeout", "1")
+        there.look(lambda: there.net.daemon.engine.client.users.ban(SHARER))
+        banned = soulmesh("search", "tidal maps", "--timeout", "1")
+    told = "error: nothing found for 'foghorn' (3 files only echoing the query (same size))\n"
+    assert (through.code, through.err, alone.err) == (3, told, told)
+    assert (got.code, "(3 files only echoing the query (same size))" in got.err) == (3, True)
+    assert "(3 files of banned users)" in banned.err
+
+
 def test_a_name_in_latin_1_through_the_daemon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soulmesh: Command
 ) -> None:

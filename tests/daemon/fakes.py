@@ -38,6 +38,7 @@ from soulmesh.daemon.ports import (
     ShareState,
     Status,
     Tree,
+    Withheld,
 )
 from soulmesh.daemon.service import Service
 from soulmesh.daemon.store import Store
@@ -179,10 +180,16 @@ class FakeSearch:
     def __init__(self, ticket: int) -> None:
         self.ticket = ticket
         self.stopped = False
+        self.withheld = Withheld()
+        self.on_withheld: Callable[[], None] = lambda: None
         self._queue: asyncio.Queue[Answer | None] = asyncio.Queue()
 
     def answer(self, answer: Answer) -> None:
         self._queue.put_nowait(answer)
+
+    def withhold(self, withheld: Withheld) -> None:
+        self.withheld = withheld
+        self.on_withheld()
 
     async def answers(self) -> AsyncIterator[Answer]:
         while (answer := await self._queue.get()) is not None:

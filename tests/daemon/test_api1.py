@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,11 @@ from soulmesh.daemon.api1.operations import document
 from soulmesh.daemon.api1.transfers import _opened
 from soulmesh.daemon.http.shell import Shell
 from soulmesh.daemon.hub import MOST_LISTENERS, REMEMBERED, WAITING, Hub, TooManyListeners
-from soulmesh.daemon.ports import Answer, File, LoggedIn, Status
+from soulmesh.daemon.ports import Answer, File, LoggedIn, Status, Withheld
 from soulmesh.daemon.remote import Daemon, DaemonRefused, DaemonUnreachable, NotThere, find
 from soulmesh.daemon.remote.parts.common import wanted
 from soulmesh.wire import text
-from tests.daemon.fakes import KEY, Caller, Stage
+from tests.daemon.fakes import KEY, Caller, Stage, stage, strike
 from tests.daemon.stagecraft import ALBUM, SHARER, SONGS, network, until
 
 Perform = Callable[..., None]
@@ -215,6 +217,73 @@ def test_a_search_beyond_the_pace_says_when(perform: Perform) -> None:
         assert reply.headers["retry-after"] == "7"
 
     perform(play)
+
+
+def test_a_search_tells_what_was_held_back_while_it_runs_and_ever_after(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        call = caller(on)
+        listener = on.service.hub.listen(None)
+
+        async def told() -> dict[str, Any]:
+            found: list[dict[str, Any]] = [json.loads(one.data) for one in await listener.next()]
+            return found[-1]
+
+        search = (await call("POST", "/searches", {"text": "quiet harbor"}, status=201)).json
+        nothing = dict.fromkeys(
+            ("filtered", "blocked", "turned_away", "cut", "unreadable", "unreached"), 0
+        ) | {"rules": {}}
+        assert search["withheld"] == (await told())["withheld"] == nothing
+        network = on.engine.searches[0][1]
+        network.withhold(Withheld({"same size": 3}, unreached=1))
+        held = nothing | {"rules": {"same size": 3}, "unreached": 1}
+        # It is told though nobody's answer counted.
+        event = await told()
+        assert (event["id"], event["responses"], event["withheld"]) == (search["id"], 0, held)
+        assert (await call.get(f"/searches/{search['id']}"))["withheld"] == held
+        await call("POST", f"/searches/{search['id']}/stop", status=204)
+        network.withhold(Withheld({"same size": 30}))
+        await asyncio.gather(*on.service.searches._writing)
+        assert not on.service.searches._records
+        assert (await call.get(f"/searches/{search['id']}"))["withheld"] == held
+        assert [one["withheld"] for one in (await call.get("/searches"))["items"]] == [held]
+
+    perform(play)
+
+
+def test_what_the_limits_of_a_search_hold_back_is_counted(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        wanted = {"searchText": "quiet harbor", "minimumPeerUploadSpeed": 1000}
+        search = (await on.call("POST", "/searches", wanted, status=200)).json
+        network = on.engine.searches[0][1]
+        network.answer(Answer("slow", True, 10, 0, [File("a\\b.flac", 1)], [File("a\\c.flac", 1)]))
+        network.answer(Answer("fast", True, 2000, 0, [File("a\\b.flac", 1)]))
+        await asyncio.sleep(0.01)
+        found = await caller(on).get(f"/searches/{search['id']}")
+        assert (found["responses"], found["withheld"]["filtered"]) == (1, 2)
+
+    perform(play)
+
+
+def test_searches_of_an_earlier_version_held_back_nothing(tmp_path: Path) -> None:
+    async def play() -> None:
+        on = await stage(tmp_path)
+        before = (await on.call("POST", "/searches", {"searchText": "quiet harbor"}, status=200)).json
+        await strike(on)
+        with contextlib.closing(sqlite3.connect(tmp_path / "daemon.db")) as db, db:
+            db.execute("ALTER TABLE searches DROP COLUMN withheld")
+            db.execute("PRAGMA user_version = 1")
+        on = await stage(tmp_path)
+        [found] = (await caller(on).get("/searches"))["items"]
+        assert (found["id"], found["withheld"]["rules"], found["withheld"]["cut"]) == (before["id"], {}, 0)
+        await on.call("POST", "/searches", {"searchText": "other words"}, status=200)
+        on.engine.searches[0][1].withhold(Withheld(cut=2))
+        await strike(on)
+        on = await stage(tmp_path)
+        cut = {one["text"]: one["withheld"]["cut"] for one in (await caller(on).get("/searches"))["items"]}
+        assert cut == {"quiet harbor": 0, "other words": 2}
+        await strike(on)
+
+    asyncio.run(play())
 
 
 def test_lists_come_in_pages(perform: Perform) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.async_api import Page, expect
 
@@ -30,6 +31,27 @@ def test_results_come_grouped_by_user_and_folder(perform: Perform) -> None:
         await expect(tree.get_by_role("row", level=3)).to_have_count(len(SONGS))
         await expect(page.get_by_text("3 files · 1 user")).to_be_visible()
         await visit.shot("search")
+
+    perform(play)
+
+
+def test_what_was_held_back_is_said_below_the_results(perform: Perform, tmp_path: Path) -> None:
+    folder = tmp_path / "music" / "Fog"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        (folder / f"foghorn {number}.ogg").write_bytes(b"x" * 500)
+
+    async def play(visit: Visit) -> None:
+        page = visit.page
+        await search(page, "foghorn")
+        held = page.get_by_text("Held back: 3 files only echoing the query (all of one size)")
+        # While it runs, as well as when it is over.
+        await expect(held).to_be_visible()
+        await page.get_by_role("button", name="Stop").click()
+        await expect(page.get_by_role("heading", name="Nothing was found")).to_be_visible()
+        await expect(page.get_by_text("What answered is not shown: see below.")).to_be_visible()
+        await expect(held).to_be_visible()
+        await visit.shot("search-held")
 
     perform(play)
 

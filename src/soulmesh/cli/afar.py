@@ -95,14 +95,25 @@ class Search:
                     self.figures.hits += 1
                     yield one
                     if self._limit is not None and self.figures.hits >= self._limit:
+                        await self._look(found["id"])
                         await self._forget()
                         return
                 if len(page["items"]) < 1000:
                     break
-            if over or (await daemon.searches.get(found["id"]))["complete"]:
+            if await self._look(found["id"]) or over:
                 break
             await self._news(found["id"], end)
         await self._forget()
+
+    async def _look(self, search: str) -> bool:
+        """Whether it is over; what was held back so far goes into the figures."""
+        known = await self._client.daemon.searches.get(search)
+        held, figures = known["withheld"], self.figures
+        figures.rules = held["rules"]
+        figures.suspicious = sum(held["rules"].values())
+        for kind in ("blocked", "turned_away", "cut", "unreadable", "unreached"):
+            setattr(figures, kind, held[kind])
+        return bool(known["complete"])
 
     async def _news(self, search: str, end: float) -> None:
         """Until more has come, or the time is over."""

@@ -11,6 +11,7 @@ import typer
 
 from soulmesh.cli import choose, run
 from soulmesh.cli.access import Access, with_access
+from soulmesh.cli.hits import withheld
 from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, size
 from soulmesh.cli.session import open_client
 from soulmesh.cli.through import stand_in
@@ -19,6 +20,7 @@ from soulmesh.client.client import Client
 from soulmesh.client.errors import ClientError
 from soulmesh.client.events import Event, EventStream
 from soulmesh.client.results import Hit
+from soulmesh.client.searches import SearchFigures
 from soulmesh.client.transfers import (
     Candidate,
     Goal,
@@ -60,12 +62,14 @@ class NothingFound(NotFound):
 
     hint = "try other words, more time with --timeout, or fewer rules"
 
-    def __init__(self, query: str) -> None:
+    def __init__(self, query: str, figures: SearchFigures) -> None:
         super().__init__(query)
         self.query = query
+        self.figures = figures
 
     def __str__(self) -> str:
-        return f"nothing found for {self.query!r} that the rules allow"
+        held = withheld(self.figures)
+        return f"nothing found for {self.query!r} that the rules allow" + (f" ({held})" if held else "")
 
 
 class NotGot(NotFound):
@@ -171,11 +175,12 @@ async def _get(
         out.note(f"{clean(wish)}: going on with what was begun")
         await _go_on(out, client, afar, wish, begun)
         return
-    hits = [hit async for hit in client.search(wish, timeout=timeout)]
+    asked = client.search(wish, timeout=timeout)
+    hits = [hit async for hit in asked]
     folders = choose.albums(hits, rules) if album else []
     found = [folder.hits for folder in folders] if album else [(hit,) for hit in choose.songs(hits, rules)]
     if not found:
-        raise NothingFound(wish)
+        raise NothingFound(wish, asked.figures)
     if dry_run:
         out.table(COLUMNS, [_row(some, album=album) for some in found])
         return

@@ -7,9 +7,10 @@ from typing import Any
 
 from soulmesh.cli.output import Column, duration, size, speed
 from soulmesh.client.results import FoundFile, Hit
+from soulmesh.client.searches import SearchFigures
 from soulmesh.wire.enums import FileAttribute
 
-__all__ = ["COLUMNS", "hit_of", "link", "quality", "row"]
+__all__ = ["COLUMNS", "hit_of", "link", "quality", "row", "withheld"]
 
 
 def quality(hit: Hit) -> str:
@@ -90,6 +91,20 @@ COLUMNS = [
     Column("expected", "Done in", _guess, right=True),
 ]
 """What people see of a result."""
+
+
+def withheld(figures: SearchFigures) -> str:
+    """Where answers went that are not shown, in words; empty if nothing is missing."""
+    told = (
+        (figures.filtered, "file", "did not pass the filter"),
+        *((count, "file", f"only echoing the query ({rule})") for rule, count in figures.rules.items()),
+        (figures.blocked, "file", "of banned users"),
+        (figures.turned_away, "user", "banned and turned away"),
+        (figures.cut, "answer", "too many at once"),
+        (figures.unreadable, "answer", "could not be read"),
+        (figures.unreached, "user", "could not reach you"),
+    )
+    return ", ".join(f"{count} {noun}{'s'[: count != 1]} {what}" for count, noun, what in told if count)
 
 
 def link(username: str, remote_path: str) -> str:

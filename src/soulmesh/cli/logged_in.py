@@ -29,7 +29,7 @@ from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
 from soulmesh.net.world import World
 
-__all__ = ["DataOption", "TimeoutOption", "data_folder", "local", "logged_in"]
+__all__ = ["LOCAL_OPTIONS", "DataOption", "TimeoutOption", "command", "data_folder", "local", "logged_in"]
 
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", "-t", min=0.1, help="Seconds to wait for answers.")
@@ -41,7 +41,8 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     **DAEMON,
     "json": (JsonOption, False),
 }
-_LOCAL_OPTIONS = {name: _OPTIONS[name] for name in ("data", "daemon", "api_key", "json")}
+LOCAL_OPTIONS = {name: _OPTIONS[name] for name in ("data", "daemon", "api_key", "json")}
+"""For commands that log in nowhere."""
 
 P = ParamSpec("P")
 
@@ -53,11 +54,14 @@ def data_folder(given: Path | None) -> Path:
     return home(settings.load())
 
 
-def _command(
+def command(
     function: Callable[..., Coroutine[Any, Any, None]],
     run_it: Callable[..., Coroutine[Any, Any, None]],
     added: dict[str, tuple[Any, Any]],
 ) -> Callable[..., Any]:
+    """A command of ``run_it``: with the parameters of ``function`` but its first two, and those that are
+    ``added``, each with its kind and default."""
+
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> None:
         await run_it(*args, **kwargs)
@@ -105,7 +109,7 @@ def logged_in(
                 await function(client, out, *args, **kwargs)
                 given.enough()
 
-    return _command(function, run_it, _OPTIONS)
+    return command(function, run_it, _OPTIONS)
 
 
 def local(
@@ -126,4 +130,4 @@ def local(
         await function(book, run.output(json=json), *args, **kwargs)
         await book.close()
 
-    return _command(function, run_it, _LOCAL_OPTIONS)
+    return command(function, run_it, LOCAL_OPTIONS)

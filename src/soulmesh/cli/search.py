@@ -14,7 +14,7 @@ from soulmesh.cli import run
 from soulmesh.cli.access import Access, with_access
 from soulmesh.cli.download import at_once, fetch, hand_over, placed
 from soulmesh.cli.following import follow
-from soulmesh.cli.hits import COLUMNS, row
+from soulmesh.cli.hits import COLUMNS, row, withheld
 from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.session import home, open_client
 from soulmesh.cli.through import stand_in
@@ -244,17 +244,3 @@ def _show(out: Output, hits: list[Hit], rows: int, figures: SearchFigures) -> No
 def counted(files: int, users: int) -> str:
     """``1 file of 1 user``, ``12 files of 3 users``."""
     return f"{files} file{'s'[: files != 1]} of {users} user{'s'[: users != 1]}"
-
-
-def withheld(figures: SearchFigures) -> str:
-    """Where answers went that are not shown, in words; empty if nothing is missing."""
-    told = (
-        (figures.filtered, "file", "did not pass the filter"),
-        *((count, "file", f"only echoing the query ({rule})") for rule, count in figures.rules.items()),
-        (figures.blocked, "file", "of banned users"),
-        (figures.turned_away, "user", "banned and turned away"),
-        (figures.cut, "answer", "too many at once"),
-        (figures.unreadable, "answer", "could not be read"),
-        (figures.unreached, "user", "could not reach you"),
-    )
-    return ", ".join(f"{count} {noun}{'s'[: count != 1]} {what}" for count, noun, what in told if count)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from soulmesh.cli.kept import Kept, kept
 from soulmesh.cli.logged_in import local, logged_in
 from soulmesh.cli.output import Column, Output, clean, moment
 from soulmesh.cli.patience import patient
@@ -306,10 +307,10 @@ async def list_chats(client: Client, out: Output) -> None:
 
 
 @chat_app.command("history")
-@logged_in
+@kept
 @patient
 async def history(
-    client: Client,
+    here: Kept,
     out: Output,
     user: Annotated[str, typer.Argument(help="A user, or #room.")],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="So many lines.")] = 50,
@@ -317,17 +318,18 @@ async def history(
         str, typer.Option("--find", metavar="WORDS", help="Only lines with these words; nothing is marked.")
     ] = "",
 ) -> None:
-    """Show what was said with a user (or in a room), and mark it as read."""
-    await client.privileges.check()
-    await asyncio.sleep(_LEAVING)
-    found = await client.chat.history(user, limit=limit, words=find)
+    """Show what was said with a user (or in a room), as far as it is here, and mark it as read.
+
+    What waits at the server is fetched by everything that logs in, as `chat list`.
+    """
+    found = await here.chat.history(user, limit=limit, words=find)
     if not found:
         where = f"in {user[1:]}" if user.startswith("#") else f"with {user}"
         raise NotFound(f"nothing was said {where}" + (f" that has the words {find!r}" if find else ""))
     for line in found:
         _show_line(out, user, line)
     if not find:
-        await client.chat.mark_read(user)
+        await here.chat.mark_read(user)
 
 
 def _show_line(out: Output, place: str, line: Line) -> None:

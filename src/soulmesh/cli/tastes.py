@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from soulmesh.cli.kept import Kept, kept
 from soulmesh.cli.logged_in import local, logged_in
 from soulmesh.cli.output import Column, Output, clean, moment
 from soulmesh.cli.patience import patient
@@ -27,10 +28,10 @@ _SCORED = [Column("score", "Score", right=True), Column("name", "Item", wide=Tru
 
 
 @wish_app.command("add")
-@logged_in
+@kept
 @patient
 async def add(
-    client: Client,
+    here: Kept,
     out: Output,
     query: QueryArgument,
     filter: Annotated[str, typer.Option("--filter", "-f", help="Which results count.")] = "",
@@ -42,9 +43,9 @@ async def add(
     ] = "no",
 ) -> None:
     """Wish for something: it is searched for while soulmesh runs."""
-    wish = await client.wishes.add(
+    wish = await here.wishes.add(
         query,
-        filter=client.filters.read(filter).text,
+        filter=here.filters.read(filter).text,
         download="" if download == "no" else download,
     )
     out.line(f"wished for {clean(wish.query)}")
@@ -52,18 +53,18 @@ async def add(
 
 
 @wish_app.command("remove")
-@logged_in
+@kept
 @patient
-async def remove(client: Client, out: Output, query: QueryArgument) -> None:
+async def remove(here: Kept, out: Output, query: QueryArgument) -> None:
     """Wish for it no more."""
-    await client.wishes.remove(query)
+    await here.wishes.remove(query)
     out.line(f"no wish for {clean(query)} any more")
 
 
 @wish_app.command("list")
-@logged_in
+@kept
 @patient
-async def list_wishes(client: Client, out: Output) -> None:
+async def list_wishes(here: Kept, out: Output) -> None:
     """List the wishes."""
     if not out.table(
         [
@@ -83,7 +84,7 @@ async def list_wishes(client: Client, out: Output) -> None:
                 "download": w.download,
                 "state": "here" if w.fulfilled else "coming" if w.goal else "open",
             }
-            for w in client.wishes.all
+            for w in here.wishes.all
         ],
     ):
         out.note("no wishes yet: soulmesh wish add QUERY")

@@ -428,6 +428,7 @@ class Client:
             lambda: self.searches,
             data / "wishes.json" if data else None,
             self.transfers.goals,
+            shortest_query=self.settings.shortest_query,
         )
         self.filters = SavedFilters(self.book)
 

@@ -30,7 +30,15 @@ from soulmesh.errors import DecodeError
 from soulmesh.wire import peer, to_client, to_server
 from soulmesh.wire.message import Message
 
-__all__ = ["Search", "SearchFigures", "SearchFinished", "SearchStarted", "SearchWarning", "Searches"]
+__all__ = [
+    "Search",
+    "SearchFigures",
+    "SearchFinished",
+    "SearchStarted",
+    "SearchWarning",
+    "Searches",
+    "check_query",
+]
 
 Keep = Callable[[Hit], bool]
 
@@ -131,6 +139,8 @@ class Search:
         self.ticket = ticket
         self.timeout = timeout
         self.figures = SearchFigures()
+        self.on_withheld: Callable[[], None] = lambda: None
+        """Called when something more answered that is not given out; a filter's work is not told of."""
         self.sent = False
         self.done = False
         self.message = message
@@ -243,6 +253,7 @@ class Search:
             or self._bytes + len(frame) > settings.pending_result_bytes
         ):
             self.figures.cut += 1
+            self.on_withheld()
             return
         self._frames.append((username, frame))
         self._bytes += len(frame)
@@ -252,6 +263,12 @@ class Search:
         """A banned user was not let in."""
         self._turned_away.add(username)
         self.figures.turned_away = len(self._turned_away)
+        self.on_withheld()
+
+    def not_reached(self) -> None:
+        """Somebody who seems to have an answer could not connect to us."""
+        self.figures.unreached += 1
+        self.on_withheld()
 
     async def _open(self, sender: str, frame: bytes) -> None:
         """Unpack an answer, and have its files read one by one."""
@@ -263,16 +280,19 @@ class Search:
                 answer = self._unpack(frame)
         except DecodeError as error:
             self.figures.unreadable += 1
+            self.on_withheld()
             self._manager.events.emit(PeerMisbehaved(sender, str(error)))
             return
         reply = answer.reply
         files = len(reply.results) + len(reply.locked_results or ())
         if self._manager.blocked(sender):
             self.figures.blocked += files
+            self.on_withheld()
             return
         if answer.rule is not None:
             self.figures.suspicious += files
             self.figures.rules[answer.rule] = self.figures.rules.get(answer.rule, 0) + files
+            self.on_withheld()
             return
         self.figures.users += sender not in self._seen
         self._answers.append(self._hits(sender, answer))
@@ -323,6 +343,20 @@ class Search:
                 else:
                     figures.filtered += 1
                     yield None
+
+
+def check_query(query: str, shortest: int) -> str:
+    """A query as it is sent, without space around it; ``shortest`` is how many characters it needs.
+
+    Raises:
+        SearchRefused: it is too short, or contains nothing to search for.
+    """
+    text = query.strip()
+    if not long_enough(text, shortest):
+        raise SearchRefused(query, f"at least {shortest} characters are needed")
+    if all(word.startswith("-") for word in text.split()):
+        raise SearchRefused(query, "it only says what to leave out")
+    return text
 
 
 async def _nobody_objects(_name: str) -> None:
@@ -399,11 +433,7 @@ class Searches:
         Raises:
             SearchRefused: the query is too short, or contains nothing to search for.
         """
-        text = query.strip()
-        if not long_enough(text, self.settings.shortest_query):
-            raise SearchRefused(query, f"at least {self.settings.shortest_query} characters are needed")
-        if all(word.startswith("-") for word in text.split()):
-            raise SearchRefused(query, "it only says what to leave out")
+        text = check_query(query, self.settings.shortest_query)
         lowered = text.lower()
         for phrase in self.excluded:
             if phrase and phrase.lower() in lowered:
@@ -492,7 +522,7 @@ class Searches:
         # Most strangers who want a P link while we search have an answer for us.
         if event.kind == "P":
             for search in self.active:
-                search.figures.unreached += 1
+                search.not_reached()
 
     def _on_excluded(self, message: to_client.ExcludedSearchPhrases) -> None:
         self.excluded = list(message.phrases)

@@ -20,14 +20,14 @@ from soulmesh.client.events import Event, Events
 from soulmesh.client.filters import LOSSLESS, Filter
 from soulmesh.client.ports import ServerPort
 from soulmesh.client.results import Hit
-from soulmesh.client.searches import Searches
+from soulmesh.client.searches import Searches, check_query
 from soulmesh.client.tasks import Tasks
 from soulmesh.client.transfers import GoalFailed, GoalFinished, Goals, candidate_of
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import to_client
 
-__all__ = ["DOWNLOADS", "Wish", "WishFound", "WishFulfilled", "Wishes"]
+__all__ = ["DOWNLOADS", "Wish", "WishFound", "WishFulfilled", "WishList", "Wishes"]
 
 log = logging.getLogger(__name__)
 
@@ -87,40 +87,27 @@ class Wish:
         return True
 
 
-class Wishes:
-    """The list of wishes, kept in a file."""
+class WishList:
+    """The wishes as they are kept in a file; nobody searches for them here.
 
-    def __init__(
-        self,
-        world: World,
-        server: ServerPort,
-        events: Events,
-        searches: Callable[[], Searches],
-        path: Path | None,
-        goals: Goals | None = None,
-    ) -> None:
+    Args:
+        path: the file; ``None`` keeps them in memory.
+        shortest_query: characters that a query needs.
+    """
+
+    def __init__(self, world: World, path: Path | None, *, shortest_query: int) -> None:
         self._world = world
-        self._server = server
-        self._events = events
-        self._searches = searches
         self._path = path
-        self._goals = goals
+        self._shortest = shortest_query
         self._wishes: dict[str, Wish] = {}
-        self._tasks = Tasks("wishes")
-        self.interval = _INTERVAL
-        """Seconds between two wishes, as the server wants it."""
-        self._some = asyncio.Event()
-        server.on(to_client.WishlistInterval, self._on_interval)
-        events.on(GoalFinished, self._came_true)
-        events.on(GoalFailed, self._failed)
 
     @property
     def all(self) -> list[Wish]:
         """The wishes, in the order in which they take turns."""
         return list(self._wishes.values())
 
-    async def start(self) -> None:
-        """Read the file, and begin."""
+    async def load(self) -> None:
+        """Read the file."""
         if self._path is not None and await self._world.disk.exists(self._path):
             try:
                 for entry in json.loads(await self._world.disk.read_bytes(self._path)):
@@ -130,10 +117,6 @@ class Wishes:
                     self._wishes[wish.query] = wish
             except (ValueError, TypeError, AttributeError) as error:
                 log.warning("%s cannot be read: %s", self._path, error)
-        if self._wishes:
-            self._some.set()
-        self._catch_up()
-        self._tasks.start(self._work(), "searching")
 
     async def add(self, query: str, *, filter: str = "", download: str = "") -> Wish:
         """Wish for something; ``download`` is one of :data:`DOWNLOADS`.
@@ -143,14 +126,12 @@ class Wishes:
             FilterError: a filter that cannot be read.
             UsageError: no such way to download.
         """
-        query = query.strip()
         if download not in DOWNLOADS:
             raise UsageError(f"{download!r}: a wish is downloaded once, or the best of a round")
-        self._searches().search(query, wish=True)
+        query = check_query(query, self._shortest)
         if filter:
             Filter.parse(filter)
         wish = self._wishes[query] = Wish(query, filter, download=download)
-        self._some.set()
         await self._save()
         return wish
 
@@ -163,6 +144,72 @@ class Wishes:
         if self._wishes.pop(query.strip(), None) is None:
             raise NotFound(f"there is no wish for {query!r}")
         await self._save()
+
+    async def _save(self) -> None:
+        if self._path is None:
+            return
+        data = [
+            {
+                "query": wish.query,
+                "filter": wish.filter,
+                "last_sent": wish.last_sent,
+                "found": wish.found,
+                "download": wish.download,
+                "goal": wish.goal,
+                "fulfilled": wish.fulfilled,
+                "seen": list(wish._seen),
+            }
+            for wish in self._wishes.values()
+        ]
+        try:
+            await self._world.disk.make_directory(self._path.parent)
+            await self._world.disk.write_atomic(self._path, json.dumps(data).encode())
+        except SoulmeshError as error:
+            log.warning("the wishes could not be kept: %s", error)
+
+
+class Wishes(WishList):
+    """The list of wishes, and the searching for them in turn."""
+
+    def __init__(
+        self,
+        world: World,
+        server: ServerPort,
+        events: Events,
+        searches: Callable[[], Searches],
+        path: Path | None,
+        goals: Goals | None = None,
+        *,
+        shortest_query: int,
+    ) -> None:
+        super().__init__(world, path, shortest_query=shortest_query)
+        self._server = server
+        self._events = events
+        self._searches = searches
+        self._goals = goals
+        self._tasks = Tasks("wishes")
+        self.interval = _INTERVAL
+        """Seconds between two wishes, as the server wants it."""
+        self._some = asyncio.Event()
+        server.on(to_client.WishlistInterval, self._on_interval)
+        events.on(GoalFinished, self._came_true)
+        events.on(GoalFailed, self._failed)
+
+    async def start(self) -> None:
+        """Read the file, and begin."""
+        await self.load()
+        if self._wishes:
+            self._some.set()
+        self._catch_up()
+        self._tasks.start(self._work(), "searching")
+
+    async def add(self, query: str, *, filter: str = "", download: str = "") -> Wish:
+        """Wish for something; see :meth:`WishList.add`. It takes its turn from now on."""
+        wish = await super().add(query, filter=filter, download=download)
+        # What the server keeps others from answering is told now, not when it is this wish's turn.
+        self._searches().search(wish.query, wish=True)
+        self._some.set()
+        return wish
 
     async def close(self) -> None:
         """Stop, and keep what was found."""
@@ -251,28 +298,6 @@ class Wishes:
                 wish.goal = ""
             elif goal is not None and goal.state == "finished" and not wish.fulfilled:
                 self._fulfil(wish)
-
-    async def _save(self) -> None:
-        if self._path is None:
-            return
-        data = [
-            {
-                "query": wish.query,
-                "filter": wish.filter,
-                "last_sent": wish.last_sent,
-                "found": wish.found,
-                "download": wish.download,
-                "goal": wish.goal,
-                "fulfilled": wish.fulfilled,
-                "seen": list(wish._seen),
-            }
-            for wish in self._wishes.values()
-        ]
-        try:
-            await self._world.disk.make_directory(self._path.parent)
-            await self._world.disk.write_atomic(self._path, json.dumps(data).encode())
-        except SoulmeshError as error:
-            log.warning("the wishes could not be kept: %s", error)
 
 
 def _quality(hit: Hit) -> tuple[float, ...]:

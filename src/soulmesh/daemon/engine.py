@@ -46,6 +46,7 @@ from soulmesh.daemon.ports import (
     RoomEntry,
     Status,
     Tree,
+    Withheld,
 )
 from soulmesh.daemon.scanning import Scanning
 from soulmesh.errors import SoulmeshError
@@ -80,11 +81,27 @@ class _Answers:
 
     def __init__(self, search: Search) -> None:
         self._search = search
+        self.on_withheld: Callable[[], None] = lambda: None
+        search.on_withheld = lambda: self.on_withheld()
 
     @property
     def ticket(self) -> int:
         """Its number on the network."""
         return self._search.ticket
+
+    @property
+    def withheld(self) -> Withheld:
+        """What answered so far and is not among the answers."""
+        found = self._search.figures
+        return Withheld(
+            rules=dict(found.rules),
+            filtered=found.filtered,
+            blocked=found.blocked,
+            turned_away=found.turned_away,
+            cut=found.cut,
+            unreadable=found.unreadable,
+            unreached=found.unreached,
+        )
 
     def stop(self) -> None:
         """Take no more answers."""

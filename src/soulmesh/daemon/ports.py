@@ -43,6 +43,7 @@ __all__ = [
     "ShareState",
     "Status",
     "Tree",
+    "Withheld",
 ]
 
 
@@ -127,12 +128,39 @@ class Answer:
     locked: list[File] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What answered a search and is not among what it found, and why."""
+
+    rules: dict[str, int] = field(default_factory=dict)
+    """Files of answers that only echo the query, by the rule of :mod:`soulmesh.client.suspicion`."""
+    filtered: int = 0
+    """Files of answers that the search's own limits do not let pass."""
+    blocked: int = 0
+    """Files of users that are banned."""
+    turned_away: int = 0
+    """Banned users who wanted to connect meanwhile."""
+    cut: int = 0
+    """Answers dropped because too many waited to be read."""
+    unreadable: int = 0
+    """Answers that could not be read."""
+    unreached: int = 0
+    """Users who wanted to answer and could not connect to us."""
+
+
 class RunningSearch(Protocol):
     """A search on the network."""
+
+    on_withheld: Callable[[], None]
+    """Called when :attr:`withheld` changes."""
 
     @property
     def ticket(self) -> int:
         """Its number on the network."""
+
+    @property
+    def withheld(self) -> Withheld:
+        """What answered so far and is not among the answers."""
 
     def answers(self) -> AsyncIterator[Answer]:
         """Answers as they come, until :meth:`stop`."""

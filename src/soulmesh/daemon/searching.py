@@ -13,7 +13,7 @@ import math
 import sqlite3
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,12 +22,12 @@ from soulmesh.client.errors import NotConnected, RoomRefused
 from soulmesh.daemon.api0.shapes import response_form
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import form, instant
-from soulmesh.daemon.ports import Answer, Engine, RunningSearch
+from soulmesh.daemon.ports import Answer, Engine, RunningSearch, Withheld
 from soulmesh.daemon.store import Store
 from soulmesh.daemon.written import to_json
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
-__all__ = ["SearchDesk", "SearchRecord", "SearchRequest"]
+__all__ = ["SearchBody", "SearchDesk", "SearchRecord", "SearchRequest"]
 
 logger = log.get("daemon.search")
 
@@ -71,6 +71,16 @@ class SearchRequest:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SearchBody:
+    """A search as it is kept, without its responses."""
+
+    body: bytes
+    """JSON, see :meth:`SearchRecord.form`."""
+    withheld: bytes
+    """JSON, the fields of :class:`soulmesh.daemon.ports.Withheld`; older ones have none."""
+
+
 @dataclass(slots=True)
 class SearchRecord:
     """One search of the API."""
@@ -79,11 +89,17 @@ class SearchRecord:
     request: SearchRequest
     token: int
     started: datetime
+    search: RunningSearch | None = None
+    """On the network, while this one is part of it."""
     state: str = "InProgress"
     ended: datetime | None = None
     responses: int = 0
     files: int = 0
     locked: int = 0
+    filtered: int = 0
+    """Files of answers that its limits did not let pass."""
+    kept_back: Withheld | None = None
+    """What was withheld, at its end."""
     bodies: list[bytes] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
@@ -94,6 +110,18 @@ class SearchRecord:
     def complete(self) -> bool:
         """Whether no more results will come."""
         return self.state.startswith("Completed")
+
+    @property
+    def withheld(self) -> Withheld:
+        """What answered and is not among the responses."""
+        if self.kept_back is not None:
+            return self.kept_back
+        found = self.search.withheld if self.search is not None else Withheld()
+        return replace(found, filtered=found.filtered + self.filtered)
+
+    def written(self) -> SearchBody:
+        """All of it but the responses."""
+        return SearchBody(to_json(self.form()), to_json(asdict(self.withheld)))
 
     def form(self) -> dict[str, Any]:
         """The body, without responses."""
@@ -161,7 +189,8 @@ class SearchDesk:
             broadcast = self._broadcasts.get(words)
             if broadcast is None:
                 broadcast = await self._broadcast(words, request, key)
-            record = SearchRecord(key, request, broadcast.search.ticket, self._wall_clock())
+            search = broadcast.search
+            record = SearchRecord(key, request, search.ticket, self._wall_clock(), search)
             self._records[key] = record
             broadcast.records.append(record)
         if not self._starting[words].locked():
@@ -202,6 +231,7 @@ class SearchDesk:
             await self._write(record)
             raise HttpError(500, f"The search could not be sent: {error}") from None
         broadcast = self._broadcasts[words] = _Broadcast(search)
+        search.on_withheld = lambda: self._held_back(broadcast)
         return broadcast
 
     # -- while it runs
@@ -228,8 +258,16 @@ class SearchDesk:
         for record in list(broadcast.records):
             self._end(record, state)
 
+    def _held_back(self, broadcast: _Broadcast) -> None:
+        for record in list(broadcast.records):
+            self.on_changed(record)
+
     def _take(self, record: SearchRecord, answer: Answer) -> None:
-        if record.complete or answer.username in record.seen or not record.request.accepts(answer):
+        if record.complete or answer.username in record.seen:
+            return
+        if not record.request.accepts(answer):
+            record.filtered += len(answer.files) + len(answer.locked)
+            self.on_changed(record)
             return
         record.seen.add(answer.username)
         record.users.append(answer.username)
@@ -256,6 +294,8 @@ class SearchDesk:
             return
         record.state = state
         record.ended = self._wall_clock()
+        record.kept_back = record.withheld
+        record.search = None
         self._leave(record)
         writing = asyncio.create_task(self._keep(record), name=f"keep search {record.id}")
         self._writing.add(writing)
@@ -285,7 +325,7 @@ class SearchDesk:
         self._records.pop(record.id, None)
 
     async def _write(self, record: SearchRecord) -> None:
-        body = to_json(record.form())
+        known = record.written()
         started = record.started.timestamp()
         ended = record.ended.timestamp() if record.ended else None
         answers = list(zip(record.users, record.bodies, strict=True))
@@ -294,8 +334,8 @@ class SearchDesk:
             if record.deleted:
                 return
             db.execute(
-                "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?)",
-                (record.id, started, ended, record.request.text, body),
+                "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?, ?)",
+                (record.id, started, ended, record.request.text, known.body, known.withheld),
             )
             db.executemany(
                 "INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?)",
@@ -311,15 +351,15 @@ class SearchDesk:
         """Searches that are not complete."""
         return sum(1 for record in self._records.values() if not record.complete)
 
-    async def get(self, key: str) -> bytes | None:
-        """The body of a search without responses; ``None`` if there is none."""
+    async def get(self, key: str) -> SearchBody | None:
+        """A search without its responses; ``None`` if there is none."""
         record = self._records.get(key)
         if record is not None:
-            return to_json(record.form())
+            return record.written()
         row = await self._store.run(
-            lambda db: db.execute("SELECT body FROM searches WHERE id = ?", (key,)).fetchone()
+            lambda db: db.execute("SELECT body, withheld FROM searches WHERE id = ?", (key,)).fetchone()
         )
-        return None if row is None else bytes(row[0])
+        return None if row is None else _kept(*row)
 
     async def responses(self, key: str) -> list[bytes] | None:
         """The bodies of the responses: none while it runs; ``None`` if there is no such search."""
@@ -353,14 +393,14 @@ class SearchDesk:
 
         return await self._store.run(read)
 
-    async def all(self) -> list[bytes]:
-        """The bodies of all searches, without responses."""
+    async def all(self) -> list[SearchBody]:
+        """All searches, without their responses."""
         rows = await self._store.run(
-            lambda db: db.execute("SELECT id, body FROM searches ORDER BY started").fetchall()
+            lambda db: db.execute("SELECT id, body, withheld FROM searches ORDER BY started").fetchall()
         )
         running = dict(self._records)
-        kept = [bytes(body) for key, body in rows if key not in running]
-        return kept + [to_json(record.form()) for record in running.values()]
+        kept = [_kept(*row) for key, *row in rows if key not in running]
+        return kept + [record.written() for record in running.values()]
 
     # -- ending
 
@@ -399,3 +439,8 @@ class SearchDesk:
         for task in self._listening:
             task.cancel()
         await asyncio.gather(*self._listening, *self._writing, return_exceptions=True)
+
+
+def _kept(body: bytes, withheld: bytes | str) -> SearchBody:
+    """From the database, where a column's default is text."""
+    return SearchBody(bytes(body), withheld.encode() if isinstance(withheld, str) else bytes(withheld))

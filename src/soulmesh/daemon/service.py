@@ -41,6 +41,7 @@ from soulmesh.daemon.ports import (
     RoomSaid,
     ScanMoved,
     ScanProgressed,
+    Withheld,
 )
 from soulmesh.daemon.rows import hit_row, transfer_row
 from soulmesh.daemon.searching import SearchDesk, SearchRecord
@@ -273,7 +274,7 @@ class Service:
 
     def _search_changed(self, record: SearchRecord) -> None:
         """Answers come by the hundred: they are told together, but the beginning and the end at once."""
-        if record.responses and not record.complete:
+        if not record.complete and (record.responses or record.withheld != Withheld()):
             if record.id not in self._telling:
                 loop = asyncio.get_running_loop()
                 self._telling[record.id] = loop.call_later(SEARCH_TOLD_EVERY, self._tell_search, record)
@@ -293,6 +294,7 @@ class Service:
                 "responses": record.responses,
                 "files": record.files,
                 "complete": record.complete,
+                "withheld": dataclasses.asdict(record.withheld),
             },
         )
 

@@ -28,7 +28,7 @@ logger = log.get("daemon.store")
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE searches (
@@ -36,7 +36,8 @@ CREATE TABLE searches (
     started REAL NOT NULL,
     ended REAL,
     query TEXT NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    withheld BLOB NOT NULL DEFAULT '{}'
 ) WITHOUT ROWID;
 CREATE INDEX searches_ended ON searches (ended);
 CREATE TABLE responses (
@@ -111,6 +112,9 @@ CREATE TABLE names (
 ) WITHOUT ROWID;
 CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+CHANGES = {1: "ALTER TABLE searches ADD COLUMN withheld BLOB NOT NULL DEFAULT '{}';"}
+"""What makes the next version of each earlier one."""
 
 
 class StoreError(SoulmeshError):
@@ -205,6 +209,9 @@ class Store:
             raise StoreError(self._path, f"version {version} of it was written by a newer soulmesh")
         if version == 0:
             db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        elif version < VERSION:
+            changes = " ".join(CHANGES[before] for before in range(version, VERSION))
+            db.executescript(f"BEGIN; {changes} PRAGMA user_version = {VERSION}; COMMIT;")
         return db
 
     def _turn(self, db: sqlite3.Connection) -> bool:

@@ -71,19 +71,19 @@ class SearchPaths:
 
     async def all(self, call: Call) -> Response:
         """``GET /searches``."""
-        return pieces(array(await self._desk.all()))
+        return pieces(array(one.body for one in await self._desk.all()))
 
     async def one(self, call: Call) -> Response:
         """``GET /searches/{id}``."""
         key = _known(call)
-        body = await self._desk.get(key)
-        if body is None:
+        found = await self._desk.get(key)
+        if found is None:
             raise HttpError(404)
         if not call.flag("includeResponses"):
-            return reply(body)
+            return reply(found.body)
         responses = await self._desk.responses(key) or []
         # The body was written by us: its empty list is where the responses belong.
-        before, _, after = body.partition(b'"responses":[]')
+        before, _, after = found.body.partition(b'"responses":[]')
         return pieces([before, b'"responses":', *array(responses), after])
 
     async def responses(self, call: Call) -> Response:

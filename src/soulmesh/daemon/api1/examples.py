@@ -265,6 +265,7 @@ KNOWN: dict[str, Any] = {
     "Wish.last_sent": _AT,
     "Wish.download": "best",
     "WishHits.items": [{**_FOUND, "at": _AT}],
+    "Withheld.rules": {"same size": 3},
 }
 """What a field looks like, by its name or as ``Model.field``."""
 

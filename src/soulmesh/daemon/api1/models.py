@@ -89,6 +89,26 @@ class NewSearch(Body):
     """Ask the users of this room alone."""
 
 
+class Withheld(BaseModel):
+    """What answered a search and is not among its results, and why."""
+
+    rules: dict[str, int]
+    """Files of answers that only echo the query, by rule: ``same size`` for several names that are all of one
+    size, ``echo`` for names that are made of the query."""
+    filtered: int
+    """Files of answers that the search's own limits (of ``/api/v0``) did not let pass."""
+    blocked: int
+    """Files of users that are banned."""
+    turned_away: int
+    """Banned users who wanted to connect meanwhile: most have an answer, which never comes."""
+    cut: int
+    """Answers that were dropped because too many waited to be read."""
+    unreadable: int
+    """Answers that could not be read."""
+    unreached: int
+    """Users who found something and could not connect to us (as far as they say so)."""
+
+
 class Search(BaseModel):
     """A search."""
 
@@ -101,6 +121,7 @@ class Search(BaseModel):
     locked_files: int
     started: str
     ended: str | None = None
+    withheld: Withheld
 
 
 class Searches(BaseModel):

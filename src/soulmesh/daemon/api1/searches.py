@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -16,7 +17,8 @@ from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call, guid
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.routing import Access
-from soulmesh.daemon.searching import SearchRequest
+from soulmesh.daemon.ports import Withheld
+from soulmesh.daemon.searching import SearchBody, SearchRequest
 from soulmesh.daemon.service import Service
 from soulmesh.daemon.views import ResultViews
 from soulmesh.daemon.written import to_json
@@ -112,9 +114,9 @@ class Checked(BaseModel):
     position: int | None = None
 
 
-def _search(body: bytes) -> dict[str, Any]:
+def _search(known: SearchBody) -> dict[str, Any]:
     """A stored search, in the words of this API."""
-    found = json.loads(body)
+    found = json.loads(known.body)
     return {
         "id": found["id"],
         "text": found["searchText"],
@@ -125,6 +127,7 @@ def _search(body: bytes) -> dict[str, Any]:
         "locked_files": found["lockedFileCount"],
         "started": found["startedAt"],
         "ended": found.get("endedAt"),
+        "withheld": asdict(Withheld(**json.loads(known.withheld))),
     }
 
 
@@ -165,21 +168,21 @@ class _Searches:
             filter=False,
         )
         record = await self._desk.start(request)
-        return _search(to_json(record.form()))
+        return _search(record.written())
 
     async def all(self, _call: Call, query: Page, _body: None) -> dict[str, Any]:
         place = read_cursor(query.cursor, int)
         start = max(0, place[0]) if place else 0
         found = await self._desk.all()
-        items = [_search(body) for body in found[start : start + query.limit]]
+        items = [_search(one) for one in found[start : start + query.limit]]
         more = start + query.limit < len(found)
         return {"items": items, "next": cursor(start + query.limit) if more else None}
 
     async def one(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
-        body = await self._desk.get(_id(call))
-        if body is None:
+        found = await self._desk.get(_id(call))
+        if found is None:
             raise HttpError(404, "There is no such search")
-        return _search(body)
+        return _search(found)
 
     async def answers(self, call: Call, query: Page, _body: None) -> bytes:
         place = read_cursor(query.cursor, int)

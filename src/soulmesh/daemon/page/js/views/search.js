@@ -214,7 +214,7 @@ function Found({ id }) {
   const empty = results.hits.length
     ? html`<${Empty} icon="filter" title=${t("search.filtered.title")} text=${t("search.filtered.text", { count: results.hits.length })} />`
     : search.complete
-      ? html`<${Empty} icon="search" title=${t("search.nothing.title")} text=${t("search.nothing.text")} />`
+      ? html`<${Empty} icon="search" title=${t("search.nothing.title")} text=${t(withheld(search).length ? "search.nothing.held" : "search.nothing.text")} />`
       : html`<${Loading} label=${t("search.waiting")} />`;
   return html`<div class="search-bar">
       <${FilterField} results=${results} />
@@ -246,9 +246,25 @@ function Found({ id }) {
         label=${line.kind === "file" ? t("search.download.file", { name: line.hit.name }) : line.kind === "folder"
           ? t("search.download.folder", { name: baseName(line.folder) }) : t("search.download.user", { name: line.user.name })} />`}
         ${line.kind === "file" && narrow ? null : html`<${LineMenu} line=${line} filesOf=${filesOf} />`}`} />
+    <${Withheld} search=${search} />
     ${chosen.length > 0 && html`<div class="selection" role="status"><span class="grow">${t("search.selected", { count: chosen.length, size: size(chosenSize) })}</span>
       <${Button} kind="ghost" onClick=${() => setSelected(new Set())}>${t("search.unselect")}<//>
       <${Button} changes kind="primary" icon="down" onClick=${() => { download(chosen); setSelected(new Set()); }}>${t("search.download")}<//></div>`}`;
+}
+
+const HELD = ["filtered", "blocked", "turned_away", "cut", "unreadable", "unreached"];
+
+/** What answered and is not among the results, in words. @param {any} search @returns {string[]} */
+function withheld({ withheld: held }) {
+  if (!held) return [];
+  const rules = Object.entries(held.rules).map(([rule, count]) => t(rule === "echo" ? "search.held.echo" : "search.held.size", { count }));
+  return rules.concat(HELD.filter((kind) => held[kind]).map((kind) => t(`search.held.${kind}`, { count: held[kind] })));
+}
+
+/** @param {{ search: any }} props */
+function Withheld({ search }) {
+  const held = withheld(search);
+  return held.length ? html`<p class="search-held muted small" role="status">${t("search.held", { what: held.join(", ") })}</p>` : null;
 }
 
 /** @param {{ line: Line, filesOf: (line: Line) => Hit[] }} props */
