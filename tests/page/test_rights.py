@@ -62,7 +62,8 @@ def test_who_may_only_look_is_told_so_and_finds_nothing_live_that_would_change_a
         await barred(page.get_by_role("button", name="Scan now"))
         visit.allow("404")
         await visit.go(f"browse/{SHARER}")
-        await expect(page.get_by_role("alert")).to_contain_text(WHY)
+        await expect(page.get_by_role("heading", name="Not asked for yet")).to_be_visible()
+        await expect(page.get_by_role("status").filter(has_text=f"files of {SHARER}")).to_contain_text(WHY)
         await barred(page.get_by_role("button", name="Browse", exact=True))
         await visit.shot("read-only")
         assert set(sent) == {"GET"}

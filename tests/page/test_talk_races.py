@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 
 from playwright.async_api import Page, Route, expect
 
 from soulmesh.client.chat import RoomLineKept
+from soulmesh.daemon.http.replies import instant
 from tests.daemon.stagecraft import SHARER, until
 from tests.page.conftest import Visit
 from tests.page.test_talk import somebody
@@ -298,6 +301,37 @@ def test_a_line_of_the_log_during_the_question_for_it_is_shown_once(perform: Per
         await expect(lines.filter(has_text="while the answer is on its way")).to_have_count(1)
         logger.warning("and one after it")
         await expect(lines.filter(has_text="and one after it")).to_have_count(1)
+
+    perform(play)
+
+
+def test_a_sample_that_comes_right_after_the_answer_is_drawn_as_well(perform: Perform) -> None:
+    async def play(visit: Visit) -> None:
+        page, service = visit.page, visit.net.daemon.service
+        (sampler,) = [task for task in asyncio.all_tasks() if task.get_name() == "samples of speeds"]
+        sampler.cancel()
+        # What is drawn has its effects as late as it may be: after a time, not with the next frame.
+        await page.evaluate("() => { window.requestAnimationFrame = () => 0; }")
+        async with held(page, "statistics/speeds") as answer:
+            await visit.go("statistics")
+            await answer.here.wait()
+            async with page.expect_response("**/statistics/speeds**") as response:
+                answer.let()
+            await (await response.value).finished()
+            now = service.now()
+            for second in (2, 4, 6):
+                sample = {
+                    "download": 1_000_000 * second,
+                    "upload": 0,
+                    "searches": 1,
+                    "forwarded": 1,
+                    "answered": 1,
+                }
+                service.hub.show(
+                    "statistics.sample", {**sample, "at": instant(now + timedelta(seconds=second))}
+                )
+        plot = page.get_by_role("img", name="Download")
+        await expect(plot).to_have_attribute("aria-label", re.compile(r"Download: 5\.7 MB/s"))
 
     perform(play)
 

@@ -85,11 +85,11 @@ function Banner() {
   return shown && html`<div class="banner" role="alert"><${Icon} name="warning" />${t("shell.lost")}</div>`;
 }
 
-/** @param {{ view: import("./views/index.js").ViewModule, current: boolean, onClick?: () => void }} props */
-function NavItem({ view, current, onClick }) {
+/** @param {{ view: import("./views/index.js").ViewModule, current: boolean, short?: boolean, onClick?: () => void }} props */
+function NavItem({ view, current, short = false, onClick }) {
   const unread = view.useBadge?.() ?? 0;
   return html`<a href=${href(view.name)} aria-current=${current ? "page" : undefined} class="nav-item" onClick=${onClick}>
-    <${Icon} name=${view.icon} /><span class="nav-title">${t(view.title)}</span>${unread > 0
+    <${Icon} name=${view.icon} /><span class="nav-title">${t((short && view.short) || view.title)}</span>${unread > 0
     && html`<span class="unread" aria-label=${t(view.badge ?? "nav.unread", { count: unread })}>${unread > 99 ? "99+" : unread}</span>`}</a>`;
 }
 
@@ -106,7 +106,7 @@ function Navigation({ current }) {
   const places = views.filter((view) => view.place === "main").slice(0, PLACES - 1);
   const others = views.filter((view) => !places.includes(view));
   return html`<nav class="bottom" aria-label=${t("nav.main")}>${places.map((view) => html`
-      <${NavItem} key=${view.name} view=${view} current=${view.name === current} />`)}
+      <${NavItem} key=${view.name} view=${view} current=${view.name === current} short />`)}
     <button type="button" class="nav-item" aria-haspopup="dialog" aria-expanded=${String(more)} onClick=${() => setMore(true)}
       aria-current=${others.some((view) => view.name === current) ? "page" : undefined}>
       <${Icon} name="more" /><span class="nav-title">${t("nav.more")}</span><${OthersUnread} others=${others} /></button>

@@ -65,6 +65,9 @@ function Recent() {
       <${IconButton} icon="close" label=${t("browse.forget", { name: one })} onClick=${() => recent.set(names.filter((other) => other !== one))} /></li>`)}</ul></div>`;
 }
 
+/** Nobody who may had the daemon ask for these files. */
+class Unasked extends Error {}
+
 /** What was opened of one user; it outlives the view. */
 class Tree {
   /** @param {string} username */
@@ -94,7 +97,7 @@ class Tree {
     const bar = barred();
     if (!bar) return api.post(path, undefined, { anew });
     return api.get(path).catch((error) => {
-      throw error.status === 404 ? new Error(bar) : error;
+      throw error.status === 404 ? new Unasked() : error;
     });
   }
 
@@ -274,6 +277,9 @@ function Files({ username, folder, words }) {
     }
     else if (kind === "browse.finished") tree.begin();
   });
+  if (error instanceof Unasked) {
+    return html`<div class="list-empty" role="status"><${Empty} icon="lock" title=${t("browse.unasked.title")} text=${t("browse.unasked.text", { name: username, why: barred() ?? "" })} /></div>`;
+  }
   if (error) return html`<${Trouble} error=${error} retry=${() => tree.begin(true)} />`;
   if (!state) return html`<${Loading} label=${t("browse.asking", { name: username })} />`;
   if (state.problem) return html`<${Trouble} error=${new Error(reason(state.problem_code, state.problem))} retry=${() => tree.begin(true)} />`;

@@ -16,7 +16,7 @@ import * as users from "./users.js";
 import * as wishes from "./wishes.js";
 
 /**
- * @typedef {{ name: string, title: string, icon: string, place: string,
+ * @typedef {{ name: string, title: string, icon: string, place: string, short?: string,
  *   View: (props: { rest: string[], query: URLSearchParams }) => any, useBadge?: () => number,
  *   badge?: string }} ViewModule
  */

@@ -53,11 +53,14 @@ export function View() {
   const tree = useLoad((signal) => api.get("tree", {}, { signal }), []);
   const [samples, setSamples] = useState(/** @type {Sample[]} */ ([]));
   const curve = useMemo(() => keptUp(/** @param {(known: Sample[]) => Sample[]} change */ (change) => setSamples(change)), []);
+  // Set as soon as it is here: a sample that is told after that is added to it.
   const speeds = useLoad(
-    (signal) => curve.ask(async () => /** @type {Sample[]} */ ((await api.get("statistics/speeds", { span }, { signal })).items.map(sample))),
+    (signal) => curve.ask(async () => /** @type {Sample[]} */ ((await api.get("statistics/speeds", { span }, { signal })).items.map(sample))).then((found) => {
+      if (found && !signal.aborted) setSamples(found);
+      return true;
+    }),
     [span],
   );
-  useEffect(() => setSamples((known) => speeds.data ?? (speeds.loading ? [] : known)), [speeds.data]);
   useEvents(["statistics.sample"], ({ kind, data }) => {
     if (kind === "missed") speeds.reload();
     else if (span === "minutes") curve.tell((known) => following(known, sample(data)));
@@ -73,7 +76,7 @@ export function View() {
         { id: "day", title: t("statistics.day") },
       ]}
       value=${span}
-      onChange=${setSpan}
+      onChange=${(/** @type {string} */ next) => { setSamples([]); setSpan(next); }}
     />
   `;
   const error = totals.error ?? speeds.error;

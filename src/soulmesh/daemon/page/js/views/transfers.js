@@ -29,6 +29,7 @@ import { said, t } from "../lib/texts.js";
 
 export const name = "transfers";
 export const title = "nav.transfers";
+export const short = "nav.transfers.short";
 export const icon = "transfers";
 export const place = "main";
 export const badge = "transfers.badge";

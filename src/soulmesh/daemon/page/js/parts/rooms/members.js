@@ -9,7 +9,7 @@ import { Person } from "../../lib/person.js";
 import { keptUp } from "../../lib/pushed.js";
 import { go } from "../../lib/route.js";
 import { t } from "../../lib/texts.js";
-import { Badge, Details, Menu, Trouble, html, useEffect, useMemo, useState } from "../../lib/ui.js";
+import { Badge, Details, Menu, Trouble, html, useMemo, useState } from "../../lib/ui.js";
 
 /** @typedef {import("./room.js").Room} Room */
 
@@ -33,10 +33,11 @@ import { Badge, Details, Menu, Trouble, html, useEffect, useMemo, useState } fro
 export function useMembers(room) {
   const [members, setMembers] = useState(/** @type {Member[]} */ ([]));
   const list = useMemo(() => keptUp(/** @param {(all: Member[]) => Member[]} change */ (change) => setMembers(change)), []);
-  const { data, error, loading, reload } = useLoad((signal) => list.ask(() => api.all(p`rooms/joined/${room}/members`, {}, { signal })), [room]);
-  useEffect(() => {
-    if (data) setMembers(data);
-  }, [data]);
+  // Set as soon as it is here: who comes after that is added to it.
+  const { data, error, loading, reload } = useLoad((signal) => list.ask(() => api.all(p`rooms/joined/${room}/members`, {}, { signal })).then((found) => {
+    if (found && !signal.aborted) setMembers(found);
+    return true;
+  }), [room]);
   /** @param {string} username @param {Partial<Member>} news */
   const change = (username, news) =>
     list.tell((known) => known.map((member) => (member.username === username ? { ...member, ...news } : member)));

@@ -11,6 +11,8 @@ export default {
   "browse.coming": "Die Liste von {name} kommt",
   "browse.files": { one: "{count} Datei", other: "{count} Dateien" },
   "browse.folders": { one: "{count} Ordner", other: "{count} Ordner" },
+  "browse.unasked.title": "Noch nicht gefragt",
+  "browse.unasked.text": "{why} Die Dateien von {name} stehen hier, sobald jemand danach gefragt hat, der darf.",
   "browse.nothing.title": "Nichts ist freigegeben",
   "browse.nothing.text": "{name} gibt uns keine Dateien frei.",
   "browse.find": "In diesen Dateien suchen",

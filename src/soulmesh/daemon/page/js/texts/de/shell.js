@@ -3,6 +3,7 @@ export default {
   "nav.main": "Hauptnavigation",
   "nav.search": "Suche",
   "nav.transfers": "Übertragungen",
+  "nav.transfers.short": "Transfers",
   "nav.browse": "Stöbern",
   "nav.rooms": "Räume",
   "nav.chat": "Chat",

@@ -11,6 +11,8 @@ export default {
   "browse.coming": "The list of {name} is coming",
   "browse.files": { one: "{count} file", other: "{count} files" },
   "browse.folders": { one: "{count} folder", other: "{count} folders" },
+  "browse.unasked.title": "Not asked for yet",
+  "browse.unasked.text": "{why} The files of {name} are shown here once somebody who may has asked for them.",
   "browse.nothing.title": "Nothing is shared",
   "browse.nothing.text": "{name} shares no files with us.",
   "browse.find": "Search in these files",

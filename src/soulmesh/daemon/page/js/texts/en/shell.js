@@ -3,6 +3,7 @@ export default {
   "nav.main": "Main navigation",
   "nav.search": "Search",
   "nav.transfers": "Transfers",
+  "nav.transfers.short": "Transfers",
   "nav.browse": "Browse",
   "nav.rooms": "Rooms",
   "nav.chat": "Chat",
