@@ -21,6 +21,7 @@ from soulmesh.cli.output import Output
 from soulmesh.cli.search import best_first, wait_for_turn
 from soulmesh.cli.standin import hit as standin_hit
 from soulmesh.client.results import FoundFile, Hit, Remembered, estimate
+from soulmesh.client.shares import Root
 from soulmesh.core.rule_trial import Asked
 from soulmesh.core.upload_queue import Person
 from soulmesh.daemon.remote import Daemon
@@ -327,6 +328,42 @@ def test_rules_are_tried_on_what_the_daemon_was_asked_for(
     assert "5 requests of 1 users; refused: 3 (as it is: 0)" in done.err
     rules.write_text("nonsense = 1\n")
     assert "nonsense" in soulmesh("uploads", "try", str(rules), *at).err
+
+
+def test_shares_are_scanned_by_the_daemon(there: Elsewhere, soulmesh: Command, tmp_path: Path) -> None:
+    # By nothing else meanwhile.
+    there.look(lambda: there.net.daemon.engine.scanning.keep(watch=False, rescan_hours=0))
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    there.look(lambda: there.net.daemon.engine.shared.save_root(Root(0, b"kept", kept)))
+    for number in range(8):
+        (kept / f"{number}.txt").touch()
+        (tmp_path / "ours" / f"{number}.txt").touch()
+    [row] = lines(soulmesh("share", "scan", str(kept), "--json"))
+    assert (row["root"], row["files"], row["added"], row["state"]) == ("kept", 8, 8, "")
+    assert there.look(lambda: there.net.daemon.engine.shares.files) == 9
+    rows = lines(soulmesh("share", "scan", "--json"))
+    assert [(row["root"], row["files"]) for row in rows] == [("kept", 8), ("ours", 9)]
+    shown = soulmesh("share", "scan", "kept", "ours")
+    assert shown.code == 0
+    assert "17 files in" in shown.err
+    assert "index unchanged" in shown.err
+    unknown = soulmesh("share", "scan", "nothing")
+    assert (unknown.code, "nothing is not shared" in unknown.err) == (3, True)
+
+    for number in range(8):
+        (kept / f"{number}.txt").unlink()
+    (kept / "left.txt").touch()
+    asked = soulmesh("share", "scan", "kept")
+    assert (asked.code, "8 files of kept are gone" in asked.err) == (2, True)
+    [row] = lines(soulmesh("share", "scan", "kept", "--yes", "--json"))
+    assert (row["files"], row["removed"]) == (1, 8)
+
+    # What a daemon cannot be told is done beside it.
+    own = soulmesh("share", "scan", "kept", "--rebuild")
+    assert (own.code, "index rebuilt" in own.err) == (0, True)
+    wrong = soulmesh("share", "scan", "--rebuild", "--daemon", there.net.url, "--api-key", KEY)
+    assert (wrong.code, "not for a scan of a daemon" in wrong.err) == (2, True)
 
 
 def test_people_rooms_and_messages(there: Elsewhere, soulmesh: Command) -> None:

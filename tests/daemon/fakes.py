@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -339,7 +339,7 @@ class FakeEngine:
     async def share_contents(self, root: str | None = None) -> list[DirectoryData]:
         return self.folders.get(("", root or ""), [])
 
-    def scan(self, *, confirmed: bool = False) -> bool:
+    def scan(self, roots: Collection[int] | None = None, *, confirmed: bool = False) -> bool:
         self.scanning, was = True, self.scanning
         return not was
 

@@ -610,6 +610,55 @@ def test_people_bans_and_tastes(tmp_path: Path) -> None:
     on_a_network(play, tmp_path)
 
 
+def test_one_shared_folder_is_scanned_and_a_scan_is_stopped_over_http(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        ask.net.daemon.engine.scanning.keep(watch=False, rescan_hours=0)
+        folder = ask.net.downloads / "kept"
+        folder.mkdir()
+        (folder / "1.txt").touch()
+        one = (await ask("POST", "/shares/roots", {"path": str(folder)}, 201))["id"]
+        while (await ask.event("share.scan"))["state"] != "finished":
+            pass
+        (folder / "2.txt").touch()
+        (tmp_path / "ours" / "2.txt").touch()
+        await ask("POST", "/shares/scan", status=202, roots=one)
+        assert (await ask.event("share.scan"))["state"] == "started"
+        done = await ask.event("share.scan")
+        assert (done["state"], done["index"]) == ("finished", "updated")
+        [row] = done["roots"]
+        assert (row["root"], row["files"], row["added"], row["held_back"]) == ("kept", 2, 1, 0)
+        files = {row["name"]: row["files"] for row in (await ask("GET", "/shares"))["roots"]}
+        assert files == {"kept": 2, "ours": 1}
+        going = await ask.event("share.progress")
+        assert going.keys() == {"progress", "phase", "root", "done", "total", "rate", "seconds_left"}
+        for wrong, status in (("999", 404), (f"{one},999", 404), ("kept", 422), ("", 422), ("1,", 422)):
+            await ask("POST", "/shares/scan", status=status, roots=wrong)
+
+        (folder / "3.txt").touch()
+        shared = ask.net.daemon.engine.shared
+        async with shared._scanning:
+            await ask("POST", "/shares/scan", status=202)
+            assert (await ask("GET", "/shares"))["scanning"]
+            await ask("POST", "/shares/scan", status=409, roots=one)
+            assert (await ask("GET", "/shares"))["pending"]
+            await ask("DELETE", "/shares/scan", status=204)
+            assert [(await ask.event("share.scan"))["state"] for _ in "12"] == ["started", "cancelled"]
+            state = await ask("GET", "/shares")
+            assert (state["scanning"], state["cancelled"], state["pending"], state["scan"]) == (
+                False,
+                True,
+                False,
+                None,
+            )
+            await ask("DELETE", "/shares/scan", status=404)
+        await ask("POST", "/shares/scan", status=202, roots=f"{one},{one}")
+        while (await ask.event("share.scan"))["state"] != "finished":
+            pass
+        assert (await ask("GET", "/shares"))["files"] == 4
+
+    on_a_network(play, tmp_path)
+
+
 def test_shares_are_explained_and_a_scan_that_loses_much_is_confirmed_over_http(tmp_path: Path) -> None:
     async def scanned(ask: Page, **how: object) -> None:
         await ask("POST", "/shares/scan", status=202, **how)
@@ -632,12 +681,12 @@ def test_shares_are_explained_and_a_scan_that_loses_much_is_confirmed_over_http(
         rest = await ask("GET", "/shares/problems", limit=7, cursor=first["next"])
         assert (len(first["items"]), rest["next"]) == (7, None)
         problems = [row for row in first["items"] + rest["items"] if row["root"] == "kept"]
-        assert {"root": "kept", "path": "song 3.mp3", "reason": "no MPEG audio found"} in problems
+        assert {"root": "kept", "path": "song 3.mp3", "reason": "this is no MP3 file"} in problems
         assert len(problems) == 10
 
         found = await ask("GET", "/shares/explain", path=str(folder / "song 1.mp3"))
         assert (found["offered"], found["remote_path"]) == (True, r"kept\song 1.mp3")
-        assert found["problem"] == "no MPEG audio found"
+        assert found["problem"] == "this is no MP3 file"
         found = await ask("GET", "/shares/explain", path=str(folder / "song 9.mp3"))
         assert (found["offered"], "excluded" in found["reason"]) == (False, True)
         found = await ask("GET", "/shares/explain", path=r"kept\link.mp3")

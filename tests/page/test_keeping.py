@@ -77,21 +77,32 @@ def test_a_folder_is_shared_scanned_narrowed_to_friends_and_taken_away(
     perform(play)
 
 
-def test_what_the_scan_does_is_shown_as_it_goes(perform: Perform) -> None:
+def test_what_the_scan_does_is_shown_as_it_goes(perform: Perform, tmp_path: Path) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page
         await visit.go("shares")
         await expect(page.get_by_text("Up to date")).to_be_visible()
         hub = visit.net.daemon.service.hub
-        hub.show("share.progress", {"progress": 0.42, "phase": "reading", "done": 420, "total": 1000})
+        far = {"progress": 0.42, "phase": "reading", "root": "", "done": 420, "total": 1000}
+        hub.show("share.progress", {**far, "rate": 61.3, "seconds_left": 95.0})
         bar = page.get_by_role("progressbar", name="Scanning")
         await expect(bar).to_have_attribute("aria-valuenow", "42")
         await expect(page.get_by_text("420 of 1,000 files")).to_be_visible()
+        await expect(page.get_by_text("61 files/s")).to_be_visible()
+        await expect(page.get_by_text("1 min 35 s left")).to_be_visible()
         await expect(page.get_by_role("button", name="Stop the scan")).to_be_visible()
         await visit.shot("shares-scanning")
+        alone = page.get_by_role("button", name="ours: scan this folder")
+        await expect(alone).to_be_disabled()
         hub.tell("share.scan", {"state": "finished", "files": 1, "folders": 1})
         await expect(bar).to_have_count(0)
         await expect(page.get_by_text("Up to date")).to_be_visible()
+
+        (tmp_path / "ours" / "new.txt").touch()
+        async with page.expect_response(lambda answer: "/shares/scan?roots=" in answer.url) as answer:
+            await alone.click()
+        assert (await answer.value).status == 202
+        await expect(page.get_by_text("2 files", exact=True)).to_be_visible()
 
     perform(play)
 

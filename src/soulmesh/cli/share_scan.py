@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -19,16 +20,20 @@ from soulmesh import wire
 from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, Output, clean, duration, size
 from soulmesh.cli.share import DataOption, app, find_root, opened
+from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.client.shares import (
     Progress,
     ScanOutcome,
     Shares,
     ShareSettings,
 )
+from soulmesh.client.shares.readers import FILE_SECONDS
 from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.names import shown_path
 
-__all__ = ["scan_bars"]
+__all__ = ["STOPPED", "scan_bars"]
+
+STOPPED = "stopped: what was found is kept, and soulmesh share scan goes on from there"
 
 
 class ScanHeldBack(UsageError):
@@ -57,9 +62,14 @@ async def scan(
         int | None, typer.Option("--readers", min=1, max=64, help="Processes that read audio files.")
     ] = None,
     file_timeout: Annotated[
-        float,
-        typer.Option("--file-timeout", min=0.1, metavar="SECONDS", help="How long one audio file may take."),
-    ] = 20.0,
+        float | None,
+        typer.Option(
+            "--file-timeout",
+            min=0.1,
+            metavar="SECONDS",
+            help=f"How long one audio file may take (default: {FILE_SECONDS:g}).",
+        ),
+    ] = None,
     guard: Annotated[
         float | None,
         typer.Option(
@@ -70,17 +80,33 @@ async def scan(
         ),
     ] = None,
     data: DataOption = None,
+    daemon: DaemonOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Look for new, changed and missing files, and bring the index up to date.
 
     Only what changed is read. Ctrl-C stops; the next scan goes on from there.
+
+    A daemon that runs does it itself, but for --rebuild, --readers, --file-timeout and --guard.
     """
     out = run.output(json=json)
+    given = settings.load()
+    ours = rebuild or not (readers is file_timeout is guard is None)
+    if ours and daemon not in (None, "none"):
+        raise UsageError("--rebuild, --readers, --file-timeout and --guard are not for a scan of a daemon")
+    running = None if ours else await daemon_for(given, daemon, api_key, data=data)
+    if running is not None:
+        from soulmesh.cli.share_afar import Afar
+
+        async with running[0] as there:
+            afar = await Afar.of(there, folders)
+            await _scan(out, partial(afar.scan, out), yes=yes)
+        return
     how = ShareSettings(
-        guard=settings.load().shares.lose_at_most if guard is None else guard,
+        guard=given.shares.lose_at_most if guard is None else guard,
         readers=readers,
-        file_seconds=file_timeout,
+        file_seconds=FILE_SECONDS if file_timeout is None else file_timeout,
     )
     with opened(data, how=how) as shares:
         if not shares.roots:
@@ -89,7 +115,7 @@ async def scan(
             error = NotFound("nothing is shared yet")
             error.hint = "soulmesh share add FOLDER"
             raise error
-        roots = None if not folders else [find_root(shares, given).id for given in folders]
+        roots = None if not folders else [find_root(shares, name).id for name in folders]
 
         async def once(confirmed: bool) -> ScanOutcome:
             try:
@@ -98,19 +124,24 @@ async def scan(
                         roots, confirmed=confirmed, rebuild=rebuild, niceness=0, progress=show
                     )
             except asyncio.CancelledError:
-                out.note("stopped: what was found is kept, and soulmesh share scan goes on from there")
+                out.note(STOPPED)
                 raise
 
-        outcome = await once(yes)
-        held_back = {found.root: found.held_back for found in outcome.roots if found.held_back}
-        if held_back and not json and sys.stdin.isatty():
-            total = sum(held_back.values())
-            if typer.confirm(f"{total} files are gone from the disk. Forget them?", default=False, err=True):
-                outcome = await once(True)
-                held_back = {}
-        _tell_outcome(out, outcome)
-        if held_back:
-            raise ScanHeldBack(held_back)
+        await _scan(out, once, yes=yes)
+
+
+async def _scan(out: Output, once: Callable[[bool], Awaitable[ScanOutcome]], *, yes: bool) -> None:
+    """Scan by ``once(confirmed)``, ask about what would be lost, and tell what was found."""
+    outcome = await once(yes)
+    held_back = {found.root: found.held_back for found in outcome.roots if found.held_back}
+    if held_back and not out.json and sys.stdin.isatty():
+        total = sum(held_back.values())
+        if typer.confirm(f"{total} files are gone from the disk. Forget them?", default=False, err=True):
+            outcome = await once(True)
+            held_back = {}
+    _tell_outcome(out, outcome)
+    if held_back:
+        raise ScanHeldBack(held_back)
 
 
 def _tell_outcome(out: Output, outcome: ScanOutcome) -> None:

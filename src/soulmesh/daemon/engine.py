@@ -8,7 +8,7 @@ account or another server means another client on the same folders.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -622,10 +622,10 @@ class ClientEngine:
             return list(reply.directories)
         return [entry for entry in reply.directories if entry.name.partition("\\")[0] == root]
 
-    def scan(self, *, confirmed: bool = False) -> bool:
+    def scan(self, roots: Collection[int] | None = None, *, confirmed: bool = False) -> bool:
         """Scan anew, in the background."""
         assert self.scanning is not None
-        return self.scanning.start(confirmed=confirmed)
+        return self.scanning.start(roots, confirmed=confirmed)
 
     def cancel_scan(self) -> bool:
         """Stop scanning."""

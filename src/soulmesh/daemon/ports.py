@@ -7,13 +7,14 @@ bytes per second, remote paths with backslashes exactly as they came.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from soulmesh.client.events import Event
+from soulmesh.client.shares.scan import RootOutcome
 from soulmesh.client.transfers.batches import Batch
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.wire.structs import DirectoryData
@@ -255,6 +256,8 @@ class ShareState:
     progress: float = 1.0
     folders: int = 0
     files: int = 0
+    going: ScanProgressed | None = None
+    """How far the scan is, once that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,22 +310,34 @@ class RoomSaid(Event):
 @dataclass(frozen=True, slots=True)
 class ScanMoved(Event):
     """A scan of the shared folders ``started``, ``finished``, ``failed`` or was ``cancelled``; or files came
-    and went without one: ``changed``."""
+    and went without one that somebody asked for: ``changed``."""
 
     state: str
     folders: int
     files: int
     problem: str | None = None
+    roots: tuple[RootOutcome, ...] = ()
+    """What a scan that is finished did with each shared folder."""
+    index: str | None = None
+    """What became of the index then: ``unchanged``, ``updated`` or ``rebuilt``."""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScanProgressed(Event):
-    """How far a scan is: ``progress`` from 0 to 1, and files in the present ``phase``."""
+    """How far a scan is: ``progress`` from 0 to 1 of all of it, the rest in its present ``phase``."""
 
     progress: float
     phase: str
+    """``walking``, ``reading`` or ``indexing``."""
     done: int
+    """Files."""
     total: int | None
+    root: str = ""
+    """The shared folder that is walked."""
+    rate: float = 0.0
+    """Files per second."""
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,10 +521,12 @@ class Engine(Protocol):
     async def share_contents(self, root: str | None = None) -> list[DirectoryData]:
         """What we share, base names in folders."""
 
-    def scan(self, *, confirmed: bool = False) -> bool:
+    def scan(self, roots: Collection[int] | None = None, *, confirmed: bool = False) -> bool:
         """Scan anew, in the background; ``False`` if a scan is running.
 
-        ``confirmed``: forget files that are gone, however many they are.
+        Args:
+            roots: the numbers of the shared folders to look at; ``None`` is all of them.
+            confirmed: forget files that are gone, however many they are.
         """
 
     def cancel_scan(self) -> bool:

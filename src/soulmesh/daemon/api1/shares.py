@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -53,6 +53,22 @@ class RootRow(BaseModel):
     """Named in the settings: it can be taken away only there."""
 
 
+class ScanGoing(BaseModel):
+    """How far a scan is: ``progress`` from 0 to 1 of all of it, the rest in its present ``phase``."""
+
+    progress: float
+    phase: Literal["walking", "reading", "indexing"]
+    root: str
+    """The shared folder that is walked; empty in the other phases, which go on in all at once."""
+    done: int
+    """Files."""
+    total: int | None
+    """Files, as far as known; while walking, what the last scan found."""
+    rate: float
+    """Files per second."""
+    seconds_left: float | None
+
+
 class SharesState(BaseModel):
     """How the index is doing."""
 
@@ -61,6 +77,8 @@ class SharesState(BaseModel):
     faulted: bool
     cancelled: bool
     progress: float
+    scan: ScanGoing | None
+    """The scan that is under way, as ``share.progress`` tells it; null while nothing is known of one."""
     folders: int
     files: int
     roots: list[RootRow]
@@ -98,6 +116,8 @@ class ScanQuery(Query):
 
     confirmed: bool = False
     """Forget files that are gone, however many they are."""
+    roots: Annotated[str, StringConstraints(pattern=r"^\d{1,18}(,\d{1,18})*$")] | None = None
+    """Shared folders by their ids, with commas between them; all if not given."""
 
 
 class RootQuery(Query):
@@ -123,6 +143,7 @@ class _Shares:
             "faulted": found.faulted,
             "cancelled": found.cancelled,
             "progress": found.progress,
+            "scan": None if found.going is None else asdict(found.going),
             "folders": found.folders,
             "files": found.files,
             "roots": roots,
@@ -190,7 +211,10 @@ class _Shares:
         self._service.hub.tell("share.roots", {"count": len(self._real.shared.roots)})
 
     async def scan(self, _call: Call, query: ScanQuery, _body: None) -> None:
-        if not self._engine.scan(confirmed=query.confirmed):
+        roots = None if query.roots is None else {int(number) for number in query.roots.split(",")}
+        if roots is not None and not roots <= {root.id for root in self._real.shared.roots}:
+            raise HttpError(404, "There is no such folder")
+        if not self._engine.scan(roots, confirmed=query.confirmed):
             raise HttpError(409, "A scan is under way")
 
     async def cancel_scan(self, _call: Call, _query: None, _body: None) -> None:
@@ -311,12 +335,12 @@ def operations(service: Service) -> list[Operation]:
         Operation(
             "POST",
             "/shares/scan",
-            "Scan anew",
+            "Scan anew, all shared folders or some",
             work.scan,
             access=write,
             query=ScanQuery,
             status=202,
-            refusals=(409,),
+            refusals=(409, 503),
         ),
         Operation("DELETE", "/shares/scan", "Stop scanning", work.cancel_scan, access=write, status=204),
     ]

@@ -50,9 +50,20 @@ class Shares(Part):
         """Share it no more."""
         await self._ask("DELETE", f"/shares/roots/{root}")
 
-    async def scan(self) -> None:
-        """Scan anew."""
-        await self._ask("POST", "/shares/scan")
+    async def scan(self, roots: Iterable[int] | None = None, *, confirmed: bool = False) -> None:
+        """Scan anew: the shared folders with these ids, or all.
+
+        How it goes on is told by the events ``share.scan`` and ``share.progress``, and by :meth:`get`.
+
+        Args:
+            confirmed: forget files that are gone, however many they are.
+
+        Raises:
+            DaemonRefused: a scan is under way (409).
+            NotThere: there is no such shared folder.
+        """
+        which = {} if roots is None else {"roots": ",".join(map(str, roots))}
+        await self._ask("POST", "/shares/scan", confirmed=confirmed, **which)
 
     async def explain(self, path: str) -> Row:
         """Why a path is shared, or why not."""

@@ -3,12 +3,12 @@
 import { ApiError, api, p, session } from "../lib/api.js";
 import { Dialog, ask } from "../lib/dialog.js";
 import { useEvents } from "../lib/events.js";
-import { ago, count, percent, size } from "../lib/format.js";
+import { ago, count, percent, seconds, size } from "../lib/format.js";
 import { useAction, useLoad } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
 import { useStore } from "../lib/store.js";
 import { said, t } from "../lib/texts.js";
-import { Badge, Button, Empty, Field, Icon, Loading, Menu, Page, Progress, Switch, Trouble, html, useId, useState } from "../lib/ui.js";
+import { Badge, Button, Empty, Field, Icon, IconButton, Loading, Menu, Page, Progress, Switch, Trouble, html, useId, useState } from "../lib/ui.js";
 
 export const name = "shares";
 export const title = "nav.shares";
@@ -39,12 +39,23 @@ export const place = "more";
  * @property {boolean} faulted
  * @property {boolean} cancelled
  * @property {number} progress
+ * @property {Going | null} scan how far it is
  * @property {number} folders
  * @property {number} files
  * @property {Root[]} roots
  */
 
-/** @typedef {{ progress: number, phase: string, done: number, total: number | null }} Going */
+/**
+ * How far a scan is.
+ * @typedef {object} Going
+ * @property {number} progress from 0 to 1, of all of it
+ * @property {string} phase
+ * @property {string} root the shared folder that is looked through
+ * @property {number} done
+ * @property {number | null} total
+ * @property {number} rate files per second
+ * @property {number | null} seconds_left of this phase
+ */
 
 export function View() {
   const shares = useLoad((signal) => api.get("shares", {}, { signal }), []);
@@ -59,6 +70,10 @@ export function View() {
   });
   const [scan, busy] = useAction(async () => {
     await api.post("shares/scan");
+    shares.reload();
+  });
+  const [scanOne] = useAction(async (/** @type {Root} */ root) => {
+    await api.post(`shares/scan?roots=${root.id}`);
     shares.reload();
   });
   const [stop] = useAction(async () => {
@@ -93,7 +108,7 @@ export function View() {
                   ${found.roots.map(
                     (root) => html`
                       <li key=${root.id} class="card" data-id=${root.name}>
-                        <${OneRoot} root=${root} may=${may} edit=${() => setEditing(root)} reload=${shares.reload} />
+                        <${OneRoot} root=${root} may=${may} scanning=${scanning} scan=${() => scanOne(root)} edit=${() => setEditing(root)} reload=${shares.reload} />
                       </li>
                     `,
                   )}
@@ -117,7 +132,8 @@ export function View() {
 }
 
 /** @param {{ shares: Shares, going: Going | null, scanning: boolean }} props */
-function Summary({ shares, going, scanning }) {
+function Summary({ shares, going: told, scanning }) {
+  const going = told ?? shares.scan;
   const part = going ? going.progress : shares.progress;
   const all = shares.roots.reduce((sum, root) => sum + root.files, 0);
   const offline = shares.roots.filter((root) => !root.online).length;
@@ -149,10 +165,12 @@ function Summary({ shares, going, scanning }) {
       html`
         <div class="scan" role="status">
           <${Progress} value=${part} label=${t("shares.scanning")} />
-          <p class="row small muted num">
-            <span>${phaseName(going?.phase)}</span>
+          <p class="row wrap small muted num">
+            <span>${phaseName(going?.phase)}${going?.root ? html` <bdi>${going.root}</bdi>` : null}</span>
             <span class="grow"></span>
             ${going && html`<span>${going.total ? t("shares.doneOf", { done: going.done, total: going.total }) : t("shares.done", { count: going.done })}</span>`}
+            ${going && going.rate > 0 && html`<span>${t("shares.rate", { count: Math.round(going.rate) })}</span>`}
+            ${going && going.seconds_left !== null && html`<span>${t("shares.left", { time: seconds(going.seconds_left) })}</span>`}
             <span>${percent(part)}</span>
           </p>
         </div>
@@ -170,8 +188,8 @@ function phaseName(phase) {
   return t("shares.beginning");
 }
 
-/** @param {{ root: Root, may: boolean, edit: () => void, reload: () => void }} props */
-function OneRoot({ root, may, edit, reload }) {
+/** @param {{ root: Root, may: boolean, scanning: boolean, scan: () => void, edit: () => void, reload: () => void }} props */
+function OneRoot({ root, may, scanning, scan, edit, reload }) {
   const [remove] = useAction(async () => {
     const sure = await ask({ title: t("shares.removeTitle", { root: root.name }), text: t("shares.removeText", { path: root.path }), action: t("shares.remove"), danger: true });
     if (!sure) return;
@@ -183,6 +201,7 @@ function OneRoot({ root, may, edit, reload }) {
       <${Icon} name=${root.locked || !root.audience.includes("everyone") ? "lock" : "folder"} />
       <h2 class="grow clip" dir="auto">${root.name}</h2>
       ${!root.online && html`<${Badge} tone="warn" title=${t("shares.offlineText")}>${t("shares.offline")}<//>`}
+      <${IconButton} changes icon="again" label=${t("shares.scanOne", { root: root.name })} disabled=${scanning} onClick=${scan} />
       ${may &&
       html`
         <${Menu}
