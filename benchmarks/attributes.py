@@ -29,7 +29,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "src"))
 
-from soulmesh.client.shares.audio import UnreadableAudio, audio_suffix, read_attributes  # noqa: E402
+from soulmesh.client.shares.audio import audio_suffix, read_attributes  # noqa: E402
+from soulmesh.client.shares.unreadable import UnreadableAudio  # noqa: E402
 
 # kind: (file name, options of ffmpeg)
 MADE = (

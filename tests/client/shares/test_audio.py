@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soulmesh.client.shares.audio import AUDIO_SUFFIXES, UnreadableAudio, audio_suffix, read_attributes
+from soulmesh.client.shares.audio import AUDIO_SUFFIXES, audio_suffix, read_attributes
+from soulmesh.client.shares.unreadable import MEANT, UnreadableAudio
 from tests.client.shares.support import write_wave
 
 BITRATE, LENGTH, VBR, RATE, DEPTH = 0, 1, 2, 4, 5
@@ -143,6 +144,103 @@ def test_a_file_that_is_no_audio_says_so(tmp_path: Path, suffix: str, content: b
         read_attributes(os.fsencode(path))
 
 
+@pytest.mark.parametrize("left", [0.1, 0.5, 1.0])
+def test_a_wave_file_that_is_cut_short_plays_for_as_long_as_there_is_something(
+    tmp_path: Path, left: float
+) -> None:
+    whole = tmp_path / "whole.wav"
+    write_wave(whole, 40.0)
+    data = whole.read_bytes()
+    path = tmp_path / "cut.wav"
+    path.write_bytes(data[: 44 + int((len(data) - 44) * left)])
+    assert read_attributes(os.fsencode(path)) == {LENGTH: int(40 * left), RATE: 8000, DEPTH: 16}
+
+
+def test_a_wave_file_that_was_streamed_says_nothing_of_its_length_and_is_measured(tmp_path: Path) -> None:
+    path = tmp_path / "stream.wav"
+    write_wave(path, 3.0)
+    data = bytearray(path.read_bytes())
+    data[4:8] = data[40:44] = b"\xff" * 4
+    path.write_bytes(data)
+    assert read_attributes(os.fsencode(path)) == {LENGTH: 3, RATE: 8000, DEPTH: 16}
+
+
+def test_a_wave_file_of_another_codec_is_measured_by_its_samples(tmp_path: Path) -> None:
+    form = struct.pack("<HHIIHH", 0x11, 1, 8000, 4055, 256, 4)  # ADPCM
+    chunks = b"fmt " + struct.pack("<I", 16) + form + b"fact" + struct.pack("<II", 4, 80_000)
+    chunks += b"LIST" + struct.pack("<I", 3) + b"abc\0" + b"data" + struct.pack("<I", 40_000)
+    path = tmp_path / "adpcm.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(chunks) + 40_000) + b"WAVE" + chunks + bytes(40_000))
+    assert read_attributes(os.fsencode(path)) == {BITRATE: 32, LENGTH: 10}
+    path.write_bytes(path.read_bytes()[:-20_000])
+    assert read_attributes(os.fsencode(path)) == {BITRATE: 32, LENGTH: 5}
+
+
+def flac(samples: int, behind: bytes = b"\xff\xf8" + bytes(98)) -> bytes:
+    facts = (44_100 << 44 | 1 << 41 | 15 << 36 | samples).to_bytes(8, "big")
+    return b"fLaC\x80\0\0\x22" + bytes(10) + facts + bytes(16) + behind
+
+
+def page(flags: int, body: bytes = bytes(200)) -> bytes:
+    return struct.pack("<4sBBQIIIB", b"OggS", 0, flags, 0, 7, 0, 0, 1) + bytes([len(body)]) + body
+
+
+ZEROS = "it begins with nothing but zeros, like a file that was never finished"
+ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+CUT = "the file is cut short"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.flac", b"", "the file is empty"),
+        ("a.flac", bytes(9000), ZEROS),
+        (
+            "a.mp3",
+            id3(500) + bytes(9000),
+            "it begins with nothing but zeros, like a file that was never finished",
+        ),
+        ("a.mp3", id3(500), "there is nothing in it but tags"),
+        ("a.mp3", id3(500)[:300], "the file is cut short: it ends inside its tags"),
+        ("a.mp3", b"\x93" * 5000, "this is no MP3 file"),
+        ("a.mp3", flac(441_000), "this is no MP3 file: it looks like a FLAC file"),
+        (
+            "a.ape",
+            b"RIFF\0\1\0\0WAVE" + bytes(99),
+            "this is no Monkey's Audio file: it looks like a WAV file",
+        ),
+        ("a.opus", b"\0\0\0\x20ftypM4A " + bytes(99), "this is no Opus file: it looks like an MP4 file"),
+        ("a.wv", mp3_frame() * 99, "this is no WavPack file: it looks like an MP3 file"),
+        ("a.flac", b"\xff\xd8\xff\xe0" + bytes(99), "this is no FLAC file: it looks like a picture (JPEG)"),
+        ("a.flac", b"<!DOCTYPE html><p>404", "this is no FLAC file: it looks like a web page"),
+        ("a.wav", b"It was a dark and stormy night, and " * 9, "this is no WAV file: it looks like a text"),
+        ("a.flac", flac(441_000)[:20], CUT),
+        ("a.flac", flac(0, b""), CUT),
+        ("a.flac", flac(0), "its header does not say how long it plays"),
+        ("a.ogg", page(2)[:150], CUT),
+        ("a.opus", page(2) + page(0), CUT),
+        ("a.m4a", b"\0\0\0\x20ftypM4A ".ljust(32, b"\0") + b"\0\0\x20\0mdat" + bytes(99), CUT),
+        ("a.aiff", b"FORM\0\0\x20\0AIFF" + bytes(99), CUT),
+        ("a.wav", b"RIFF\0\x20\0\0WAVE" + bytes(99), CUT),
+        ("a.wav", b"RIFF\x67\0\0\0WAVE" + bytes(99), "its header is damaged"),
+        ("a.wma", ASF + struct.pack("<QIBB", 5000, 7, 1, 2) + bytes(99), CUT),
+        ("a.ape", ape()[:60], CUT),
+        ("a.wv", wavpack()[:30], CUT),
+        ("a.wv", wavpack(samples=0xFFFFFFFF), "its header does not say how long it plays"),
+        ("a.mp3", mp3_frame()[:200], CUT),
+        ("a.aac", adts_frame()[:6], CUT),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_plain_words(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UnreadableAudio) as error:
+        read_attributes(os.fsencode(path))
+    assert str(error.value) == reason
+
+
 STARTS = [
     mp3_frame(),
     tagged_frame(b"Xing", 5, 5),
@@ -170,6 +268,10 @@ def test_whatever_is_in_a_file_nothing_but_unreadable_is_raised(
     with suppress(UnreadableAudio):
         found = read_attributes(os.fsencode(path))
         assert all(0 <= value < 1 << 32 for value in found.values())
+
+
+def test_every_kind_that_is_read_has_a_name() -> None:
+    assert MEANT.keys() == AUDIO_SUFFIXES.keys()
 
 
 def test_only_names_of_audio_files_are_read() -> None:

@@ -452,8 +452,8 @@ def test_a_file_that_hangs_or_kills_its_reader_costs_that_file_alone() -> None:
         reading.key: reading for reading in read_all(jobs, readers=2, file_seconds=1, read=hang_or_die)
     }
     assert sorted(readings) == list(range(60))
-    assert readings[10].problem == "took longer than 1 s"
-    assert readings[33].problem == "the reader broke down over this file"
+    assert readings[10].problem == "reading it took longer than 1 s"
+    assert readings[33].problem == "the program broke down over this file"
     assert sum(reading.problem is None for reading in readings.values()) == 58
 
 

@@ -11,20 +11,25 @@ depth; WavPack, which can be either, bitrate, length, sample rate and depth.
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import BinaryIO, Final
 
-from soulmesh.errors import SoulmeshError
+from soulmesh.client.shares.unreadable import UnreadableAudio, skip_id3, what_is_wrong
 
-__all__ = ["AUDIO_SUFFIXES", "UnreadableAudio", "audio_suffix", "read_attributes"]
+__all__ = ["AUDIO_SUFFIXES", "DAMAGED", "audio_suffix", "read_attributes"]
 
 BITRATE: Final = 0
 LENGTH: Final = 1
 VBR: Final = 2
 SAMPLE_RATE: Final = 4
 BIT_DEPTH: Final = 5
+
+DAMAGED: Final = "its header is damaged"
+NO_LENGTH: Final = "its header does not say how long it plays"
+"""What is said where nothing better is known."""
 
 SEARCH_BYTES: Final = 256 * 1024
 """How far behind the tags the first audio frame may begin."""
@@ -33,28 +38,6 @@ SAMPLED_BYTES: Final = 1 << 20
 SAMPLES: Final = 64
 SAMPLE_BYTES: Final = 8 * 1024
 """...or, of MP3, at so many places, so much at each."""
-
-
-class UnreadableAudio(SoulmeshError):
-    """A file has the name of an audio file, and nothing in it says how long it plays."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-def _skip_id3(file: BinaryIO) -> int:
-    """The offset behind any ID3v2 tags at the beginning."""
-    offset = 0
-    while True:
-        file.seek(offset)
-        head = file.read(10)
-        if len(head) < 10 or head[:3] != b"ID3":
-            return offset
-        size = (head[6] & 127) << 21 | (head[7] & 127) << 14 | (head[8] & 127) << 7 | (head[9] & 127)
-        offset += 10 + size + (10 if head[5] & 0x10 else 0)
 
 
 # MPEG audio (ISO 11172-3, 13818-3), by version and layer
@@ -105,7 +88,7 @@ def _mpeg_frame(data: bytes, at: int) -> _Frame | None:
 
 
 def _mpeg(file: BinaryIO, size: int) -> dict[int, int]:
-    offset = _skip_id3(file)
+    offset = skip_id3(file)
     file.seek(offset)
     data = file.read(8192)
     at, frame = _first_frame(data)
@@ -113,7 +96,7 @@ def _mpeg(file: BinaryIO, size: int) -> dict[int, int]:
         data += file.read(SEARCH_BYTES)
         at, frame = _first_frame(data)
     if frame is None:
-        raise UnreadableAudio("no MPEG audio found")
+        raise UnreadableAudio(DAMAGED)
     bitrate, frequency, samples, frame_size, side, _ = frame
     audio = max(0, size - offset - at)
 
@@ -164,7 +147,7 @@ def _mpeg_without_header(file: BinaryIO, size: int, frame: _Frame, audio: int) -
             at += found[3]
             found = _mpeg_frame(data, at)
     if not count:
-        raise UnreadableAudio("no MPEG audio found")
+        raise UnreadableAudio(DAMAGED)
     if len(rates) == 1:
         (rate,) = rates
         return {BITRATE: rate, LENGTH: int(audio * 8 / (rate * 1000)), VBR: 0}
@@ -194,7 +177,7 @@ _ADTS_RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16
 
 
 def _adts(file: BinaryIO, size: int) -> dict[int, int]:
-    offset = _skip_id3(file)
+    offset = skip_id3(file)
     file.seek(offset)
     data = file.read(SAMPLED_BYTES)
     at, blocks, rate = 0, 0, 0
@@ -207,7 +190,7 @@ def _adts(file: BinaryIO, size: int) -> dict[int, int]:
         blocks += (data[at + 6] & 3) + 1
         at += length
     if not blocks:
-        raise UnreadableAudio("no ADTS frames found")
+        raise UnreadableAudio(DAMAGED)
     seconds = blocks * 1024 / rate
     audio = at
     if at >= len(data) and len(data) == SAMPLED_BYTES:
@@ -220,18 +203,18 @@ def _adts(file: BinaryIO, size: int) -> dict[int, int]:
 
 
 def _monkeys(file: BinaryIO, size: int) -> dict[int, int]:
-    offset = _skip_id3(file)
+    offset = skip_id3(file)
     file.seek(offset)
     data = file.read(128).ljust(128, b"\0")
     if data[:4] != b"MAC ":
-        raise UnreadableAudio("no Monkey's Audio header")
+        raise UnreadableAudio(DAMAGED)
     version = int.from_bytes(data[4:6], "little")
     if version >= 3980:
         at = int.from_bytes(data[8:12], "little")
         file.seek(offset + at)
         header = file.read(24)
         if len(header) < 24:
-            raise UnreadableAudio("the header is cut short")
+            raise UnreadableAudio(DAMAGED)
         _, _, per_frame, last, frames, depth, _, rate = struct.unpack("<HHIIIHHI", header)
     else:
         level, flags, _, rate, _, _, frames, last = struct.unpack_from("<HHHIIIII", data, 6)
@@ -241,7 +224,7 @@ def _monkeys(file: BinaryIO, size: int) -> dict[int, int]:
         else:
             per_frame = 73728 if version >= 3900 or (version >= 3800 and level == 4000) else 9216
     if not rate or not frames:
-        raise UnreadableAudio("the header gives no length")
+        raise UnreadableAudio(NO_LENGTH)
     seconds = ((frames - 1) * per_frame + last) / rate
     return {LENGTH: int(seconds), SAMPLE_RATE: rate, BIT_DEPTH: depth}
 
@@ -268,19 +251,19 @@ _WAVPACK_RATES: Final = (
 
 
 def _wavpack(file: BinaryIO, size: int) -> dict[int, int]:
-    offset = _skip_id3(file)
+    offset = skip_id3(file)
     file.seek(offset)
     data = file.read(32)
     if len(data) < 32 or data[:4] != b"wvpk":
-        raise UnreadableAudio("no WavPack header")
+        raise UnreadableAudio(DAMAGED)
     samples, flags = int.from_bytes(data[12:16], "little"), int.from_bytes(data[24:28], "little")
     index = flags >> 23 & 15
     if samples == 0xFFFFFFFF or index >= len(_WAVPACK_RATES):
-        raise UnreadableAudio("the first block gives no length")
+        raise UnreadableAudio(NO_LENGTH)
     rate = _WAVPACK_RATES[index]
     seconds = samples / rate
     if not seconds:
-        raise UnreadableAudio("the first block gives no length")
+        raise UnreadableAudio(NO_LENGTH)
     depth = ((flags & 3) + 1) * 8 - (flags >> 13 & 31)
     return {
         BITRATE: round((size - offset) * 8 / seconds / 1000),
@@ -324,10 +307,15 @@ def _tagged(file: BinaryIO, size: int, *, tags: bool = False) -> dict[int, int]:
 
     try:
         tag = TinyTag.get(file_obj=file, tags=tags)
-    except (TinyTagException, ValueError) as error:
-        raise UnreadableAudio(str(error) or type(error).__name__) from error
+    except TinyTagException as error:
+        # A header that is damaged may send the parser to where no file has anything.
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno != errno.EINVAL:
+            raise error.__cause__ from None
+        raise UnreadableAudio(DAMAGED) from error
+    except ValueError as error:
+        raise UnreadableAudio(DAMAGED) from error
     if not tag.duration or tag.duration <= 0:
-        raise UnreadableAudio("the header gives no length")
+        raise UnreadableAudio(NO_LENGTH)
     found = {LENGTH: int(tag.duration)}
     if tag.is_lossless:
         if tag.samplerate:
@@ -340,13 +328,61 @@ def _tagged(file: BinaryIO, size: int, *, tags: bool = False) -> dict[int, int]:
     return found
 
 
+# WAV
+
+_PLAIN_WAVE: Final = frozenset({1, 3})
+"""PCM and floating point: samples as they are."""
+_LOSSLESS_WAVE: Final = _PLAIN_WAVE | {0x163, 0x8AE, 0x1971, 0xF1AC}
+_UNKNOWN: Final = 0xFFFFFFFF
+
+
+def _wave(file: BinaryIO, size: int) -> dict[int, int]:
+    """By what is there: one that is cut short plays no longer than its samples, whatever its header says."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:12] != b"WAVE":
+        return _tagged(file, size)
+    form = b""
+    samples = told = there = 0
+    at = 12
+    while at + 8 <= size:
+        file.seek(at)
+        head = file.read(8)
+        name, length = head[:4], int.from_bytes(head[4:8], "little")
+        at += 8
+        if name == b"fmt ":
+            form = file.read(min(length, 40))
+        elif name == b"fact":
+            samples = int.from_bytes(file.read(4), "little")
+        elif name == b"data":
+            if length == _UNKNOWN:  # told elsewhere, or not at all: a stream
+                length = size - at
+            told, there = length, max(0, min(length, size - at))
+        at += length + length % 2
+    kind, _, rate, bytes_a_second, block, depth = struct.unpack_from("<HHIIHH", form)
+    if kind == 0xFFFE:
+        kind = struct.unpack_from("<H", form, 24)[0]
+    if not rate or not there:
+        raise UnreadableAudio(NO_LENGTH)
+    if kind in _PLAIN_WAVE:
+        seconds = there / (block * rate)
+    elif samples > 1:
+        seconds = samples / rate * there / told
+    else:
+        seconds = there / bytes_a_second
+    if kind in _LOSSLESS_WAVE:
+        return {LENGTH: int(seconds), SAMPLE_RATE: rate, BIT_DEPTH: depth}
+    return {BITRATE: round(there * 8 / seconds / 1000), LENGTH: int(seconds)}
+
+
 AUDIO_SUFFIXES: Final[dict[str, Callable[[BinaryIO, int], dict[int, int]]]] = {
     **dict.fromkeys((".mp3", ".mp2"), _mpeg),
     ".aac": _adts,
     ".ape": _monkeys,
     ".wv": _wavpack,
     **dict.fromkeys((".ogg", ".oga", ".opus", ".spx"), _ogg),
-    **dict.fromkeys((".flac", ".m4a", ".m4b", ".wav", ".aif", ".aiff", ".aifc", ".wma"), _tagged),
+    ".wav": _wave,
+    **dict.fromkeys((".flac", ".m4a", ".m4b", ".aif", ".aiff", ".aifc", ".wma"), _tagged),
 }
 """Who reads which kind of file, by the end of its name."""
 
@@ -380,8 +416,10 @@ def read_attributes(path: bytes, name: bytes | None = None) -> dict[int, int]:
         file.seek(0)
         try:
             found = AUDIO_SUFFIXES[suffix](file, size)
+            if any(not 0 <= value < 1 << 32 for value in found.values()):
+                raise UnreadableAudio(DAMAGED)
+        except UnreadableAudio as error:
+            raise UnreadableAudio(what_is_wrong(file, suffix, size) or error.reason) from error
         except (struct.error, ZeroDivisionError, IndexError, OverflowError, MemoryError) as error:
-            raise UnreadableAudio(f"damaged: {error}") from error
-    if any(not 0 <= value < 1 << 32 for value in found.values()):
-        raise UnreadableAudio("the header is nonsense")
+            raise UnreadableAudio(what_is_wrong(file, suffix, size) or DAMAGED) from error
     return found

@@ -45,7 +45,8 @@ Source = Callable[[Sequence[Path]], AsyncIterator[set[Path]]]
 class Kept(Protocol):
     """What the keeper needs of :class:`soulmesh.client.shares.Shares`."""
 
-    needs_index: bool
+    @property
+    def needs_index(self) -> bool: ...
 
     @property
     def roots(self) -> list[Root]: ...

@@ -20,8 +20,9 @@ from multiprocessing.process import BaseProcess
 from time import perf_counter
 from typing import Final, Generic, TypeVar
 
-from soulmesh.client.shares.audio import UnreadableAudio, read_attributes
+from soulmesh.client.shares.audio import DAMAGED, read_attributes
 from soulmesh.client.shares.entries import pack_attributes
+from soulmesh.client.shares.unreadable import UnreadableAudio
 
 __all__ = ["FILE_SECONDS", "Reading", "read_all", "readers_by_default"]
 
@@ -61,8 +62,8 @@ def _read(path: bytes) -> tuple[bytes, str | None]:
         return b"", str(error)
     except OSError as error:
         return b"", error.strerror or str(error)
-    except Exception as error:  # a parser that stumbles over one file must not stop the scan
-        return b"", f"{type(error).__name__}: {error}"
+    except Exception:  # a parser that stumbles over one file must not stop the scan
+        return b"", DAMAGED
 
 
 def _serve(link: Connection, read: Callable[[bytes], tuple[bytes, str | None]], parent: int) -> None:
@@ -171,7 +172,7 @@ def read_all(
                     try:
                         results = reader.link.recv()
                     except (EOFError, OSError):
-                        yield from replace(reader, "the reader broke down over this file")
+                        yield from replace(reader, "the program broke down over this file")
                         continue
                     reader.begun = True
                     for attributes, problem in results:
@@ -186,7 +187,7 @@ def read_all(
                             _stop(reader)
                             pool.remove(reader)
                 elif reader.deadline <= perf_counter():
-                    yield from replace(reader, f"took longer than {file_seconds:g} s")
+                    yield from replace(reader, f"reading it took longer than {file_seconds:g} s")
     finally:
         for reader in pool:
             _stop(reader)

@@ -77,6 +77,10 @@ MIGRATIONS: Final = (
     """
     CREATE INDEX unreadable ON files (folder, name) WHERE problem IS NOT NULL;
     """,
+    """
+    -- Told in a parser's words: the next scan reads them again, and says what is wrong with the file.
+    UPDATE files SET attributes = NULL, problem = NULL WHERE problem IS NOT NULL;
+    """,
 )
 
 _DAMAGE: Final = (

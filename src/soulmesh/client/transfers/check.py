@@ -53,7 +53,8 @@ async def _other_length(path: Path, name: str, told: int | None) -> str | None:
     which some know only how the first frame is.
     """
     # Here, not above: whoever compares nothing need not load the index of shares.
-    from soulmesh.client.shares.audio import LENGTH, VBR, UnreadableAudio, audio_suffix, read_attributes
+    from soulmesh.client.shares.audio import LENGTH, VBR, audio_suffix, read_attributes
+    from soulmesh.client.shares.unreadable import UnreadableAudio
 
     kind = audio_suffix(raw(name))
     if not told or kind is None or kind in _GUESSED:
