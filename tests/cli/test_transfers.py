@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from soulmesh.cli import settings
-from soulmesh.cli.following import follow
+from soulmesh.cli.following import NoRoom, follow
 from soulmesh.cli.orders import outcome
 from soulmesh.cli.output import Output
 from soulmesh.cli.session import open_client, running_server
@@ -40,8 +40,8 @@ from soulmesh.net.disk import NotAllowed, RealDisk
 from soulmesh.net.world import World
 from soulmesh.server.app import Server
 from soulmesh.server.settings import make_settings
-from soulmesh.wire import raw
-from tests.client.transfers.street import street
+from soulmesh.wire import peer, raw
+from tests.client.transfers.street import street, until
 from tests.support.loops import real, virtual
 
 SONG = bytes(range(256)) * 2000
@@ -172,6 +172,42 @@ async def test_where_the_files_of_a_whole_folder_are_is_told_when_it_is_moved(tm
         await follow(out, cast(Client, ann), batches.transfers(batch), wait=True)
         [row] = [json.loads(line) for line in said.getvalue().splitlines()]
         assert (row["state"], row["local_path"]) == ("finished", str(ann.downloads / "Album" / "1.flac"))
+
+
+@virtual
+async def test_a_file_behind_running_ones_is_waited_for_until_there_is_no_room_for_it_at_all(
+    tmp_path: Path,
+) -> None:
+    class Small(RealDisk):
+        free = 12 << 30
+
+        async def free_space(self, path: Path) -> int:
+            return self.free
+
+    async with street(tmp_path) as there:
+        there.disk = disk = Small()
+        ann, eve, bob = await there.move_in("ann"), there.stranger("eve"), there.stranger("bob")
+        client = cast(Client, ann)
+        size = 10 << 30
+        first = await ann.transfers.download("bob", "first", size)
+        second = await ann.transfers.download("eve", "second", size)
+        shown = io.StringIO()
+        following = asyncio.ensure_future(
+            follow(Output(stdout=io.StringIO(), stderr=shown), client, [second], wait=False)
+        )
+        await bob.hears(peer.PeerTransferQueue)
+        await bob.say("ann", peer.PeerTransferRequest(1, 1, "first", size))
+        assert (await bob.hears(peer.PeerTransferReply)).allowed
+        await eve.hears(peer.PeerTransferQueue)
+        await eve.say("ann", peer.PeerTransferRequest(1, 1, "second", size))
+        await until(second, State.NO_ROOM)
+        await asyncio.sleep(1)
+        assert not following.done()
+        assert "is needed by downloads that are running" in " ".join(shown.getvalue().split())
+        await ann.transfers.cancel(first.id)
+        disk.free = 2 << 30
+        with pytest.raises(NoRoom, match=r"has no 10\.0 GiB for it"):
+            await following
 
 
 @real

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from soulmesh.core.allotment import Lack
 from soulmesh.core.download import Accept, Ask, AskPlace, Download, DropLink, Keep, Refuse, TicketNotExpected
 from soulmesh.core.retry import RetryPolicy
 from soulmesh.core.transfer import DOWNLOAD, UPLOAD, Effect, Event, Machine, Moved, Owner, State, WrongMove
@@ -66,7 +67,7 @@ def offline() -> Download:
 
 
 def no_room() -> Download:
-    machine = queued()
+    machine = offered()
     machine.disk_full(0.0)
     return machine
 
@@ -289,13 +290,59 @@ def test_an_offer_is_welcome_while_we_wait(make: Callable[[], Download]) -> None
         (paused, "Cancelled"),
         (failed, "Cancelled"),
         (cancelled, "Cancelled"),
-        (no_room, "Cancelled"),
     ],
 )
 def test_offers_that_we_cannot_use_are_refused_in_exact_words(
     make: Callable[[], Download], reason: str
 ) -> None:
     assert make().offered(3, 10, 1.0) == [Refuse(3, reason)]
+    # With a full disk the truth is the same.
+    assert make().turned_down(3, 10, Lack.FULL, 1.0) == [Refuse(3, reason)]
+
+
+@pytest.mark.parametrize("make", [asking, queued, delayed, offline, no_room, Download])
+@pytest.mark.parametrize("lack", Lack)
+def test_an_offer_without_room_for_it_is_left_in_the_queue_of_the_peer(
+    make: Callable[[], Download], lack: Lack
+) -> None:
+    machine = make()
+    effects = machine.turned_down(3, 1000, lack, 9.0)
+    assert rest(effects) == [Refuse(3, "Queued")]
+    assert (machine.state, machine.reason, machine.size, machine.ticket) == (
+        State.NO_ROOM,
+        lack.value,
+        1000,
+        None,
+    )
+    # When there is room it goes on, be it that the peer comes first or that we do.
+    assert moves(machine.disk_has_room(10.0)) == [(Event.DISK_FREED, State.PENDING)]
+    machine = make()
+    machine.turned_down(3, 1000, lack, 9.0)
+    assert rest(machine.offered(4, 1000, 10.0)) == [Accept(4)]
+
+
+@pytest.mark.parametrize("make", [offered, starting, running])
+def test_an_offer_without_room_ends_the_link_of_the_one_before(make: Callable[[], Download]) -> None:
+    machine = make()
+    assert rest(machine.turned_down(3, 1000, Lack.PROMISED, 9.0)) == [DropLink(), Refuse(3, "Queued")]
+    assert machine.state is State.NO_ROOM
+
+
+def test_an_offer_of_more_than_was_asked_for_that_never_fits_is_for_a_person() -> None:
+    machine = Download(size=10)
+    machine.begin(0.0)
+    machine.asked(0.0)
+    assert rest(machine.turned_down(3, 1 << 60, Lack.PROMISED, 1.0)) == [Refuse(3, "Queued")]
+    assert rest(machine.turned_down(4, 1 << 60, Lack.TOO_LITTLE, 1.0)) == [Refuse(4, "Cancelled")]
+    assert (machine.state, machine.size) == (State.FAILED, 10)
+
+
+def test_why_there_is_no_room_may_change_while_it_waits() -> None:
+    machine = no_room()
+    assert machine.still_lacks(Lack.FULL, 5.0) == []
+    assert moves(machine.still_lacks(Lack.TOO_LITTLE, 6.0)) == [(Event.DISK_FILLED, State.NO_ROOM)]
+    assert machine.reason == "the disk has too little room for it"
+    assert queued().still_lacks(Lack.FULL, 5.0) == []
 
 
 def test_a_peer_who_leaves_is_waited_for_until_the_server_says_that_he_is_back() -> None:
@@ -326,7 +373,7 @@ def test_a_full_disk_stops_with_its_reason_and_goes_on_when_there_is_room() -> N
     assert queued().disk_has_room(9.0) == []
 
 
-@pytest.mark.parametrize("make", [delayed, offline])
+@pytest.mark.parametrize("make", [asking, queued, delayed, offline])
 def test_a_full_disk_leaves_alone_what_waits_for_a_time_or_for_the_peer(make: Callable[[], Download]) -> None:
     machine = make()
     state, reason, deadline = machine.state, machine.reason, machine.deadline
@@ -466,6 +513,7 @@ def test_whatever_a_peer_or_the_server_says_has_a_row_in_every_state(make: Calla
     for say in (
         lambda m: m.placed(3, 50.0),
         lambda m: m.offered(11, 5, 50.0),
+        lambda m: m.turned_down(11, 5, Lack.FULL, 50.0),
         lambda m: m.refused("Queued", 50.0),
         lambda m: m.refused("Banned", 50.0),
         lambda m: m.refused("Too many files", 50.0),

@@ -15,6 +15,7 @@ from soulmesh.client.filters import Filter
 from soulmesh.client.results import FoundFile, Hit
 from soulmesh.client.searches import SearchFigures
 from soulmesh.client.transfers import Candidate
+from soulmesh.core.allotment import Lack
 from soulmesh.core.retry import FILE_NOT_SHARED, normal_reason
 from soulmesh.core.transfer import State
 from soulmesh.daemon.remote import Daemon, NotThere, Told
@@ -323,7 +324,8 @@ class Following:
                 self._end(bars, key, shown)
         elif row["state"] in _WAITING:
             why = (await self._daemon.transfers.why(key))["now"]
-            if not self._wait and row["state"] in (State.DELAYED.value, State.OFFLINE.value):
+            lacks_room = row["state"] == State.NO_ROOM.value and row["reason"] != Lack.PROMISED
+            if not self._wait and (lacks_room or row["state"] in (State.DELAYED.value, State.OFFLINE.value)):
                 self._failed = self._failed or Waits(name, why)
                 del self._shown[key]
             elif why != shown.told:

@@ -10,6 +10,7 @@ from soulmesh.cli.output import Output, Transfers, clean, size
 from soulmesh.cli.wanted import in_latin_1
 from soulmesh.client.client import Client
 from soulmesh.client.transfers import Transfer, TransferFailed
+from soulmesh.core.allotment import Lack
 from soulmesh.core.download import DOES_NOT_FIT
 from soulmesh.core.retry import FILE_NOT_SHARED, normal_reason
 from soulmesh.core.transfer import State
@@ -140,7 +141,9 @@ async def _follow(
         other = in_latin_1(transfer.remote_path)
         if other is not None:
             more = dict(transfer.more)
-            again = await client.transfers.download(transfer.username, other, batch=transfer.batch, more=more)
+            again = await client.transfers.download(
+                transfer.username, other, priority=transfer.priority, batch=transfer.batch, more=more
+            )
             client.transfers.batches.replace(transfer, again)
             await client.transfers.remove(transfer.id)
             return await _follow(out, bars, client, again, wait=wait)
@@ -185,7 +188,8 @@ def _see_the_disk(client: Client, transfer: Transfer, *, wait: bool) -> None:
     folder = client.transfers.downloads.folder_of(transfer)
     if transfer.state is State.DELAYED and transfer.disk_error is not None:
         raise CannotWrite(folder, transfer.disk_error.reason)
-    if transfer.state is State.NO_ROOM and not wait:
+    # Behind others that run it goes on by itself, or says soon that there is no room.
+    if transfer.state is State.NO_ROOM and not wait and transfer.reason != Lack.PROMISED:
         alone = transfer.reason == DOES_NOT_FIT
         lacking = (transfer.size or 0) - transfer.done if alone else None
         raise NoRoom(transfer.name, folder, client.transfers.settings.reserve, lacking=lacking)

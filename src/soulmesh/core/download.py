@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from soulmesh.core.allotment import Lack
 from soulmesh.core.retry import (
     CANCELLED,
     COMPLETE,
     NO_REASON,
     NO_SUCH_USER,
     PEER_OFFLINE,
+    QUEUED,
     RetryClass,
     RetryPolicy,
     classify,
@@ -43,8 +45,8 @@ LINK_WITHIN = 90.0
 """The peer may have to try directly and then ask the server, with 30 s for each, and it may be busy."""
 FIRST_BYTE_WITHIN = 90.0
 SILENCE = 120.0
-DISK_FULL = "the disk is full"
-DOES_NOT_FIT = "the disk has too little room for it"
+DISK_FULL = Lack.FULL.value
+DOES_NOT_FIT = Lack.TOO_LITTLE.value
 LARGER = "it is larger than the file that was asked for"
 PROGRESS_FORGIVES = 1 << 20
 """So many bytes in one attempt show that the source works: failures are counted anew."""
@@ -190,21 +192,49 @@ class Download(Machine):
         return effects(moved) if changed else []
 
     def offered(self, ticket: int, size: int, now: float) -> list[Effect]:
-        """PeerTransferRequest: the peer is ready to upload."""
-        if self.state is State.FINISHED or self.state is State.SAVING:
-            return [Refuse(ticket, COMPLETE)]
-        if self.state in (State.PAUSED, State.CANCELLED, State.FAILED, State.NO_ROOM):
-            return [Refuse(ticket, CANCELLED)]
-        todo: list[Effect] = []
-        if self.state in (State.OFFERED, State.STARTING, State.RUNNING):
-            # The peer starts anew, so it lost the link that we still think alive, or are about to answer.
-            todo.append(DropLink())
+        """PeerTransferRequest: the peer is ready to upload, and we have room for the file."""
+        if not self.takes_offers:
+            return self._not_wanted(ticket)
+        todo = self._drop_the_old_link()
         self.ticket = ticket
         self.size = size
         self.place = None
         moved = self._move(Event.OFFERED, now, deadline=now + LINK_WITHIN, detail=str(size))
         self.deadline = now + LINK_WITHIN
         return [*todo, *effects(moved, Accept(ticket))]
+
+    def turned_down(
+        self, ticket: int, size: int, lack: Lack, now: float, jitter: float = 0.0
+    ) -> list[Effect]:
+        """PeerTransferRequest, while our disk has no room for so much.
+
+        The peer hears at once that it shall leave the file in its queue ("Queued" is no failure), so that
+        its slot is free for others. Our own program offers it again by itself; Nicotine+ 3.3.11 and
+        aioslsk 1.7.1 drop what was refused, whatever the reason, and are asked anew when there is room.
+        """
+        if not self.takes_offers:
+            return self._not_wanted(ticket)
+        todo = self._drop_the_old_link()
+        self.ticket = self.place = None
+        self.size = size
+        if lack is Lack.TOO_LITTLE and self._is_larger:
+            return [*todo, Refuse(ticket, CANCELLED), *self._too_large(now)]
+        moved = self._move(Event.TURNED_DOWN, now, reason=lack.value)
+        self.reason = lack.value
+        return [*todo, *effects(moved, Refuse(ticket, QUEUED))]
+
+    @property
+    def takes_offers(self) -> bool:
+        """Whether an offer of the peer is of any use to us."""
+        return not self.final and self.state not in (State.SAVING, State.PAUSED)
+
+    def _not_wanted(self, ticket: int) -> list[Effect]:
+        here = self.state is State.FINISHED or self.state is State.SAVING
+        return [Refuse(ticket, COMPLETE if here else CANCELLED)]
+
+    def _drop_the_old_link(self) -> list[Effect]:
+        # The peer starts anew, so it lost the link that we still think alive, or are about to answer.
+        return [DropLink()] if self.state in (State.OFFERED, State.STARTING, State.RUNNING) else []
 
     def refused(self, reason: str, now: float, jitter: float = 0.0) -> list[Effect]:
         """PeerTransferQueueFailed, or any other message that says no in words."""
@@ -261,7 +291,10 @@ class Download(Machine):
         return effects(self._move(Event.RESTARTED, now, reason=reason), DropLink())
 
     def disk_full(self, now: float) -> list[Effect]:
-        """Our disk has no room: the file waits, without a link."""
+        """Our disk has no room: what would write waits, without a link.
+
+        A place in the queue of a peer is kept: nothing comes before it is offered.
+        """
         if self._stays(Event.DISK_FILLED):
             return []
         had_link = self.ticket is not None
@@ -269,20 +302,34 @@ class Download(Machine):
         moved = self._move(Event.DISK_FILLED, now, reason=DISK_FULL)
         return effects(moved, DropLink()) if had_link else effects(moved)
 
-    def does_not_fit(self, now: float) -> list[Effect]:
+    def does_not_fit(self, now: float, lack: Lack = Lack.TOO_LITTLE) -> list[Effect]:
         """The disk has room, but not for a file of this :attr:`size`: it waits alone, without a link.
 
         One that is larger than what was asked for is not waited for: whoever makes the room for it should
         have seen that it is another file, or no file at all.
         """
-        if self.wanted is not None and self.size is not None and self.size > self.wanted:
-            offered, self.size = self.size, self.wanted
-            reason = f"{LARGER} ({offered} bytes, not {self.wanted}), and does not fit on the disk"
-            return self._failed(RetryClass.PERSON, reason, now, 0.0)
+        if lack is Lack.TOO_LITTLE and self._is_larger:
+            return self._too_large(now)
         had_link = self.ticket is not None
         self.ticket = None
-        moved = self._move(Event.DISK_FILLED, now, reason=DOES_NOT_FIT)
+        moved = self._move(Event.DISK_FILLED, now, reason=lack.value)
         return effects(moved, DropLink()) if had_link else effects(moved)
+
+    @property
+    def _is_larger(self) -> bool:
+        return self.wanted is not None and self.size is not None and self.size > self.wanted
+
+    def _too_large(self, now: float) -> list[Effect]:
+        offered, self.size = self.size, self.wanted
+        reason = f"{LARGER} ({offered} bytes, not {self.wanted}), and does not fit on the disk"
+        return self._failed(RetryClass.PERSON, reason, now, 0.0)
+
+    def still_lacks(self, lack: Lack, now: float) -> list[Effect]:
+        """Somebody looked: there is no room yet, perhaps for another reason than before."""
+        if self.state is not State.NO_ROOM or self.reason == lack.value:
+            return []
+        self.reason = lack.value
+        return effects(self._move(Event.DISK_FILLED, now, reason=lack.value))
 
     def disk_has_room(self, now: float) -> list[Effect]:
         """Our disk has room again."""

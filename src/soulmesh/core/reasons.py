@@ -17,6 +17,7 @@ _WHOLE = {
     NO_SUCH_USER: "no_such_user",
     "the disk is full": "disk_full",
     "the disk has too little room for it": "does_not_fit",
+    "the room on the disk is needed by downloads that are running": "room_promised",
     "paused": "paused",
     "refused without a reason": "no_reason",
     "no answer to our attempts to connect": "unreachable",

@@ -78,6 +78,7 @@ _DOWNLOAD = {
     Event.VANISHED: "lost: {reason}",
     Event.DISK_FILLED: "{reason}",
     Event.DISK_FREED: "the disk has room again",
+    Event.TURNED_DOWN: "{user} offered it, and was told to keep it queued: {reason}",
 }
 _UPLOAD = {
     Event.CALLED: "its turn: offered it to {user}",

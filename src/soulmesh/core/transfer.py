@@ -116,6 +116,8 @@ class Event(StrEnum):
     PEER_CAME = "peer came"
     DISK_FILLED = "disk filled"
     DISK_FREED = "disk freed"
+    TURNED_DOWN = "turned down"
+    """The peer offered it while the disk had no room."""
     DUE = "due"
     PAUSED = "paused"
     RESUMED = "resumed"
@@ -217,9 +219,10 @@ def _download_table() -> _Table:
 
     # Ours.
     _rows(table, [S.RUNNING, S.STARTING], E.RESTARTED, S.PENDING)
-    _rows(table, [S.PENDING, S.NO_ROOM, *under_way, S.SAVING], E.DISK_FILLED, S.NO_ROOM)
-    # What waits for a time or for the peer needs no room meanwhile, and keeps its own rule.
-    _rows(table, [S.DELAYED, S.OFFLINE, *stopped], E.DISK_FILLED, None)
+    _rows(table, [S.PENDING, S.NO_ROOM, S.OFFERED, *linked, S.SAVING], E.DISK_FILLED, S.NO_ROOM)
+    # What waits for a time or for the peer needs no room meanwhile, and keeps its own rule and its place.
+    _rows(table, [*asked, S.DELAYED, S.OFFLINE, *stopped], E.DISK_FILLED, None)
+    _rows(table, [*waiting, *under_way], E.TURNED_DOWN, S.NO_ROOM)
     _rows(table, [S.NO_ROOM], E.DISK_FREED, S.PENDING)
     _rows(table, [x for x in every if x != S.NO_ROOM], E.DISK_FREED, None)
     _rows(table, [S.DELAYED], E.DUE, S.PENDING)

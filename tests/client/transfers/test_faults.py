@@ -11,6 +11,7 @@ import pytest
 
 from soulmesh.client.transfers import Journal, Transfer, TransferFailed
 from soulmesh.client.transfers.uploads import LOCATED_FOR
+from soulmesh.core.allotment import KNOWN_FOR
 from soulmesh.core.download import Download
 from soulmesh.core.transfer import State
 from soulmesh.net.disk import DiskError, DiskFull, RealDisk
@@ -37,6 +38,14 @@ async def offer_again(eve: Stranger, ticket: int, size: int = len(SONG)) -> None
     await eve.say("ann", peer.PeerTransferRequest(1, ticket, PATH, size))
     reply = await eve.hears(peer.PeerTransferReply)
     assert (reply.ticket, reply.allowed) == (ticket, True)
+
+
+async def offer_in_vain(eve: Stranger, ticket: int, size: int, *, path: str = PATH) -> str:
+    """The answer to an offer that cannot be taken."""
+    await eve.say("ann", peer.PeerTransferRequest(1, ticket, path, size))
+    reply = await eve.hears(peer.PeerTransferReply)
+    assert (reply.ticket, reply.allowed) == (ticket, False)
+    return reply.reason or ""
 
 
 async def served(eve: Stranger, transfer: Transfer, content: bytes = SONG, ticket: int = 77) -> int:
@@ -138,6 +147,8 @@ async def test_a_new_offer_is_served_although_the_link_of_the_old_one_just_came(
     async with street(tmp_path) as there:
         there.disk = SlowDisk()
         _, eve, transfer = await offered(there, ticket=5)
+        # Until what was seen of the disk is old.
+        await asyncio.sleep(KNOWN_FOR)
         old = await eve.links.open_file_link("ann")
         old.write(struct.pack("<I", 5))
         await asyncio.sleep(1)
@@ -313,7 +324,7 @@ async def test_a_full_disk_pauses_all_with_its_reason_and_goes_on_when_there_is_
         other = await ann.transfers.download("eve", eve.share(r"a\small", b"x"))
         await until(one, State.NO_ROOM)
         disk.free = 0
-        assert other.state is State.NO_ROOM
+        await until(other, State.NO_ROOM)
         assert (await ann.transfers.why(one.id)).now == "the disk is full; goes on when there is room"
         await asyncio.sleep(3600)
         assert one.state is State.NO_ROOM
@@ -322,11 +333,128 @@ async def test_a_full_disk_pauses_all_with_its_reason_and_goes_on_when_there_is_
         await other.wait()
 
 
-async def opens_in_vain(eve: Stranger, ticket: int) -> None:
-    """An F link on which nothing is asked for."""
-    stream = await eve.links.open_file_link("ann")
-    stream.write(struct.pack("<I", ticket))
-    await gone(stream)
+@virtual
+async def test_a_full_disk_takes_no_place_in_the_queue_of_a_peer(tmp_path: Path) -> None:
+    """What only waits there writes nothing. An offer meanwhile is left in the queue, and the slot free."""
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        disk.free = 1 << 40
+        ann, eve, bob = await there.move_in("ann"), there.stranger("eve"), there.stranger("bob")
+        queued = await ann.transfers.download("eve", PATH)
+        await eve.hears(peer.PeerTransferQueue)
+        await eve.say("ann", peer.PeerPlaceInQueueReply(PATH, 7))
+        running = await ann.transfers.download("bob", PATH)
+        unasked = [await ann.transfers.download("bob", str(n)) for n in range(2)]
+        for _ in range(3):
+            await bob.hears(peer.PeerTransferQueue)
+        await offer_again(bob, 5)
+        disk.free, disk.broken = 0, True
+        stream, _ = await bob.gives("ann", 5, SONG, size=200_000)
+        await gone(stream)
+        assert (running.state, running.reason) == (State.NO_ROOM, "the disk is full")
+        assert {one.state for one in unasked} == {State.QUEUED}
+        await asyncio.sleep(240)
+        assert (queued.state, queued.place) == (State.QUEUED, 7)
+        assert await offer_in_vain(eve, 8, len(SONG)) == "Queued"
+        assert (queued.state, queued.reason) == (State.NO_ROOM, "the disk is full")
+        assert "told to keep it queued" in (await ann.transfers.why(queued.id)).past[-1]
+        # Who offers again before we have looked: is there room now?
+        disk.free, disk.broken = 1 << 40, False
+        await offer_again(eve, 9)
+        await eve.gives("ann", 9, SONG)
+        await queued.wait()
+        asked = [name for name, m in ann.links.sent if m == peer.PeerTransferQueue(PATH) and name == "eve"]
+        assert asked == ["eve"]
+        await until(running, State.QUEUED)
+
+
+@virtual
+async def test_our_own_uploader_keeps_what_a_full_disk_could_not_take(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        transfer = await ann.transfers.download("eve", eve.share(PATH, SONG))
+        await until(transfer, State.NO_ROOM)
+        upload = eve.transfers.find("upload", "ann", PATH)
+        assert upload is not None
+        await until(upload, State.DELAYED)
+        assert upload.reason == "Queued"
+        disk.free = 1 << 40
+        await transfer.wait()
+        await upload.wait()
+
+
+@virtual
+async def test_what_running_downloads_still_need_is_kept_for_them(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        size = 10 << 30
+        disk.free = 12 << 30
+        ann, eve, bob = await there.move_in("ann"), there.stranger("eve"), there.stranger("bob")
+        first = await ann.transfers.download("bob", PATH, size)
+        await bob.hears(peer.PeerTransferQueue)
+        await offer_again(bob, 5, size)
+        await bob.gives("ann", 5, SONG, size=200_000)
+        await until(first, State.RUNNING)
+        second = await ann.transfers.download("eve", PATH, size)
+        await eve.hears(peer.PeerTransferQueue)
+        assert await offer_in_vain(eve, 6, size) == "Queued"
+        why = await ann.transfers.why(second.id)
+        assert why.now == (
+            "the room on the disk is needed by downloads that are running; goes on when there is room"
+        )
+        assert first.state is State.RUNNING
+        # A small one fits beside.
+        third = await ann.transfers.download("eve", r"a\small", 1 << 30)
+        await eve.hears(peer.PeerTransferQueue)
+        await eve.say("ann", peer.PeerTransferRequest(1, 7, r"a\small", 1 << 30))
+        assert (await eve.hears(peer.PeerTransferReply)).allowed
+        await ann.transfers.cancel(third.id)
+        # When nobody runs any more it has room enough.
+        await ann.transfers.cancel(first.id)
+        await until(second, State.QUEUED)
+        assert (await eve.hears(peer.PeerTransferQueue)).filename == PATH
+
+
+@virtual
+async def test_why_there_is_no_room_is_said_as_it_is_now(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        size = 10 << 30
+        disk.free = 12 << 30
+        ann, eve, bob = await there.move_in("ann"), there.stranger("eve"), there.stranger("bob")
+        first = await ann.transfers.download("bob", PATH, size)
+        await bob.hears(peer.PeerTransferQueue)
+        await offer_again(bob, 5, size)
+        second = await ann.transfers.download("eve", PATH, size)
+        await eve.hears(peer.PeerTransferQueue)
+        assert await offer_in_vain(eve, 6, size) == "Queued"
+        assert second.reason == "the room on the disk is needed by downloads that are running"
+        # The first one is here, and took the room with it.
+        await ann.transfers.cancel(first.id)
+        disk.free = 2 << 30
+        await asyncio.sleep(31)
+        assert (second.state, second.reason) == (State.NO_ROOM, "the disk has too little room for it")
+        disk.free = 0
+        await asyncio.sleep(31)
+        assert second.reason == "the disk is full"
+
+
+@virtual
+async def test_a_peer_that_offers_more_than_was_asked_for_keeps_the_room_from_nobody(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        there.disk = disk = SmallDisk()
+        disk.free = 12 << 30
+        ann, eve, bob = await there.move_in("ann"), there.stranger("eve"), there.stranger("bob")
+        greedy = await ann.transfers.download("bob", PATH, len(SONG))
+        await bob.hears(peer.PeerTransferQueue)
+        await offer_again(bob, 5, 11 << 30)
+        await bob.gives("ann", 5, SONG, size=200_000)
+        await until(greedy, State.RUNNING)
+        await asyncio.sleep(KNOWN_FOR)
+        await ann.transfers.download("eve", PATH, 10 << 30)
+        await eve.hears(peer.PeerTransferQueue)
+        await offer_again(eve, 6, 10 << 30)
 
 
 @virtual
@@ -346,9 +474,8 @@ async def test_a_file_that_does_not_fit_waits_alone_and_stops_nobody_else(tmp_pa
         await until(running, State.RUNNING)
         huge = await ann.transfers.download("eve", PATH)
         await eve.hears(peer.PeerTransferQueue)
-        await offer_again(eve, 8, 1 << 60)
-        await opens_in_vain(eve, 8)
-        await until(huge, State.NO_ROOM)
+        assert await offer_in_vain(eve, 8, 1 << 60) == "Queued"
+        assert huge.state is State.NO_ROOM
         why = await ann.transfers.why(huge.id)
         assert why.now == "the disk has too little room for it; goes on when there is room"
         assert running.state is State.RUNNING
@@ -370,9 +497,8 @@ async def test_a_file_that_grew_beyond_what_was_asked_for_and_does_not_fit_is_gi
         ann, eve = await there.move_in("ann"), there.stranger("eve")
         transfer = await ann.transfers.download("eve", PATH, len(SONG))
         await eve.hears(peer.PeerTransferQueue)
-        await offer_again(eve, 8, 1 << 60)
-        await opens_in_vain(eve, 8)
-        await until(transfer, State.FAILED)
+        assert await offer_in_vain(eve, 8, 1 << 60) == "Cancelled"
+        assert transfer.state is State.FAILED
         assert transfer.reason.startswith("it is larger than the file that was asked for")
         assert transfer.size == len(SONG)
 

@@ -24,6 +24,7 @@ from soulmesh.client.transfers.room import DoesNotFit, Room
 from soulmesh.client.transfers.saving import COMPARED, Saving
 from soulmesh.client.transfers.settings import Sync, TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.allotment import Lack
 from soulmesh.core.download import Accept, Ask, AskPlace, Download, DropLink, Keep, Refuse, TicketNotExpected
 from soulmesh.core.transfer import ACTIVE, Effect, Moved, State
 from soulmesh.errors import NetworkError, UsageError
@@ -81,6 +82,8 @@ class Downloads:
         self._streams: dict[int, Stream] = {}
         self._pump_due = False
         self._room = Room(ledger, settings, self._part_folder)
+        self._offers: dict[int, int] = {}
+        """Tickets of offers for which the disk is being looked at."""
         self.on_over: list[Callable[[Transfer], None]] = []
         """Called when a download is finished, given up or cancelled."""
         ledger.owners["download"] = self
@@ -265,6 +268,8 @@ class Downloads:
             self._active.discard(transfer.id)
         if new not in (State.OFFERED, State.STARTING, State.RUNNING):
             self._forget_ticket(transfer)
+            if new is not State.SAVING:
+                self._room.release(transfer)
         if new is State.PENDING:
             self._wait_for_turn(transfer)
         elif new is State.NO_ROOM:
@@ -384,9 +389,43 @@ class Downloads:
         if message.filesize is None:
             self._outbox.send(username, peer.PeerTransferReply(message.ticket, False, reason="Cancelled"))
             return True
-        effects = transfer.download.offered(message.ticket, message.filesize, self._ledger.now())
-        self._ledger.apply(transfer, effects)
+        needed = max(0, message.filesize - transfer.done)
+        surely = not needed or not transfer.download.takes_offers
+        if surely or self._room.promise_at_once(transfer, needed):
+            self._offers.pop(transfer.id, None)
+            self._take(transfer, message.ticket, message.filesize)
+        else:
+            self._offers[transfer.id] = message.ticket
+            work = self._weigh(transfer, message.ticket, message.filesize, needed)
+            self._ledger.tasks.start(work, f"room for {transfer.name}")
         return True
+
+    def _take(self, transfer: Transfer, ticket: int, size: int) -> None:
+        self._ledger.apply(transfer, transfer.download.offered(ticket, size, self._ledger.now()))
+        if transfer.state is not State.OFFERED:
+            self._room.release(transfer)
+
+    async def _weigh(self, transfer: Transfer, ticket: int, size: int, needed: int) -> None:
+        """Take an offer if the disk has room for it beside what is running already."""
+        lack: Lack | None = None
+        place = self._part_folder(transfer)
+        try:
+            await self._room.promise(transfer, needed)
+        except DoesNotFit as error:
+            lack = error.lack
+        except DiskError as error:
+            # Whoever writes there will meet it, and say so.
+            log.debug("cannot see whether there is room for %s: %s", transfer.name, error)
+        if self._offers.get(transfer.id) != ticket:
+            return  # there is a newer one
+        del self._offers[transfer.id]
+        if lack is None:
+            self._take(transfer, ticket, size)
+            return
+        if lack is Lack.FULL:
+            self._room.filled(transfer, place, seen=True)
+        now, jitter = self._ledger.now(), self._ledger.jitter()
+        self._ledger.apply(transfer, transfer.download.turned_down(ticket, size, lack, now, jitter))
 
     def place_told(self, username: str, message: peer.PeerPlaceInQueueReply) -> None:
         """The uploader said which place in the queue a file has."""
@@ -454,10 +493,10 @@ class Downloads:
         except DiskFull as error:
             stream.abort()
             if machine.ticket == ticket:
-                if isinstance(error, DoesNotFit):
-                    ledger.apply(transfer, machine.does_not_fit(ledger.now()))
+                if isinstance(error, DoesNotFit) and error.lack is not Lack.FULL:
+                    ledger.apply(transfer, machine.does_not_fit(ledger.now(), error.lack))
                 else:
-                    self._room.filled(transfer, part.parent)
+                    self._room.filled(transfer, part.parent, seen=isinstance(error, DoesNotFit))
             return None
         except DiskError as error:
             stream.abort()
@@ -487,7 +526,7 @@ class Downloads:
     ) -> bool:
         """A small file is received whole and written in one go: files by the thousand need it."""
         ledger, machine = self._ledger, transfer.download
-        await self._room.need(part.parent, len(data))
+        await self._room.promise(transfer, len(data))
         if machine.ticket != ticket:
             return False
         ledger.apply(transfer, machine.linked(ticket, 0, ledger.now()))
@@ -514,7 +553,7 @@ class Downloads:
         ledger, machine = self._ledger, transfer.download
         size = machine.size or 0
         have = await self._resumable(transfer, part, size)
-        await self._room.need(part.parent, size - have)
+        await self._room.promise(transfer, size - have)
         offset = max(0, have - COMPARED)
         if machine.ticket != ticket:
             return False
