@@ -32,13 +32,12 @@ looked for in quotes.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from soulmesh.client.book import AddressBook
 from soulmesh.client.results import Hit
-from soulmesh.core.expense import TooExpensive, check_expense
+from soulmesh.core.expression import BadExpression, Expression
 from soulmesh.errors import UsageError
 
 __all__ = ["Filter", "FilterError", "SavedFilters", "Trial"]
@@ -48,7 +47,8 @@ Test = Callable[[Hit], bool]
 LOSSLESS = frozenset({"flac", "wav", "aiff", "aif", "ape", "wv", "alac", "tta", "shn", "dsf", "dff"})
 
 _LONGEST = 1000
-_LONGEST_EXPRESSION = 200
+_MOST_PLACES = 400
+"""Characters that all expressions of a filter look for together."""
 _DEEPEST = 20
 
 
@@ -226,6 +226,7 @@ class _Parser:
         self._text = text
         self._at = 0
         self._depth = 0
+        self._places = 0
 
     def parse(self) -> list[_Condition]:
         if len(self._text) > _LONGEST:
@@ -362,20 +363,15 @@ class _Parser:
             raise self._error(start, "the closing slash is missing")
         source = self._text[start + 1 : end]
         self._at = end + 1
-        if len(source) > _LONGEST_EXPRESSION:
-            raise self._error(start, f"an expression has at most {_LONGEST_EXPRESSION} characters")
         try:
-            check_expense(source)
-            with warnings.catch_warnings(action="ignore", category=FutureWarning):
-                expression = re.compile(source, re.IGNORECASE)
-        except TooExpensive as error:
+            expression = Expression(source)
+        except BadExpression as error:
             raise self._error(start + 1 + error.position, f"expression: {error.reason}") from None
-        except re.error as error:
-            raise self._error(start + 1 + (error.pos or 0), f"expression: {error.msg}") from None
-        except (OverflowError, RecursionError) as error:
-            raise self._error(start, f"expression: {error}") from None
+        self._places += expression.places
+        if self._places > _MOST_PLACES:
+            raise self._error(start, f"all expressions together look for more than {_MOST_PLACES} characters")
         read = _TEXTS[name]
-        return lambda hit: expression.search(read(hit)) is not None
+        return lambda hit: expression.found(read(hit))
 
     def _choice(self, name: str) -> Test:
         at = self._at

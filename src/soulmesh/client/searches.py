@@ -44,6 +44,8 @@ Keep = Callable[[Hit], bool]
 
 _YIELD_EVERY = 50
 """Files between two turns of the event loop while answers are read, whether a filter keeps them or not."""
+_LONGEST_TURN = 0.01
+"""Seconds after which the loop has its turn sooner: a filter may have met names that were made for it."""
 _LARGE = 16 * 1024
 """Bytes of an answer that may take long to unpack: names that repeat themselves shrink to a sixtieth."""
 
@@ -155,6 +157,8 @@ class Search:
         """Answers that are being read."""
         self._looked = 0
         """Files since the loop had its last turn."""
+        self._turn = 0.0
+        """When that was, as far as known."""
         self._seen: dict[str, set[str]] = {}
         """By user the paths that came. No pairs: garbage collection looks through every tuple."""
         self._turned_away: set[str] = set()
@@ -188,16 +192,18 @@ class Search:
     async def next(self) -> Hit | None:
         """The next hit; ``None`` when the search is over and all is read."""
         await self.start()
+        loop = asyncio.get_running_loop()
         while True:
-            if self._looked >= _YIELD_EVERY:
-                self._looked = 0
+            if self._looked >= _YIELD_EVERY or loop.time() - self._turn > _LONGEST_TURN:
+                # Before the turn: who is cancelled in it has had it as well.
+                self._looked, self._turn = 0, loop.time()
                 await asyncio.sleep(0)
             if self._answers:
                 for hit in self._answers[0]:
                     self._looked += 1
                     if hit is not None:
                         return self._give(hit)
-                    if self._looked >= _YIELD_EVERY:
+                    if self._looked >= _YIELD_EVERY or loop.time() - self._turn > _LONGEST_TURN:
                         break
                 else:
                     self._answers.popleft()
