@@ -116,6 +116,8 @@ async def serve(folder: Path, history: int, pipe: Connection) -> None:
         if order == "finish":
             transfer = on.engine.transfers.add("user 7", "music\\artist 7\\album\\new.flac", 10**8)
             on.engine.transfers.move(transfer, State.FINISHED)
+        if order == "keep":
+            await on.service.ledger.keep_lists()
         if order == "memory":
             pipe.send(grown)
             continue
@@ -225,6 +227,15 @@ async def measure(port: int, pipe: Connection, history: int, seconds: float) -> 
         pipe.send(what)
         return float(pipe.recv())
 
+    def everything(what: str) -> None:
+        used = order("time")
+        size, passed, _ = fetch(port, "/api/v0/transfers/downloads?includeRemoved=true")
+        used = order("time") - used
+        print(
+            f"  {'with those removed, ' + what:56} {1000 * passed:8.1f} ms  {size:>11} bytes,"
+            f" {1000 * used:.1f} ms of the server's processor"
+        )
+
     one = await connect()
     print(
         f"{history} finished transfers in the history; in the daemon's own memory"
@@ -248,6 +259,7 @@ async def measure(port: int, pipe: Connection, history: int, seconds: float) -> 
             f"  {'/api/v0/transfers/downloads ' + what:56} {1000 * passed:8.1f} ms  {size:>11} bytes,"
             f" {1000 * used:.1f} ms of the server's processor"
         )
+    everything("while none is removed, the first time")
     for target in (
         "/api/v0/transfers/downloads/user%207",
         "/api/v0/telemetry/reports/transfers/summary",
@@ -267,6 +279,9 @@ async def measure(port: int, pipe: Connection, history: int, seconds: float) -> 
         f"X-API-Key: {KEY}\r\n\r\n".encode()
     )
     await one[0].readuntil(b"\r\n\r\n")
+    order("keep")
+    everything("all of them are, the first time")
+    everything("again")
     before, begun = order("time"), time.perf_counter()
     count = 0
 

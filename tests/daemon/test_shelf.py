@@ -9,18 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic_core import to_json
 
-from soulmesh.daemon import shelf as module
-from soulmesh.daemon.everything import KEPT_FOR, Everything
-from soulmesh.daemon.shelf import Folders, Shelves
+from soulmesh.daemon import shelves as module
+from soulmesh.daemon.shelf import Folders
+from soulmesh.daemon.shelves import Shelves
 from soulmesh.daemon.store import Store
-from tests.support.loops import virtual
-
-_INSERT = (
-    "INSERT INTO transfers (id, direction, username, directory, filename, state, size, done, requested,"
-    " ended, speed, body) VALUES (?, ?, ?, ?, ?, 'x', 1, 1, 0, 0, 0, ?)"
-)
 
 
 class Cabinet:
@@ -263,63 +256,3 @@ def test_nobody_is_given_what_another_is_just_reading_again(tmp_path: Path) -> N
         assert await first == {"ann": ["2"]}
 
     in_a_cabinet(play, tmp_path / "daemon.sqlite")
-
-
-async def named(everything: Everything) -> dict[str, bool]:
-    """Every transfer of the downloads by name, and whether it is listed no more."""
-    found = json.loads(b"".join((await everything.get("download")).pieces({})))
-    files = [file for user in found for folder in user["directories"] for file in folder["files"]]
-    return {file["filename"]: file["removed"] for file in files}
-
-
-def test_everything_is_read_once_and_kept_up_while_somebody_asks(tmp_path: Path) -> None:
-    @virtual
-    async def play() -> None:
-        store = Store(None)
-        await store.open()
-        everything, questions = Everything(store), 0
-
-        def finish(name: str) -> None:
-            body = to_json({"filename": name, "removed": False})
-            row = (name, "download", "mira", "music", name.encode(), body)
-            store.post(lambda db: db.execute(_INSERT, row))
-            everything.add("download", "mira", "music", body)
-
-        run = store.run
-
-        async def counted(work: Callable[[Any], Any]) -> Any:
-            nonlocal questions
-            questions += 1
-            if questions == 3:
-                # It ends while everything is read: after the question, before the answer.
-                asking = asyncio.create_task(run(work))
-                await asyncio.sleep(0)
-                finish("late")
-                return await asking
-            return await run(work)
-
-        store.run = counted  # type: ignore[assignment, method-assign]
-        finish("one")
-        assert await named(everything) == {"one": False}
-        finish("two")
-        assert await named(everything) == {"one": False, "two": False}
-        assert questions == 1
-        store.post(lambda db: db.execute("UPDATE transfers SET removed = 1 WHERE id = 'one'"))
-        everything.change("download")
-        assert await named(everything) == {"one": True, "two": False}
-        assert questions == 2
-        everything.change("download")
-        assert await named(everything) == {"one": True, "two": False, "late": False}
-        assert await named(everything) == {"one": True, "two": False, "late": False}
-        assert questions == 3
-        # After a while without a question it is read again.
-        everything.forget_unasked()
-        await named(everything)
-        assert questions == 3
-        await asyncio.sleep(KEPT_FOR)
-        everything.forget_unasked()
-        await named(everything)
-        assert questions == 4
-        await store.close()
-
-    play()

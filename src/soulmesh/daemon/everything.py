@@ -1,79 +1,80 @@
-"""All transfers that ever ended, also those that are listed no more: read once, and kept while somebody asks.
+"""All transfers that ever ended, also those that are listed no more.
 
-Few ask for them, and who does asks again and again. So nothing is written for it: the first question reads
-the database, the next ones find it in memory, and what ends meanwhile is added there. After a while without
-a question the memory is given back.
+While there are none of these, the list of the others serves. Where there are some, all have a file
+of their own, kept like that of the others. It is opened when somebody asks, and closed again after a while
+without a question: few ask for it, and who does asks again and again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
 
 from soulmesh.daemon.shelf import Shelf
+from soulmesh.daemon.shelves import EVERYTHING, TOO_MANY_CHANGED, Shelves
 from soulmesh.daemon.store import Store
 
-__all__ = ["KEPT_FOR", "Everything", "marked"]
+__all__ = ["KEPT_FOR", "Everything"]
 
 KEPT_FOR = 60.0
 """Seconds without a question after which the lists may be forgotten."""
-_ALL = (
-    "SELECT username, directory, body, removed FROM transfers WHERE direction = ?"
-    " ORDER BY username, directory, number"
+_LISTED_FOLDERS = (
+    "SELECT DISTINCT username, directory FROM transfers WHERE direction = ? AND removed = 0 LIMIT ?"
 )
+_ANY_REMOVED = "SELECT 1 FROM transfers WHERE direction = ? AND removed = 1 LIMIT 1"
 
 
-def marked(body: bytes, removed: int) -> bytes:
-    """The JSON of a transfer, saying whether it is listed no more."""
-    return body.replace(b'"removed":false', b'"removed":true', 1) if removed else body
+class Everything(Shelves):
+    """The shelf of each direction, with those that are listed no more.
 
+    Args:
+        store: the database; the files are kept beside it.
+        listed: those that are listed; they are told of every change first.
+    """
 
-class Everything:
-    """The shelf of each direction, with those that are listed no more."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._shelves: dict[str, Shelf] = {}
+    def __init__(self, store: Store, listed: Shelves) -> None:
+        super().__init__(store, EVERYTHING)
+        self._listed = listed
         self._asked: dict[str, float] = {}
-        self._late: dict[str, list[tuple[str, str, bytes]]] = {}
-        self._changes: Counter[str] = Counter()
-        self._reading = asyncio.Lock()
+        self._removals: Counter[str] = Counter()
 
     async def get(self, direction: str) -> Shelf:
         """The shelf as it is now; true until the next ``await``."""
-        async with self._reading:
-            self._asked[direction] = asyncio.get_running_loop().time()
-            found = self._shelves.get(direction)
-            if found is not None:
-                return found
-            before = self._changes[direction]
-            # What is posted from now on is not in what is read.
-            late: list[tuple[str, str, bytes]] = []
-            self._late[direction] = late
-            try:
-                rows = await self._store.run(lambda db: db.execute(_ALL, (direction,)).fetchall())
-                listed = ((user, folder, marked(body, removed)) for user, folder, body, removed in rows)
-                found = await asyncio.to_thread(Shelf.of, listed)
-            finally:
-                del self._late[direction]
-            for one in late:
-                found.add(*one)
-            if self._changes[direction] == before:
-                self._shelves[direction] = found
-            return found
+        self._asked[direction] = asyncio.get_running_loop().time()
+        while not await self._store.run(lambda db: _any_removed(db, direction)):
+            before = self._removals[direction]
+            shelf = await self._listed.get(direction)
+            if self._removals[direction] == before:
+                return shelf
+        return await super().get(direction)
 
-    def add(self, direction: str, username: str, directory: str, body: bytes) -> None:
-        """A transfer has ended; that was posted to the database."""
-        if direction in self._late:
-            self._late[direction].append((username, directory, body))
-        shelf = self._shelves.get(direction)
-        if shelf is not None:
-            shelf.add(username, directory, body)
+    def change(self, direction: str, username: str, directory: str) -> None:
+        """Something else about the finished transfers of a folder was posted to the database."""
+        self._removals[direction] += 1
+        super().change(direction, username, directory)
 
-    def change(self, direction: str) -> None:
-        """Something else about them was posted to the database: read it again when somebody asks."""
-        self._changes[direction] += 1
-        self._shelves.pop(direction, None)
+    def clear(self, direction: str) -> None:
+        """Nothing is listed any more; called before that is posted to the database."""
+        self._removals[direction] += 1
+        self._cleared[direction] += 1
+        turn = self._turn()
+        self._store.post(lambda db: self._note_listed(db, direction, turn))
+        self.forget(direction)
+
+    def _note_listed(self, db: sqlite3.Connection, direction: str, turn: str) -> None:
+        folders = db.execute(_LISTED_FOLDERS, (direction, TOO_MANY_CHANGED + 1)).fetchall()
+        if len(folders) > TOO_MANY_CHANGED:
+            self._kind.forget_file(db, direction)
+        else:
+            self._kind.note_changed(db, direction, folders, turn)
+
+    async def keep(self, direction: str) -> None:
+        """Have the file at hand where there is something in it that is not in the other one."""
+        if await self._store.run(lambda db: _any_removed(db, direction)):
+            await self._keep_file(direction)
+        else:
+            self._store.post(lambda db: self._kind.forget_file(db, direction))
 
     def forget_unasked(self) -> None:
         """Give back the memory of what nobody asks for any more."""
@@ -81,4 +82,8 @@ class Everything:
         for direction, asked in list(self._asked.items()):
             if now - asked >= KEPT_FOR:
                 del self._asked[direction]
-                self._shelves.pop(direction, None)
+                self.forget(direction)
+
+
+def _any_removed(db: sqlite3.Connection, direction: str) -> bool:
+    return db.execute(_ANY_REMOVED, (direction,)).fetchone() is not None

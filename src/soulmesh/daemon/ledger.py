@@ -22,13 +22,14 @@ from soulmesh.client.transfers.journal_file import stored
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.transfer import FINAL, State
 from soulmesh.daemon.api0.shapes import directory_of, transfer_form
-from soulmesh.daemon.everything import Everything, marked
+from soulmesh.daemon.everything import Everything
 from soulmesh.daemon.gathering import Gathering
 from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.replies import portions
 from soulmesh.daemon.lengths import Lengths
 from soulmesh.daemon.ports import Engine
-from soulmesh.daemon.shelf import Folders, Piece, Shelf, Shelves
+from soulmesh.daemon.shelf import Folders, Piece, Shelf
+from soulmesh.daemon.shelves import Shelves, marked
 from soulmesh.daemon.store import Store
 from soulmesh.daemon.written import to_json
 from soulmesh.errors import SoulmeshError
@@ -86,7 +87,7 @@ class Ledger:
         self._live: dict[str, _Live] = {}
         self._by_number: dict[int, str] = {}
         self._shelves = Shelves(store)
-        self._everything = Everything(store)
+        self._everything = Everything(store, self._shelves)
         self.gathering = Gathering(engine, store)
         self.lengths = Lengths()
         self._revision = 0
@@ -135,7 +136,7 @@ class Ledger:
             self._store.post(lambda db: db.execute("DELETE FROM transfers WHERE id = ?", (transfer.uuid,)))
             directory = directory_of(transfer.remote_path)
             self._shelves.change(transfer.direction, transfer.username, directory)
-            self._everything.change(transfer.direction)
+            self._everything.change(transfer.direction, transfer.username, directory)
         return live
 
     def _moved(self, live: _Live, event: TransferMoved) -> None:
@@ -208,7 +209,7 @@ class Ledger:
         )
         self._revision += 1
         self._shelves.change(direction, username, directory)
-        self._everything.change(direction)
+        self._everything.change(direction, username, directory)
 
     # -- looking
 
@@ -329,6 +330,7 @@ class Ledger:
         """Have the lists of finished transfers ready, on disk where that is worth it."""
         for direction in ("download", "upload"):
             await self._shelves.keep(direction)
+            await self._everything.keep(direction)
         self._everything.forget_unasked()
 
     # -- changing
@@ -440,11 +442,13 @@ class Ledger:
 
     async def clear(self, direction: str) -> None:
         """List no transfer any more that is over."""
+        self._everything.clear(direction)
         self._store.post(
-            lambda db: db.execute("UPDATE transfers SET removed = 1 WHERE direction = ?", (direction,))
+            lambda db: db.execute(
+                "UPDATE transfers SET removed = 1 WHERE direction = ? AND removed = 0", (direction,)
+            )
         )
         self._shelves.clear(direction)
-        self._everything.change(direction)
         self._revision += 1
         await self._store.run(lambda db: None)
 

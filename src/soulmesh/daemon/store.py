@@ -28,7 +28,7 @@ logger = log.get("daemon.store")
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE searches (
@@ -69,6 +69,7 @@ CREATE TABLE transfers (
     body BLOB NOT NULL
 );
 CREATE INDEX transfers_listed ON transfers (direction, username, directory) WHERE removed = 0;
+CREATE INDEX transfers_removed ON transfers (direction, username, directory) WHERE removed = 1;
 CREATE INDEX transfers_ended ON transfers (ended);
 CREATE INDEX transfers_batch ON transfers (batch) WHERE batch IS NOT NULL;
 CREATE TABLE batches (id TEXT PRIMARY KEY, created REAL NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
@@ -113,7 +114,10 @@ CREATE TABLE names (
 CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
-CHANGES = {1: "ALTER TABLE searches ADD COLUMN withheld BLOB NOT NULL DEFAULT '{}';"}
+CHANGES = {
+    1: "ALTER TABLE searches ADD COLUMN withheld BLOB NOT NULL DEFAULT '{}';",
+    2: "CREATE INDEX transfers_removed ON transfers (direction, username, directory) WHERE removed = 1;",
+}
 """What makes the next version of each earlier one."""
 
 
