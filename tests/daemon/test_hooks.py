@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from soulmesh.config import Settings
-from soulmesh.daemon.hooks import Hooks, matches, pause_after, sign
+from soulmesh.daemon.hooks import AT_ONCE, Hooks, matches, pause_after, sign
 from tests.daemon.fakes import Stage, example, later
 from tests.daemon.stagecraft import until
 
@@ -34,9 +34,7 @@ class Receiver:
 
 
 @contextlib.asynccontextmanager
-async def hooked(
-    on: Stage, receiver: Callable[[httpx.Request], httpx.Response], folder: Path
-) -> AsyncIterator[Hooks]:
+async def hooked(on: Stage, receiver: Callable[[httpx.Request], Any], folder: Path) -> AsyncIterator[Hooks]:
     hooks = Hooks(
         on.service.store,
         on.service.events,
@@ -171,6 +169,54 @@ def test_what_was_not_confirmed_is_told_after_a_restart(perform: Perform, tmp_pa
         up = Receiver()
         async with hooked(on, up, tmp_path / "scripts") as hooks:
             await until(lambda: hooks.delivered == 1, "the delivery")
+
+    perform(play, webhooks=WEBHOOK)
+
+
+def test_one_that_does_not_answer_holds_up_no_other(perform: Perform, tmp_path: Path) -> None:
+    """Each has places of its own, and is told of the oldest first."""
+    silent: list[httpx.Request] = []
+    well: list[str] = []
+
+    async def receive(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "silent.example":
+            silent.append(request)
+            await asyncio.get_running_loop().create_future()
+        well.append(json.loads(request.content)["number"])
+        return httpx.Response(200, headers={"set-cookie": "who=you"})
+
+    async def play(on: Stage) -> None:
+        async with hooked(on, receive, tmp_path / "scripts") as hooks:
+            for number in range(20):
+                on.service.events.tell("Noop", number=number)
+            await until(lambda: hooks.delivered == 20, "what the other one is told")
+            assert sorted(well) == list(range(20))
+            assert max(well[:4]) < 8
+            assert len(silent) == AT_ONCE
+            _, _, waiting = await hooks.pending()
+            assert waiting == 20
+
+    hooks = {"silent": "http://silent.example/", "well": "http://well.example/"}
+    perform(play, webhooks={name: {"on": ["Any"], "url": url} for name, url in hooks.items()})
+
+
+def test_one_receiver_tells_another_nothing(perform: Perform, tmp_path: Path) -> None:
+    """The client is kept, as reading all certificates takes its time; cookies are not."""
+
+    async def play(on: Stage) -> None:
+        seen: list[httpx.Request] = []
+
+        def receive(request: httpx.Request) -> httpx.Response:
+            seen.append(request)
+            return httpx.Response(200, headers={"set-cookie": "who=you"})
+
+        async with hooked(on, receive, tmp_path / "scripts") as hooks:
+            for count in (1, 2):
+                on.service.events.tell("DownloadFileComplete")
+                await until(lambda count=count: hooks.delivered == count, "the delivery")  # type: ignore[misc]
+            assert len(hooks._clients) == 1
+        assert hooks._clients == {}
+        assert ["cookie" in request.headers for request in seen] == [False, False]
 
     perform(play, webhooks=WEBHOOK)
 

@@ -4,6 +4,8 @@ An event and what has to be delivered of it are written in one transaction, so a
 crash loses neither; what was not confirmed is delivered again after a restart.
 Receivers recognise repetitions by the event's id.
 
+Each hook has places of its own: one that does not answer holds up no other.
+
 A body is signed when the hook has a secret: ``X-Soulmesh-Signature: t=TIME,v1=HEX``
 is the HMAC-SHA256 of ``TIME.BODY``.
 """
@@ -18,6 +20,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,8 @@ __all__ = ["Hooks", "matches", "pause_after", "sign"]
 
 logger = log.get("daemon.hooks")
 
-AT_ONCE = 8
+AT_ONCE = 4
+"""Deliveries of one hook that may be under way."""
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 600.0
 LOOK_EVERY = 30.0
@@ -92,7 +96,12 @@ class Hooks:
         self._scripts = scripts
         self._transport = transport
         self._wake = asyncio.Event()
-        self._running: dict[int, asyncio.Task[None]] = {}
+        self._running: dict[int, tuple[str, asyncio.Task[None]]] = {}
+        """What is under way, by its number: the hook, and the task."""
+        self._clients: dict[bool, asyncio.Task[httpx.AsyncClient]] = {}
+        """HTTP clients that check certificates, and that do not."""
+        self._swept: Settings | None = None
+        """The settings for which the outbox was last rid of hooks that they do not have."""
         self.delivered = 0
         self.failed = 0
         events.on_event = self._enqueue
@@ -121,9 +130,14 @@ class Hooks:
                 except TimeoutError:
                     pass
         finally:
-            for task in self._running.values():
+            tasks = [task for _, task in self._running.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for client in await asyncio.gather(*self._clients.values(), return_exceptions=True):
+                if isinstance(client, httpx.AsyncClient):
+                    await client.aclose()
+            self._clients.clear()
 
     async def pending(
         self, after: int = 0, limit: int = 100
@@ -146,24 +160,35 @@ class Hooks:
 
     async def _start_due(self) -> float:
         """Begin what is due; returns how long to wait for the next."""
-        free = AT_ONCE - len(self._running)
+        settings = self._settings()
+        hooks = [f"webhook:{name}" for name in settings.webhooks]
+        hooks += [f"script:{name}" for name in settings.scripts]
         now = self._wall_clock().timestamp()
-        busy = tuple(self._running)
+        busy: dict[str, list[int]] = {hook: [] for hook in hooks}
+        for number, (hook, _) in self._running.items():
+            busy.setdefault(hook, []).append(number)
+        sweep = settings is not self._swept
+        self._swept = settings
 
         def read(db: sqlite3.Connection) -> tuple[list[_Delivery], float | None]:
-            marks = ",".join("?" * len(busy))
-            rows = db.execute(
-                "SELECT number, event, kind, hook, body, attempts FROM outbox"
-                f" WHERE due <= ? AND number NOT IN ({marks}) ORDER BY number LIMIT ?",
-                (now, *busy, max(0, free)),
-            ).fetchall()
+            if sweep:
+                marks = ",".join("?" * len(busy))
+                db.execute(f"DELETE FROM outbox WHERE hook NOT IN ({marks})", tuple(busy))
+            due = []
+            for hook in hooks:
+                marks = ",".join("?" * len(busy[hook]))
+                due += db.execute(
+                    "SELECT number, event, kind, hook, body, attempts FROM outbox"
+                    f" WHERE hook = ? AND due <= ? AND number NOT IN ({marks}) ORDER BY number LIMIT ?",
+                    (hook, now, *busy[hook], max(0, AT_ONCE - len(busy[hook]))),
+                ).fetchall()
             soonest = db.execute("SELECT min(due) FROM outbox WHERE due > ?", (now,)).fetchone()[0]
-            return [_Delivery(*row) for row in rows], soonest
+            return [_Delivery(*row) for row in due], soonest
 
         due, soonest = await self._store.run(read)
         for delivery in due:
             task = asyncio.create_task(self._deliver(delivery), name=f"deliver {delivery.hook}")
-            self._running[delivery.number] = task
+            self._running[delivery.number] = (delivery.hook, task)
             task.add_done_callback(lambda _, number=delivery.number: self._ended(number))  # type: ignore[misc]
         return LOOK_EVERY if soonest is None else max(0.05, min(LOOK_EVERY, soonest - now))
 
@@ -223,12 +248,12 @@ class Hooks:
             headers["x-soulmesh-signature"] = sign(hook.secret.get_secret_value(), body, moment)
         try:
             # Redirects are not followed: a receiver must not send us elsewhere with our signature.
+            client = await self._client(verify=not hook.ignore_certificate_errors)
             async with (
-                httpx.AsyncClient(
-                    verify=not hook.ignore_certificate_errors, timeout=hook.timeout, transport=self._transport
-                ) as client,
                 asyncio.timeout(hook.timeout),
-                client.stream("POST", hook.url, content=body, headers=headers) as response,
+                client.stream(
+                    "POST", hook.url, content=body, headers=headers, timeout=hook.timeout
+                ) as response,
             ):
                 return None if response.is_success else f"it answered {response.status_code}"
         except TimeoutError:
@@ -236,8 +261,21 @@ class Hooks:
         except httpx.LocalProtocolError:
             # Its words quote the header.
             return "its headers cannot be sent: a name or a value has characters that are not allowed"
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return f"{type(error).__name__}: {error}"
+
+    async def _client(self, *, verify: bool) -> httpx.AsyncClient:
+        """The client for all webhooks that check certificates, or do not."""
+        if verify not in self._clients:
+            self._clients[verify] = asyncio.create_task(_new_client(verify, self._transport))
+        making = self._clients[verify]
+        try:
+            # Who stops waiting does not take it from the others.
+            return await asyncio.shield(making)
+        except OSError:
+            # The next delivery looks for the certificates again.
+            self._clients.pop(verify, None)
+            raise
 
     async def _run_script(self, name: str, script: Script, delivery: _Delivery) -> str | None:
         """What went wrong, or ``None``.
@@ -274,3 +312,11 @@ class Hooks:
             last = said.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
             return f"it ended with {status}: {last[0][:200]}"
         return None
+
+
+async def _new_client(verify: bool, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    # Reading all certificates takes a tenth of a second: not on the loop.
+    context = await asyncio.to_thread(httpx.create_ssl_context, verify=verify)
+    # A receiver's cookies are of no use to it, and none of another's business.
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return httpx.AsyncClient(verify=context, transport=transport, cookies=no_cookies)

@@ -28,7 +28,7 @@ logger = log.get("daemon.store")
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 3
+VERSION = 4
 
 SCHEMA = """
 CREATE TABLE searches (
@@ -105,6 +105,7 @@ CREATE TABLE outbox (
     problem TEXT
 );
 CREATE INDEX outbox_due ON outbox (due);
+CREATE INDEX outbox_hook ON outbox (hook, number);
 CREATE TABLE names (
     shown TEXT NOT NULL,
     username TEXT NOT NULL,
@@ -117,6 +118,7 @@ CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CHANGES = {
     1: "ALTER TABLE searches ADD COLUMN withheld BLOB NOT NULL DEFAULT '{}';",
     2: "CREATE INDEX transfers_removed ON transfers (direction, username, directory) WHERE removed = 1;",
+    3: "CREATE INDEX outbox_hook ON outbox (hook, number);",
 }
 """What makes the next version of each earlier one."""
 
