@@ -281,6 +281,13 @@ class Downloads(Section):
             "(the last remote folder), {parent} (the one above), {folders} (all of them), {username}."
         ),
     )
+    portable_names: bool = Field(
+        default=False,
+        description=(
+            'Replace what Windows does not take in names (? : * " < > |, blanks and dots at the end): then\n'
+            "finished files can be copied anywhere. Otherwise names stay as they are where the disk takes it."
+        ),
+    )
     sync: bool = Field(
         default=False,
         description="Force finished files onto the disk before they are moved: slower, for power cuts.",

@@ -54,7 +54,7 @@ def transfer_settings(settings: Settings) -> TransferSettings:
     return TransferSettings(
         downloads=down.folder.expanduser().absolute(),
         incomplete=down.incomplete,
-        layout=Layout(down.layout),
+        layout=Layout(down.layout, portable=down.portable_names),
         sync=Sync.FINISHED if down.sync else Sync.NEVER,
         verify=down.verify,
         decode=down.decode,

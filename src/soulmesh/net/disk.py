@@ -34,6 +34,7 @@ __all__ = [
     "FileExists",
     "FileMissing",
     "FileTooLarge",
+    "NameRefused",
     "NotAllowed",
     "OtherFilesystem",
     "RealDisk",
@@ -95,6 +96,12 @@ class WrongKind(DiskError):
     sentence = "{path}: {reason}"
 
 
+class NameRefused(DiskError):
+    """The file system does not take such a name, or does not know this operation."""
+
+    sentence = "{path}: the file system there does not take such a name ({reason})"
+
+
 class FileTooLarge(DiskError):
     """The file has more bytes than the caller is ready to read."""
 
@@ -123,6 +130,7 @@ _KINDS: dict[int, type[DiskError]] = {
     errno.ENOTDIR: WrongKind,
     errno.EISDIR: WrongKind,
     errno.EXDEV: OtherFilesystem,
+    errno.EINVAL: NameRefused,
 }
 
 

@@ -32,7 +32,7 @@ from soulmesh.core.retry import RetryClass
 from soulmesh.core.story import Chapter
 from soulmesh.core.transfer import Event, State
 from soulmesh.errors import NotFound, SoulmeshError
-from soulmesh.net.disk import DiskError, DiskFull, FileExists, FileMissing
+from soulmesh.net.disk import DiskError, DiskFull, FileExists, FileMissing, NameRefused
 from soulmesh.wire import peer, raw, text
 
 __all__ = ["Batch", "Batches", "FolderNotFound", "state_of"]
@@ -198,8 +198,9 @@ class Batches:
         if not files:
             raise FolderNotFound(username, folder)
         root = len(remote_parts(folder))
+        layout = self._settings().layout
         below = {
-            file.remote_path: [safe_name(part) for part in remote_parts(file.remote_path)[root:-1]]
+            file.remote_path: [layout.safe(part) for part in remote_parts(file.remote_path)[root:-1]]
             for file in files
         }
         name = (remote_parts(folder) or [username])[-1]
@@ -233,7 +234,7 @@ class Batches:
         """
         settings = self._settings()
         identity = self._identity()
-        target = destination or settings.downloads / safe_name(name)
+        target = destination or settings.downloads / settings.layout.safe(name)
         staging = str(await self._staging(identity, target)) if whole else ""
         kinds = sorted({kind.lower().lstrip(".") for kind in may_miss})
         batch = Batch(identity, name, str(target), staging, kinds, added=self._now())
@@ -498,13 +499,7 @@ class Batches:
         source, target = Path(batch.staging), Path(batch.destination)
         try:
             await disk.make_directory(target.parent)
-            for name in numbered(target.name):
-                chosen = target.with_name(name)
-                try:
-                    await disk.rename_new(source, chosen)
-                except FileExists:
-                    continue
-                break
+            chosen = await self._rename(source, target)
         except FileMissing:
             await self._lost(batch, source)
             return
@@ -526,6 +521,23 @@ class Batches:
         self._save(batch)
         self._move_ended(batch)
         self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
+
+    async def _rename(self, source: Path, target: Path) -> Path:
+        """Move to ``target``, or to the same name with a number; in a form that the disk takes."""
+        disk = self._ledger.world.disk
+        for name in numbered(target.name):
+            chosen = target.with_name(name)
+            try:
+                await disk.rename_new(source, chosen)
+            except FileExists:
+                continue
+            except NameRefused:
+                portable = safe_name(target.name, portable=True)
+                if portable == target.name:
+                    raise
+                return await self._rename(source, target.with_name(portable))
+            return chosen
+        raise AssertionError("numbers never end")
 
     async def _lost(self, batch: Batch, source: Path) -> None:
         """Somebody took the folder away in which the files gathered: they are not here, and say so."""

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from soulmesh.core.allotment import Lack
 from soulmesh.core.download import Accept, Ask, AskPlace, Download, DropLink, Keep, Refuse, TicketNotExpected
 from soulmesh.core.transfer import ACTIVE, Effect, Moved, State
 from soulmesh.errors import NetworkError, UsageError
-from soulmesh.net.disk import DiskError, DiskFull, OtherFilesystem
+from soulmesh.net.disk import DiskError, DiskFull, NameRefused, OtherFilesystem
 from soulmesh.net.stream import Stream
 from soulmesh.wire import encode, peer, raw
 from soulmesh.wire.file import FileOffset
@@ -685,6 +685,22 @@ class Downloads:
             await self._ledger.journal.committed()
 
         target = self.target(transfer)
+        try:
+            return await self._put(transfer, whole, target, intend, intend_surely)
+        except NameRefused:
+            portable = await self._saving.portable(target)
+            if portable == target:
+                raise
+            return await self._put(transfer, whole, portable, intend, intend_surely)
+
+    async def _put(
+        self,
+        transfer: Transfer,
+        whole: Whole,
+        target: Path,
+        intend: Callable[[Path], None],
+        intend_surely: Callable[[Path], Awaitable[None]],
+    ) -> Path:
         if whole.data is not None:
             try:
                 alone = len(self._held.get(transfer.username, ())) <= 1

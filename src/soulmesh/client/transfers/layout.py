@@ -18,6 +18,7 @@ anything is put in, so what is put in can add names but no levels, except for
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import string
 import unicodedata
@@ -40,8 +41,10 @@ DEEPEST = 12
 
 _FIELDS = frozenset({"name", "stem", "ext", "folder", "parent", "folders", "username"})
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
-# What Windows forbids; a folder of downloads should survive being copied anywhere.
-_FORBIDDEN = str.maketrans(dict.fromkeys('<>:"|?*/\\', "_"))
+_SEPARATORS = str.maketrans("/\\", "__")
+# What Windows forbids.
+_FORBIDDEN = str.maketrans(dict.fromkeys('<>:"|?*', "_"))
+_WINDOWS = os.name == "nt"
 # Letters of ASCII that are shown and allowed everywhere: most names have no others.
 _PLAIN = re.compile(r"[ !#-)+-.0-9;=@-\[\]-{}~]*")
 # They change the order in which a name is shown: a program dressed up as a song.
@@ -51,18 +54,25 @@ _CP1252 = {n: bytes([n]).decode("cp1252", "replace").replace("\ufffd", "_") for 
 
 
 @lru_cache(2048)
-def safe_name(name: str, *, longest: int = LONGEST_NAME) -> str:
-    """One name for one file or folder, whatever ``name`` is. Never empty, never ``.`` or ``..``."""
+def safe_name(name: str, *, longest: int = LONGEST_NAME, portable: bool = False) -> str:
+    """One name for one file or folder, whatever ``name`` is. Never empty, never ``.`` or ``..``.
+
+    What others wrote stays as it is wherever it can: programs reckon with it. A ``portable`` name can be
+    copied to any system: marks, blanks and dots that Windows does not take are replaced, and accents are
+    part of their letters.
+    """
+    portable = portable or _WINDOWS
     text = str(name)
     if not _PLAIN.fullmatch(text):
-        if _has_surrogates(text):
-            text = text.encode("utf-8", "replace").decode("utf-8")
-        text = text.translate(_CP1252).translate(_DIRECTION_MARKS).translate(_FORBIDDEN)
-        text = unicodedata.normalize("NFC", text)
+        text = text.translate(_CP1252).translate(_DIRECTION_MARKS).translate(_SEPARATORS)
+        if portable:
+            text = unicodedata.normalize("NFC", text.translate(_FORBIDDEN))
         text = "".join("_" if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
-    text = _without_edges(text)
-    text = _without_edges(_shortened(text, longest))
-    if not text:
+    if portable:
+        text = _without_edges(_shortened(_without_edges(text), longest))
+    else:
+        text = _shortened(text, longest)
+    if text.strip(". \t") == "":
         return "_"
     if _RESERVED.fullmatch(text):
         return _shortened("_" + text, longest)
@@ -84,7 +94,8 @@ def incomplete_name(username: str, remote_path: str) -> str:
     user = username.encode("utf-8", "surrogateescape")
     digest = hashlib.sha256(b"%d:" % len(user) + user + raw(remote_path)).hexdigest()[:32]
     parts = remote_parts(remote_path)
-    return f"{digest}-{safe_name(parts[-1] if parts else '_', longest=120)}.part"
+    shown = safe_name(parts[-1] if parts else "_", longest=120, portable=True)
+    return f"{digest}-{shown}.part"
 
 
 def numbered(name: str) -> Iterator[str]:
@@ -102,11 +113,15 @@ def numbered(name: str) -> Iterator[str]:
 class Layout:
     """A rule for the places of finished files.
 
+    Args:
+        portable: make names that every system takes, see :func:`safe_name`.
+
     Raises:
         ConfigError: the template has unknown fields, or could leave the folder.
     """
 
     template: str = DEFAULT_TEMPLATE
+    portable: bool = False
 
     def __post_init__(self) -> None:
         pieces = self.template.split("/")
@@ -128,10 +143,14 @@ class Layout:
         if pieces[-1] == "{folders}":
             raise ConfigError(f"template {self.template!r}: the last part must name the file")
 
+    def safe(self, name: str) -> str:
+        """One safe name, portable if the rule says so."""
+        return safe_name(name, portable=self.portable)
+
     def place(self, username: str, remote_path: str) -> PurePath:
         """The relative path for a file: safe names only, and never deeper or longer than a system takes."""
         parts = remote_parts(remote_path)
-        name = safe_name(parts[-1]) if parts else "_"
+        name = self.safe(parts[-1]) if parts else "_"
         stem, ext = _split(name)
         values = {
             "name": name,
@@ -141,13 +160,13 @@ class Layout:
             "parent": parts[-3] if len(parts) > 2 else username,
             "username": username,
         }
-        folders = [safe_name(part) for part in parts[1:-1]][-DEEPEST:]
+        folders = [self.safe(part) for part in parts[1:-1]][-DEEPEST:]
         built: list[str] = []
         for piece in self.template.split("/"):
             if piece == "{folders}":
                 built += folders
             else:
-                built.append(safe_name(piece.format_map(values)))
+                built.append(self.safe(piece.format_map(values)))
         while len(built) > 1 and len("/".join(built).encode()) > LONGEST_PATH:
             del built[0]
         return PurePath(*built)
@@ -181,7 +200,3 @@ def _cut(text: str, size: int) -> str:
 def _without_edges(text: str) -> str:
     # Windows drops trailing dots and blanks by itself, so two names would become one.
     return text.lstrip().rstrip(". \t")
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= c <= "\udfff" for c in text)

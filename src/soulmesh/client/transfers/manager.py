@@ -24,7 +24,7 @@ from soulmesh.client.transfers.batches import Batches
 from soulmesh.client.transfers.downloads import Downloads
 from soulmesh.client.transfers.goals import Goals
 from soulmesh.client.transfers.journal import KEPT_FOR, Journal, JournalError, Record
-from soulmesh.client.transfers.layout import remote_parts, safe_name
+from soulmesh.client.transfers.layout import remote_parts
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
 from soulmesh.client.transfers.ports import SharedFiles
@@ -417,7 +417,8 @@ class Transfers:
                 into, folder = order.get("into"), text(bytes.fromhex(path))
                 destination = None
                 if isinstance(into, str):
-                    destination = Path(into) / safe_name((remote_parts(folder) or [username])[-1])
+                    last = (remote_parts(folder) or [username])[-1]
+                    destination = Path(into) / self.settings.layout.safe(last)
                 await self.batches.folder(
                     username,
                     folder,

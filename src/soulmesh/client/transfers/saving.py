@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from soulmesh.client.transfers.layout import incomplete_name, numbered
-from soulmesh.net.disk import DiskError, FileExists, FileMissing, OtherFilesystem
+from soulmesh.client.transfers.layout import incomplete_name, numbered, safe_name
+from soulmesh.net.disk import DiskError, FileExists, FileMissing, NameRefused, OtherFilesystem
 from soulmesh.net.world import Disk, ReadFile, WriteFile
 
 __all__ = ["COMPARED", "Saving"]
@@ -158,6 +158,21 @@ class Saving:
                 return False
             return data is None or await self.disk.read_bytes(path, limit=size) == bytes(data)
         except DiskError:
+            return False
+
+    async def portable(self, target: Path) -> Path:
+        """The same place by names that any file system takes; what is there of it keeps its name."""
+        missing = [target.name]
+        above = target.parent
+        while above != above.parent and not await self._there(above):
+            missing.append(above.name)
+            above = above.parent
+        return above.joinpath(*(safe_name(name, portable=True) for name in reversed(missing)))
+
+    async def _there(self, path: Path) -> bool:
+        try:
+            return await self.disk.exists(path)
+        except NameRefused:
             return False
 
     async def place(self, part: Path, target: Path, intend: Callable[[Path], Awaitable[None]]) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response
 
 from soulmesh.client.transfers.batches import Batch
-from soulmesh.client.transfers.layout import safe_name
+from soulmesh.client.transfers.layout import Layout
 from soulmesh.daemon.api0.searches import array
 from soulmesh.daemon.http.call import Call, Properties, guid, integer
 from soulmesh.daemon.http.errors import HttpError
@@ -57,8 +57,8 @@ def wanted_files(found: Any) -> list[Wanted]:
     return files
 
 
-def destination_below(root: Path, destination: str) -> Path:
-    """A folder below the downloads, from a relative path of either kind.
+def destination_below(service: Service, destination: str) -> Path:
+    """A folder below the daemon's downloads, from a relative path of either kind.
 
     Raises:
         HttpError: 400, it is absolute or leads out.
@@ -66,10 +66,11 @@ def destination_below(root: Path, destination: str) -> Path:
     parts = destination.replace("\\", "/").split("/")
     if destination.startswith(("/", "\\")) or ".." in parts or (parts and parts[0].endswith(":")):
         raise HttpError(400, "Destination has to be a relative path without ..")
-    folder = root
+    folder = service.downloads
+    portable = service.settings.downloads.portable_names
     for part in parts:
         if part not in ("", "."):
-            folder = folder / safe_name(part)
+            folder = folder / Layout(portable=portable).safe(part)
     return folder
 
 
@@ -163,7 +164,7 @@ class TransferPaths:
         destination, external = given.text("destination"), given.text("externalId")
         folder = None
         if destination is not None and destination.strip():
-            folder = str(destination_below(self._service.downloads, destination))
+            folder = str(destination_below(self._service, destination))
         if await self._batch(key) is not None:
             raise HttpError(409, f"A batch with the id {key} exists already")
         created = self._service.now()

@@ -99,7 +99,7 @@ class _Batches:
         return {"items": page, **more}
 
     async def want(self, _call: Call, _query: None, body: NewBatch) -> dict[str, Any]:
-        target = destination_below(self._service.downloads, body.destination) if body.destination else None
+        target = destination_below(self._service, body.destination) if body.destination else None
         paths = [file.path for file in body.files]
         if len(set(paths)) < len(paths):
             raise HttpError(422, "body.files: the same path more than once")

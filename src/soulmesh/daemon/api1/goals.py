@@ -110,7 +110,7 @@ class _Goals:
         return self._row(self._goal(call))
 
     async def want(self, _call: Call, _query: None, body: NewGoal) -> dict[str, Any]:
-        target = destination_below(self._service.downloads, body.destination) if body.destination else None
+        target = destination_below(self._service, body.destination) if body.destination else None
         candidates = [await self._candidate(one) for one in body.candidates]
         goal = await self._goals.want(
             body.name,

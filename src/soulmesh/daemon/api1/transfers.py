@@ -135,7 +135,7 @@ class _Transfers:
     async def download(self, _call: Call, _query: None, body: models.NewDownload) -> dict[str, Any]:
         folder = None
         if body.destination:
-            folder = str(destination_below(self._service.downloads, body.destination))
+            folder = str(destination_below(self._service, body.destination))
         files = [Wanted(file.name, file.size) for file in body.files]
         if len({file.filename for file in files}) < len(files):
             raise HttpError(422, "body.files: the same path more than once")
@@ -191,7 +191,7 @@ class _Transfers:
         username = body.username
         if (await self._service.engine.user_status(username)).presence == "Offline":
             raise HttpError(404, f"{username} is offline")
-        target = destination_below(self._service.downloads, body.destination) if body.destination else None
+        target = destination_below(self._service, body.destination) if body.destination else None
         names = await self._ledger.remembered(username, [body.folder])
         batch = await client.transfers.batches.folder(
             username,
