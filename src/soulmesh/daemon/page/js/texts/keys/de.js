@@ -39,6 +39,7 @@ export default {
   "downloads.verify": ["Prüfen", "Nachsehen, ob fertige Audiodateien so lang sind, wie sie und ihre Besitzer sagen."],
   "downloads.accept_pushes": ["Ungefragt annehmen", "Wer dir ungefragt Dateien schicken darf: nobody, friends, everyone oder Namen."],
   "downloads.reserve_mib": ["Freizuhalten (MiB)", "So viele MiB der Platte bleiben frei."],
+  "downloads.portable_names": ["Übertragbare Namen", "Ersetzt in Namen, was Windows nicht nimmt (? : * \" < > |, Leerzeichen und Punkte am Ende), damit fertige Dateien überallhin kopiert werden können. Sonst bleiben Namen, wie sie sind, wo der Datenträger sie nimmt."],
   "log.level": ["Stufe", "Die unwichtigsten gezeigten Zeilen: debug, info, warning, error."],
   "log.levels": ["Stufen einzelner Teile", "Dasselbe für einzelne Teile des Programms: server = debug, net = info."],
   "log.format": ["Form", "human, json oder auto: human am Terminal, sonst ein JSON-Objekt je Zeile."],
