@@ -141,6 +141,7 @@ if TYPE_CHECKING:
     from soulmesh.net.errors import PortForbidden as PortForbidden
     from soulmesh.net.errors import PortImpossible as PortImpossible
     from soulmesh.net.errors import PortInUse as PortInUse
+    from soulmesh.net.errors import PortTwice as PortTwice
     from soulmesh.net.errors import ProxyRefused as ProxyRefused
     from soulmesh.net.errors import TimedOut as TimedOut
     from soulmesh.net.errors import TooManyOpenFiles as TooManyOpenFiles
@@ -314,6 +315,7 @@ _PLACES = {
         "PortForbidden",
         "PortImpossible",
         "PortInUse",
+        "PortTwice",
         "ProxyRefused",
         "TimedOut",
         "TooManyOpenFiles",

@@ -477,6 +477,9 @@ def test_interests_are_told_to_the_server_and_answered(town: Town, bob: Bob) -> 
 
 
 def test_watch_prints_events_as_they_come(town: Town, bob: Bob) -> None:
+    # Nobody is told anything of a name that the server does not know yet.
+    assert bob("user", "privileges").code == 0
+
     async def listen() -> asyncio.Task[None]:
         came = town.alice.events.stream(UserStatusChanged)
         town.alice.users.watch("bob", "test")

@@ -19,12 +19,13 @@ import pytest
 
 from soulmesh.cli.output import Output
 from soulmesh.cli.search import best_first, wait_for_turn
+from soulmesh.cli.standin import StandIn
 from soulmesh.cli.standin import hit as standin_hit
 from soulmesh.client.results import FoundFile, Hit, Remembered, estimate
 from soulmesh.client.shares import Root
 from soulmesh.core.rule_trial import Asked
 from soulmesh.core.upload_queue import Person
-from soulmesh.daemon.remote import Daemon
+from soulmesh.daemon.remote import Daemon, DaemonRefused
 from soulmesh.daemon.rows import hit_row
 from tests.cli.conftest import Command, Outcome
 from tests.cli.processes import stopped
@@ -465,6 +466,26 @@ async def test_a_search_waits_until_the_server_bears_it(capsys: pytest.CaptureFi
     await wait_for_turn(Output(json=False), cast(Daemon, Busy()))
     assert asyncio.get_running_loop().time() - begun == 40
     assert "this one goes out in 40 s" in capsys.readouterr().err
+
+
+@virtual
+async def test_a_room_or_a_list_that_has_to_wait_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = StandIn(Daemon("http://127.0.0.1:1", "key"), "ann")
+    refusals = [DaemonRefused(429, "too many requests", 30.0), DaemonRefused(429, "too many requests", 2.0)]
+
+    async def browse(username: str) -> dict[str, Any]:
+        if refusals:
+            raise refusals.pop(0)
+        return {"username": username}
+
+    monkeypatch.setattr(there.daemon.users, "browse", browse)
+    begun = asyncio.get_running_loop().time()
+    assert (await there.browse("bob", timeout=1)).username == "bob"
+    assert asyncio.get_running_loop().time() - begun == 32
+    refusals.append(DaemonRefused(409, "no"))
+    with pytest.raises(DaemonRefused, match="no"):
+        await there.browse("bob")
+    await there.daemon.close()
 
 
 def test_what_is_wrong_or_missing_has_the_code_and_the_words_that_it_has_alone(

@@ -13,7 +13,7 @@ from soulmesh.client.links import LinkClosed, LinkOpened, PeerMisbehaved
 from soulmesh.client.settings import ClientSettings
 from soulmesh.core.pacing import Rate
 from soulmesh.core.rendezvous import Order
-from soulmesh.net.errors import PortInUse
+from soulmesh.net.errors import PortInUse, PortTwice
 from soulmesh.wire import peer, peer_init, to_client, to_server
 from tests.client.stage import Stage, play
 
@@ -260,7 +260,7 @@ def test_an_obfuscated_port_of_our_choice_stays_when_the_other_one_moves() -> No
         await stage.world("alice").network.listen(asyncio.Protocol, "", 5000)
         with pytest.raises(PortInUse, match="port 5000 is in use"):
             await alice.set_listen_port(5000)
-        with pytest.raises(PortInUse, match="port 7000 is in use"):
+        with pytest.raises(PortTwice, match="port 7000 is our own obfuscated port"):
             await alice.set_listen_port(7000)
         assert (alice.listening.port, alice.listening.obfuscated_port) == (2234, 7000)
         for hidden in (False, True):

@@ -9,7 +9,7 @@ import pytest
 
 from soulmesh.client.chat import PrivateMessage, RoomLineKept, ServerNotice
 from soulmesh.client.client import Client
-from soulmesh.client.errors import RoomRefused, RoomUnknown
+from soulmesh.client.errors import RoomRefused, RoomUnknown, TooManyRequests
 from soulmesh.client.info import Profile
 from soulmesh.client.rooms import (
     PublicMessage,
@@ -21,6 +21,7 @@ from soulmesh.client.rooms import (
     RoomTickerChanged,
 )
 from soulmesh.client.users import UserStatusChanged, UserUnknown
+from soulmesh.core.pacing import Rate
 from soulmesh.errors import UsageError
 from soulmesh.wire import to_server
 from tests.client.stage import Stage, play, shares
@@ -456,6 +457,31 @@ def test_user_info_is_asked_and_served_with_its_picture() -> None:
 
 
 # -- shares
+
+
+def test_browsing_and_joining_beyond_the_pace_wait_or_say_how_long() -> None:
+    async def scene(stage: Stage) -> None:
+        rates = {"browse": Rate(2, 60.0, reserve=1), "join": Rate(1, 50.0)}
+        alice = await stage.enter("alice", changes={"rates": rates})
+        await stage.enter("bob", shares=shares(a=1))
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        for _ in range(2):
+            await (await alice.browse("bob", patience=0)).close()
+        with pytest.raises(TooManyRequests, match=r"browse\): try again in 60 s"):
+            await alice.browse("bob", patience=30)
+        await alice.rooms.join("quay", patience=0)
+        with pytest.raises(TooManyRequests) as caught:
+            await alice.rooms.join("jetty", patience=30)
+        assert (caught.value.subject, 49 < caught.value.seconds <= 50) == ("join", True)
+        assert alice.rooms.joined == ["quay"]
+        # One where we are is no request, and who has patience gets there.
+        await alice.rooms.join("quay", patience=0)
+        await alice.rooms.join("jetty")
+        await (await alice.browse("bob", patience=60)).close()
+        assert 60 <= loop.time() - begun < 70
+
+    play(scene, real=True)
 
 
 def test_browsing_gives_folders_as_they_come_and_an_index_to_page_and_search() -> None:

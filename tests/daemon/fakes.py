@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from soulmesh.client.errors import NoReply, NotConnected, RoomRefused, UserOffline
+from soulmesh.client.errors import NoReply, NotConnected, RoomRefused, TooManyRequests, UserOffline
 from soulmesh.client.events import Event
 from soulmesh.client.transfers.batches import Batch
 from soulmesh.client.transfers.events import DownloadFinished, TransferAdded, TransferMoved, TransferRemoved
@@ -322,6 +322,8 @@ class FakeEngine:
     async def join(self, name: str, *, private: bool = False, create: bool = True) -> Room:
         if name == "locked":
             raise RoomRefused(name, "The room is private")
+        if name == "crowded":
+            raise TooManyRequests("join", 11.2)
         return self.joined.setdefault(name, Room(name, private, []))
 
     async def leave(self, name: str) -> None:

@@ -215,6 +215,8 @@ def test_a_search_beyond_the_pace_says_when(perform: Perform) -> None:
         on.engine.delay = 7.0
         reply = await caller(on)("POST", "/searches", {"text": "quiet harbor"}, status=429)
         assert reply.headers["retry-after"] == "7"
+        reply = await caller(on)("PUT", "/rooms/joined/crowded", status=429)
+        assert reply.headers["retry-after"] == "12"
 
     perform(play)
 

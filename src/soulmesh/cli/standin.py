@@ -12,9 +12,9 @@ import asyncio
 import contextlib
 import dataclasses
 from base64 import b64decode
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from soulmesh.cli.afar import Search
 from soulmesh.client.book import AddressBook, History
@@ -30,11 +30,13 @@ from soulmesh.client.rooms import Room, RoomEntry, RoomMessage, RoomTickerChange
 from soulmesh.client.users import User, UserUnknown
 from soulmesh.client.wishes import Wish, WishFound
 from soulmesh.core.rendezvous import Address
-from soulmesh.daemon.remote import Daemon, NotThere, Told
+from soulmesh.daemon.remote import Daemon, DaemonRefused, NotThere, Told
 from soulmesh.net.world import World
 from soulmesh.wire.enums import FileAttribute, UserStatus
 
 __all__ = ["StandIn", "found_file", "hit"]
+
+T = TypeVar("T")
 
 _STATUS = {"Offline": UserStatus.OFFLINE, "Away": UserStatus.AWAY, "Online": UserStatus.ONLINE}
 
@@ -133,8 +135,12 @@ class StandIn:
 
     async def browse(self, username: str, *, timeout: float = 60.0) -> _Browse:
         """What a user shares."""
-        async with asyncio.timeout(timeout):
-            await self.daemon.users.browse(username)
+
+        async def ask() -> None:
+            async with asyncio.timeout(timeout):
+                await self.daemon.users.browse(username)
+
+        await self.in_turn(ask)
         return _Browse(self.daemon, username)
 
     def search(
@@ -149,6 +155,17 @@ class StandIn:
     ) -> Search:
         """A search; see :meth:`soulmesh.client.client.Client.search`."""
         return Search(self, query, timeout=timeout, username=username, room=room, keep=keep, limit=limit)
+
+    async def in_turn(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the daemon refuses until the server bears it is waited for, as a command alone does."""
+        while True:
+            try:
+                return await ask()
+            except DaemonRefused as error:
+                if error.status != 429 or error.wait is None:
+                    raise
+                wait = error.wait
+            await asyncio.sleep(wait)
 
     async def changed(self, search: str) -> None:
         """Wait until the daemon tells something new about a search of its API."""
@@ -351,7 +368,9 @@ class _Rooms:
 
     async def join(self, name: str, *, private: bool = False, create: bool = True) -> Room:
         there = {row["name"] for row in await self._client.daemon.rooms.joined()}
-        row = await self._client.daemon.rooms.join(name, private=private, create=create)
+        row = await self._client.in_turn(
+            lambda: self._client.daemon.rooms.join(name, private=private, create=create)
+        )
         members = [member async for member in self._client.daemon.rooms.members(name)]
         if name not in there:
             self._visited.append(name)

@@ -336,19 +336,30 @@ class Browser:
         self._pace = pace
         self._folder = folder
 
-    async def browse(self, username: str, *, timeout: float = 60.0) -> Browse:
+    async def browse(
+        self,
+        username: str,
+        *,
+        timeout: float = 60.0,
+        interactive: bool = True,
+        patience: float | None = None,
+    ) -> Browse:
         """Ask for a user's shares; returns when the list begins to come.
 
         Iterate over the result for folders as they come, or wait for ``finished()``.
 
         Args:
             timeout: seconds until the first bytes, and between two pieces.
+            interactive: a person waits for it.
+            patience: seconds that it may wait for its turn with the governor; ``None``: as long as it takes.
 
         Raises:
+            TooManyRequests: it would have to wait longer than its patience; says how long.
             UserOffline, PeerUnreachable, NotConnected: the user cannot be asked.
             NoReply: nothing came in time.
         """
-        await self._pace.turn("browse", object())  # each asks for a stream of its own
+        # Each asks for a stream of its own: no two are equal.
+        await self._pace.turn("browse", object(), interactive=interactive, patience=patience)
         path = await asyncio.to_thread(_temporary, self._folder)
         found = Browse(username, path)
         sink = _Sink(found, self._events)

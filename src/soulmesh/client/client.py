@@ -335,13 +335,18 @@ class Client:
             patience=patience,
         )
 
-    async def browse(self, username: str, *, timeout: float = 60.0) -> Browse:
+    async def browse(self, username: str, *, timeout: float = 60.0, patience: float | None = None) -> Browse:
         """Ask for a user's shares; returns when they begin to come. Close the result.
 
+        Args:
+            timeout: seconds until they begin, and between two pieces.
+            patience: seconds that it may wait for the governor, as for :meth:`search`.
+
         Raises:
+            TooManyRequests: it would have to wait longer than its patience; says how long.
             UserOffline, PeerUnreachable, NotConnected, NoReply: see :mod:`soulmesh.client.errors`.
         """
-        return await self._browser.browse(username, timeout=timeout)
+        return await self._browser.browse(username, timeout=timeout, patience=patience)
 
     @property
     def away(self) -> bool:
@@ -435,7 +440,7 @@ class Client:
     async def _files_below(self, username: str, folder: str) -> list[FoundFile]:
         """The files of a folder and of those below it, out of all that a user shares."""
         found: list[FoundFile] = []
-        async with await self._browser.browse(username) as shares:
+        async with await self._browser.browse(username, interactive=False) as shares:
             async for entry in shares:
                 if not entry.locked and (entry.name == folder or entry.name.startswith(folder + "\\")):
                     found += await shares.files_of(entry)

@@ -14,6 +14,7 @@ from soulmesh.client.links import Links, PeerMisbehaved
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.tasks import Tasks, Turnstile
 from soulmesh.errors import NetworkError, ProtocolError
+from soulmesh.net.errors import PortTwice
 from soulmesh.net.stream import Stream, listen_streams
 from soulmesh.net.world import Listener, World
 from soulmesh.wire import peer_init
@@ -81,14 +82,20 @@ class Listening:
 
         Raises:
             PortInUse: another program listens on the clear port (or on an obfuscated one that was chosen).
+            PortTwice: it was chosen as the obfuscated one.
             NetworkError: any other reason.
         """
+        self._not_twice(port)
         self._clear = await self._listen(port, obfuscated=False)
         try:
             self._hidden = await self._open_hidden(self._clear.port)
         except NetworkError:
             self._clear.close()
             raise
+
+    def _not_twice(self, port: int) -> None:
+        if port == self._settings.obfuscated_port != 0:
+            raise PortTwice(self._settings.listen_host, port)
 
     async def _open_hidden(self, clear_port: int) -> Listener | None:
         wanted = self._settings.obfuscated_port
@@ -114,6 +121,7 @@ class Listening:
         """
         if port == self.port:
             return
+        self._not_twice(port)
         old_clear, old_hidden = self._clear, self._hidden
         if old_hidden is not None and old_hidden.port == self._settings.obfuscated_port != port:
             self._clear = await self._listen(port, obfuscated=False)

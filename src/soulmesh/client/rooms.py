@@ -278,7 +278,14 @@ class Rooms:
     # -- being in a room
 
     async def join(
-        self, name: str, *, private: bool = False, create: bool = True, timeout: float = 30.0
+        self,
+        name: str,
+        *,
+        private: bool = False,
+        create: bool = True,
+        timeout: float = 30.0,
+        interactive: bool = True,
+        patience: float | None = None,
     ) -> Room:
         """Enter a room, creating it if it does not exist.
 
@@ -287,8 +294,12 @@ class Rooms:
                 :attr:`Room.private`, and the server's words as a ``ServerNotice``.
             create: ``False`` has the server's list of rooms looked through first (flows.rst, "Room List"):
                 the protocol has no way to enter a room only if it is there.
+            timeout: seconds for the server's answer.
+            interactive: a person waits for it.
+            patience: seconds that it may wait for its turn with the governor; ``None``: as long as it takes.
 
         Raises:
+            TooManyRequests: it would have to wait longer than its patience; says how long.
             RoomRefused: the server says no; ``reason`` holds its words.
             RoomUnknown: there is no such room, and it is not to be created.
             NotConnected: we are not logged in.
@@ -298,7 +309,7 @@ class Rooms:
         ours = name in self._wanted or name in self._book.rooms
         if not create and not ours and await self.find(name) is None:
             raise RoomUnknown(name)
-        await self._pace.turn("join", name)
+        await self._pace.turn("join", name, interactive=interactive, patience=patience)
         if name in self._rooms:
             return self._rooms[name]
         self._wanted[name] = private
@@ -425,7 +436,7 @@ class Rooms:
         if self._invites is not None:
             self._server.send(to_server.TogglePrivateRoomInvites(self._invites))
         for name, private in {**self._book.rooms, **self._wanted}.items():
-            self._tasks.start(self.join(name, private=private), f"back into {name}")
+            self._tasks.start(self.join(name, private=private, interactive=False), f"back into {name}")
 
     def notice(self, text: str) -> bool:
         """A sentence of the server; True if it answers a request of ours."""

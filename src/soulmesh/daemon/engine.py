@@ -514,7 +514,7 @@ class ClientEngine:
         """Everything that the user shares."""
         await self._present(username)
         found = Browsed([], [])
-        async with await self._client.browse(username) as browse:
+        async with await self._client.browse(username, patience=0) as browse:
             watching = asyncio.create_task(_follow(browse, progress))
             try:
                 await browse.finished()
@@ -579,7 +579,8 @@ class ClientEngine:
 
     async def join(self, name: str, *, private: bool = False, create: bool = True) -> Room:
         """Enter a room."""
-        return self._room(await self._client.rooms.join(name, private=private, create=create))
+        joined = await self._client.rooms.join(name, private=private, create=create, patience=0)
+        return self._room(joined)
 
     async def leave(self, name: str) -> None:
         """Leave a room."""

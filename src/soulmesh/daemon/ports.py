@@ -469,7 +469,10 @@ class Engine(Protocol):
         """Have a user connect to us, asked through the server; raises ``PeerUnreachable``."""
 
     async def browse(self, username: str, progress: Callable[[int, int], None]) -> Browsed:
-        """Everything that the user shares; ``progress(bytes here, bytes in all)``."""
+        """Everything that the user shares; ``progress(bytes here, bytes in all)``.
+
+        Raises ``TooManyRequests`` beyond the governor's pace.
+        """
 
     async def folder(self, username: str, directory: str) -> list[DirectoryData]:
         """The contents of one folder."""
@@ -498,7 +501,8 @@ class Engine(Protocol):
         """One of them; ``None`` if we are not in it."""
 
     async def join(self, name: str, *, private: bool = False, create: bool = True) -> Room:
-        """Enter a room, making it if that is wanted; raises ``RoomRefused`` or ``RoomUnknown``."""
+        """Enter a room, making it if that is wanted; raises ``RoomRefused``, ``RoomUnknown``, or beyond the
+        governor's pace ``TooManyRequests``."""
 
     async def leave(self, name: str) -> None:
         """Leave a room."""

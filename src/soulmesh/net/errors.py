@@ -5,6 +5,7 @@
     NetworkError
     ├── AddressError              a place that the dialling or listening side named
     │   ├── PortInUse             another program listens there
+    │   │   └── PortTwice         we do ourselves
     │   ├── PortImpossible        a number that is no port
     │   ├── PortForbidden         the system does not let us listen there
     │   ├── AddressUnavailable    no interface of this machine has that address
@@ -41,6 +42,7 @@ __all__ = [
     "PortForbidden",
     "PortImpossible",
     "PortInUse",
+    "PortTwice",
     "ProxyRefused",
     "StreamEnded",
     "TimedOut",
@@ -78,6 +80,12 @@ class PortInUse(AddressError):
     sentence = (
         "port {port} is in use on {host}: choose another port, or stop the other program that listens there"
     )
+
+
+class PortTwice(PortInUse):
+    """We listen there ourselves: one port cannot be the clear and the obfuscated one."""
+
+    sentence = "port {port} is our own obfuscated port: choose another one for either"
 
 
 class PortImpossible(AddressError):

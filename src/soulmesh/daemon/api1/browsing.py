@@ -126,7 +126,7 @@ class _Browsing:
             return _figures(known)
         client = client_of(self._service)
         await client.users.require_online(username)
-        browse = await client.browse(username)
+        browse = await client.browse(username, patience=0)
         old = self._browses.pop(username, None)
         self._browses[username] = browse
         if old is not None:

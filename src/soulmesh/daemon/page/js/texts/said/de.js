@@ -212,6 +212,10 @@ export default [
     "{}: Keine Netzwerkschnittstelle hier hat die Adresse {}: Prüfe die Adresse, oder ob das VPN verbunden ist",
   ],
   [
+    "port {} is our own obfuscated port: choose another one for either",
+    "Port {} ist unser eigener verschleierter Port: wähle für einen der beiden einen anderen",
+  ],
+  [
     "{}: port {} is in use on {}: choose another port, or stop the other program that listens there",
     "{}: Port {} ist auf {} belegt: Nimm einen anderen Port, oder beende das andere Programm, das dort lauscht",
   ],
