@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from soulmesh.daemon.hub import MOST_LISTENERS, REMEMBERED, WAITING, Hub, TooMan
 from soulmesh.daemon.ports import Answer, File, LoggedIn, Status, Withheld
 from soulmesh.daemon.remote import Daemon, DaemonRefused, DaemonUnreachable, NotThere, find
 from soulmesh.daemon.remote.parts.common import wanted
+from soulmesh.daemon.store import CHANGES
 from soulmesh.wire import text
 from tests.daemon.fakes import KEY, Caller, Stage, stage, strike
 from tests.daemon.stagecraft import ALBUM, SHARER, SONGS, network, until
@@ -273,6 +275,8 @@ def test_searches_of_an_earlier_version_held_back_nothing(tmp_path: Path) -> Non
         await strike(on)
         with contextlib.closing(sqlite3.connect(tmp_path / "daemon.db")) as db, db:
             db.execute("ALTER TABLE searches DROP COLUMN withheld")
+            for index in re.findall(r"CREATE INDEX (\w+)", "".join(CHANGES.values())):
+                db.execute(f"DROP INDEX {index}")
             db.execute("PRAGMA user_version = 1")
         on = await stage(tmp_path)
         [found] = (await caller(on).get("/searches"))["items"]
