@@ -230,8 +230,8 @@ def test_explaining_why_a_file_is_offered_and_why_not(scanned: Command, music: P
         assert outcome.code == code, outcome
         return str(lines(outcome)[0]["reason"])
 
-    assert reason(music / "notes.txt", 0) == "offered to everyone"
-    assert reason("Music\\Böhm\\cover.jpg", 0) == "offered to everyone"
+    assert reason(music / "notes.txt", 0) == "shared with everyone"
+    assert reason("Music\\Böhm\\cover.jpg", 0) == "shared with everyone"
     assert "2 shared files" in reason(music / "Böhm", 0)
     assert "2 shared files" in reason("Music\\Böhm", 0)
     assert reason("Music\\nowhere\\at all", 3) == "not in the index"

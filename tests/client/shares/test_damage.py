@@ -389,3 +389,40 @@ def test_explaining_a_file_on_a_drive_that_sleeps_does_not_hold_up_the_loop(
 
     asyncio.run(scene())
     shares.close()
+
+
+OURS = ["index-000001.shares", "empty.shares", "roots.json", "scan.lock", "shares.sqlite", "browse"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_folder_in_the_place_of_one_of_our_files_is_put_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    shared_once(tmp_path)
+    data = tmp_path / "data"
+    place = data / name
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+    if name == "browse":
+        place.touch()
+    else:
+        fill(place, ["kept.txt"])
+    shares = open_shares(data)
+    check_settings(shares)
+    asyncio.run(shares.scan())
+    assert offered(shares) == 400
+    reply = wire.decode(asyncio.run(shares.browse("bob")), "peer", "peer")
+    assert isinstance(reply, PeerSharesReply)
+    assert sum(len(folder.files) for folder in reply.directories) == 400
+    asyncio.run(shares.scan(rebuild=True))
+    shares.close()
+    if name not in ("browse", "index-000001.shares"):
+        # Nothing of it is lost, in case it was somebody's.
+        assert (data / f"{place.name}.damaged" / "kept.txt").exists()
+    if name not in ("browse", "scan.lock", "roots.json"):  # where the process that scans says so
+        assert name in caplog.text
+    again = open_shares(data)
+    assert offered(again) == 400
+    again.close()

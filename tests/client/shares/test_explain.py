@@ -45,13 +45,13 @@ def change(shares: Shares, **how: object) -> Root:
 @pytest.mark.parametrize(
     ("audience", "reason"),
     [
-        (Audience(), "offered to everyone"),
-        (Audience(everyone=False, friends=True), "offered to friends"),
+        (Audience(), "shared with everyone"),
+        (Audience(everyone=False, friends=True), "shared with friends"),
         (
             Audience(everyone=False, users=frozenset({"eve", "bob"}), groups=frozenset({"choir"})),
-            "offered to user:bob, user:eve, group:choir",
+            "shared with user:bob, user:eve, group:choir",
         ),
-        (Audience(everyone=False, friends=True, locked=True), "offered to friends (others see it locked)"),
+        (Audience(everyone=False, friends=True, locked=True), "shared with friends (others see it locked)"),
     ],
 )
 def test_to_whom_a_file_is_offered(shares: Shares, music: Path, audience: Audience, reason: str) -> None:
@@ -68,7 +68,7 @@ def test_to_whom_a_file_is_offered(shares: Shares, music: Path, audience: Audien
 
 
 def test_folders_with_what_is_in_them_and_below(shares: Shares, music: Path) -> None:
-    whole = "a folder with 1 shared files directly in it, 4 with what is below it, offered to everyone"
+    whole = "a folder with 1 shared files directly in it, 4 with what is below it, shared with everyone"
     assert ask(shares, music).reason == ask(shares, "Music").reason == whole
     assert ask(shares, music / "album" / "disc").reason.startswith("a folder with 1 shared files directly")
     (music / "album" / "empty").mkdir()
@@ -96,7 +96,7 @@ def test_a_shared_folder_that_was_named_through_a_link_is_found_by_its_own_path(
     share(shares, tmp_path / "link")
     asyncio.run(shares.scan())
     for path in (tmp_path / "real" / "a" / "song.txt", tmp_path / "link" / "a" / "song.txt"):
-        assert ask(shares, path).reason == "offered to everyone"
+        assert ask(shares, path).reason == "shared with everyone"
     shares.close()
 
 
@@ -145,7 +145,7 @@ def test_a_shared_folder_inside_another_one_has_its_own_files(shares: Shares, mu
     )
     assert ask(shares, r"Music\album\1.txt").reason.startswith("album belongs to another shared folder; ")
     asyncio.run(shares.scan())
-    assert ask(shares, music / "album" / "1.txt").reason == "offered to friends"
+    assert ask(shares, music / "album" / "1.txt").reason == "shared with friends"
     assert ask(shares, r"Music\album\1.txt").reason == "album belongs to another shared folder"
 
 
@@ -166,7 +166,7 @@ def test_links_by_rule(shares: Shares, music: Path, tmp_path: Path) -> None:
     change(shares, symlinks=Symlinks.INSIDE)
     assert ask(shares, music / "file.txt").reason == "it has not been scanned yet"
     asyncio.run(shares.scan())
-    assert ask(shares, music / "file.txt").reason == "offered to everyone"
+    assert ask(shares, music / "file.txt").reason == "shared with everyone"
     for name, reason in (
         ("out.txt", "out.txt is a symbolic link that leads out of the shared folder"),
         ("nothing.txt", "nothing.txt is a symbolic link to nothing"),

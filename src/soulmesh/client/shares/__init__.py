@@ -10,8 +10,10 @@
 ``base``        the mapped file: postings, unions, packed entries; ``build`` writes it
 ``delta``       files added since
 ``store``       the SQLite file, source of truth; ``generation`` makes a base from it;
-                ``kept`` has the roots a second time, for ``rescue`` when it is damaged
-``walk``        what is on the disk; ``audio`` reads attributes, ``readers`` in a pool
+                ``kept`` has the roots a second time, for ``rescue`` when it is damaged;
+                ``aside`` makes room where a folder is in the place of one of these files
+``walk``        what is on the disk; ``audio`` reads attributes, ``readers`` in a pool;
+                ``unreadable`` says what is wrong with a file
 ``scan``        disk to store to index, root by root in ``compare``; ``worker`` is the process that does it,
                 started and followed by ``child``
 ``listed``      shares that are exactly a list of folders, for a program

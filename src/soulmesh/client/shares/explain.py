@@ -278,7 +278,7 @@ def _look_up_folder(shares: Shares, root: Root, relative: bytes, found: Explanat
     if not everything:
         return ""
     below = "" if everything == direct else f", {everything} with what is below it"
-    return f"a folder with {direct} shared files directly in it{below}, offered to {root.audience}"
+    return f"a folder with {direct} shared files directly in it{below}, shared with {root.audience}"
 
 
 def _look_up_file(shares: Shares, root: Root, relative: bytes, found: Explanation) -> str:
@@ -294,7 +294,7 @@ def _look_up_file(shares: Shares, root: Root, relative: bytes, found: Explanatio
         found.problem = stored[2]
     if shares.index.find(root.id, folder, name) is not None:
         found.listed = True
-        return f"offered to {root.audience}"
+        return f"shared with {root.audience}"
     if stored is None:
         return ""
     if shares.needs_index:

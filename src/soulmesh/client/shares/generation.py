@@ -66,6 +66,6 @@ def write_generation(store: Store, directory: Path, progress: Callable[[int], No
         store.execute("DELETE FROM changes WHERE number <= ?", (last,))
     for old in directory.glob("index-*"):
         # A client that still reads an older one keeps its mapping; a file half written is of nobody.
-        if old.name != path.name:
+        if old.name != path.name and not old.is_dir():
             old.unlink(missing_ok=True)
     return path

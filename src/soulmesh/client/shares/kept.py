@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from soulmesh.client.shares.aside import make_room
 from soulmesh.client.shares.model import Audience, Root, Symlinks
 
 __all__ = ["KeptRoots", "keep_roots", "kept_roots"]
@@ -57,7 +58,7 @@ def keep_roots(database: Path, roots: Sequence[Root], last: int, revision: int) 
     place = _place(database)
     temporary = place.with_name(f"{place.name}.{os.getpid()}.part")
     try:
-        if place.exists() and place.read_bytes() == text.encode():
+        if not make_room(place) and place.exists() and place.read_bytes() == text.encode():
             return
         temporary.write_text(text)
         os.replace(temporary, place)

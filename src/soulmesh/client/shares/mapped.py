@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Final
 from zlib import crc32
 
+from soulmesh.client.shares.aside import make_room
 from soulmesh.errors import SoulmeshError
 
 __all__ = ["DamagedFile", "MappedFile", "SectionWriter"]
@@ -94,6 +95,7 @@ class SectionWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+        make_room(self.path)
         os.replace(self._temporary, self.path)
 
     def discard(self) -> None:
@@ -128,9 +130,12 @@ class MappedFile:
             self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         except OSError as error:
             raise DamagedFile(path, error.strerror or str(error)) from error
-        self.size = os.fstat(self._descriptor).st_size
-        self._sections = self._check()
-        self._view = memoryview(mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ))
+        try:
+            self.size = os.fstat(self._descriptor).st_size
+            self._sections = self._check()
+            self._view = memoryview(mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ))
+        except OSError as error:  # a folder, or a disk that cannot be read
+            raise DamagedFile(path, error.strerror or str(error)) from error
 
     def __del__(self) -> None:
         # Readers in threads hold on to the file for as long as they need it; the mapping

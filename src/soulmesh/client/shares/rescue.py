@@ -11,6 +11,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from soulmesh.client.shares.aside import make_room
 from soulmesh.client.shares.kept import KeptRoots, kept_roots
 from soulmesh.client.shares.scan import ScanBusy, scan_lock
 from soulmesh.client.shares.store import Store, StoreDamaged, damage_told
@@ -30,13 +31,17 @@ def rescue(path: Path, reason: str) -> str:
         StoreUnusable: a new one cannot be written either.
     """
     kept = kept_roots(path) or _readable(path)
+    if make_room(path):
+        reason = "it was a folder"
     aside = path.with_name(path.name + ".damaged")
     for suffix in ("", "-wal", "-shm"):
         old = path.with_name(path.name + suffix)
+        new = aside.with_name(aside.name + suffix)
         if old.exists():
-            os.replace(old, aside.with_name(aside.name + suffix))
-        else:
-            aside.with_name(aside.name + suffix).unlink(missing_ok=True)
+            make_room(new)
+            os.replace(old, new)
+        elif not new.is_dir():
+            new.unlink(missing_ok=True)
     roots, last, revision = kept if kept is not None else ([], 0, 0)
     store = Store(path)
     try:

@@ -23,6 +23,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
+from soulmesh.client.shares.aside import make_room
 from soulmesh.client.shares.browse import forget_streams
 from soulmesh.client.shares.compare import Comparison
 from soulmesh.client.shares.generation import current_base, write_generation
@@ -127,6 +128,7 @@ def scan_lock(directory: Path) -> Iterator[None]:
         ScanBusy: somebody else scans.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    make_room(directory / "scan.lock")
     with open(directory / "scan.lock", "wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
