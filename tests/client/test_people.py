@@ -512,6 +512,7 @@ def test_folder_contents_are_asked_and_served() -> None:
             ("Music\\Album\\blue train.flac", 10)
         ]
         assert await alice.info.folder("bob", "Music\\Nowhere") == {}
+        assert list(await alice.info.folder("bob", "Music")) == ["Music\\Album"]
 
     play(scene, real=True)
 

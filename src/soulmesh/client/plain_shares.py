@@ -116,8 +116,10 @@ class PlainShares:
         return wire.encode(peer.PeerSharesReply(self._directories(), 0))
 
     async def folder(self, username: str, directory: str) -> list[DirectoryData]:
-        """The files of one folder."""
-        return [found for found in self._directories() if found.name == directory]
+        """The files of one folder and of those below it."""
+        start = directory.rstrip("\\") + "\\"
+        found = [one for one in self._directories() if (one.name + "\\").startswith(start)]
+        return sorted(found, key=lambda one: one.name)
 
     async def locate(self, username: str, remote_path: str) -> PlainFile | None:
         """The file behind a remote path; ``None`` if there is none."""

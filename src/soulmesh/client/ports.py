@@ -238,7 +238,7 @@ class ShareIndex(Protocol):
         """The whole frame of a PeerSharesReply, ready to be sent."""
 
     async def folder(self, username: str, directory: str) -> list[DirectoryData]:
-        """The files of one folder; an empty list if there is no such folder."""
+        """The files of one folder and of those below it; an empty list if there is no such folder."""
 
     def on_changed(self, handler: Callable[[], None]) -> Undo:
         """Call ``handler`` after :attr:`counts` changed."""

@@ -186,8 +186,8 @@ class PeerDirectoryContentsReply(Message):
     """What lies in one folder, as asked with :class:`PeerDirectoryContentsRequest`. Compressed.
 
     ``ticket`` and ``directory`` repeat the question. ``directories`` holds the folder, in some programs
-    also the ones below it; Nicotine+ answers with none when it does not know the folder, and cannot
-    read an answer with an empty ``directory``.
+    also the ones below it (ours among them); Nicotine+ answers with none when it does not know the folder,
+    passes over those that it did not ask for, and cannot read an answer with an empty ``directory``.
     """
 
     ticket: U32

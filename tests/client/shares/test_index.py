@@ -164,6 +164,22 @@ def test_a_folder_that_has_lost_its_last_file_is_gone(tmp_path: Path) -> None:
     assert len(index.folder(ROOT, rb"Music\Secret") or ()) == 1
 
 
+def test_what_lies_below_a_folder_is_known_whether_or_not_it_was_added_later(tmp_path: Path) -> None:
+    paths = [rb"Music\Box\CD1\a.mp3", rb"Music\Box\CD1\b.mp3", rb"Music\Box\CD2\Deep\c.mp3"]
+    index = build(tmp_path, [*paths, rb"Music\Box set\d.mp3", rb"Music\Boxes\e.mp3", rb"Music\Box]\f.mp3"])
+    below = [rb"Music\Box\CD1", rb"Music\Box\CD2\Deep"]
+    assert index.folders_below(ROOT, rb"Music\Box", most=3) == below
+    assert index.folders_below(ROOT, rb"Music\Box", most=2) == []
+    assert index.folders_below(ROOT, rb"Music\Box\CD1", most=9) == []
+    assert index.folders_below(ROOT, rb"Music\zzz", most=9) == []
+    assert index.folders_below(ROOT + 1, rb"Music\Box", most=9) == []
+    index.add(ROOT, rb"Music\Box\Art", b"g.jpg", 1, b"")
+    index.add(ROOT, rb"Music\Box\CD1", b"h.mp3", 1, b"")
+    assert index.folders_below(ROOT, rb"Music\Box", most=5) == [rb"Music\Box\Art", *below]
+    assert index.folders_below(ROOT, rb"Music\Box", most=4) == []
+    assert len(index.folders_below(ROOT, rb"Music", most=9)) == 6
+
+
 def test_answers_carry_whole_paths_and_listings_carry_names(tmp_path: Path) -> None:
     index = build(tmp_path, PATHS)
     number = index.find(ROOT, rb"Music\Latin", b"caf\xe9 noir.mp3")

@@ -50,6 +50,21 @@ def listed(directories: object) -> dict[str, list[str]]:
     return {d.name: [f.filename for f in d.files] for d in directories or ()}  # type: ignore[attr-defined]
 
 
+def test_the_answer_for_a_folder_brings_what_lies_below_it(shares: Shares, tmp_path: Path) -> None:
+    """Nicotine+ looks for the folder that it asked for and passes over the others; some programs take all."""
+    fill(tmp_path / "music", ["Box/CD1/one.mp3", "Box/CD2/two.mp3", "Box/CD2/art/front.jpg", "Boxes/no.mp3"])
+    share(shares, tmp_path / "music", b"Music")
+    scan_here(shares)
+    assert listed(asyncio.run(shares.folder("bob", "Music\\Box\\"))) == {
+        "Music\\Box": [],
+        "Music\\Box\\CD1": ["one.mp3"],
+        "Music\\Box\\CD2": ["two.mp3"],
+        "Music\\Box\\CD2\\art": ["front.jpg"],
+    }
+    assert list(listed(asyncio.run(shares.folder("bob", "Music\\Box\\CD2\\art")))) == ["Music\\Box\\CD2\\art"]
+    assert asyncio.run(shares.folder("bob", "Music\\Bo")) == []
+
+
 @pytest.fixture
 def circles(shares: Shares, tmp_path: Path) -> Shares:
     """Four roots: for everyone, for friends (locked for others), for one user, for a group."""

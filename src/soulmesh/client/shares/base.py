@@ -291,6 +291,13 @@ class Base:
         at = bisect_left(range(low, high), remote_path, key=self.folder_name) + low
         return at if at < high and self.folder_name(at) == remote_path else None
 
+    def folders_below(self, span: RootSpan, remote_path: bytes) -> range:
+        """The numbers of the folders below one, which need not have files itself."""
+        every = range(span.first_folder, span.end_folder)
+        low = bisect_left(every, remote_path + b"\\", key=self.folder_name)
+        high = bisect_left(every, remote_path + b"]", low, key=self.folder_name)
+        return every[low:high]
+
     def find(self, span: RootSpan, folder: bytes, name: bytes) -> int | None:
         """The number of a file. Files of one folder are asked for one after the other, so it is kept."""
         if self._last_folder[0] != folder:

@@ -374,6 +374,24 @@ class Index:
             return None
         return _entries(self.base, self.delta, number, added, self.removed) or None
 
+    def folders_below(self, root: int, remote_path: bytes, *, most: int) -> list[bytes]:
+        """The folders below one that have files, in order of their names.
+
+        None at all if they have more than ``most`` files together: half of them would be taken for all.
+        """
+        start = remote_path + b"\\"
+        found = {path: len(names) for path, names in self.delta.folders(root) if path.startswith(start)}
+        span = self.base.span(root)
+        if span is not None:
+            below = self.base.folders_below(span, remote_path)
+            first = self.base.folder_first
+            if below and first[below.stop] - first[below.start] > most:
+                return []
+            for number in below:
+                path = self.base.folder_name(number)
+                found[path] = found.get(path, 0) + first[number + 1] - first[number]
+        return sorted(found) if sum(found.values()) <= most else []
+
     def count_folders(self, root: int) -> int:
         """How many folders with files a root has."""
         span = self.base.span(root)

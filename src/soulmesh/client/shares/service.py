@@ -62,6 +62,8 @@ log = logging.getLogger(__name__)
 PEER_SEARCH_REPLY: Final = 9
 REPLY_LEVEL: Final = 2
 APPLY_AT_ONCE: Final = 100
+MOST_BELOW: Final = 2000
+"""Files that the answer for one folder brings of those below it."""
 _U32: Final = Struct("<I")
 
 
@@ -417,7 +419,11 @@ class Shares:
             return await asyncio.to_thread(_stream, directory, path, root, listing)
 
     async def folder(self, username: str, directory: str) -> list[DirectoryData]:
-        """The files of one folder; an empty list if there is no such folder for this user."""
+        """The files of one folder and of those below it; an empty list if this user has no such folder.
+
+        Of a folder with more than :data:`MOST_BELOW` files below it only its own: one who wants so much
+        browses.
+        """
         try:
             path = raw(directory).rstrip(b"\\")
         except UnicodeEncodeError:  # a text that no name can be
@@ -425,10 +431,14 @@ class Shares:
         root = self._by_name.get(path.split(b"\\", 1)[0])
         if root is None or root.id not in frozenset().union(*self._access(username)):
             return []
-        entries = self._index.folder(root.id, path)
-        if entries is None:
-            return []
-        return [DirectoryData(wire_text(path), [_as_file_data(entry) for entry in entries])]
+        names = [path, *self._index.folders_below(root.id, path, most=MOST_BELOW)]
+        found = [(name, self._index.folder(root.id, name)) for name in names]
+        return [
+            DirectoryData(wire_text(name), [_as_file_data(entry) for entry in entries or ()])
+            # One that has folders alone is there as well, and comes first: others look for it in the answer.
+            for name, entries in found
+            if entries or (name == path and any(more for _, more in found))
+        ]
 
     # Uploading
 
