@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -9,6 +10,7 @@ from random import Random
 import pytest
 
 from soulmesh.client.book import AddressBook, BadRange
+from soulmesh.client.wishes import WishList
 from soulmesh.net.memory import MemoryNetwork
 from soulmesh.net.memory_disk import MemoryDisk
 from soulmesh.net.world import World
@@ -49,6 +51,83 @@ async def test_block_lists_of_several_kinds_are_read() -> None:
     outside = ["192.0.2.16", "198.51.100.8", "203.0.113.4", "203.0.113.10", "10.2.0.0", "2001:db9::1", ""]
     assert [mine.bans_address(address) for address in inside] == [True] * len(inside)
     assert [mine.bans_address(address) for address in outside] == [False] * len(outside)
+
+
+@virtual
+async def test_what_two_programs_change_in_one_book_is_all_kept() -> None:
+    disk = MemoryDisk()
+    first = book(disk)
+    first.friends, first.notes = {"anna", "gone"}, {"anna": "old"}
+    first.ban_range("192.0.2.0/24")
+    first.changed()
+    await first.close()
+    first, second = book(disk), book(disk)
+    await first.load()
+    await second.load()
+    # One is changed and written while the other one has all of it in memory.
+    second.banned_names.add("spammer")
+    second.friends.discard("gone")
+    second.filters["loud"] = "bitrate>=320"
+    second.unban_range("192.0.2.0/24")
+    second.changed()
+    await second.close()
+    first.friends.add("eve")
+    first.notes["anna"] = "new"
+    first.seen("eve")
+    await asyncio.sleep(5)
+    # It counts there as well.
+    assert (first.friends, first.banned_names, first.banned_ranges) == ({"anna", "eve"}, {"spammer"}, [])
+    first.ban_range("203.0.113.7")
+    await first.close()
+    after = book(disk)
+    await after.load()
+    assert (after.friends, after.banned_names) == ({"anna", "eve"}, {"spammer"})
+    assert (after.notes, after.filters) == ({"anna": "new"}, {"loud": "bitrate>=320"})
+    assert after.bans_address("203.0.113.7")
+    assert not after.bans_address("192.0.2.1")
+    assert after.histories["eve"].hours == {"20": 1}
+
+
+@virtual
+async def test_a_book_that_somebody_damaged_is_written_anew() -> None:
+    disk = MemoryDisk()
+    mine = book(disk)
+    mine.friends.add("anna")
+    mine.changed()
+    await asyncio.sleep(5)
+    await disk.write_atomic(PEOPLE, b"[1, 2")
+    mine.friends.add("eve")
+    mine.changed()
+    await mine.close()
+    after = book(disk)
+    await after.load()
+    assert after.friends == {"anna", "eve"}
+
+
+@virtual
+async def test_wishes_of_two_programs_are_all_kept_and_take_their_turns() -> None:
+    disk = MemoryDisk()
+    world = World(MemoryNetwork().host("10.0.0.2"), disk, Random(1), Clock())
+
+    async def wishes() -> WishList:
+        found = WishList(world, Path("/data/wishes.json"), shortest_query=3)
+        await found.load()
+        return found
+
+    first = await wishes()
+    for query in ("blue", "red", "gone"):
+        await first.add(query)
+    first, second = await wishes(), await wishes()
+    await second.add("green", filter="flac")
+    await second.remove("gone")
+    blue = first.all[0]
+    blue.found = 3
+    first._wishes[blue.query] = first._wishes.pop(blue.query)
+    await first.add("white")
+    whole = [(wish.query, wish.filter, wish.found) for wish in first.all]
+    assert whole == [("red", "", 0), ("blue", "", 3), ("white", "", 0), ("green", "flac", 0)]
+    assert first.all[1] is blue
+    assert [(wish.query, wish.filter, wish.found) for wish in (await wishes()).all] == whole
 
 
 @virtual

@@ -73,6 +73,34 @@ async def test_what_is_written_can_be_read_at_any_place(disk: Disk, root: Path) 
 
 
 @each_disk
+async def test_a_file_is_changed_by_what_is_made_of_its_content(disk: Disk, root: Path) -> None:
+    seen: list[bytes | None] = []
+
+    def longer(found: bytes | None) -> bytes | None:
+        seen.append(found)
+        return None if found == b"xx" else (found or b"") + b"x"
+
+    for _ in range(3):
+        await disk.change(root / "file", longer)
+    assert seen == [None, b"x", b"xx"]
+    assert await disk.read_bytes(root / "file") == b"xx"
+    assert await disk.list(root) == ["file"]
+    with pytest.raises(FileMissing):
+        await disk.change(root / "nowhere" / "file", longer)
+
+
+@real
+async def test_of_many_who_change_a_file_nobody_loses_what_another_one_wrote(tmp_path: Path) -> None:
+    disks = [RealDisk(), RealDisk()]
+    await asyncio.gather(
+        *(disk.change(tmp_path / "file", lambda found: (found or b"") + b"x") for disk in disks * 20)
+    )
+    assert (tmp_path / "file").read_bytes() == b"x" * 40
+    for disk in disks:
+        disk.close()
+
+
+@each_disk
 async def test_opening_for_writing_keeps_what_is_there(disk: Disk, root: Path) -> None:
     await put(disk, root / "part", b"first half")
     file = await disk.open_write(root / "part")

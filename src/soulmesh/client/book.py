@@ -1,7 +1,7 @@
 """What we keep of other users between two runs: friends, bans, notes, and how it went with them.
 
-One small JSON file, written as a whole a few seconds after a change. Without a
-folder it lives in memory alone.
+One small JSON file, written as a whole a few seconds after a change, with what other
+programs changed in it meanwhile. Without a folder it lives in memory alone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from soulmesh.client.tasks import Tasks
+from soulmesh.core.merging import merged
 from soulmesh.errors import SoulmeshError, UsageError
 from soulmesh.net.world import World
 
@@ -82,6 +83,8 @@ class AddressBook:
         self.filters: dict[str, str] = {}
         self.rooms: dict[str, bool] = {}
         """Rooms to enter at login; the value says whether it is private."""
+        self._before = self._content()
+        """The file as we knew it last."""
 
     async def load(self) -> None:
         """Read the file. One that cannot be read is set aside, not overwritten."""
@@ -89,6 +92,7 @@ class AddressBook:
             return
         try:
             self._fill(json.loads(await self._world.disk.read_bytes(self._path, limit=64 * 1024 * 1024)))
+            self._before = self._content()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             aside = self._path.with_suffix(".broken")
             log.warning("%s cannot be read (%s); it is kept as %s", self._path, error, aside)
@@ -245,24 +249,50 @@ class AddressBook:
         self._writing = None
         await self._write()
 
-    async def _write(self) -> None:
-        assert self._path is not None
-        data = {
+    def _content(self) -> dict[str, Any]:
+        return {
             "friends": sorted(self.friends),
             "banned": sorted(self.banned_names),
             "banned_ranges": [str(network) for network in self.banned_ranges],
-            "notes": self.notes,
+            "notes": dict(self.notes),
             "history": {name: asdict(past) for name, past in self.histories.items()},
             "interests": sorted(self.interests),
             "hated": sorted(self.hated),
-            "filters": self.filters,
-            "rooms": self.rooms,
+            "filters": dict(self.filters),
+            "rooms": dict(self.rooms),
         }
+
+    async def _write(self) -> None:
+        """Write what we changed into the file as it is now: another program may have changed it as well."""
+        assert self._path is not None
+        before, ours = self._before, self._content()
+        whole = ours
+
+        def change(found: bytes | None) -> bytes:
+            nonlocal whole
+            whole = merged(before, ours, _read(found, self._world) or before)
+            return json.dumps(whole, indent=1).encode()
+
         try:
             await self._world.disk.make_directory(self._path.parent)
-            await self._world.disk.write_atomic(self._path, json.dumps(data, indent=1).encode())
+            await self._world.disk.change(self._path, change)
         except SoulmeshError as error:
             log.warning("cannot write %s: %s", self._path, error)
+            return
+        self._before = whole
+        if whole != ours:
+            # What others changed counts here from now on, beside what we changed while it was written.
+            self._fill(merged(ours, self._content(), whole))
+
+
+def _read(found: bytes | None, world: World) -> dict[str, Any] | None:
+    """The content of the file in the form in which it is written; ``None`` for one that cannot be read."""
+    book = AddressBook(world, None)
+    try:
+        book._fill(json.loads(found or b""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return book._content()
 
 
 def parse_ranges(text: str) -> list[Range]:

@@ -10,11 +10,13 @@ round tries again. A wish that has come true is searched for no more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from soulmesh.client.events import Event, Events
 from soulmesh.client.filters import LOSSLESS, Filter
@@ -23,6 +25,7 @@ from soulmesh.client.results import Hit
 from soulmesh.client.searches import Searches, check_query
 from soulmesh.client.tasks import Tasks
 from soulmesh.client.transfers import GoalFailed, GoalFinished, Goals, candidate_of
+from soulmesh.core.merging import merged
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.world import World
 from soulmesh.wire import to_client
@@ -100,6 +103,8 @@ class WishList:
         self._path = path
         self._shortest = shortest_query
         self._wishes: dict[str, Wish] = {}
+        self._before: dict[str, Any] = {}
+        """The file as we knew it last."""
 
     @property
     def all(self) -> list[Wish]:
@@ -109,14 +114,37 @@ class WishList:
     async def load(self) -> None:
         """Read the file."""
         if self._path is not None and await self._world.disk.exists(self._path):
-            try:
-                for entry in json.loads(await self._world.disk.read_bytes(self._path)):
-                    seen = dict.fromkeys(entry.pop("seen", ()))
-                    wish = Wish(**entry)
-                    wish._seen.update(seen)
-                    self._wishes[wish.query] = wish
-            except (ValueError, TypeError, AttributeError) as error:
-                log.warning("%s cannot be read: %s", self._path, error)
+            found = _read(await self._world.disk.read_bytes(self._path))
+            if found is None:
+                log.warning("%s cannot be read", self._path)
+            else:
+                self._take(found)
+                self._before = self._content()
+
+    def _take(self, content: dict[str, Any]) -> None:
+        """The wishes are these from now on; those that are the same stay the same objects."""
+        wishes = {}
+        for query, entry in content.items():
+            wish = wishes[query] = self._wishes.get(query) or Wish(query)
+            for name, value in entry.items():
+                if name != "seen":
+                    setattr(wish, name, value)
+            wish._seen = dict.fromkeys(entry["seen"])
+        self._wishes = wishes
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            wish.query: {
+                "filter": wish.filter,
+                "last_sent": wish.last_sent,
+                "found": wish.found,
+                "download": wish.download,
+                "goal": wish.goal,
+                "fulfilled": wish.fulfilled,
+                "seen": list(wish._seen),
+            }
+            for wish in self._wishes.values()
+        }
 
     async def add(self, query: str, *, filter: str = "", download: str = "") -> Wish:
         """Wish for something; ``download`` is one of :data:`DOWNLOADS`.
@@ -146,26 +174,29 @@ class WishList:
         await self._save()
 
     async def _save(self) -> None:
+        """Write what we changed into the file as it is now: another program may have changed it as well."""
         if self._path is None:
             return
-        data = [
-            {
-                "query": wish.query,
-                "filter": wish.filter,
-                "last_sent": wish.last_sent,
-                "found": wish.found,
-                "download": wish.download,
-                "goal": wish.goal,
-                "fulfilled": wish.fulfilled,
-                "seen": list(wish._seen),
-            }
-            for wish in self._wishes.values()
-        ]
+        before, ours = self._before, self._content()
+        whole = ours
+
+        def change(found: bytes | None) -> bytes | None:
+            nonlocal whole
+            theirs = _read(found) if found is not None else {}
+            whole = _put_together(before, ours, before if theirs is None else theirs)
+            if theirs is not None and list(whole.items()) == list(theirs.items()):
+                return None
+            return json.dumps([{"query": query, **entry} for query, entry in whole.items()]).encode()
+
         try:
             await self._world.disk.make_directory(self._path.parent)
-            await self._world.disk.write_atomic(self._path, json.dumps(data).encode())
+            await self._world.disk.change(self._path, change)
         except SoulmeshError as error:
             log.warning("the wishes could not be kept: %s", error)
+            return
+        self._before = whole
+        if whole != ours:
+            self._take(_put_together(ours, self._content(), whole))
 
 
 class Wishes(WishList):
@@ -222,9 +253,14 @@ class Wishes(WishList):
 
     async def _work(self) -> None:
         while True:
+            # Another program may have wished for something, or have had enough of it.
+            await self._save()
             while (wish := self._next()) is None:
                 self._some.clear()
-                await self._some.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.interval):
+                        await self._some.wait()
+                await self._save()
             if not self._server.connected:
                 # The login is still to come: it must not cost the wish a whole interval.
                 await asyncio.sleep(LOOK_FOR_LOGIN_EVERY)
@@ -298,6 +334,27 @@ class Wishes(WishList):
                 wish.goal = ""
             elif goal is not None and goal.state == "finished" and not wish.fulfilled:
                 self._fulfil(wish)
+
+
+def _read(found: bytes) -> dict[str, Any] | None:
+    """The wishes of the file, by query; ``None`` if it cannot be read."""
+    known = {"filter", "last_sent", "found", "download", "goal", "fulfilled"}
+    try:
+        wishes = {}
+        for entry in json.loads(found):
+            seen, query = [str(one) for one in entry.pop("seen", ())], entry.pop("query")
+            if not entry.keys() <= known:
+                return None
+            wishes[query] = {**{name: getattr(Wish(query), name) for name in known}, **entry, "seen": seen}
+        return wishes
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return None
+
+
+def _put_together(before: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """What both made of the wishes; ours are in the order in which they take turns, new ones come after."""
+    whole = merged(before, ours, theirs)
+    return {query: whole[query] for query in dict.fromkeys([*ours, *whole]) if query in whole}
 
 
 def _quality(hit: Hit) -> tuple[float, ...]:

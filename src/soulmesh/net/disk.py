@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import stat as stat_bits
@@ -245,19 +246,27 @@ class RealDisk:
     async def write_atomic(self, path: Path, data: bytes) -> None:
         """See :meth:`soulmesh.net.world.Disk.write_atomic`."""
 
+        await self._run(path, _write_atomic, path, data)
+
+    async def change(self, path: Path, change: Callable[[bytes | None], bytes | None]) -> None:
+        """See :meth:`soulmesh.net.world.Disk.change`."""
+
         def work() -> None:
-            beside = path.with_name(f".{path.name}.new")
+            # The folder is there before the file, and is not replaced as the file is.
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                with beside.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(beside, path)
-            except BaseException:
+                # Some file systems of other machines know no locks.
                 with contextlib.suppress(OSError):
-                    beside.unlink()
-                raise
-            _sync_directory(path.parent)
+                    fcntl.flock(folder, fcntl.LOCK_EX)
+                try:
+                    found = path.read_bytes()
+                except FileNotFoundError:
+                    found = None
+                data = change(found)
+                if data is not None:
+                    _write_atomic(path, data)
+            finally:
+                os.close(folder)
 
         await self._run(path, work)
 
@@ -435,6 +444,21 @@ def _write_small(path: Path, data: bytes | bytearray | memoryview) -> None:
             view = view[os.write(descriptor, view) :]
     finally:
         os.close(descriptor)
+
+
+def _write_atomic(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    _sync_directory(path.parent)
 
 
 def _link_or_rename(source: Path, target: Path) -> None:

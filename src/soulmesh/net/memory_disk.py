@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -229,7 +229,18 @@ class MemoryDisk:
 
     async def write_atomic(self, path: Path, data: bytes) -> None:
         """See :meth:`soulmesh.net.world.Disk.write_atomic`."""
+        self._put_whole(await self._at(path, "write"), data)
+
+    async def change(self, path: Path, change: Callable[[bytes | None], bytes | None]) -> None:
+        """See :meth:`soulmesh.net.world.Disk.change`."""
         where = await self._at(path, "write")
+        self._parent_of(where)
+        node = self._files.get(where)
+        data = change(node.read(0, node.size) if node is not None else None)
+        if data is not None:
+            self._put_whole(where, data)
+
+    def _put_whole(self, where: Path, data: bytes) -> None:
         self._parent_of(where)
         if where in self._directories:
             raise _error(errno.EISDIR, where)

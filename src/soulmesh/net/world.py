@@ -184,6 +184,13 @@ class Disk(Protocol):
     async def write_atomic(self, path: Path, data: bytes) -> None:
         """Replace the whole file at once: a reader, or a crash, sees the old content or the new."""
 
+    async def change(self, path: Path, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace a small file by what ``change`` makes of it, while no other program here does the same.
+
+        It gets the content, ``None`` if there is no such file, and runs in a thread; if it returns ``None``
+        everything stays as it is.
+        """
+
     async def replace(self, source: Path, target: Path) -> None:
         """Rename within a file system, atomically; an existing ``target`` goes."""
 
