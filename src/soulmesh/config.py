@@ -351,7 +351,10 @@ class ApiKeySettings(Section):
 class Webhook(Section):
     """An address that is told about events."""
 
-    on: list[str] = Field(default=["Any"], description="Kinds of events; Any is all of them.")
+    on: list[str] = Field(
+        default=["Any"],
+        description="Kinds of events: DownloadFileComplete, goal.GoalFinished, share, * for all.",
+    )
     url: str = Field(description="Where the event is posted to, as JSON.")
     headers: dict[str, str] = Field(default={}, description="Sent along.")
     secret: SecretStr | None = Field(
@@ -367,7 +370,10 @@ class Webhook(Section):
 class Script(Section):
     """A program that is run for events."""
 
-    on: list[str] = Field(default=["Any"], description="Kinds of events; Any is all of them.")
+    on: list[str] = Field(
+        default=["Any"],
+        description="Kinds of events: DownloadFileComplete, goal.GoalFinished, share, * for all.",
+    )
     command: str | None = Field(default=None, description="Run by the shell.")
     executable: str | None = Field(default=None, description="Run without a shell, with args.")
     args: list[str] = Field(default=[], description="For the executable.")

@@ -7,14 +7,19 @@ import contextlib
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from soulmesh.config import Settings
-from soulmesh.daemon.hooks import AT_ONCE, Hooks, matches, pause_after, sign
+from soulmesh.daemon import kinds
+from soulmesh.daemon.hooks import AT_ONCE, Hooks, pause_after, sign
+from soulmesh.daemon.kinds import check_hooks, matches
+from soulmesh.errors import ConfigError
 from tests.daemon.fakes import Stage, example, later
 from tests.daemon.stagecraft import until
 
@@ -296,11 +301,74 @@ def test_a_script_that_hangs_is_ended(perform: Perform, tmp_path: Path) -> None:
     perform(play, scripts={"slow": {"executable": "/bin/sleep", "args": ["60"], "timeout": 0.2}})
 
 
+def test_what_our_own_stream_tells_is_told_with_its_data(perform: Perform, tmp_path: Path) -> None:
+    """Goals, wishes, failures, scans: slskd has no kinds for them, and no bodies."""
+
+    async def play(on: Stage) -> None:
+        receiver = Receiver()
+        async with hooked(on, receiver, tmp_path / "scripts") as hooks:
+            on.service.hub.outward = hooks.notice
+            on.service.hub.tell("goal.GoalFinished", {"goal": "g1", "name": "Tidal Maps"})
+            on.service.hub.tell("share.scan", {"state": "finished"})
+            on.service.hub.tell("wish.WishFound", {"query": "tidal"})
+            on.service.hub.show("goal.progress", {})
+            on.service.events.tell("DownloadFileComplete")
+            await until(lambda: hooks.delivered == 2, "two deliveries")
+            assert (await hooks.pending())[2] == 0
+        told = {
+            request.headers["x-soulmesh-event"]: json.loads(request.content) for request in receiver.requests
+        }
+        assert told.keys() == {"goal.GoalFinished", "wish.WishFound"}
+        goal = told["goal.GoalFinished"]
+        assert goal.pop("timestamp").endswith("Z")
+        assert goal == {
+            "id": on.service.hub.last.rpartition("-")[0] + "-1",
+            "type": "goal.GoalFinished",
+            "version": 0,
+            "data": {"goal": "g1", "name": "Tidal Maps"},
+        }
+
+    perform(play, webhooks={"mine": {"on": ["goal", "wish.wishfound"], "url": "http://192.0.2.5/hook"}})
+
+
+def test_a_kind_that_does_not_exist_is_refused_with_the_nearest() -> None:
+    def settings(*kinds: str) -> Settings:
+        return Settings.model_validate({"scripts": {"tag": {"on": list(kinds), "command": "true"}}})
+
+    check_hooks(
+        settings("any", "DOWNLOADFILECOMPLETE", "transfer", "transfer.BatchFinished", "share.scan", "*")
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_hooks(settings("DownloadFileComplet"))
+    assert str(caught.value) == (
+        "scripts.tag.on: there is no kind of event 'DownloadFileComplet'; did you mean DownloadFileComplete?"
+    )
+    with pytest.raises(ConfigError):
+        check_hooks(settings("transfer.progress"))
+
+
+def test_every_kind_that_the_daemon_tells_can_be_asked_for() -> None:
+    """What is written in the sources is in the list."""
+    folder = Path(kinds.__file__).parent
+    told = {
+        kind
+        for path in folder.rglob("*.py")
+        for kind in re.findall(r'hub\.tell\(\s*"([^"]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert told == set(kinds.DAEMON)
+    assert {"goal.GoalFinished", "transfer.TransferMoved", "user.UserStatusChanged"} <= set(kinds.own_kinds())
+
+
 def test_kinds_pauses_and_signatures() -> None:
     assert matches(["Any"], "Noop")
     assert matches(["all"], "Noop")
     assert matches(["noop"], "Noop")
     assert not matches(["DownloadFileComplete"], "Noop")
     assert not matches([], "Noop")
+    assert matches(["*"], "Noop")
+    assert matches(["*"], "goal.GoalMoved")
+    assert matches(["goal"], "goal.GoalMoved")
+    # Who asked for all before there were others gets the bodies that he knows.
+    assert not matches(["Any"], "goal.GoalMoved")
     assert [pause_after(n) for n in (1, 2, 3, 50)] == [1.0, 2.0, 4.0, 600.0]
     assert sign("a", b"x", 1).startswith("t=1,v1=")

@@ -12,21 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from soulmesh.daemon.http.replies import form, instant
+from soulmesh.daemon.kinds import SLSKD
 from soulmesh.daemon.store import Store
 from soulmesh.daemon.written import to_text
 
-__all__ = ["KINDS", "EventLog", "kind_named"]
-
-KINDS = (
-    "DownloadFileComplete",
-    "DownloadDirectoryComplete",
-    "UploadFileComplete",
-    "PrivateMessageReceived",
-    "RoomMessageReceived",
-    "SoulseekClientConnected",
-    "SoulseekClientDisconnected",
-    "Noop",
-)
+__all__ = ["EventLog", "kind_named"]
 
 _OPTIONAL_IN_TRANSFER = (
     "batchId",
@@ -43,7 +33,7 @@ _OPTIONAL_IN_TRANSFER = (
 
 def kind_named(name: str) -> str | None:
     """The kind of this name in any case."""
-    for kind in KINDS:
+    for kind in SLSKD:
         if kind.lower() == name.lower():
             return kind
     return None

@@ -29,10 +29,14 @@ import httpx
 from soulmesh import log
 from soulmesh.config import Script, Settings, Webhook
 from soulmesh.daemon.eventlog import EventLog
+from soulmesh.daemon.http.replies import instant
+from soulmesh.daemon.hub import Told
+from soulmesh.daemon.kinds import matches
 from soulmesh.daemon.store import Store
+from soulmesh.daemon.written import to_text
 from soulmesh.net.child import Child
 
-__all__ = ["Hooks", "matches", "pause_after", "sign"]
+__all__ = ["Hooks", "pause_after", "sign"]
 
 logger = log.get("daemon.hooks")
 
@@ -43,12 +47,6 @@ LONGEST_PAUSE = 600.0
 LOOK_EVERY = 30.0
 LARGEST_REPLY = 64 * 1024
 _LONGEST_COMPLAINT = 64 * 1024
-
-
-def matches(wanted: list[str], kind: str) -> bool:
-    """Whether a hook wants events of this kind; ``Any`` and ``All`` are every one."""
-    names = {name.lower() for name in wanted}
-    return kind.lower() in names or "any" in names or "all" in names
 
 
 def pause_after(attempts: int) -> float:
@@ -100,6 +98,8 @@ class Hooks:
         """What is under way, by its number: the hook, and the task."""
         self._clients: dict[bool, asyncio.Task[httpx.AsyncClient]] = {}
         """HTTP clients that check certificates, and that do not."""
+        self._wanting: tuple[Settings | None, dict[str, list[str]]] = (None, {})
+        """Who wants which kind, by these settings."""
         self._swept: Settings | None = None
         """The settings for which the outbox was last rid of hooks that they do not have."""
         self.delivered = 0
@@ -109,14 +109,38 @@ class Hooks:
 
     def _enqueue(self, db: sqlite3.Connection, key: str, kind: str, body: str) -> None:
         """In the transaction that keeps the event."""
-        settings = self._settings()
+        self._put(db, self._who_wants(kind), key, kind, body)
+
+    def _put(self, db: sqlite3.Connection, hooks: list[str], key: str, kind: str, body: str) -> None:
         now = self._wall_clock().timestamp()
-        wanted = [f"webhook:{name}" for name, hook in settings.webhooks.items() if matches(hook.on, kind)]
-        wanted += [f"script:{name}" for name, script in settings.scripts.items() if matches(script.on, kind)]
         db.executemany(
             "INSERT INTO outbox (event, kind, hook, body, due) VALUES (?, ?, ?, ?, ?)",
-            [(key, kind, hook, body, now) for hook in wanted],
+            [(key, kind, hook, body, now) for hook in hooks],
         )
+
+    def notice(self, told: Told) -> None:
+        """An event of our own stream: for those who asked for it, with the same data."""
+        hooks = self._who_wants(told.kind)
+        if not hooks:
+            return
+        facts = {"id": told.id, "timestamp": instant(self._wall_clock()), "type": told.kind, "version": 0}
+        body = f'{to_text(facts)[:-1]},"data":{told.data.decode()}}}'
+        self._store.post(lambda db: self._put(db, hooks, told.id, told.kind, body))
+        self._wake.set()
+
+    def _who_wants(self, kind: str) -> list[str]:
+        settings = self._settings()
+        # Asked on the loop and in the thread of the store.
+        by_settings, wanting = self._wanting
+        if by_settings is not settings:
+            wanting = {}
+            self._wanting = (settings, wanting)
+        if kind not in wanting:
+            wanting[kind] = [
+                *(f"webhook:{name}" for name, hook in settings.webhooks.items() if matches(hook.on, kind)),
+                *(f"script:{name}" for name, hook in settings.scripts.items() if matches(hook.on, kind)),
+            ]
+        return wanting[kind]
 
     async def run(self) -> None:
         """Deliver until cancelled."""

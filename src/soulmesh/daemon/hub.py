@@ -25,7 +25,7 @@ from soulmesh.client.transfers.events import TransferProgressed
 from soulmesh.daemon.rows import event_row
 from soulmesh.daemon.written import to_json
 
-__all__ = ["Hub", "Listener", "Told", "TooManyListeners"]
+__all__ = ["Hub", "Listener", "Told", "TooManyListeners", "topic_of"]
 
 REMEMBERED = 5000
 WAITING = 1000
@@ -115,6 +115,8 @@ class Hub:
         self._timer: asyncio.TimerHandle | None = None
         self.name_of: Callable[[int], str | None] = lambda number: None
         """The id of a transfer in the API, by the client's number."""
+        self.outward: Callable[[Told], None] = lambda told: None
+        """Hears of everything that is remembered, to tell it outside."""
         self.row_of: Callable[[int], dict[str, Any] | None] = lambda number: None
         """A transfer as the API shows it, by the client's number."""
 
@@ -133,6 +135,7 @@ class Hub:
         self._past.append(told)
         for listener in self._listeners:
             listener.push(told)
+        self.outward(told)
 
     def show(self, kind: str, data: Any) -> None:
         """How it stands now, for those who look on; superseded by the next one, and not remembered."""
@@ -161,7 +164,7 @@ class Hub:
             row = self.row_of(data["transfer"])
             if row is not None:
                 data["row"] = row
-        self.tell(f"{_topic(name)}.{name}", data)
+        self.tell(topic_of(name), data)
 
     def listen(self, after: str | None = None, kinds: frozenset[str] | None = None) -> Listener:
         """Begin to listen; :meth:`leave` ends it.
@@ -242,11 +245,10 @@ _TOPICS = (
 )
 
 
-def _topic(name: str) -> str:
-    for beginning, topic in _TOPICS:
-        if name.startswith(beginning):
-            return topic
-    return "other"
+def topic_of(name: str) -> str:
+    """The kind of an event of the client in the stream, by its class: what it is about, a dot, the name."""
+    topic = next((topic for beginning, topic in _TOPICS if name.startswith(beginning)), "other")
+    return f"{topic}.{name}"
 
 
 def _fields(event: Event) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from soulmesh.config import Settings
 from soulmesh.daemon.checks import check_folder, check_listening
 from soulmesh.daemon.choices import client_settings, transfer_settings
 from soulmesh.daemon.http.serving import read_certificate
+from soulmesh.daemon.kinds import check_hooks
 from soulmesh.daemon.knobs import value_of
 from soulmesh.daemon.service import authenticator
 from soulmesh.errors import ConfigError, NetworkError, SoulmeshError
@@ -154,6 +155,10 @@ def _transfers(settings: Settings, _around: Around) -> None:
     transfer_settings(settings)
 
 
+def _hooks(settings: Settings, _around: Around) -> None:
+    check_hooks(settings)
+
+
 def _listening(settings: Settings, _around: Around) -> None:
     check_listening(settings)
 
@@ -171,5 +176,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Settings, Around], None]], ...] 
         _network_place,
     ),
     (("downloads", "transfers"), _transfers),
+    (("webhooks", "scripts"), _hooks),
 )
 """The settings that a part of the start depends on, and that part."""

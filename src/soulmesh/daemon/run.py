@@ -26,6 +26,7 @@ from soulmesh.daemon.http.replies import empty
 from soulmesh.daemon.http.routing import Access, Route, Router
 from soulmesh.daemon.http.serving import HttpServer
 from soulmesh.daemon.http.shell import Api, Shell, base_path
+from soulmesh.daemon.kinds import check_hooks
 from soulmesh.daemon.logbook import Logbook
 from soulmesh.daemon.metrics_auth import may_scrape
 from soulmesh.daemon.possible import Around, obstacles, possible_part
@@ -109,6 +110,7 @@ class Daemon:
         for key, reason in self._left_out.items():
             logger.error("a setting is left out", key=key, reason=reason, file=file)
         check_listening(settings)
+        check_hooks(settings)
         self._data = data = await asyncio.to_thread(_check_folders, settings)
         account = await asyncio.to_thread(self._account, settings, account)
         store = Store(data / "daemon.sqlite")
@@ -132,6 +134,7 @@ class Daemon:
         self.hooks = Hooks(
             store, service.events, lambda: service.settings, self._world.wall_clock, data / "scripts"
         )
+        service.hub.outward = self.hooks.notice
         await service.start()
         self._stack.push_async_callback(service.close)
         service.spawn(self.hooks.run(), "hooks")

@@ -22,7 +22,7 @@ export default {
   "entries.nameHint": "Wie es hier und im Protokoll heißt.",
   "entries.taken": "Den Namen gibt es schon.",
   "entries.field.on": "Ereignisse",
-  "entries.hint.on": "Arten von Ereignissen, je Zeile eine: DownloadFileComplete, DownloadDirectoryComplete, UploadFileComplete, PrivateMessageReceived, RoomMessageReceived, SoulseekClientConnected, SoulseekClientDisconnected; Any heißt alle.",
+  "entries.hint.on": "Arten von Ereignissen, je Zeile eine: DownloadFileComplete, DownloadDirectoryComplete, UploadFileComplete, PrivateMessageReceived, RoomMessageReceived, SoulseekClientConnected, SoulseekClientDisconnected, oder Any für alle diese; dazu die des Ereignisstroms, etwa transfer.BatchFinished, goal, wish, share.scan oder * für alles.",
   "entries.field.url": "Adresse",
   "entries.hint.url": "Wohin das Ereignis geschickt wird.",
   "entries.field.headers": "Kopfzeilen",

@@ -22,7 +22,7 @@ export default {
   "entries.nameHint": "What it is called here and in the log.",
   "entries.taken": "There is one of this name.",
   "entries.field.on": "Events",
-  "entries.hint.on": "Kinds of events, one a line: DownloadFileComplete, DownloadDirectoryComplete, UploadFileComplete, PrivateMessageReceived, RoomMessageReceived, SoulseekClientConnected, SoulseekClientDisconnected; Any is all of them.",
+  "entries.hint.on": "Kinds of events, one a line: DownloadFileComplete, DownloadDirectoryComplete, UploadFileComplete, PrivateMessageReceived, RoomMessageReceived, SoulseekClientConnected, SoulseekClientDisconnected, or Any for all of these; and those of the event stream, such as transfer.BatchFinished, goal, wish, share.scan or * for everything.",
   "entries.field.url": "Address",
   "entries.hint.url": "Where the event is posted to.",
   "entries.field.headers": "Headers",
