@@ -21,7 +21,7 @@ from soulmesh.core.transfer import State
 from soulmesh.daemon.api1.api import api, operations
 from soulmesh.daemon.api1.examples import NoExample
 from soulmesh.daemon.api1.examples import example as example_of
-from soulmesh.daemon.api1.operations import document
+from soulmesh.daemon.api1.operations import Part, document
 from soulmesh.daemon.api1.transfers import _opened
 from soulmesh.daemon.http.shell import Shell
 from soulmesh.daemon.hub import MOST_LISTENERS, REMEMBERED, WAITING, Hub, TooManyListeners
@@ -208,6 +208,43 @@ def test_an_unchanged_answer_is_304(perform: Perform) -> None:
         assert (
             await call("GET", "/governor", headers={"If-None-Match": first.headers["etag"]})
         ).status == 200
+
+    perform(play)
+
+
+WHOLE = {
+    # The state of one thing, with what belongs to it; what may be long in it has a list of its own.
+    "/status": {"children"},
+    "/tree": {"children"},
+    "/transfers/{id}/why": {"past", "steps"},
+    "/batches/{id}": {"may_miss", "users"},
+    "/goals/{id}": {"candidates", "story", "steps", "transfers"},
+    "/rooms/joined/{room}": {"users", "operators", "members", "tickers"},
+    # As many as there are subjects, settings, or samples in the span.
+    "/diagnosis": {"items"},
+    "/settings/keys": {"items"},
+    "/settings/entries": {"items"},
+    "/statistics/speeds": {"items"},
+    # Numbers of one window of a search's files, which says where it ends.
+    "/searches/{id}/matches": {"matches"},
+}
+"""Lists that come whole, and why."""
+
+
+def test_every_list_has_a_cursor_but_those_that_are_named_here(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        whole: dict[str, set[str]] = {}
+        for operation in operations(on.service, None):
+            fields = getattr(operation.answer, "model_fields", {})
+            lists = {name for name, field in fields.items() if "list[" in str(field.annotation)}
+            if operation.method != "GET" or not lists:
+                continue
+            asked = set(operation.query.model_fields) if operation.query is not None else set()
+            if not ({"next", "before"} & set(fields) and {"cursor", "before"} & asked and "limit" in asked):
+                whole[operation.path] = lists
+            elif operation.query is not None and issubclass(operation.query, Part):
+                assert set(operation.lists) == lists, operation.path
+        assert whole == WHOLE
 
     perform(play)
 
@@ -473,6 +510,8 @@ def test_the_client_of_the_package_does_it_all(tmp_path: Path) -> None:
                 assert [hit["path"].rpartition("\\")[2] for hit in hits["items"]] == ["02 - Song 2.flac"]
                 rest = await daemon.ask("GET", f"/users/{SHARER}/browse/find", words="song", offset=2)
                 assert [hit["path"].rpartition("\\")[2] for hit in rest["items"]] == ["03 - Song 3.flac"]
+                one_by_one = daemon.pages(f"/users/{SHARER}/browse/find", words="song", limit=1)
+                assert len([hit async for hit in one_by_one]) == len(SONGS)
 
                 await daemon.ask("PUT", f"/users/{SHARER}/friend")
                 user = await daemon.ask("GET", f"/users/{SHARER}")

@@ -217,9 +217,12 @@ class _Browsing:
 
     async def find(self, call: Call, query: models.Words, _body: None) -> dict[str, Any]:
         browse = self._browse(call)
-        found = await browse.search(query.words, offset=query.offset, limit=query.limit)
+        place = read_cursor(query.cursor, int)
+        offset = max(0, place[0]) if place else query.offset
+        found = await browse.search(query.words, offset=offset, limit=query.limit)
         self._service.ledger.remember(browse.username, [file.remote_path for file in found])
-        return {"items": [file_row(file) for file in found]}
+        more = cursor(offset + len(found)) if len(found) == query.limit else None
+        return {"items": [file_row(file) for file in found], "next": more}
 
     async def folder(self, call: Call, query: models.OneFolder, _body: None) -> dict[str, Any]:
         username = call.path["username"]

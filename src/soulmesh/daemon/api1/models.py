@@ -445,6 +445,7 @@ class Files(BaseModel):
     """Files of a user."""
 
     items: list[FileEntry]
+    next: str | None = None
 
 
 class OneFolder(Part):
@@ -458,6 +459,8 @@ class Words(Query):
 
     words: str
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Where to begin, instead of a cursor."""
+    cursor: str | None = None
     limit: int = 500
 
 

@@ -127,7 +127,7 @@ class Scored(BaseModel):
 
 
 class Recommendations(BaseModel):
-    """The best first; ``discouraged`` are those that people hate."""
+    """The best first; ``discouraged`` are those that people hate, and come last with ``limit``."""
 
     items: list[Scored]
     discouraged: list[Scored] = []
@@ -404,6 +404,11 @@ def operations(service: Service) -> list[Operation]:
         change("DELETE", "/interests/hated/{item}", "Hate it no more", work.taste("unhate")),
         look("/interests/fans/{item}", "Users who like something", work.fans, Fans, query=Part),
         look(
-            "/recommendations", "What else may please us", work.recommendations, Recommendations, query=Kind
+            "/recommendations",
+            "What else may please us",
+            work.recommendations,
+            Recommendations,
+            query=Kind,
+            lists=("items", "discouraged"),
         ),
     ]
