@@ -33,7 +33,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from soulmesh.errors import ConfigError
 
-__all__ = ["Root", "Section", "assignments", "keys", "load", "template"]
+__all__ = ["Root", "Section", "assignments", "keys", "kinds", "load", "template", "toml_value"]
 
 
 class Section(BaseModel):
@@ -292,12 +292,12 @@ def _suggest(name: str, known: Iterable[str]) -> str | None:
 # -- what a field is ------------------------------------------------------------------------------------
 
 
-def _kinds(annotation: Any) -> Iterator[Any]:
+def kinds(annotation: Any) -> Iterator[Any]:
     """The types of a field, unions taken apart."""
     arguments = typing.get_args(annotation)
     if arguments and typing.get_origin(annotation) not in (list, tuple, dict, set, frozenset):
         for argument in arguments:
-            yield from _kinds(argument)
+            yield from kinds(argument)
     else:
         yield annotation
 
@@ -308,7 +308,7 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _container(field: FieldInfo) -> type | None:
-    for kind in _kinds(field.annotation):
+    for kind in kinds(field.annotation):
         origin = typing.get_origin(kind) or kind
         if origin is dict:
             return dict
@@ -318,7 +318,7 @@ def _container(field: FieldInfo) -> type | None:
 
 
 def _optional(field: FieldInfo) -> bool:
-    return type(None) in _kinds(field.annotation)
+    return type(None) in kinds(field.annotation)
 
 
 # -- the file -------------------------------------------------------------------------------------------
@@ -335,11 +335,11 @@ def _section_lines(model: type[BaseModel], at: str, chosen: Mapping[str, Any]) -
         lines += _comment(field.description or "")
         key = at + name
         if key in chosen:
-            lines.append(f"{name} = {_toml(chosen[key])}")
+            lines.append(f"{name} = {toml_value(chosen[key])}")
         else:
             default = field.get_default(call_default_factory=True)
             example = field.examples[0] if default is None and field.examples else default
-            lines.append(f"#{name} = {_toml('' if example is None else example)}")
+            lines.append(f"#{name} = {toml_value('' if example is None else example)}")
         lines.append("")
     for name, field, section in sections:
         lines += [*_comment(field.description or ""), f"[{at}{name}]", ""]
@@ -351,16 +351,17 @@ def _comment(text: str) -> list[str]:
     return [f"# {line}".rstrip() for line in text.strip().splitlines()]
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A value as it stands in the file; secrets in plain."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{json.dumps(str(key))} = {_toml(item)}" for key, item in value.items())
+        inner = ", ".join(f"{json.dumps(str(key))} = {toml_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list | tuple | set | frozenset):
-        return f"[{', '.join(_toml(item) for item in value)}]"
+        return f"[{', '.join(toml_value(item) for item in value)}]"
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     # A TOML basic string escapes like JSON does, but for DEL, which JSON leaves as it is.

@@ -184,6 +184,37 @@ def test_the_configuration_file_is_behind_a_login_and_a_setting(perform: Perform
     perform(play, remote_configuration=True)
 
 
+def test_secrets_of_the_configuration_file_are_masked_and_stay(perform: Perform, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    text = '# kept\n[web]\napi_key = "keys-keys-keys-keys"\n[webhooks.x]\nurl = "https://example.org/t0ken"\n'
+    file.write_text(text)
+
+    async def play(on: Stage) -> None:
+        on.service.config_file = file
+        session = (await on.call("POST", "/session", example("login-request"))).json
+        bearer = Caller(
+            on.shell, headers={"Authorization": f"Bearer {session['token']}", "Host": "localhost"}
+        )
+        shown = (await bearer("GET", "/options/yaml")).json
+        assert shown == text.replace("keys-keys-keys-keys", "*****").replace("t0ken", "*****")
+        # As it was shown it is valid, and stays as it is; what is new in it counts.
+        said = shown + "[metrics]\nenabled = true\n"
+        assert (await on.call("POST", "/options/yaml/validate", said, status=200)).body == b""
+        await bearer("PUT", "/options/yaml", said, status=200)
+        assert file.read_text() == text + "[metrics]\nenabled = true\n"
+        new = '[web]\npassword = "*****"\n'
+        why = "web.password has no value yet: ***** only stands for one"
+        assert (await bearer("PUT", "/options/yaml", new, status=400)).json == why
+        assert (await on.call("POST", "/options/yaml/validate", new, status=200)).json == why
+        # Where secrets cannot be told from the rest, nothing is shown.
+        file.write_text("[web]\npassword = 12345678\n")
+        refused = await bearer("GET", "/options/yaml", status=500)
+        assert "12345678" not in refused.json
+        assert "web.password is no text" in refused.json
+
+    perform(play, remote_configuration=True)
+
+
 def test_users_have_the_bodies_of_the_examples(perform: Perform) -> None:
     async def play(on: Stage) -> None:
         picture = base64.b64decode(example("user-info")["picture"])

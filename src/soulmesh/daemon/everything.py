@@ -58,6 +58,7 @@ class Everything(Shelves):
         """Nothing is listed any more; called before that is posted to the database."""
         self._removals[direction] += 1
         self._cleared[direction] += 1
+        self._dropped[direction] += 1
         turn = self._turn()
         self._store.post(lambda db: self._note_listed(db, direction, turn))
         self.forget(direction)
@@ -74,7 +75,7 @@ class Everything(Shelves):
         if await self._store.run(lambda db: _any_removed(db, direction)):
             await self._keep_file(direction)
         else:
-            self._store.post(lambda db: self._kind.forget_file(db, direction))
+            self._drop_file(direction)
 
     def forget_unasked(self) -> None:
         """Give back the memory of what nobody asks for any more."""

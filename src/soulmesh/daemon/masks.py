@@ -13,10 +13,19 @@ from urllib.parse import urlsplit
 
 from soulmesh.config import Settings
 
-__all__ = ["MASK", "masked_headers", "masked_settings", "masked_url", "unmasked_headers", "unmasked_url"]
+__all__ = [
+    "COMMANDS",
+    "MASK",
+    "masked_headers",
+    "masked_settings",
+    "masked_url",
+    "unmasked_headers",
+    "unmasked_url",
+]
 
 MASK = "*****"
-_COMMANDS = ("account.password_command", "network.forwarded_port_command")
+COMMANDS = ("account.password_command", "network.forwarded_port_command")
+"""Settings that are commands, which may hold a secret."""
 
 
 def masked_url(url: str) -> str:
@@ -76,7 +85,7 @@ def masked_settings(settings: Settings) -> dict[str, Any]:
     for script in found["scripts"].values():
         script["command"] = script["command"] and MASK
         script["args"] = [MASK for _ in script["args"]]
-    for key in _COMMANDS:
+    for key in COMMANDS:
         section, _, name = key.partition(".")
         found[section][name] = found[section][name] and MASK
     return found

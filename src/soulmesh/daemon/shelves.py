@@ -142,6 +142,9 @@ class Shelves:
         self._late: dict[str, set[Folder]] = {}
         self._keeping = asyncio.Lock()
         self._cleared: Counter[str] = Counter()
+        """Grows when what is being read is out of date."""
+        self._dropped: Counter[str] = Counter()
+        """Grows when no file holds any more."""
         self._run, self._count = secrets.token_hex(8), 0
 
     def add(self, direction: str, username: str, directory: str, body: bytes) -> None:
@@ -172,10 +175,14 @@ class Shelves:
     def clear(self, direction: str) -> None:
         """Nothing finished is listed any more."""
         self._cleared[direction] += 1
-        self._store.post(lambda db: self._kind.forget_file(db, direction))
+        self._drop_file(direction)
         self._shelves[direction] = Shelf.of()
         if direction in self._late:
             self._late[direction].clear()
+
+    def _drop_file(self, direction: str) -> None:
+        self._dropped[direction] += 1
+        self._store.post(lambda db: self._kind.forget_file(db, direction))
 
     def forget(self, direction: str) -> None:
         """Read everything again when somebody asks."""
@@ -215,13 +222,14 @@ class Shelves:
 
     async def _renew(self, direction: str, path: Path, changed: dict[str, str]) -> None:
         """Write the file; it holds every change in ``changed``, and perhaps later ones."""
-        cleared, token = self._cleared[direction], secrets.token_hex(8)
+        dropped, token = self._dropped[direction], secrets.token_hex(8)
         try:
             await asyncio.to_thread(self._write, path, direction, token)
         except (OSError, sqlite3.Error) as error:
             logger.warning("the list of finished transfers could not be kept", reason=str(error))
             return
-        if self._cleared[direction] == cleared:
+        # With the file before went the notes of what changed since: the new one may lack some of that.
+        if self._dropped[direction] == dropped:
             await self._store.run(lambda db: self._kind.note_file(db, direction, token, changed))
             self.forget(direction)
 
@@ -242,6 +250,7 @@ class Shelves:
                     if found is not None:
                         found.stale |= {self._kind.folder_of(key, direction) for key in changed}
             if found is None:
+                self._dropped[direction] += 1
                 found = await self._store.run(lambda db: self._from_database(db, direction))
         finally:
             del self._late[direction]

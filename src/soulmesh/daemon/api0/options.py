@@ -21,6 +21,7 @@ from soulmesh.daemon.http.errors import HttpError
 from soulmesh.daemon.http.identity import Role
 from soulmesh.daemon.http.replies import empty, form, reply
 from soulmesh.daemon.http.routing import Access, Route
+from soulmesh.daemon.masked_file import masked_file, unmasked_file
 from soulmesh.daemon.masks import MASK, masked_headers, masked_settings, masked_url
 from soulmesh.daemon.service import Service, authenticator
 from soulmesh.errors import ConfigError
@@ -234,19 +235,18 @@ class OptionPaths:
         return reply(str(self._file()))
 
     async def read(self, _call: Call) -> Response:
-        """``GET /options/yaml``: the file as one string. Ours is TOML."""
+        """``GET /options/yaml``: the file as one string, secrets masked. Ours is TOML."""
         file = self._file()
+        text = await self._text(file)
         try:
-            return reply(await asyncio.to_thread(file.read_text, "utf-8"))
-        except FileNotFoundError:
-            return reply("")
-        except (OSError, UnicodeDecodeError) as error:
-            raise HttpError(500, f"{file} cannot be read: {error}") from None
+            return reply(await asyncio.to_thread(masked_file, text))
+        except ValueError as error:
+            raise HttpError(500, f"{file} is not shown, for its secrets cannot be told: {error}") from None
 
     async def write(self, call: Call) -> Response:
-        """``PUT /options/yaml``: the old file is kept beside it."""
+        """``PUT /options/yaml``: secrets that come back masked stay; the old file is kept beside it."""
         file = self._file()
-        text = await call.quoted(limit=LARGEST_FILE)
+        text = await self._meant(file, await call.quoted(limit=LARGEST_FILE))
         problem = await self._problem(call, text)
         if problem is not None:
             raise HttpError(400, problem)
@@ -273,9 +273,39 @@ class OptionPaths:
 
     async def validate(self, call: Call) -> Response:
         """``POST /options/yaml/validate``: an empty answer is a good one."""
-        self._file()
-        problem = await self._problem(call, await call.quoted(limit=LARGEST_FILE))
+        file = self._file()
+        said = await call.quoted(limit=LARGEST_FILE)
+        try:
+            problem = await self._problem(call, await self._meant(file, said))
+        except HttpError as error:
+            if error.status != 400:
+                raise
+            problem = error.message
         return empty(200) if problem is None else reply(problem)
+
+    async def _text(self, file: Path) -> str:
+        try:
+            return await asyncio.to_thread(file.read_text, "utf-8")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise HttpError(500, f"{file} cannot be read: {error}") from None
+
+    async def _meant(self, file: Path, said: str) -> str:
+        """What somebody means who was shown the file masked.
+
+        Raises:
+            HttpError: 400, it is no TOML, or a mask stands for nothing.
+        """
+        if MASK not in said:
+            return said
+        old = await self._text(file)
+        try:
+            return await asyncio.to_thread(unmasked_file, said, old)
+        except tomllib.TOMLDecodeError as error:
+            raise HttpError(400, f"The text is not TOML: {error}") from None
+        except ValueError as error:
+            raise HttpError(400, str(error)) from None
 
     async def _problem(self, call: Call, text: str) -> str | None:
         try:
