@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from soulmesh.daemon import everything as everything_module
 from soulmesh.daemon import shelves as module
 from soulmesh.daemon.everything import KEPT_FOR, Everything
 from soulmesh.daemon.shelves import Shelves
-from soulmesh.daemon.store import Store
+from soulmesh.daemon.store import CHANGES, VERSION, Store
 from tests.support.loops import real, virtual
 
 _INSERT = (
@@ -186,7 +187,9 @@ def test_a_database_of_an_earlier_release_is_given_what_it_lacks(tmp_path: Path)
 
     in_a_cabinet(play, path)
     with sqlite3.connect(path) as db:
-        db.execute("DROP INDEX transfers_removed")
+        for before in range(2, VERSION):
+            for index in re.findall(r"CREATE INDEX (\w+)", CHANGES[before]):
+                db.execute(f"DROP INDEX {index}")
         db.execute("PRAGMA user_version = 2")
     db.close()
 

@@ -117,9 +117,8 @@ CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CHANGES = {
     1: "ALTER TABLE searches ADD COLUMN withheld BLOB NOT NULL DEFAULT '{}';",
-    2: "CREATE INDEX IF NOT EXISTS transfers_removed"
-    " ON transfers (direction, username, directory) WHERE removed = 1;",
-    3: "CREATE INDEX IF NOT EXISTS outbox_hook ON outbox (hook, number);",
+    2: "CREATE INDEX transfers_removed ON transfers (direction, username, directory) WHERE removed = 1;",
+    3: "CREATE INDEX outbox_hook ON outbox (hook, number);",
 }
 """What makes the next version of each earlier one."""
 
