@@ -478,7 +478,10 @@ class Transfers(Section):
     )
     schedule: list[str] = Field(
         default=[],
-        description='Other limits at some hours, KiB per second: ["22:00-07:00 up=0 down=0"], 0 for none.',
+        description=(
+            'Other limits at some hours, KiB per second: ["22:00-07:00 up=0 down=0"], 0 for none;\n'
+            "what a rule does not name keeps its limit."
+        ),
     )
     upload_order: Literal["round robin", "first come", "weighted"] = Field(
         default="round robin",

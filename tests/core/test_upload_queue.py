@@ -187,6 +187,30 @@ def test_a_slot_that_is_lent_serves_others_but_not_the_same_user() -> None:
     assert (queue.running, queue.free_slots) == (0, 1)
 
 
+def test_an_upload_keeps_another_only_where_that_one_would_be_served_in_its_place() -> None:
+    """A slow one may lose its slot for somebody else, not for nothing."""
+    queue = filled(UploadQueue(QueueRules(slots=2)), ("a", "1"), ("a", "2"), ("b", "1"))
+    assert [queue.start_next(), queue.start_next()] == [("a", "1"), ("b", "1")]
+    # What waits is the user's own next file.
+    assert not queue.keeps_another(("a", "1"))
+    filled(queue, ("c", "1"))
+    assert queue.keeps_another(("a", "1"))
+    assert queue.keeps_another(("b", "1"))
+    queue.set_rules(QueueRules(slots=3))
+    assert not queue.keeps_another(("a", "1"))
+    assert not queue.keeps_another(("d", "1"))
+
+
+def test_a_full_group_waits_for_its_own_uploads_alone() -> None:
+    rules = QueueRules(slots=3, groups={"default": Group(slots=1), "friends": Group(tier=1)})
+    queue = filled(filled(UploadQueue(rules), ("a", "1")), ("b", "1"), group="friends")
+    assert {queue.start_next(), queue.start_next()} == {("a", "1"), ("b", "1")}
+    filled(queue, ("c", "1"))
+    assert queue.start_next() is None
+    assert queue.keeps_another(("a", "1"))
+    assert not queue.keeps_another(("b", "1"))
+
+
 def test_rules_can_be_changed_under_way() -> None:
     queue = filled(UploadQueue(QueueRules(slots=0)), ("a", "1"))
     assert queue.start_next() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 
@@ -10,6 +11,8 @@ from soulmesh.errors import ConfigError
 
 __all__ = ["Bucket", "Hours", "limits_at", "parse_hours"]
 
+DAY = 24 * 60
+"""Minutes."""
 PIECE = 64 * 1024
 """Bytes that may go at once even under a tiny limit, so that it does not cost a wake-up per packet."""
 
@@ -58,25 +61,29 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Limits for some hours of the day, in bytes per second; ``None`` without limit."""
+    """Limits for some hours of the day.
 
-    begin: time
-    end: time
-    up: int | None
-    down: int | None
+    ``begin`` and ``end`` are minutes since midnight; ``limits`` has bytes per second for ``up`` and ``down``,
+    ``None`` for no limit. A direction that is not in it keeps the limit that it has otherwise.
+    """
+
+    begin: int
+    end: int
+    limits: Mapping[str, int | None]
 
     def covers(self, at: time) -> bool:
-        """Whether a time of day lies within; a span may cross midnight."""
-        if self.begin <= self.end:
-            return self.begin <= at < self.end
-        return at >= self.begin or at < self.end
+        """Whether a time of day lies within. A span may cross midnight, or be a whole day."""
+        minute = at.hour * 60 + at.minute
+        if self.begin < self.end:
+            return self.begin <= minute < self.end
+        return minute >= self.begin or minute < self.end
 
 
 _RULE = re.compile(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)((?:\s+(?:up|down)=\d+)+)\s*")
 
 
 def parse_hours(rule: str) -> Hours:
-    """Read ``22:00-07:00 up=0 down=500``: KiB per second, 0 without limit.
+    """Read ``22:00-07:00 up=0 down=500``: KiB per second, 0 without limit; ``00:00-24:00`` is the whole day.
 
     Raises:
         ConfigError: it is not such a rule.
@@ -84,21 +91,25 @@ def parse_hours(rule: str) -> Hours:
     match = _RULE.fullmatch(rule.strip())
     if match is None:
         raise ConfigError(f"schedule {rule!r}: write it as 22:00-07:00 up=100 down=0 (KiB/s, 0 for no limit)")
-    try:
-        begin = time(int(match[1]), int(match[2]))
-        end = time(int(match[3]) % 24, int(match[4]))
-    except ValueError as error:
-        raise ConfigError(f"schedule {rule!r}: {error}") from error
+    begin = _minutes(rule, match[1], match[2], DAY - 1)
+    end = _minutes(rule, match[3], match[4], DAY)
     limits = dict(part.split("=") for part in match[5].split())
-    values = {kind: int(text) * 1024 or None for kind, text in limits.items()}
-    return Hours(begin, end, values.get("up"), values.get("down"))
+    return Hours(begin, end, {kind: int(text) * 1024 or None for kind, text in limits.items()})
+
+
+def _minutes(rule: str, hour: str, minute: str, latest: int) -> int:
+    at = int(hour) * 60 + int(minute)
+    if int(minute) > 59 or at > latest:
+        raise ConfigError(f"schedule {rule!r}: {hour}:{minute} is no time of day")
+    return at
 
 
 def limits_at(
     at: time, hours: tuple[Hours, ...], up: int | None, down: int | None
 ) -> tuple[int | None, int | None]:
-    """The limits at a time of day: those of the first span that covers it, else ``up`` and ``down``."""
-    for span in hours:
+    """The limits at a time of day: of each direction that of the first span that says it, else as given."""
+    limits = {"up": up, "down": down}
+    for span in reversed(hours):
         if span.covers(at):
-            return span.up, span.down
-    return up, down
+            limits |= span.limits
+    return limits["up"], limits["down"]

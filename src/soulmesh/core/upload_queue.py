@@ -283,6 +283,24 @@ class UploadQueue:
             self._lent.add(key)
             self._running_in_group[place[1]] -= 1
 
+    def keeps_another(self, key: Key) -> bool:
+        """Whether somebody else would be served in place of this upload, who is not as it stands."""
+        if key not in self._running or key in self._lent:
+            return False
+        username, mine = self._running[key]
+        full = self.running >= self.rules.slots
+        for other, user in self._users.items():
+            group = self.rules.group(user.group)
+            if other == username or not user.numbers or user.active >= group.slots_per_user:
+                continue
+            running = self._running_in_group.get(user.group, 0)
+            if group.slots is None or running < group.slots:
+                if full:
+                    return True
+            elif user.group == mine and running == group.slots:
+                return True
+        return False
+
     def place(self, key: Key) -> int:
         """How many uploads go before this one, plus one.
 

@@ -531,7 +531,7 @@ class Uploads:
         meter, now = transfer.meter, self._ledger.now()
         if not least or meter is None or now - meter.started < SLOW_FOR:
             return False
-        return len(self.queue) > 0 and meter.average(now) < least
+        return meter.average(now) < least and self.queue.keeps_another(transfer.id)
 
     def _unreachable(self, transfer: Transfer, ticket: int, error: Exception) -> None:
         machine = transfer.upload

@@ -66,7 +66,7 @@ export default {
   "transfers.upload_slots": ["Uploads zugleich", "So viele Uploads laufen zur selben Zeit."],
   "transfers.upload_limit_kib": ["Grenze für Uploads (KiB/s)", "KiB in der Sekunde für alle Uploads."],
   "transfers.download_limit_kib": ["Grenze für Downloads (KiB/s)", "KiB in der Sekunde für alle Downloads."],
-  "transfers.schedule": ["Zeitplan", "Andere Grenzen zu manchen Stunden, KiB in der Sekunde: 22:00-07:00 up=0 down=0; 0 für keine."],
+  "transfers.schedule": ["Zeitplan", "Andere Grenzen zu manchen Stunden, KiB in der Sekunde: 22:00-07:00 up=0 down=0; 0 für keine. Was eine Regel nicht nennt, behält seine Grenze."],
   "transfers.upload_order": ["Reihenfolge", "Wer als Nächstes dran ist: reihum eine Datei je Person, wie gefragt wurde, oder nach Gewicht der Gruppen."],
   "transfers.queue_files": ["Dateien je Person", "So viele Dateien darf eine Person hier warten lassen; 0 für beliebig viele."],
   "transfers.queue_megabytes": ["Megabyte je Person", "So viele Megabyte darf eine Person hier warten lassen; 0 für beliebig viele."],
