@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from soulmesh.client.shares import service
 from soulmesh.client.shares.explain import _closed
+from soulmesh.client.shares.index import Effort
 from tests.cli.conftest import Command, Outcome
 from tests.client.shares.support import fill, write_wave
 
@@ -106,6 +108,28 @@ def test_what_is_hardly_meant_needs_an_answer(scanned: Command, music: Path) -> 
     assert scanned("add", str(music), "-x", "*", "--yes").code == 0
     assert scanned("scan").code == 0
     assert lines(scanned("status", "--json"))[0]["indexed"] == 0
+
+
+def test_a_name_that_cannot_be_given_any_more_is_refused(scanned: Command, music: Path) -> None:
+    for option in (["--anonymous"], ["--name", "Other"]):
+        refused = scanned("add", str(music), *option)
+        assert (refused.code, "remove it first to change the name" in refused.err) == (2, True)
+    both = scanned("add", str(music.parent), "--anonymous", "--name", "Other")
+    assert (both.code, "a folder has one name" in both.err) == (2, True)
+
+
+def test_a_search_that_is_too_dear_is_told_from_one_that_finds_nothing(
+    share: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(300):
+        (folder / f"album {number}.track").touch()
+    share("add", str(folder))
+    share("scan")
+    monkeypatch.setattr(service, "Effort", lambda _: Effort(100))
+    dear = share("search", "album-track", "--json")
+    assert (dear.code, dear.out, "would cost too much" in dear.err) == (1, "", True)
 
 
 def test_an_exclusion_that_leaves_out_nothing_says_so(scanned: Command, music: Path) -> None:

@@ -693,6 +693,23 @@ def test_shares_are_explained_and_a_scan_that_loses_much_is_confirmed_over_http(
         assert found["offered"]
 
         one = f"/shares/roots/{root['id']}"
+        # What may not have been meant is done and said, as the command says it.
+        assert root["warnings"] == []
+        odd = {"exclude": ["Song 9*", "*.tpm", "song 1*"], "audience": ["group:bend", "friends"]}
+        assert (await ask("PATCH", one, odd))["warnings"] == [
+            "*.tpm leaves out none of the files that are known",
+            "there is no group bend: transfers.groups in the settings makes one",
+        ]
+        again = await ask("PATCH", one, {"exclude": ["song 9*"], "audience": ["everyone"]})
+        assert again["warnings"] == []
+        refused = await ask("PATCH", one, {"locked": True}, 422)
+        assert refused["detail"] == "body.locked: only a folder that not everyone may have can be locked"
+        await ask("POST", "/shares/roots", {"path": str(folder.parent), "locked": True}, 422)
+        await ask.eventually(lambda found: not found["scanning"], "/shares")
+        ask.net.daemon.service.hub.tell("share.scan", {"state": "all of these are over"})
+        while (await ask.event("share.scan"))["state"] != "all of these are over":
+            pass
+
         await ask("PATCH", one, {"exclude": ["*"]}, 409)
         await ask("PATCH", one, {"exclude": ["[bad"]}, 422)
         await ask("POST", "/shares/roots", {"path": str(folder / "nowhere")}, 422)

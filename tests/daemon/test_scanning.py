@@ -45,6 +45,7 @@ class Slow:
         *,
         only: Mapping[int, Collection[bytes]] | None = None,
         confirmed: bool = False,
+        again: bool = False,
         progress: Callable[[Progress], None] = lambda progress: None,
     ) -> ScanOutcome:
         async with self._lock:

@@ -32,7 +32,7 @@ from soulmesh.client.shares import (
     ShareSettings,
     Symlinks,
 )
-from soulmesh.client.shares.doubts import would_leave_out
+from soulmesh.client.shares.doubts import idle_exclusions
 from soulmesh.client.shares.model import folder_name, hidden_name
 from soulmesh.client.shares.store import damage_told
 from soulmesh.daemon.choices import queue_rules
@@ -149,14 +149,16 @@ def add(
     out = run.output(json=json)
     path = Path(os.path.abspath(folder.expanduser()))
     check_shareable(path)
+    if anonymous and name is not None:
+        raise UsageError("a folder has one name: --name or --anonymous")
+    wanted = hidden_name(path, platform.node()) if anonymous else None if name is None else os.fsencode(name)
     chosen_settings = settings.load()
     how = ShareSettings(guard=chosen_settings.shares.lose_at_most)
     with opened(data, how=how) as shares:
         root = next((root for root in shares.roots if root.path == path), None)
         if root is None:
-            chosen = hidden_name(path, platform.node()) if anonymous else root_name(shares, path, name)
-            root = Root(0, chosen, path)
-        elif name is not None and os.fsencode(name) != root.name:
+            root = Root(0, wanted or root_name(shares, path, None), path)
+        elif wanted not in (None, root.name):
             raise RootRefused(
                 path, f"is shared as {os.fsdecode(root.name)}: remove it first to change the name"
             )
@@ -176,7 +178,7 @@ def add(
         saved = shares.save_root(changed)
         out.record(_root_row(shares, saved))
         out.line(f"{clean(path)} is shared as {clean(os.fsdecode(saved.name))}, for {saved.audience}")
-        for pattern in _idle(shares, root, saved) if root.scanned else ():
+        for pattern in idle_exclusions(shares.store, root, saved, shares.roots):
             out.note(f"{clean(pattern)} leaves out none of the files that are known")
         for group in sorted(saved.audience.groups - queue_rules(chosen_settings.transfers).groups.keys()):
             out.note(f"there is no group {clean(group)}: transfers.groups in the settings makes one")
@@ -196,15 +198,6 @@ def _audience(root: Root, words: list[str] | None, locked: bool | None) -> Audie
         refused.hint = "say whom it is for: --for friends, --for user:NAME, --for group:NAME"
         raise refused
     return replace(chosen, locked=before.locked if locked is None else locked)
-
-
-def _idle(shares: Shares, before: Root, after: Root) -> list[str]:
-    """The new exclusions that leave out no known file: mistyped, or for files to come."""
-    rules = [
-        replace(before, exclude=(pattern,)) for pattern in after.exclude if pattern not in before.exclude
-    ]
-    bare = replace(before, exclude=())
-    return [one.exclude[0] for one in rules if not would_leave_out(shares.store, bare, one, shares.roots)]
 
 
 def root_name(shares: Shares, path: Path, given: str | None) -> bytes:

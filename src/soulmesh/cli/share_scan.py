@@ -121,7 +121,7 @@ async def scan(
             try:
                 with scan_bars(out) as show:
                     return await shares.scan(
-                        roots, confirmed=confirmed, rebuild=rebuild, niceness=0, progress=show
+                        roots, confirmed=confirmed, again=True, rebuild=rebuild, niceness=0, progress=show
                     )
             except asyncio.CancelledError:
                 out.note(STOPPED)

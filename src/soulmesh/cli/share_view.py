@@ -19,7 +19,7 @@ from soulmesh.cli.share import DataOption, app, data_folder, opened
 from soulmesh.client.shares.explain import explain as explain_path
 from soulmesh.core.upload_queue import Person
 from soulmesh.daemon.choices import queue_rules
-from soulmesh.errors import NotFound
+from soulmesh.errors import NotFound, SoulmeshError
 from soulmesh.net.names import shown_path
 from soulmesh.wire.peer import PeerSharesReply
 
@@ -47,6 +47,15 @@ def _friends(data: Path | None) -> frozenset[str]:
             people = json_module.loads((place / "people.json").read_text(encoding="utf-8"))
             found.update(str(name) for name in people.get("friends", ()))
     return frozenset(found)
+
+
+class TooDear(SoulmeshError):
+    """A search was broken off because it would have cost too much."""
+
+    hint = "a rarer word, or fewer wildcards and signs, make it cheaper"
+
+    def __str__(self) -> str:
+        return "this search would cost too much: it is dropped, and whoever makes it gets no answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +125,10 @@ async def search(
         if found.locked:
             columns.append(Column("locked", "", lambda locked: "locked" if locked else ""))
         count = out.table(columns, rows)
-        dropped = " (too dear: dropped)" if shares.figures.too_dear else ""
-        out.note(f"{count} files in {took * 1000:.2f} ms{dropped}")
+        out.note(f"{count} files in {took * 1000:.2f} ms")
         if not count:
+            if shares.figures.too_dear:
+                raise TooDear
             nothing = NotFound("no shared file matches")
             if shares.needs_index or any(root.scanned is None for root in shares.roots):
                 nothing.hint = "not everything is scanned: soulmesh share scan"

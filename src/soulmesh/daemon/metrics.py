@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from soulmesh.core.transfer import State
+from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.sampling import search_counts
 from soulmesh.daemon.service import Service
 
@@ -87,13 +88,20 @@ def samples(service: Service) -> Iterator[Sample]:
         tree.forwarded_per_second,
     )
     yield "soulmesh_dnet_speed_bytes", "our upload speed as the server sees it", "gauge", tree.speed or 0
-    counts = search_counts(service.engine)
+    engine = service.engine
+    counts = search_counts(engine)
     yield "slskd_search_incoming_requests_received", "searches of others that came", "counter", counts["seen"]
     yield "slskd_search_incoming_requests_dropped", "those that were too many", "counter", counts["dropped"]
+    yield (
+        "soulmesh_searches_too_dear",
+        "searches that would have cost too much to answer",
+        "counter",
+        engine.shared.figures.too_dear if isinstance(engine, ClientEngine) else 0,
+    )
     yield "slskd_search_incoming_responses_sent", "answers that were sent", "counter", counts["answered"]
     yield "soulmesh_dnet_searches_forwarded", "copies that went to children", "counter", counts["forwarded"]
     yield "soulmesh_dnet_searches_matched", "searches that found something here", "counter", counts["matched"]
-    link = service.engine.link
+    link = engine.link
     yield "soulmesh_logged_in", "whether we are logged in", "gauge", int(link.logged_in)
     yield "soulmesh_shared_files", "files that we share", "gauge", service.engine.shares.files
     yield "soulmesh_searches_running", "searches of the API that run", "gauge", service.searches.running

@@ -255,7 +255,7 @@ class Scanning:
             course = self._course(wanted.roots)
             try:
                 outcome = await self._shares.scan(
-                    wanted.roots, confirmed=confirmed, progress=partial(self._follow, course)
+                    wanted.roots, confirmed=confirmed, again=True, progress=partial(self._follow, course)
                 )
             except SoulmeshError as error:
                 self._ended()

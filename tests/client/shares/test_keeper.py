@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +17,8 @@ from soulmesh.client.shares.keeper import REST, Source, unbroken, watch_source
 from soulmesh.client.shares.store import StoreDamaged
 from soulmesh.sim.loop import run_virtual
 from tests.client.shares.support import fill, open_shares, share
+
+SCANNED = "2026-03-01T12:00:00+00:00"
 
 
 class Recorded:
@@ -66,6 +69,7 @@ class Watch:
         self.started.append(list(folders))
         if self.fails is not None:
             raise self.fails
+        yield set()
         while True:
             yield await self.queue.get()
 
@@ -108,7 +112,7 @@ def sleeping(seconds: float) -> Callable[[Keeper], Awaitable[None]]:
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     fill(tmp_path / "music", ["a/b/1.txt", "c/2.txt"])
-    return Root(1, b"Music", tmp_path / "music")
+    return Root(1, b"Music", tmp_path / "music", scanned=SCANNED)
 
 
 def test_it_scans_at_start_and_then_by_timer(root: Root) -> None:
@@ -126,12 +130,15 @@ def test_a_scan_at_start_can_be_left_out_unless_the_index_is_missing(root: Root)
     assert len(shares.scans) == 1
 
 
-def test_with_more_folders_than_the_budget_shares_are_polled(root: Root) -> None:
+def test_with_more_folders_than_the_budget_shares_are_polled(
+    root: Root, caplog: pytest.LogCaptureFixture
+) -> None:
     shares, watch = Recorded([root], folders=30), Watch()
     settings = {"watch_folders": 20, "scan_at_start": False, "rescan_every": 0, "poll_every": 60}
     kept(shares, watch, sleeping(130), **settings)
     assert watch.started == []
     assert [at for at, _, _ in shares.scans] == [60, 120]
+    assert caplog.text.count("30 folders are more than are watched (20)") == 1
 
 
 def test_where_the_system_refuses_to_watch_shares_are_polled(root: Root) -> None:
@@ -168,13 +175,18 @@ def test_a_root_that_is_added_is_watched_too(root: Root, tmp_path: Path) -> None
 
     async def body(keeper: Keeper) -> None:
         await asyncio.sleep(1)
-        shares.roots = [root, Root(2, b"Other", tmp_path / "other")]
+        new = Root(2, b"Other", tmp_path / "other")
+        shares.roots = [root, new]
+        await asyncio.sleep(20)
+        # It may be of any size: how many folders it has is not known before it is scanned.
+        assert keeper.watching == {root.path}
+        shares.roots = [root, replace(new, scanned=SCANNED)]
         await asyncio.sleep(30)
 
     kept(shares, watch, body, scan_at_start=False)
     assert watch.started == [[root.path], [root.path, tmp_path / "other"]]
     # What came into it before it was watched is looked for.
-    assert shares.scans == [(5, [2], None)]
+    assert shares.scans == [(25, [2], None)]
 
 
 def test_the_first_root_is_watched_within_seconds_and_so_is_one_that_comes_back(root: Root) -> None:
@@ -197,7 +209,7 @@ def test_the_first_root_is_watched_within_seconds_and_so_is_one_that_comes_back(
 
 
 def test_a_folder_that_cannot_be_named_in_text_is_polled_and_the_others_watched(root: Root) -> None:
-    odd = Root(2, b"Odd", root.path.parent / os.fsdecode(b"odd\xff"))
+    odd = Root(2, b"Odd", root.path.parent / os.fsdecode(b"odd\xff"), scanned=SCANNED)
     shares, watch = Recorded([root, odd]), Watch()
 
     async def body(keeper: Keeper) -> None:
@@ -360,6 +372,7 @@ def test_a_new_file_is_found_while_watching(tmp_path: Path) -> None:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        assert all(thread.name != "soulmesh-watch" for thread in threading.enumerate())
 
     asyncio.run(run())
     shares.close()

@@ -6,16 +6,21 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from soulmesh.client.shares import scan as scan_module
+from soulmesh.client.shares.audio import read_attributes
+from soulmesh.client.shares.entries import pack_attributes
 from soulmesh.client.shares.generation import open_base
 from soulmesh.client.shares.model import Root, Symlinks
-from soulmesh.client.shares.readers import Reading, read_all
+from soulmesh.client.shares.readers import OUTSIDE, SLOW, Reading, read_all
 from soulmesh.client.shares.scan import ScanBusy, ScanCancelled, Scanner, ScanOutcome, scan_lock
 from soulmesh.client.shares.store import Store, StoreUnusable
+from soulmesh.client.shares.unreadable import UnreadableAudio
 from soulmesh.client.shares.walk import Rules, walk
 from tests.client.shares.support import NOW, fill, write_wave
 
@@ -330,6 +335,54 @@ def test_a_folder_that_cannot_be_read_keeps_its_entries_and_is_listed(
     assert len(indexed(store)) == 3
 
 
+def test_what_could_not_be_read_for_reasons_outside_of_the_file_is_tried_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "music"
+    for name in ("closed", "slow", "other"):
+        write_wave(root / f"{name}.wav", 2)
+    (root / "broken.wav").write_bytes(b"x")
+    share(store, root)
+    closed = {b"closed": ("Permission denied", OUTSIDE), b"slow": ("reading it took longer than 20 s", SLOW)}
+
+    def read(jobs: Iterable[tuple[Any, bytes]], **_: object) -> Iterator[Reading[Any]]:
+        for key, path in jobs:
+            tried.append(os.path.basename(path))
+            problem, passing = closed.get(os.path.basename(path).removesuffix(b".wav"), (None, 0))
+            try:
+                found = b"" if problem else pack_attributes(read_attributes(path))
+            except UnreadableAudio as error:
+                found, problem = b"", str(error)
+            yield Reading(key, found, problem, passing)
+
+    def problems() -> dict[str, str]:
+        return {problem.path: problem.reason for problem in store.problems(store.roots()[0])}
+
+    tried: list[bytes] = []
+    monkeypatch.setattr(scan_module, "read_all", read)
+    scan(store)
+    assert problems().keys() == {"closed.wav", "slow.wav", "broken.wav"}
+    tried.clear()
+    assert scan(store).index == "unchanged"
+    # A file that is broken stays so until it changes; what is slow would be slow at each scan.
+    assert tried == [b"closed.wav"]
+    assert problems()["closed.wav"] == "Permission denied"
+    tried.clear()
+    scan(store, only={1: [b""]})
+    assert tried == []
+    scan(store, again=True)
+    assert sorted(tried) == [b"closed.wav", b"slow.wav"]
+
+    closed.clear()
+    outcome = scan(store, again=True)
+    assert (outcome.index, outcome.roots[0].problems) == ("updated", 1)
+    assert problems().keys() == {"broken.wav"}
+    assert [(change.name, change.attributes != b"") for change in store.changes(0)] == [
+        (b"closed.wav", True),
+        (b"slow.wav", True),
+    ]
+
+
 def test_a_drive_that_lets_us_wait_is_listed_by_several_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -436,12 +489,12 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 # Readers
 
 
-def hang_or_die(path: bytes) -> tuple[bytes, str | None]:
+def hang_or_die(path: bytes) -> tuple[bytes, str | None, int]:
     if path == b"hang":
         time.sleep(60)
     if path == b"die":
         os._exit(3)
-    return path, None
+    return path, None, 0
 
 
 def test_a_file_that_hangs_or_kills_its_reader_costs_that_file_alone() -> None:
@@ -455,6 +508,7 @@ def test_a_file_that_hangs_or_kills_its_reader_costs_that_file_alone() -> None:
     assert readings[10].problem == "reading it took longer than 1 s"
     assert readings[33].problem == "the program broke down over this file"
     assert sum(reading.problem is None for reading in readings.values()) == 58
+    assert {n: reading.passing for n, reading in readings.items() if reading.passing} == {10: SLOW, 33: SLOW}
 
 
 def test_readers_end_when_nobody_wants_more() -> None:

@@ -200,7 +200,8 @@ class Comparison:
             return
         for folder, name, _ in self._absent():
             row = self._store.execute(
-                "SELECT size, mtime, inode, attributes, problem FROM files WHERE folder = ? AND name = ?",
+                "SELECT size, mtime, inode, attributes, problem, passing FROM files"
+                " WHERE folder = ? AND name = ?",
                 (folder, name),
             ).fetchone()
             places = self._fresh.get(tuple(row[:3])) if row is not None else None
@@ -211,8 +212,8 @@ class Comparison:
             self._moved.add((folder, name))
             if row[3] is not None and audio_suffix(name) == audio_suffix(place[1]):
                 self._scan.writes.add(
-                    "UPDATE files SET attributes = ?, problem = ? WHERE folder = ? AND name = ?",
-                    (row[3], row[4], *place),
+                    "UPDATE files SET attributes = ?, problem = ?, passing = ? WHERE folder = ? AND name = ?",
+                    (*row[3:6], *place),
                 )
 
     def _absent(self) -> Iterator[tuple[int, bytes, bytes]]:

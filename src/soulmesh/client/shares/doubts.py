@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from soulmesh.client.shares.model import Root
 from soulmesh.client.shares.store import Store
 from soulmesh.client.shares.walk import left_out, rules_of
+from soulmesh.core.query import fold
 
-__all__ = ["doubt_about", "would_leave_out"]
+__all__ = ["doubt_about", "idle_exclusions", "would_leave_out"]
 
 SYSTEM: Final = tuple(
     map(Path, ("/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/proc", "/run", "/sys", "/usr", "/var"))
@@ -54,3 +56,25 @@ def would_leave_out(store: Store, before: Root, after: Root, roots: Collection[R
         start = folder + b"/" if folder else b""
         count += sum(then(start + name) and not now(start + name) for name in names)
     return count
+
+
+def idle_exclusions(store: Store, before: Root, after: Root, roots: Collection[Root]) -> list[str]:
+    """The new exclusions that leave out no known file: mistyped, or for files to come. Slow for many.
+
+    One that was there in another spelling leaves out what it left out before. Nothing is known of a folder
+    that was never scanned.
+    """
+    if not before.scanned:
+        return []
+    known = {_spelling(pattern) for pattern in before.exclude}
+    bare = replace(before, exclude=())
+    return [
+        pattern
+        for pattern in after.exclude
+        if _spelling(pattern) not in known
+        and not would_leave_out(store, bare, replace(before, exclude=(pattern,)), roots)
+    ]
+
+
+def _spelling(pattern: str) -> str:
+    return fold(pattern.strip("/"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -24,6 +25,7 @@ from collections.abc import (
 )
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -38,8 +40,16 @@ log = logging.getLogger(__name__)
 REST: Final = 900.0
 """The longest pause of seconds before a watch that breaks again and again is begun anew."""
 
+DEBOUNCE_MS: Final = 2000
+"""How long changes are gathered at most; a pause of..."""
+STEP_MS: Final = 50
+"""...so long ends it earlier."""
+PATIENCE_MS: Final = 1000
+JOIN_SECONDS: Final = 1.0
+
 Source = Callable[[Sequence[Path]], AsyncIterator[set[Path]]]
-"""Watches folders and gives out, now and then, what has changed below them."""
+"""Watches folders and gives out, now and then, what has changed below them: nothing (an empty set)
+when it has begun."""
 
 
 class Kept(Protocol):
@@ -103,6 +113,7 @@ class Keeper:
         self._refused: frozenset[Path] | None = None
         self.watching: frozenset[Path] = frozenset()
         """The roots that are watched now; empty while shares are polled."""
+        self._over_budget = False
         self._begun: frozenset[Path] = frozenset()
         """Roots that were there when the keeper began, or are watched."""
 
@@ -184,9 +195,27 @@ class Keeper:
     def _wanted(self) -> frozenset[Path]:
         """The folders to watch; none when polling is the better way."""
         settings = self._settings
-        if not settings.watch or self._source is None or self._shares.folder_count() > settings.watch_folders:
+        if not settings.watch or self._source is None or self._too_many():
             return frozenset()
-        return frozenset(root.path for root in self._shares.roots if root.online and _watchable(root))
+        # One that was never scanned may hold more folders than there are watches for.
+        return frozenset(
+            root.path for root in self._shares.roots if root.online and root.scanned and _watchable(root)
+        )
+
+    def _too_many(self) -> bool:
+        """Whether there are more folders than the budget; told in the log when that changes."""
+        folders = self._shares.folder_count()
+        too_many = folders > self._settings.watch_folders
+        if too_many != self._over_budget:
+            self._over_budget = too_many
+            if too_many:
+                log.warning(
+                    "%d folders are more than are watched (%d): they are scanned every %d minutes instead",
+                    folders,
+                    self._settings.watch_folders,
+                    round(self._settings.poll_every / 60),
+                )
+        return too_many
 
     async def _watch_or_poll(self) -> None:
         if self._missed:
@@ -231,15 +260,15 @@ class Keeper:
             while self._wanted() == wanted:
                 if next_change is None:
                     next_change = asyncio.ensure_future(anext(changes))
-                if fresh:
-                    await asyncio.sleep(0)  # now it is watched
+                done, _ = await asyncio.wait([next_change], timeout=self._settings.look_every)
+                if not done:
+                    continue
+                changed = next_change.result()
+                next_change = None
+                if fresh:  # now it is watched
                     await self._scan([root.id for root in self._shares.roots if root.path in fresh])
                     fresh = frozenset()
-                done, _ = await asyncio.wait([next_change], timeout=self._settings.look_every)
-                if done:
-                    changed = next_change.result()
-                    next_change = None
-                    await self._take_in(changed)
+                await self._take_in(changed)
         except (OSError, RuntimeError, ValueError, StopAsyncIteration) as error:
             log.warning("folders cannot be watched, they are scanned from time to time instead: %s", error)
             self._refused = wanted
@@ -299,14 +328,46 @@ def _changed_folder(path: Path, roots: Collection[Root]) -> tuple[int, bytes] | 
 
 def watch_source() -> Source | None:
     """Watching with watchfiles; None where it is not installed."""
-    try:
-        import watchfiles
-    except ImportError:
+    if find_spec("watchfiles") is None:
         return None
+    return unbroken(_in_thread)
 
-    options: dict[str, Any] = {"watch_filter": None, "debounce": 2000, "ignore_permission_denied": True}
-    # What times out shows that a watch has begun.
-    return unbroken(lambda folders: watchfiles.awatch(*folders, **options, yield_on_timeout=True))
+
+async def _in_thread(folders: Sequence[Path]) -> AsyncGenerator[Set[tuple[Any, str]], None]:
+    """Watching in a thread of its own: to begin takes a second for 20,000 folders, or longer."""
+    from watchfiles._rust_notify import RustNotify  # documented, under this name
+
+    loop = asyncio.get_running_loop()
+    told: asyncio.Queue[Set[tuple[Any, str]] | Exception] = asyncio.Queue()
+    stop = threading.Event()
+
+    def tell(what: Set[tuple[Any, str]] | Exception) -> None:
+        with suppress(RuntimeError):  # the loop is gone
+            loop.call_soon_threadsafe(told.put_nowait, what)
+
+    def work() -> None:
+        try:
+            with RustNotify([str(folder) for folder in folders], False, False, 300, True, True) as watch:
+                tell(frozenset())
+                while not stop.is_set():
+                    found = watch.watch(DEBOUNCE_MS, STEP_MS, PATIENCE_MS, stop)
+                    if not isinstance(found, str):
+                        tell(found)
+        except Exception as error:
+            tell(error)
+
+    thread = threading.Thread(target=work, name="soulmesh-watch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            what = await told.get()
+            if isinstance(what, Exception):
+                raise what
+            yield what
+    finally:
+        stop.set()
+        # One that is still about to begin ends when it has.
+        await asyncio.to_thread(thread.join, JOIN_SECONDS)
 
 
 def unbroken(begin: Callable[[Sequence[Path]], AsyncGenerator[Set[tuple[Any, str]], None]]) -> Source:
@@ -317,12 +378,13 @@ def unbroken(begin: Callable[[Sequence[Path]], AsyncGenerator[Set[tuple[Any, str
     gave out anything is begun anew after ever longer pauses, up to :data:`REST`: as good as polling.
 
     Args:
-        begin: a watch, which gives out what changed, and nothing (an empty set) from time to time.
+        begin: a watch, which gives out nothing (an empty set) when it has begun, and then what changed.
     """
 
     async def watch(folders: Sequence[Path]) -> AsyncIterator[set[Path]]:
         owed: set[Path] = set()
         breaks = 0
+        first = True
         while True:
             try:
                 async with aclosing(begin(folders)) as watching:
@@ -330,8 +392,9 @@ def unbroken(begin: Callable[[Sequence[Path]], AsyncGenerator[Set[tuple[Any, str
                         breaks = 0
                         found = owed | {Path(path) for _, path in changes}
                         owed = set()
-                        if found:
+                        if found or first:
                             yield found
+                        first = False
                 return
             except* RuntimeError as error:
                 log.debug("watching begins again: %r", error)

@@ -31,6 +31,10 @@ FILE_SECONDS: Final = 20.0
 
 START_SECONDS: Final = 60.0
 """How long a reader may take to begin: a busy machine is not the fault of a file."""
+OUTSIDE: Final = 1
+"""The system did not let us read it: permissions, or a disk with errors."""
+SLOW: Final = 2
+"""It took too long, or brought the reader down. To try that again has its price."""
 BATCH: Final = 24
 TELL_EVERY: Final = 0.2
 LOOK_EVERY: Final = 1.0
@@ -48,6 +52,8 @@ class Reading(Generic[K]):
     """Packed; empty when nothing could be read."""
     problem: str | None = None
     """Why nothing could be read."""
+    passing: int = 0
+    """Whether that may pass while the file stays as it is: see :data:`OUTSIDE` and :data:`SLOW`; 0 if not."""
 
 
 def readers_by_default() -> int:
@@ -55,18 +61,22 @@ def readers_by_default() -> int:
     return min(8, os.cpu_count() or 1)
 
 
-def _read(path: bytes) -> tuple[bytes, str | None]:
+Read = tuple[bytes, str | None, int]
+"""Packed attributes, what was wrong, and whether that may pass."""
+
+
+def _read(path: bytes) -> Read:
     try:
-        return pack_attributes(read_attributes(path)), None
+        return pack_attributes(read_attributes(path)), None, 0
     except UnreadableAudio as error:
-        return b"", str(error)
+        return b"", str(error), 0
     except OSError as error:
-        return b"", error.strerror or str(error)
+        return b"", error.strerror or str(error), OUTSIDE
     except Exception:  # a parser that stumbles over one file must not stop the scan
-        return b"", DAMAGED
+        return b"", DAMAGED, 0
 
 
-def _serve(link: Connection, read: Callable[[bytes], tuple[bytes, str | None]], parent: int) -> None:
+def _serve(link: Connection, read: Callable[[bytes], Read], parent: int) -> None:
     """The life of a reader: says that it has begun with an empty list, then takes lists of paths
     and gives back results in the same order."""
     try:
@@ -77,7 +87,7 @@ def _serve(link: Connection, read: Callable[[bytes], tuple[bytes, str | None]], 
             while not link.poll(LOOK_EVERY):
                 if os.getppid() != parent:
                     return
-            results: list[tuple[bytes, str | None]] = []
+            results: list[Read] = []
             told = perf_counter()
             for path in link.recv():
                 results.append(read(path))
@@ -105,7 +115,7 @@ def read_all(
     *,
     readers: int | None = None,
     file_seconds: float = FILE_SECONDS,
-    read: Callable[[bytes], tuple[bytes, str | None]] = _read,
+    read: Callable[[bytes], Read] = _read,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Reading[K]]:
     """Read many files, each ``(key, path)``; results come in no particular order.
@@ -147,7 +157,7 @@ def read_all(
         pool.remove(reader)
         if len(reader.jobs) == 1:
             key, _ = reader.jobs.popleft()
-            yield Reading(key, b"", reason)
+            yield Reading(key, b"", reason, SLOW)
         again.extend(reader.jobs)
 
     try:
@@ -175,9 +185,9 @@ def read_all(
                         yield from replace(reader, "the program broke down over this file")
                         continue
                     reader.begun = True
-                    for attributes, problem in results:
+                    for result in results:
                         key, _ = reader.jobs.popleft()
-                        yield Reading(key, attributes, problem)
+                        yield Reading(key, *result)
                     reader.deadline = perf_counter() + file_seconds + TELL_EVERY
                     if not reader.jobs:
                         batch = next_batch()

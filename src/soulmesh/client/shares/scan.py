@@ -28,7 +28,7 @@ from soulmesh.client.shares.browse import forget_streams
 from soulmesh.client.shares.compare import Comparison
 from soulmesh.client.shares.generation import current_base, write_generation
 from soulmesh.client.shares.model import Root
-from soulmesh.client.shares.readers import FILE_SECONDS, read_all
+from soulmesh.client.shares.readers import FILE_SECONDS, OUTSIDE, SLOW, read_all
 from soulmesh.client.shares.store import Store, Writes
 from soulmesh.client.shares.walk import is_there, left_out, rules_of
 from soulmesh.errors import SoulmeshError
@@ -144,6 +144,7 @@ class Scanner:
         directory: where the store and the index live.
         now: the time to note as that of the scan.
         confirmed: lose files however many they are.
+        again: read those again as well that took too long, or brought a reader down.
         guard: the share of a root's files that may go without ``confirmed``.
         rebuild: write a new base even if little changed.
         progress: told about every tenth of a second.
@@ -157,6 +158,7 @@ class Scanner:
         *,
         now: datetime,
         confirmed: bool = False,
+        again: bool = False,
         guard: float = GUARD,
         rebuild: bool = False,
         readers: int | None = None,
@@ -168,6 +170,7 @@ class Scanner:
         self._directory = directory
         self._now = now
         self._confirmed = confirmed
+        self._again = again
         self._guard = guard
         self._rebuild = rebuild
         self._readers = readers
@@ -216,6 +219,10 @@ class Scanner:
             for comparison, _ in walks:
                 comparison.recognise_moved()
             self.writes.flush()
+            if only is None:
+                store.try_again(
+                    [comparison.root.id for comparison, _ in walks], SLOW if self._again else OUTSIDE
+                )
             self._read_attributes([comparison.root for comparison, _ in walks], left_over)
             for comparison, found in walks:
                 self._settle(comparison, found)
@@ -299,19 +306,19 @@ class Scanner:
             self.dirty()
         self._begin_phase()
 
-        def jobs() -> Iterator[tuple[tuple[int, bytes, int, bytes], bytes]]:
+        def jobs() -> Iterator[tuple[tuple[int, bytes, int, bytes, int], bytes]]:
             folder, name = 0, b""
             while True:
                 rows = store.execute(
-                    "SELECT f.folder, f.name, d.root, d.remote, d.path"
+                    "SELECT f.folder, f.name, d.root, d.remote, f.passing, d.path"
                     " FROM files f JOIN folders d ON d.id = f.folder"
                     " WHERE f.attributes IS NULL AND (f.folder, f.name) > (?, ?)"
                     " ORDER BY f.folder, f.name LIMIT ?",
                     (folder, name, CHUNK),
                 ).fetchall()
-                for folder, name, root, remote, path in rows:
+                for folder, name, root, remote, passing, path in rows:
                     if root in numbers:
-                        yield (folder, name, root, remote), os.path.join(numbers[root], path, name)
+                        yield (folder, name, root, remote, passing), os.path.join(numbers[root], path, name)
                 if len(rows) < CHUNK:
                     return
 
@@ -323,12 +330,16 @@ class Scanner:
             meanwhile=lambda: self._tell("reading", "", done, total),
         )
         for reading in readings:
-            folder, name, root, remote = reading.key
+            folder, name, root, remote, tried = reading.key
+            # The index has what is tried again without attributes.
+            news = left_over or bool(tried and reading.attributes)
+            if news:
+                self.dirty()
             writes.add(
-                "UPDATE files SET attributes = ?, problem = ? WHERE folder = ? AND name = ?",
-                (reading.attributes, reading.problem, folder, name),
+                "UPDATE files SET attributes = ?, problem = ?, passing = ? WHERE folder = ? AND name = ?",
+                (reading.attributes, reading.problem, reading.passing, folder, name),
             )
-            if left_over:
+            if news:
                 self.noted(root, remote, name)
             done += 1
             self._tell("reading", "", done, total)

@@ -535,6 +535,7 @@ class Shares:
         *,
         only: Mapping[int, Collection[bytes]] | None = None,
         confirmed: bool = False,
+        again: bool = False,
         rebuild: bool = False,
         niceness: int = 5,
         progress: Callable[[Progress], None] | None = None,
@@ -547,6 +548,8 @@ class Shares:
         Args:
             only: folders (paths below the root, on disk) by root, instead of whole roots.
             confirmed: lose files however many they are.
+            again: read those again as well that took too long before. What the system refused to have
+                read is always tried again, by a scan of whole roots.
 
         Raises:
             ScanBusy: another process scans.
@@ -560,6 +563,7 @@ class Shares:
             if only is None
             else {str(root): [os.fsdecode(folder) for folder in folders] for root, folders in only.items()},
             "confirmed": confirmed,
+            "again": again,
             "guard": self.settings.guard,
             "rebuild": rebuild or self.needs_index,
             "readers": self.settings.readers,

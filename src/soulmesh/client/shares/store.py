@@ -13,7 +13,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,7 @@ MIGRATIONS: Final = (
     """
     -- Told in a parser's words: the next scan reads them again, and says what is wrong with the file.
     UPDATE files SET attributes = NULL, problem = NULL WHERE problem IS NOT NULL;
+    ALTER TABLE files ADD COLUMN passing INTEGER NOT NULL DEFAULT 0;  -- of a problem: see Reading.passing
     """,
 )
 
@@ -500,6 +501,15 @@ class Store:
             (after,),
         )
         return [Change(*row) for row in rows]
+
+    def try_again(self, roots: Collection[int], passing: int) -> int:
+        """Have files read again whose problems may have passed, of the kinds up to ``passing``; how many."""
+        marks = ", ".join("?" * len(roots))
+        return self._db.execute(
+            "UPDATE files SET attributes = NULL WHERE problem IS NOT NULL AND passing BETWEEN 1 AND ?"
+            f" AND folder IN (SELECT id FROM folders WHERE root IN ({marks}))",
+            (passing, *roots),
+        ).rowcount
 
     def count_problems(self, root: Root) -> int:
         """How many :meth:`problems` there are."""

@@ -65,6 +65,7 @@ def _perform(task: dict[str, Any], directory: Path, tell: Any, cancelled: Any) -
                 directory,
                 now=datetime.fromisoformat(task["now"]),
                 confirmed=task.get("confirmed", False),
+                again=task.get("again", False),
                 guard=task["guard"],
                 rebuild=task.get("rebuild", False),
                 readers=task.get("readers"),

@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from soulmesh.client.shares.doubts import idle_exclusions
 from soulmesh.client.shares.model import Audience, Root, Symlinks, folder_name
+from soulmesh.client.shares.service import SearchFigures
 from soulmesh.daemon.api1.operations import Body, Operation, Part, Query
 from soulmesh.daemon.checks import check_shared
+from soulmesh.daemon.choices import queue_rules
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call
 from soulmesh.daemon.http.errors import HttpError
@@ -53,6 +56,13 @@ class RootRow(BaseModel):
     """Named in the settings: it can be taken away only there."""
 
 
+class SavedRoot(RootRow):
+    """A shared folder that was added or changed just now."""
+
+    warnings: list[str]
+    """What may not have been meant: an exclusion that leaves out no known file, a group that nobody is in."""
+
+
 class ScanGoing(BaseModel):
     """How far a scan is: ``progress`` from 0 to 1 of all of it, the rest in its present ``phase``."""
 
@@ -81,6 +91,10 @@ class SharesState(BaseModel):
     """The scan that is under way, as ``share.progress`` tells it; null while nothing is known of one."""
     folders: int
     files: int
+    searches: int
+    """Of others, in which we looked for something since the start."""
+    too_dear: int
+    """Of them, those that would have cost too much: they were broken off, and got no answer."""
     roots: list[RootRow]
     next: str | None = None
     """Of the roots."""
@@ -137,6 +151,7 @@ class _Shares:
     async def state(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
         found = self._engine.shares
         roots = [self._row(root) for root in self._real.shared.roots] if self._is_real else []
+        figures = self._real.shared.figures if self._is_real else SearchFigures()
         return {
             "scanning": found.scanning,
             "pending": found.pending,
@@ -146,6 +161,8 @@ class _Shares:
             "scan": None if found.going is None else asdict(found.going),
             "folders": found.folders,
             "files": found.files,
+            "searches": figures.searches,
+            "too_dear": figures.too_dear,
             "roots": roots,
         }
 
@@ -164,7 +181,7 @@ class _Shares:
             0,
             name,
             path,
-            _audience(body.audience, body.locked),
+            _audience(body.audience, body.locked, said=body.locked),
             tuple(body.exclude),
             hidden=body.hidden,
             symlinks=body.links,
@@ -173,7 +190,7 @@ class _Shares:
         saved = shared.save_root(root)
         self._engine.scan()
         self._tell()
-        return self._row(saved)
+        return {**self._row(saved), "warnings": self._unknown_groups(saved)}
 
     async def change(self, call: Call, query: RootQuery, body: ChangedRoot) -> dict[str, Any]:
         root = self._root(call)
@@ -182,17 +199,27 @@ class _Shares:
         locked = body.locked if body.locked is not None else root.audience.locked
         changed = replace(
             root,
-            audience=_audience(words, locked),
+            audience=_audience(words, locked, said=bool(body.locked)),
             exclude=tuple(body.exclude) if body.exclude is not None else root.exclude,
             hidden=body.hidden if body.hidden is not None else root.hidden,
             symlinks=body.links if body.links is not None else root.symlinks,
         )
         await self._sure(changed, query)
-        saved = self._real.shared.save_root(changed)
+        shared = self._real.shared
+        idle = await asyncio.to_thread(idle_exclusions, shared.store, root, changed, shared.roots)
+        saved = shared.save_root(changed)
         if (saved.exclude, saved.hidden, saved.symlinks) != (root.exclude, root.hidden, root.symlinks):
             self._engine.scan()
         self._tell()
-        return self._row(saved)
+        warnings = [f"{pattern} leaves out none of the files that are known" for pattern in idle]
+        return {**self._row(saved), "warnings": warnings + self._unknown_groups(saved)}
+
+    def _unknown_groups(self, root: Root) -> list[str]:
+        known = queue_rules(self._service.settings.transfers).groups.keys()
+        return [
+            f"there is no group {group}: transfers.groups in the settings makes one"
+            for group in sorted(root.audience.groups - known)
+        ]
 
     async def remove(self, call: Call, _query: None, _body: None) -> None:
         root = self._root(call)
@@ -282,11 +309,15 @@ def _words(audience: Audience) -> list[str]:
     return found + [f"group:{name}" for name in sorted(audience.groups)]
 
 
-def _audience(words: list[str], locked: bool) -> Audience:
+def _audience(words: list[str], locked: bool, *, said: bool) -> Audience:
+    """``said``: it was asked to be locked just now. An earlier lock waits for narrower times."""
     try:
-        return Audience.parse(words, locked=locked)
+        found = Audience.parse(words, locked=locked)
     except (ValueError, SoulmeshError) as error:
         raise HttpError(422, f"body.audience: {error}") from None
+    if said and found.everyone:
+        raise HttpError(422, "body.locked: only a folder that not everyone may have can be locked")
+    return found
 
 
 def operations(service: Service) -> list[Operation]:
@@ -309,7 +340,7 @@ def operations(service: Service) -> list[Operation]:
             "/shares/roots",
             "Share a folder",
             work.add,
-            RootRow,
+            SavedRoot,
             admin,
             query=RootQuery,
             body=NewRoot,
@@ -322,7 +353,7 @@ def operations(service: Service) -> list[Operation]:
             one,
             "Share it with others, or other files of it",
             work.change,
-            RootRow,
+            SavedRoot,
             admin,
             query=RootQuery,
             body=ChangedRoot,

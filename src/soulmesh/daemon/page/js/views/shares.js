@@ -8,6 +8,7 @@ import { useAction, useLoad } from "../lib/hooks.js";
 import { List } from "../lib/list.js";
 import { useStore } from "../lib/store.js";
 import { said, t } from "../lib/texts.js";
+import { toast } from "../lib/toast.js";
 import { Badge, Button, Empty, Field, Icon, IconButton, Loading, Menu, Page, Progress, Switch, Trouble, html, useId, useState } from "../lib/ui.js";
 
 export const name = "shares";
@@ -269,7 +270,7 @@ function Editor({ root, close, done }) {
   };
   /** @param {string} query */
   const send = (query) => {
-    const body = { audience: audience(), locked, exclude: lines(exclude), hidden };
+    const body = { audience: audience(), locked: locked && who !== "everyone", exclude: lines(exclude), hidden };
     if (root) return api.patch(p`shares/roots/${root.id}` + query, body);
     return api.post("shares/roots" + query, { path: path.trim(), name: alias.trim() || null, ...body });
   };
@@ -277,13 +278,14 @@ function Editor({ root, close, done }) {
     setBusy(true);
     setProblem("");
     try {
-      await send("").catch(async (error) => {
+      const saved = await send("").catch(async (error) => {
         // The whole disk, or nearly all files left out: done if it is meant.
         if (!(error instanceof ApiError) || error.status !== 409) throw error;
         const sure = await ask({ title: t("shares.sureTitle"), text: error.message, action: t("shares.sure"), danger: true });
         if (!sure) throw error;
-        await send("?confirmed=true");
+        return send("?confirmed=true");
       });
+      for (const warning of saved.warnings) toast(said(warning), { tone: "bad" });
       done();
     } catch (error) {
       setProblem(/** @type {Error} */ (error).message);
