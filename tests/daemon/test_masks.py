@@ -7,6 +7,7 @@ import json
 import pytest
 
 from soulmesh.config import Settings
+from soulmesh.daemon.knobs import as_said
 from soulmesh.daemon.masks import (
     masked_settings,
     masked_url,
@@ -80,3 +81,21 @@ def test_settings_as_a_whole_have_no_secret() -> None:
     assert "s3cret" not in shown
     assert "mira" in shown
     assert "http://h/*****" in shown
+
+
+def test_a_whole_table_of_settings_may_come_back_as_it_is_shown() -> None:
+    hook = {"url": "https://example.org/t0ken", "headers": {"X": "t0ken"}, "secret": "t0ken"}
+    key = {"key": "t0ken-t0ken-t0ken", "role": "ReadOnly"}
+    settings = Settings.model_validate({"webhooks": {"done": hook}, "web": {"api_keys": {"looks": key}}})
+    shown = {"url": "https://example.org/*****", "headers": {"X": "*****"}, "secret": "*****"}
+    said = {
+        "webhooks": {"done": {**shown, "attempts": 3}, "new": {"url": "https://example.net"}},
+        "web.api_keys": {"looks": {**key, "key": "*****", "role": "ReadWrite"}},
+    }
+    assert as_said(said, settings) == {
+        "webhooks": {"done": {**hook, "attempts": 3}, "new": {"url": "https://example.net"}},
+        "web.api_keys": {"looks": {**key, "role": "ReadWrite"}},
+    }
+    for wrong in ({"url": "https://a.example", "secret": "*****"}, {"url": "https://a.example/*****"}):
+        with pytest.raises(ValueError, match=r"webhooks\.new\.secret|whole address"):
+            as_said({"webhooks": {"new": wrong}}, settings)

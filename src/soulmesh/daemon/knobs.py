@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from soulmesh import settings as reading
 from soulmesh.config import Settings
-from soulmesh.daemon.masks import MASK
+from soulmesh.daemon.masks import MASK, unmasked_headers, unmasked_url
 
 __all__ = ["NEEDS_RESTART", "as_said", "fields", "knobs", "value_of"]
 
@@ -30,6 +30,9 @@ _HIDDEN_PARTS = frozenset(
     {"password_command", "forwarded_port_command", "webhooks", "scripts", "web.api_keys"}
 )
 """No secrets by their type, but commands and addresses that may carry one."""
+_TABLES = ("webhooks", "scripts", "web.api_keys")
+_SECRETS = ("secret", "key")
+"""Of what stands in these tables."""
 
 
 def knobs(settings: Settings, changed: typing.Collection[str]) -> list[dict[str, Any]]:
@@ -81,7 +84,32 @@ def as_said(values: typing.Mapping[str, typing.Any], settings: Settings) -> dict
             if value_of(settings, key) in (None, {}, [], ""):
                 raise ValueError(f"{key} has no value yet: {MASK} only stands for one")
             continue
+        if key in _TABLES and isinstance(value, dict):
+            table = value_of(settings, key)
+            value = {
+                name: _entry_said(f"{key}.{name}", entry, table.get(name))
+                if isinstance(entry, dict)
+                else entry
+                for name, entry in value.items()
+            }
         found[key] = value
+    return found
+
+
+def _entry_said(key: str, said: dict[str, Any], old: BaseModel | None) -> dict[str, Any]:
+    """The same of one in a table of settings: of its address and headers, and of its secrets."""
+    found = {}
+    for name, value in said.items():
+        before = getattr(old, name, None)
+        if name in _SECRETS and value == MASK:
+            if not isinstance(before, SecretStr):
+                raise ValueError(f"{key}.{name} has no value yet: {MASK} only stands for one")
+            value = before.get_secret_value()
+        elif name == "url" and isinstance(value, str):
+            value = unmasked_url(value, before)
+        elif name == "headers" and isinstance(value, dict):
+            value = unmasked_headers(value, before or {})
+        found[name] = value
     return found
 
 
