@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from soulmesh.client.errors import NoReply, PeerUnreachable
 from soulmesh.daemon.doctor import Finding, examine
-from soulmesh.daemon.ports import Status, Tree
+from soulmesh.daemon.ports import Figures, Member, Room, Status, Tree
 from tests.daemon.fakes import Stage
 
 Perform = Callable[..., None]
@@ -53,7 +53,39 @@ def test_a_port_to_which_nobody_comes_is_told_with_its_cure(perform: Perform) ->
         async with listening() as port:
             found = (await findings(on, port))["listening port"]
         assert (found.state, found.code, found.params["user"]) == ("warning", "port.not_reached", "mira")
-        assert found.cure == f"forward TCP port {port} to this machine"
+        assert found.cure == f"forward TCP port {port} to this machine, and let it through its firewall"
+
+    perform(play)
+
+
+def test_who_is_watched_or_in_a_room_with_us_is_asked_as_well_if_they_are_there(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        asked: list[str] = []
+
+        async def nobody(username: str) -> None:
+            asked.append(username)
+            raise PeerUnreachable(username, None, "it cannot connect to us")
+
+        on.engine.called_back = nobody  # type: ignore[method-assign]
+        on.engine.tree = ALONE
+        on.engine.watching = [
+            ("away.friend", Status("Offline"), Figures(0, 0, 0, 0)),
+            ("friend", Status("Online"), Figures(0, 0, 0, 0)),
+        ]
+        members = [
+            Member(name, presence, Figures(0, 0, 0, 0), None, "")
+            for name, presence in (
+                (on.engine.link.username or "", "Online"),
+                ("gone", "Offline"),
+                ("neighbour", "Online"),
+                ("another", "Online"),
+            )
+        ]
+        on.engine.joined["tapes"] = Room("tapes", False, members)
+        async with listening() as port:
+            found = (await findings(on, port))["listening port"]
+        assert asked == ["friend", "neighbour"]
+        assert (found.state, found.code) == ("warning", "port.not_reached")
 
     perform(play)
 
@@ -63,8 +95,9 @@ def test_who_is_alone_is_told_that_nobody_could_be_asked(perform: Perform) -> No
         on.engine.tree = ALONE
         async with listening() as port:
             found = (await findings(on, port))["listening port"]
-        assert (found.state, found.code) == ("good", "port.answers")
+        assert (found.state, found.code) == ("unknown", "port.answers")
         assert "nobody yet" in found.found
+        assert "befriend" in found.cure
 
     perform(play)
 

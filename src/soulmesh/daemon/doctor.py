@@ -127,7 +127,7 @@ async def _port(service: Service) -> list[Finding]:
         found = "the server was told of no port"
         return [Finding(subject, "bad", found, "set network.listen_port", "port.none")]
     where: dict[str, str | int | float] = {"host": host, "port": port}
-    cure = f"forward TCP port {port} to this machine"
+    cure = f"forward TCP port {port} to this machine, and let it through its firewall"
     asked = ""
     for username in _acquainted(service):
         try:
@@ -150,14 +150,21 @@ async def _port(service: Service) -> list[Finding]:
     if asked:
         found = f"{asked}, asked through the server, did not connect to {host}:{port}"
         return [Finding(subject, "warning", found, cure, "port.not_reached", {**where, "user": asked})]
+    # From here says nothing of a firewall or a router before this machine.
     found = f"{host}:{port} answers from here; there is nobody yet whom to ask from outside"
-    return [_good(subject, found, "port.answers", **where)]
+    cure = "befriend somebody who is there, or enter a room, and examine again"
+    return [Finding(subject, "unknown", found, cure, "port.answers", where)]
 
 
 def _acquainted(service: Service) -> list[str]:
-    """Users who are there and know us: those who may be asked to connect to us. Few: each may take long."""
-    tree, ours = service.engine.tree, service.engine.link.username
+    """Users who are there and may be asked to connect to us: those near us, those we watch, those in our
+    rooms. Few: each may take long."""
+    engine = service.engine
+    tree, ours = engine.tree, engine.link.username
     near = [tree.parent, *tree.children, tree.root, *(t.username for t in service.ledger.running())]
+    near += [name for name, status, _ in engine.watched() if status.presence == "Online"]
+    rooms = [room for name in engine.rooms() if (room := engine.room(name)) is not None]
+    near += [member.username for room in rooms for member in room.members if member.presence == "Online"]
     return [name for name in dict.fromkeys(near) if name and name != ours][:ASKED_AT_MOST]
 
 
