@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from soulmesh.cli.choose import Rules, albums, queries, songs
+from soulmesh.cli.choose import Rules, albums, songs
 from soulmesh.client.results import FoundFile, Hit
-from soulmesh.errors import ConfigError
 
 
 def hit(user: str, path: str, *, bitrate: int | None = None, free: bool = True, soon: float = 10.0) -> Hit:
@@ -53,17 +48,3 @@ def test_the_album_that_most_users_have_comes_first() -> None:
     found = albums(hits, Rules(("flac", "mp3")))
     assert [folder.username for folder in found] == ["one", "two", "lossy", "part"]
     assert len(found[0].candidate.files) == 9
-
-
-def test_wishes_come_from_lists_and_tables(tmp_path: Path) -> None:
-    path = tmp_path / "wishes"
-    path.write_text("# mine\nfirst song\n\nsecond, song\n")
-    assert queries(path) == ["first song", "second, song"]
-    path.write_text("Album,Title,Artist\nPost,Hyper,Björk\n,,\n")
-    assert queries(path) == ["Björk Hyper"]
-    path.write_text("artist,album\nBjörk,Post\n")
-    assert queries(path) == ["Björk Post"]
-    path.write_text("")
-    assert queries(path) == []
-    with pytest.raises(ConfigError, match="cannot read"):
-        queries(tmp_path / "missing")

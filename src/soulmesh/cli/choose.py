@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from soulmesh.client.results import FoundFile, Hit
 from soulmesh.client.transfers import Candidate, candidate_of
-from soulmesh.errors import ConfigError
 
-__all__ = ["AUDIO", "Folder", "Rules", "albums", "queries", "songs"]
+__all__ = ["AUDIO", "Folder", "Rules", "albums", "songs"]
 
 LOSSLESS = frozenset({"flac", "wav", "aiff", "aif", "ape", "wv", "alac"})
 AUDIO = LOSSLESS | {"mp3", "m4a", "ogg", "opus", "aac", "wma"}
@@ -92,29 +89,3 @@ def albums(hits: Iterable[Hit], rules: Rules, *, most: int = 5) -> list[Folder]:
     for (username, path, _), found in best:
         chosen.setdefault(username, Folder(username, path, tuple(found)))
     return list(chosen.values())[:most]
-
-
-def queries(path: Path) -> list[str]:
-    """What to get, from a list (a query per line) or a CSV file with columns artist, title or album.
-
-    Raises:
-        ConfigError: the file cannot be read.
-    """
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    lines = [line for line in content.splitlines() if line.strip() and not line.startswith("#")]
-    if not lines:
-        return []
-    header = [cell.strip().lower() for cell in next(csv.reader(lines[:1]))]
-    wanted = [header.index(name) for name in ("artist", "title", "album") if name in header]
-    if not wanted:
-        return [line.strip() for line in lines]
-    if "title" in header and "album" in header:
-        wanted.remove(header.index("album"))
-    return [_joined(row, wanted) for row in csv.reader(lines[1:]) if _joined(row, wanted)]
-
-
-def _joined(row: Sequence[str], columns: Sequence[int]) -> str:
-    return " ".join(row[column].strip() for column in columns if column < len(row) and row[column].strip())

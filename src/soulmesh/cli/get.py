@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from soulmesh.cli import choose, run
+from soulmesh.cli import choose, lists, run
 from soulmesh.cli.access import Access, with_access
 from soulmesh.cli.hits import withheld
 from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, size
@@ -114,7 +114,9 @@ async def get(
     When a source fails, the next one takes over.
     """
     out = run.output(json=json)
-    wishes = ([" ".join(query)] if query else []) + (choose.queries(source) if source is not None else [])
+    wishes = [" ".join(query)] if query else []
+    if source is not None:
+        wishes += lists.queries(source, album=album)
     if not wishes:
         raise UsageError('say what you want: soulmesh get "artist title", or --from FILE')
     kinds = tuple(kind.strip().lower().lstrip(".") for kind in (formats or "").split(",") if kind.strip())
@@ -175,7 +177,7 @@ async def _get(
         out.note(f"{clean(wish)}: going on with what was begun")
         await _go_on(out, client, afar, wish, begun)
         return
-    asked = client.search(wish, timeout=timeout)
+    asked = client.search(lists.words_for(wish), timeout=timeout)
     hits = [hit async for hit in asked]
     folders = choose.albums(hits, rules) if album else []
     found = [folder.hits for folder in folders] if album else [(hit,) for hit in choose.songs(hits, rules)]
