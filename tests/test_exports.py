@@ -57,3 +57,10 @@ def test_a_package_promises_what_it_gathers_from_its_modules(name: str) -> None:
     }
     public = {one for one in gathered if not one.startswith("_")}
     assert public <= set(promised(module)), f"{name} imports names that its __all__ does not list"
+
+
+def test_type_checkers_know_the_names_of_the_package_and_no_others() -> None:
+    """A `__getattr__` that they see would make any misspelt name an `Any`."""
+    tree = ast.parse(Path(soulmesh.__file__).read_text(encoding="utf-8"))
+    seen = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert seen == {"__dir__"}

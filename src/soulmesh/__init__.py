@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from soulmesh.client.reach import Reach as Reach
     from soulmesh.client.results import FoundFile as FoundFile
     from soulmesh.client.results import Hit as Hit
+    from soulmesh.client.results import rank as rank
     from soulmesh.client.rooms import PublicMessage as PublicMessage
     from soulmesh.client.rooms import Room as Room
     from soulmesh.client.rooms import RoomJoined as RoomJoined
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from soulmesh.client.rooms import RoomRightsChanged as RoomRightsChanged
     from soulmesh.client.rooms import RoomTickerChanged as RoomTickerChanged
     from soulmesh.client.searches import Search as Search
+    from soulmesh.client.searches import SearchFigures as SearchFigures
     from soulmesh.client.searches import SearchFinished as SearchFinished
     from soulmesh.client.searches import SearchStarted as SearchStarted
     from soulmesh.client.searches import SearchWarning as SearchWarning
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from soulmesh.client.shares.service import ScanFailed as ScanFailed
     from soulmesh.client.shares.store import StoreUnusable as StoreUnusable
     from soulmesh.client.sources import NoOtherSource as NoOtherSource
+    from soulmesh.client.transfers.batches import Batch as Batch
     from soulmesh.client.transfers.batches import FolderNotFound as FolderNotFound
     from soulmesh.client.transfers.events import BatchFinished as BatchFinished
     from soulmesh.client.transfers.events import BatchNotMoved as BatchNotMoved
@@ -98,16 +101,20 @@ if TYPE_CHECKING:
     from soulmesh.client.transfers.events import TransferProgressed as TransferProgressed
     from soulmesh.client.transfers.events import TransferRemoved as TransferRemoved
     from soulmesh.client.transfers.events import UploadFinished as UploadFinished
+    from soulmesh.client.transfers.goals import Candidate as Candidate
+    from soulmesh.client.transfers.goals import Goal as Goal
     from soulmesh.client.transfers.goals import GoalFailed as GoalFailed
     from soulmesh.client.transfers.goals import GoalFinished as GoalFinished
     from soulmesh.client.transfers.goals import GoalMoved as GoalMoved
     from soulmesh.client.transfers.journal import JournalError as JournalError
     from soulmesh.client.transfers.journal import JournalInUse as JournalInUse
+    from soulmesh.client.transfers.layout import Layout as Layout
     from soulmesh.client.transfers.manager import IsFinished as IsFinished
     from soulmesh.client.transfers.manager import NotPreferred as NotPreferred
     from soulmesh.client.transfers.manager import NotShared as NotShared
     from soulmesh.client.transfers.manager import UnknownTransfer as UnknownTransfer
     from soulmesh.client.transfers.settings import TransferSettings as TransferSettings
+    from soulmesh.client.transfers.transfer import Transfer as Transfer
     from soulmesh.client.transfers.transfer import TransferFailed as TransferFailed
     from soulmesh.client.tree_links import TreeChanged as TreeChanged
     from soulmesh.client.users import User as User
@@ -115,6 +122,12 @@ if TYPE_CHECKING:
     from soulmesh.client.users import UserStatusChanged as UserStatusChanged
     from soulmesh.client.wishes import WishFound as WishFound
     from soulmesh.client.wishes import WishFulfilled as WishFulfilled
+    from soulmesh.core.pacing import Rate as Rate
+    from soulmesh.core.rendezvous import Order as Order
+    from soulmesh.core.retry import RetryPolicy as RetryPolicy
+    from soulmesh.core.transfer import State as State
+    from soulmesh.core.upload_queue import Group as Group
+    from soulmesh.core.upload_queue import QueueRules as QueueRules
     from soulmesh.errors import ConfigError as ConfigError
     from soulmesh.errors import NetworkError as NetworkError
     from soulmesh.errors import NotFound as NotFound
@@ -128,6 +141,7 @@ if TYPE_CHECKING:
     from soulmesh.net.disk import FileExists as FileExists
     from soulmesh.net.disk import FileMissing as FileMissing
     from soulmesh.net.disk import FileTooLarge as FileTooLarge
+    from soulmesh.net.disk import NameRefused as NameRefused
     from soulmesh.net.disk import NotAllowed as NotAllowed
     from soulmesh.net.disk import OtherFilesystem as OtherFilesystem
     from soulmesh.net.disk import WrongKind as WrongKind
@@ -146,6 +160,7 @@ if TYPE_CHECKING:
     from soulmesh.net.errors import TimedOut as TimedOut
     from soulmesh.net.errors import TooManyOpenFiles as TooManyOpenFiles
     from soulmesh.net.errors import Unreachable as Unreachable
+    from soulmesh.wire.enums import UserStatus as UserStatus
 
 _PLACES = {
     "client.answers": ("SearchAnswered",),
@@ -209,6 +224,7 @@ _PLACES = {
     "client.results": (
         "FoundFile",
         "Hit",
+        "rank",
     ),
     "client.rooms": (
         "PublicMessage",
@@ -225,6 +241,7 @@ _PLACES = {
     ),
     "client.searches": (
         "Search",
+        "SearchFigures",
         "SearchFinished",
         "SearchStarted",
         "SearchWarning",
@@ -245,7 +262,10 @@ _PLACES = {
     "client.shares.service": ("ScanFailed",),
     "client.shares.store": ("StoreUnusable",),
     "client.sources": ("NoOtherSource",),
-    "client.transfers.batches": ("FolderNotFound",),
+    "client.transfers.batches": (
+        "Batch",
+        "FolderNotFound",
+    ),
     "client.transfers.events": (
         "BatchFinished",
         "BatchNotMoved",
@@ -258,6 +278,8 @@ _PLACES = {
         "UploadFinished",
     ),
     "client.transfers.goals": (
+        "Candidate",
+        "Goal",
         "GoalFailed",
         "GoalFinished",
         "GoalMoved",
@@ -266,6 +288,7 @@ _PLACES = {
         "JournalError",
         "JournalInUse",
     ),
+    "client.transfers.layout": ("Layout",),
     "client.transfers.manager": (
         "IsFinished",
         "NotPreferred",
@@ -273,7 +296,10 @@ _PLACES = {
         "UnknownTransfer",
     ),
     "client.transfers.settings": ("TransferSettings",),
-    "client.transfers.transfer": ("TransferFailed",),
+    "client.transfers.transfer": (
+        "Transfer",
+        "TransferFailed",
+    ),
     "client.tree_links": ("TreeChanged",),
     "client.users": (
         "User",
@@ -283,6 +309,14 @@ _PLACES = {
     "client.wishes": (
         "WishFound",
         "WishFulfilled",
+    ),
+    "core.pacing": ("Rate",),
+    "core.rendezvous": ("Order",),
+    "core.retry": ("RetryPolicy",),
+    "core.transfer": ("State",),
+    "core.upload_queue": (
+        "Group",
+        "QueueRules",
     ),
     "errors": (
         "ConfigError",
@@ -300,6 +334,7 @@ _PLACES = {
         "FileExists",
         "FileMissing",
         "FileTooLarge",
+        "NameRefused",
         "NotAllowed",
         "OtherFilesystem",
         "WrongKind",
@@ -321,21 +356,25 @@ _PLACES = {
         "TooManyOpenFiles",
         "Unreachable",
     ),
+    "wire.enums": ("UserStatus",),
 }
 _WHERE = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = ["__version__", *sorted(_WHERE)]
 
 
-def __getattr__(name: str) -> Any:
-    place = _WHERE.get(name)
-    if place is None:
-        raise AttributeError(f"module 'soulmesh' has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:
+    # Type checkers know the names above, and complain of others.
 
-    found = getattr(import_module(f"soulmesh.{place}"), name)
-    globals()[name] = found
-    return found
+    def __getattr__(name: str) -> Any:
+        place = _WHERE.get(name)
+        if place is None:
+            raise AttributeError(f"module 'soulmesh' has no attribute {name!r}")
+        from importlib import import_module
+
+        found = getattr(import_module(f"soulmesh.{place}"), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:
