@@ -502,6 +502,29 @@ def test_watch_prints_events_as_they_come(town: Town, bob: Bob) -> None:
     assert speaking.done()
 
 
+@pytest.mark.parametrize("command", [("watch",), ("room", "feed"), ("wish", "run")], ids=" ".join)
+def test_what_stays_ends_with_its_session(town: Town, bob: Bob, command: tuple[str, ...]) -> None:
+    assert bob("user", "privileges").code == 0
+
+    async def listen() -> asyncio.Task[None]:
+        came = town.alice.events.stream(UserStatusChanged)
+        town.alice.users.watch("bob", "test")
+        return asyncio.get_running_loop().create_task(take_over(came))
+
+    async def take_over(came: EventStream[UserStatusChanged]) -> None:
+        async for event in came:
+            if isinstance(event, UserStatusChanged) and (event.username, event.status) == ("bob", 2):
+                host, port = town.address.split(":")
+                async with Client("bob", "secret", server=(host, int(port)), listen_port=0):
+                    return
+
+    taking = town.there(listen())
+    done = bob(*command)
+    assert (done.code, "error: logged in elsewhere with the same name" in done.err) == (4, True), done
+    assert "use another name here" in done.err
+    town.there(asyncio.wait_for(taking, 10))
+
+
 def test_watch_says_of_whom_there_will_be_nothing_to_see(bob: Bob) -> None:
     done = bob("watch", "--for", "0.2", "--user", "alice", "--user", "nobody99")
     assert (done.code, "there is no user named nobody99" in done.err) == (0, True)

@@ -468,6 +468,24 @@ async def test_a_search_waits_until_the_server_bears_it(capsys: pytest.CaptureFi
     assert "this one goes out in 40 s" in capsys.readouterr().err
 
 
+def test_the_public_feed_is_turned_off_again_by_who_turned_it_on(there: Elsewhere) -> None:
+    rooms = there.net.daemon.engine.client.rooms
+
+    async def feed() -> list[bool]:
+        seen = []
+        for _ in range(2):
+            async with StandIn(Daemon(there.net.url, KEY), OURSELVES) as command:
+                command.rooms.public_feed(True)
+                await command.flush()
+                seen.append(rooms.feed)
+                assert command.wishes.interval == there.net.daemon.engine.client.wishes.interval
+            seen.append(rooms.feed)
+            rooms.public_feed(True)  # by the page, say
+        return seen
+
+    assert there.do(feed()) == [True, False, True, True]
+
+
 @virtual
 async def test_a_room_or_a_list_that_has_to_wait_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     there = StandIn(Daemon("http://127.0.0.1:1", "key"), "ann")

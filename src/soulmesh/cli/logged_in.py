@@ -24,6 +24,7 @@ from soulmesh.cli.access import ACCOUNT, DAEMON, Access, DataOption, add_options
 from soulmesh.cli.output import JsonOption, Output
 from soulmesh.cli.patience import patience
 from soulmesh.cli.session import home, open_client
+from soulmesh.cli.staying import tell_absence, while_logged_in
 from soulmesh.cli.through import address_book, daemon_for, stand_in
 from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
@@ -94,6 +95,7 @@ def logged_in(
                 async with stand_in(*running) as there:
                     if not whole:
                         given.enough()
+                    tell_absence(there.events, out)
                     await function(cast(Client, there), out, *args, **kwargs)
                     # Saying goodbye has its own time.
                     given.enough()
@@ -106,7 +108,7 @@ def logged_in(
                     given.enough()
                 if client.server.greeting:
                     out.note(f"{client.username} is logged in at {client.server.host}:{client.server.port}")
-                await function(client, out, *args, **kwargs)
+                await while_logged_in(client, out, function(client, out, *args, **kwargs))
                 given.enough()
 
     return command(function, run_it, _OPTIONS)

@@ -17,10 +17,10 @@ from soulmesh.cli.output import JsonOption, Output, clean, size, speed
 from soulmesh.cli.session import open_client
 from soulmesh.cli.share import app, opened, root_name
 from soulmesh.cli.share_scan import scan_bars
+from soulmesh.cli.staying import tell_absence
 from soulmesh.client.client import Client
-from soulmesh.client.errors import NotConnected
 from soulmesh.client.plain_shares import check_shareable
-from soulmesh.client.server_link import LoggedIn, LoggedOut
+from soulmesh.client.server_link import LoggedOut
 from soulmesh.client.shares import Root, Shares
 from soulmesh.client.transfers import TransferMoved, UploadFinished
 from soulmesh.config import Settings
@@ -135,13 +135,11 @@ def _listen(out: Output, client: Client) -> asyncio.Future[None]:
 
     def left(event: LoggedOut) -> None:
         if event.final and not gone.done():
-            gone.set_exception(NotConnected(event.reason))
-        elif not event.final:
-            out.note(f"the server is gone: {event.reason}")
+            gone.set_exception(client.server.absence)
 
     client.events.on(TransferMoved, moved)
     client.events.on(UploadFinished, sent)
-    client.events.on(LoggedIn, lambda _: out.note("back online"))
+    tell_absence(client.events, out)
     client.events.on(LoggedOut, left)
     return gone
 

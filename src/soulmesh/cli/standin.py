@@ -27,6 +27,7 @@ from soulmesh.client.info import UserInfo
 from soulmesh.client.interests import Recommendations, UserInterests
 from soulmesh.client.results import FoundFile, Hit
 from soulmesh.client.rooms import Room, RoomEntry, RoomMessage, RoomTickerChanged
+from soulmesh.client.server_link import LoggedIn, LoggedOut
 from soulmesh.client.users import User, UserUnknown
 from soulmesh.client.wishes import Wish, WishFound
 from soulmesh.core.rendezvous import Address
@@ -220,6 +221,11 @@ def _event(told: Told) -> Event | None:
             if data["ours"]:
                 return None
             return PrivateMessage(data["username"], data["text"], int(_seconds(data["at"])), True)
+        case "link.LoggedOut":
+            # A daemon stays, whatever becomes of its session: another account, another server.
+            return LoggedOut(data["reason"], final=False)
+        case "link.LoggedIn":
+            return LoggedIn(data["username"], "", "")
         case "wish.WishFound":
             return WishFound(data["query"], hit(data["hit"]))
     kind = _kinds(Event).get(told.kind.rpartition(".")[2])
@@ -358,6 +364,8 @@ class _Rooms:
         self._client = client
         self._rooms: dict[str, Room] = {}
         self._visited: list[str] = []
+        self._fed = False
+        """Whether we turned the public feed on, which was off."""
 
     async def list(self) -> tuple[RoomEntry, ...]:
         found = [row async for row in self._client.daemon.rooms.all()]
@@ -390,6 +398,8 @@ class _Rooms:
         for name in self._visited:
             with contextlib.suppress(NotThere):
                 await self._client.daemon.rooms.leave(name)
+        if self._fed:
+            await self._client.daemon.rooms.public_feed(False)
 
     def notice(self, event: Event) -> None:
         if isinstance(event, RoomTickerChanged) and event.room in self._rooms:
@@ -427,7 +437,13 @@ class _Rooms:
         return yes
 
     def public_feed(self, on: bool) -> None:
-        self._client.later(self._client.daemon.rooms.public_feed(on))
+        async def turn() -> None:
+            rooms = self._client.daemon.rooms
+            if await rooms.feed() != on:
+                await rooms.public_feed(on)
+                self._fed = on
+
+        self._client.later(turn())
 
 
 class _Chat:
@@ -466,14 +482,14 @@ class _Chat:
 
 
 class _Wishes:
-    interval = 720.0
-
     def __init__(self, client: StandIn) -> None:
         self._client = client
+        self.interval = 0.0
         self.all: list[Wish] = []
 
     async def load(self) -> None:
         self.all = [_wish(row) for row in await self._client.daemon.wishes.all()]
+        self.interval = await self._client.daemon.wishes.interval()
 
     async def add(self, query: str, *, filter: str = "", download: str = "") -> Wish:
         return _wish(await self._client.daemon.wishes.add(query, filter=filter, download=download))

@@ -357,6 +357,11 @@ class Rooms:
             raise UsageError(f"a ticker has at most {_LONGEST_TICKER} characters, this one {len(text)}")
         self._server.send(to_server.SetRoomTicker(name, text))
 
+    @property
+    def feed(self) -> bool:
+        """Whether we get what is said in all public rooms."""
+        return self._feed
+
     def public_feed(self, on: bool) -> None:
         """Get what is said in all public rooms, as :class:`PublicMessage`, or stop that."""
         self._feed = on

@@ -330,9 +330,11 @@ class ServerLink:
             if self._closing:
                 return
             final: NotConnected | None = KickedOut() if self._kicked else None
-            self._lost(reason, final=final is not None or not settings.reconnect)
+            # Who is told of it may ask why.
             if final is not None or not settings.reconnect:
                 self.ended = final or NotConnected(reason)
+            self._lost(reason, final=self.ended is not None)
+            if self.ended is not None:
                 return
             while True:
                 pause = backoff.pause(self._world.random)

@@ -294,7 +294,7 @@ class ClientEngine:
                 told = ports.LoggedIn(event.username)
             case server_link.LoggedOut():
                 self._problem = event.reason
-                told = ports.LoggedOut(event.reason)
+                told = ports.LoggedOut(event.reason, event.final)
             case server_link.ReconnectPlanned():
                 self._next_attempt = self._world.wall_clock() + timedelta(seconds=event.seconds)
                 self._problem = event.reason

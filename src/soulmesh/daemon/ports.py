@@ -283,6 +283,8 @@ class LoggedOut(Event):
     """The link to the server is gone."""
 
     reason: str
+    final: bool = False
+    """We do not come back by ourselves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,7 +323,7 @@ class Service:
             case LoggedIn(username):
                 logger.info("logged in", username=username)
                 self.events.tell("SoulseekClientConnected")
-            case LoggedOut(reason):
+            case LoggedOut(reason=reason):
                 logger.info("logged out", reason=reason)
                 self.events.tell("SoulseekClientDisconnected", message=reason, exception=None)
             case MessageReceived(username, message, number, at, replayed):

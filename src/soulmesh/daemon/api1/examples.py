@@ -278,6 +278,7 @@ KNOWN: dict[str, Any] = {
     "Wish.last_sent": _AT,
     "Wish.download": "best",
     "WishHits.items": [{**_FOUND, "at": _AT}],
+    "Wishes.interval": 720.0,
     "Withheld.rules": {"same size": 3},
 }
 """What a field looks like, by its name or as ``Model.field``."""

@@ -504,6 +504,8 @@ class Wishes(BaseModel):
 
     items: list[Wish]
     next: str | None = None
+    interval: float
+    """Seconds from one to the next, as the server wants it."""
 
 
 class Finding(BaseModel):

@@ -183,7 +183,7 @@ def _part(outcome: dict[str, Any], lists: Iterable[str], query: Part) -> dict[st
     start = max(0, place[0]) if place else 0
     whole = sum(len(outcome[name]) for name in lists)
     end = whole if query.limit is None else start + query.limit
-    found: dict[str, Any] = {"next": cursor(end) if end < whole else None}
+    found: dict[str, Any] = {**outcome, "next": cursor(end) if end < whole else None}
     before = 0
     for name in lists:
         items: Sequence[Any] = outcome[name]

@@ -208,6 +208,12 @@ class Switch(Body):
     on: bool
 
 
+class Feed(BaseModel):
+    """Whether we hear what is said in all public rooms."""
+
+    on: bool
+
+
 class _Talk:
     """The work."""
 
@@ -357,6 +363,9 @@ class _Talk:
     async def invitations(self, _call: Call, _query: None, body: Switch) -> None:
         await client_of(self._service).rooms.accept_invitations(body.on)
 
+    async def feed_state(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
+        return {"on": client_of(self._service).rooms.feed}
+
     async def feed(self, _call: Call, _query: None, body: Switch) -> None:
         client_of(self._service).rooms.public_feed(body.on)
 
@@ -425,7 +434,8 @@ class _Talk:
     # -- wishes
 
     async def wishes(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
-        return {"items": [_wish(wish) for wish in client_of(self._service).wishes.all]}
+        wishes = client_of(self._service).wishes
+        return {"items": [_wish(wish) for wish in wishes.all], "interval": wishes.interval}
 
     async def wish(self, _call: Call, _query: None, body: models.NewWish) -> dict[str, Any]:
         wishes = client_of(self._service).wishes
@@ -485,6 +495,7 @@ def operations(service: Service) -> list[Operation]:
             body=Switch,
             example={"on": True},
         ),
+        look("/rooms/feed", "Whether we hear what is said in all public rooms", work.feed_state, Feed),
         change(
             "PUT",
             "/rooms/feed",

@@ -119,6 +119,11 @@ class Wishes(Part):
         found: list[Row] = (await self._ask("GET", "/wishes"))["items"]
         return found
 
+    async def interval(self) -> float:
+        """Seconds from one to the next, as the server wants it."""
+        found: float = (await self._ask("GET", "/wishes", limit=1))["interval"]
+        return found
+
     def found(self, query: str) -> AsyncIterator[Row]:
         """What was found for a wish so far, newest first."""
         return self._pages("/wishes/results", query=query, limit=1000)

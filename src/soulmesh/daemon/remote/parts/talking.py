@@ -104,6 +104,11 @@ class Rooms(Part):
         """Whether others may make us members."""
         await self._ask("PUT", "/rooms/invitations", {"on": on})
 
+    async def feed(self) -> bool:
+        """Whether we hear what is said in all public rooms."""
+        found: bool = (await self._ask("GET", "/rooms/feed"))["on"]
+        return found
+
     async def public_feed(self, on: bool) -> None:
         """Hear what is said in all public rooms."""
         await self._ask("PUT", "/rooms/feed", {"on": on})
