@@ -110,6 +110,26 @@ def test_what_is_hardly_meant_needs_an_answer(scanned: Command, music: Path) -> 
     assert lines(scanned("status", "--json"))[0]["indexed"] == 0
 
 
+def test_what_the_settings_share_is_known_to_all_commands(
+    share: Command, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = tmp_path / "away"
+    monkeypatch.setenv("SOULMESH_SHARES_FOLDERS", json.dumps([str(music), str(away)]))
+    assert [row["name"] for row in lines(share("list", "--json"))] == ["Music"]
+    assert share("scan").code == 0
+    assert lines(share("explain", str(music / "notes.txt"), "--json"))[0]["offered"]
+    refused = share("remove", "Music", "--yes")
+    assert (refused.code, "take it out of shares.folders" in refused.err) == (2, True)
+    monkeypatch.delenv("SOULMESH_SHARES_FOLDERS")
+    assert share("remove", "Music", "--yes").code == 0
+
+
+def test_a_query_that_nobody_answers_is_told_from_one_that_finds_nothing(scanned: Command) -> None:
+    for query, said in (("no", "one or two letters"), ("-honey -notes", "only says what to leave out")):
+        found = scanned("search", "--", query)
+        assert (found.code, said in found.err) == (3, True)
+
+
 def test_a_name_that_cannot_be_given_any_more_is_refused(scanned: Command, music: Path) -> None:
     for option in (["--anonymous"], ["--name", "Other"]):
         refused = scanned("add", str(music), *option)
@@ -323,11 +343,12 @@ def test_a_folder_that_is_no_utf_8_is_shown_the_same_everywhere(share: Command, 
     fill(Path(folder), ["song.txt"])
     shown = f"{tmp_path}/odd\\xff"
     added = share("add", folder)
-    assert f"{shown} is shared as odd\\xff" in added.out
-    assert "odd\\xff" in share("scan").out
+    # Its name as others see it, its path as it is on the disk.
+    assert f"{shown} is shared as oddÿ" in added.out
+    assert "oddÿ" in share("scan").out
     assert lines(share("list", "--json"))[0]["path"] == shown
     assert lines(share("explain", f"{folder}/song.txt", "--json"))[0]["path"] == f"{shown}/song.txt"
-    assert "Stop sharing odd\\xff (1 files)?" in share("remove", folder).err
+    assert "Stop sharing oddÿ (1 files)?" in share("remove", folder).err
     assert lines(share("remove", folder, "--yes", "--json")) == [
         {"removed": "oddÿ", "path": shown, "files": 1}
     ]

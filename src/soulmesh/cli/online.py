@@ -85,7 +85,7 @@ async def _offered(
     """
     with (
         tempfile.TemporaryDirectory(prefix="soulmesh-shares-") as passing,
-        opened(Path(passing) if folders else data or settings.daemon.data) as shares,
+        opened(Path(passing) if folders else data or settings.daemon.data, named=False) as shares,
     ):
         for folder in folders or settings.shares.folders:
             path = folder.expanduser().absolute()

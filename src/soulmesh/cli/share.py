@@ -69,14 +69,31 @@ def data_folder(given: Path | None) -> Path:
     return (given or settings.load().daemon.data).expanduser()
 
 
+def named_folders() -> list[Path]:
+    """The folders that the settings share (``shares.folders``), whole paths."""
+    return [Path(os.path.abspath(folder.expanduser())) for folder in settings.load().shares.folders]
+
+
 @contextmanager
 def opened(
-    data: Path | None, circle: Circle | None = None, how: ShareSettings | None = None
+    data: Path | None,
+    circle: Circle | None = None,
+    how: ShareSettings | None = None,
+    *,
+    named: bool = True,
 ) -> Iterator[Shares]:
-    """The shares, for the length of one command."""
+    """The shares, for the length of one command.
+
+    Args:
+        named: those that the settings name are among them, as for a daemon.
+    """
     shares = Shares(data_directory(data), wall_clock=World.real().wall_clock, circle=circle, settings=how)
     try:
         with damage_told(shares.store.path):
+            known = {root.path for root in shares.roots}
+            for folder in named_folders() if named else ():
+                if folder not in known and folder.is_dir():
+                    shares.save_root(Root(0, root_name(shares, folder, None), folder))
             yield shares
     finally:
         shares.close()
@@ -100,7 +117,8 @@ def _confirm(question: str, yes: bool) -> None:
         error = UsageError(f"{question} This needs an answer")
         error.hint = "add --yes"
         raise error
-    typer.confirm(question, abort=True, err=True)
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(run.FAILED)
 
 
 # Folders
@@ -177,7 +195,7 @@ def add(
             _confirm(f"{clean(path)}: {doubt}. Go on?", yes)
         saved = shares.save_root(changed)
         out.record(_root_row(shares, saved))
-        out.line(f"{clean(path)} is shared as {clean(os.fsdecode(saved.name))}, for {saved.audience}")
+        out.line(f"{clean(path)} is shared as {clean(wire.text(saved.name))}, for {saved.audience}")
         for pattern in idle_exclusions(shares.store, root, saved, shares.roots):
             out.note(f"{clean(pattern)} leaves out none of the files that are known")
         for group in sorted(saved.audience.groups - queue_rules(chosen_settings.transfers).groups.keys()):
@@ -219,7 +237,11 @@ def remove(
     out = run.output(json=json)
     with opened(data) as shares:
         root = find_root(shares, folder)
-        name = os.fsdecode(root.name)
+        name = wire.text(root.name)
+        if root.path in named_folders():
+            refused = UsageError(f"{clean(name)} is named in the settings, and would be shared again")
+            refused.hint = "take it out of shares.folders"
+            raise refused
         _confirm(f"Stop sharing {clean(name)} ({root.files} files)?", yes)
         shares.remove_root(root.id)
         if not shares.roots:

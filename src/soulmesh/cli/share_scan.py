@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -138,7 +139,9 @@ async def _scan(out: Output, once: Callable[[bool], Awaitable[ScanOutcome]], *, 
         total = sum(held_back.values())
         if typer.confirm(f"{total} files are gone from the disk. Forget them?", default=False, err=True):
             outcome = await once(True)
-            held_back = {}
+        else:
+            out.note("they stay in the index")
+        held_back = {}
     _tell_outcome(out, outcome)
     if held_back:
         raise ScanHeldBack(held_back)
@@ -156,7 +159,11 @@ def _tell_outcome(out: Output, outcome: ScanOutcome) -> None:
             Column("state", "STATE"),
         ],
         [
-            {**asdict(found), "state": "offline" if found.offline else "held back" if found.held_back else ""}
+            {
+                **asdict(found),
+                "root": wire.text(os.fsencode(found.root)),
+                "state": "offline" if found.offline else "held back" if found.held_back else "",
+            }
             for found in outcome.roots
         ],
     )

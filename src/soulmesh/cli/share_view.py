@@ -17,6 +17,7 @@ from soulmesh.cli import run, settings
 from soulmesh.cli.output import Column, JsonOption, clean, duration, size
 from soulmesh.cli.share import DataOption, app, data_folder, opened
 from soulmesh.client.shares.explain import explain as explain_path
+from soulmesh.core.query import long_enough, parse_query
 from soulmesh.core.upload_queue import Person
 from soulmesh.daemon.choices import queue_rules
 from soulmesh.errors import NotFound, SoulmeshError
@@ -129,6 +130,11 @@ async def search(
         if not count:
             if shares.figures.too_dear:
                 raise TooDear
+            words = " ".join(query)
+            if not long_enough(words, shares.settings.shortest_query):
+                raise NotFound("queries of one or two letters are not answered, save those that are words")
+            if not parse_query(words).include:
+                raise NotFound("a query that only says what to leave out is not answered")
             nothing = NotFound("no shared file matches")
             if shares.needs_index or any(root.scanned is None for root in shares.roots):
                 nothing.hint = "not everything is scanned: soulmesh share scan"

@@ -42,6 +42,19 @@ def change(shares: Shares, **how: object) -> Root:
     return shares.save_root(replace(root, **how))  # type: ignore[arg-type]
 
 
+def test_a_remote_path_with_dots_is_never_taken_to_the_disk(
+    shares: Shares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(shares, hidden=True)
+    asked: list[str] = []
+    monkeypatch.setattr(os.path, "lexists", lambda path: bool(asked.append(os.fsdecode(path))))
+    for path in (r"Music\..\..\etc\shadow", r"Music\.\file.txt", r"Music\\etc\shadow"):
+        found = ask(shares, path)
+        assert (found.offered, found.path, found.reason) == (False, "", "there is no such file")
+    # As it was given, in case it is the name of a file here, and no more.
+    assert all("\\" in path for path in asked)
+
+
 @pytest.mark.parametrize(
     ("audience", "reason"),
     [

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from soulmesh.client.shares import Keeper, KeeperSettings, Root, ScanBusy, ScanOutcome
+from soulmesh.client.shares import Audience, Keeper, KeeperSettings, Root, ScanBusy, ScanOutcome
 from soulmesh.client.shares.keeper import REST, Source, unbroken, watch_source
 from soulmesh.client.shares.store import StoreDamaged
 from soulmesh.sim.loop import run_virtual
 from tests.client.shares.support import fill, open_shares, share
 
+FRIENDS = Audience(everyone=False, friends=True)
 SCANNED = "2026-03-01T12:00:00+00:00"
 
 
@@ -326,6 +327,46 @@ def test_what_another_process_changed_is_taken_in(root: Root) -> None:
     shares.elsewhere = True
     kept(shares, None, sleeping(30), watch=False)
     assert shares.refreshed == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "scanned"),
+    [
+        (lambda outer, inner, beside: [outer, inner, beside], [1, 2]),
+        (lambda outer, inner, beside: [outer, replace(beside, hidden=True)], [3]),
+        (lambda outer, inner, beside: [outer, replace(beside, exclude=("*.tmp",))], [3]),
+        (lambda outer, inner, beside: [outer], None),
+        (lambda outer, inner, beside: [replace(outer, audience=FRIENDS), beside], None),
+    ],
+)
+def test_a_change_of_what_is_shared_has_all_scanned_that_it_concerns(
+    root: Root, change: Callable[[Root, Root, Root], list[Root]], scanned: list[int] | None
+) -> None:
+    inner = Root(2, b"Inner", root.path / "a", FRIENDS)
+    beside = Root(3, b"Beside", root.path.parent / "musicals", scanned=SCANNED)
+    shares = Recorded([root, beside])
+
+    async def refresh() -> None:
+        shares.elsewhere = False
+        shares.roots = change(root, inner, beside)
+
+    shares.refresh = refresh  # type: ignore[method-assign]
+    shares.elsewhere = True
+    kept(shares, None, sleeping(30), watch=False, scan_at_start=False)
+    assert [roots for _, roots, _ in shares.scans] == ([] if scanned is None else [scanned])
+
+
+def test_what_lay_in_a_root_that_went_is_looked_for_in_the_one_around_it(root: Root) -> None:
+    shares = Recorded([root, Root(2, b"Inner", root.path / "a", scanned=SCANNED)])
+
+    async def refresh() -> None:
+        shares.elsewhere = False
+        shares.roots = [root]
+
+    shares.refresh = refresh  # type: ignore[method-assign]
+    shares.elsewhere = True
+    kept(shares, None, sleeping(30), watch=False, scan_at_start=False)
+    assert [roots for _, roots, _ in shares.scans] == [[1]]
 
 
 def test_a_busy_scan_is_tried_again(root: Root) -> None:

@@ -333,6 +333,12 @@ def test_a_folder_that_cannot_be_read_keeps_its_entries_and_is_listed(
     assert outcome.roots[0].removed == 0
     assert [(p.path, p.reason) for p in store.problems(store.roots()[0])] == [("bad", "Permission denied")]
     assert len(indexed(store)) == 3
+    # It is forgotten by a scan of that folder, and by no other.
+    monkeypatch.setattr(os, "scandir", real)
+    scan(store, only={1: [b"good", b"ba"]})
+    assert len(store.problems(store.roots()[0])) == 1
+    scan(store, only={1: [b"bad"]})
+    assert store.problems(store.roots()[0]) == []
 
 
 def test_what_could_not_be_read_for_reasons_outside_of_the_file_is_tried_again(

@@ -13,7 +13,7 @@
                 ``kept`` has the roots a second time, for ``rescue`` when it is damaged;
                 ``aside`` makes room where a folder is in the place of one of these files
 ``walk``        what is on the disk; ``audio`` reads attributes, ``readers`` in a pool;
-                ``unreadable`` says what is wrong with a file
+                ``chunks`` knows some kinds better, ``unreadable`` says what is wrong with a file
 ``scan``        disk to store to index, root by root in ``compare``; ``worker`` is the process that does it,
                 started and followed by ``child``
 ``listed``      shares that are exactly a list of folders, for a program

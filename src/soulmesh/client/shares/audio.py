@@ -15,9 +15,31 @@ import errno
 import struct
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from soulmesh.client.shares.unreadable import UnreadableAudio, skip_id3, what_is_wrong
+from soulmesh.client.shares.chunks import fragments, packed_aiff, wave
+from soulmesh.client.shares.unreadable import (
+    AAC,
+    AIFF,
+    APE,
+    DAMAGED,
+    FLAC,
+    MEANT,
+    MP3,
+    MP4,
+    NO_LENGTH,
+    OGG,
+    WAV,
+    WAVPACK,
+    WMA,
+    UnreadableAudio,
+    looks_like,
+    skip_id3,
+    what_is_wrong,
+)
+
+if TYPE_CHECKING:
+    from tinytag import TinyTag
 
 __all__ = ["AUDIO_SUFFIXES", "DAMAGED", "audio_suffix", "read_attributes"]
 
@@ -26,10 +48,6 @@ LENGTH: Final = 1
 VBR: Final = 2
 SAMPLE_RATE: Final = 4
 BIT_DEPTH: Final = 5
-
-DAMAGED: Final = "its header is damaged"
-NO_LENGTH: Final = "its header does not say how long it plays"
-"""What is said where nothing better is known."""
 
 SEARCH_BYTES: Final = 256 * 1024
 """How far behind the tags the first audio frame may begin."""
@@ -301,12 +319,13 @@ def _ogg(file: BinaryIO, size: int) -> dict[int, int]:
         return {LENGTH: samples // rate, SAMPLE_RATE: rate, BIT_DEPTH: depth}
 
 
-def _tagged(file: BinaryIO, size: int, *, tags: bool = False) -> dict[int, int]:
+def _tag(file: BinaryIO, *, tags: bool = False) -> TinyTag:
     from tinytag import TinyTag
     from tinytag.tinytag import TinyTagException
 
+    file.seek(0)
     try:
-        tag = TinyTag.get(file_obj=file, tags=tags)
+        return TinyTag.get(file_obj=file, tags=tags)
     except TinyTagException as error:
         # A header that is damaged may send the parser to where no file has anything.
         if isinstance(error.__cause__, OSError) and error.__cause__.errno != errno.EINVAL:
@@ -314,6 +333,9 @@ def _tagged(file: BinaryIO, size: int, *, tags: bool = False) -> dict[int, int]:
         raise UnreadableAudio(DAMAGED) from error
     except ValueError as error:
         raise UnreadableAudio(DAMAGED) from error
+
+
+def _told(tag: TinyTag, size: int) -> dict[int, int]:
     if not tag.duration or tag.duration <= 0:
         raise UnreadableAudio(NO_LENGTH)
     found = {LENGTH: int(tag.duration)}
@@ -328,63 +350,52 @@ def _tagged(file: BinaryIO, size: int, *, tags: bool = False) -> dict[int, int]:
     return found
 
 
-# WAV
-
-_PLAIN_WAVE: Final = frozenset({1, 3})
-"""PCM and floating point: samples as they are."""
-_LOSSLESS_WAVE: Final = _PLAIN_WAVE | {0x163, 0x8AE, 0x1971, 0xF1AC}
-_UNKNOWN: Final = 0xFFFFFFFF
+def _tagged(file: BinaryIO, size: int, *, tags: bool = False) -> dict[int, int]:
+    return _told(_tag(file, tags=tags), size)
 
 
 def _wave(file: BinaryIO, size: int) -> dict[int, int]:
-    """By what is there: one that is cut short plays no longer than its samples, whatever its header says."""
-    file.seek(0)
-    head = file.read(12)
-    if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:12] != b"WAVE":
-        return _tagged(file, size)
-    form = b""
-    samples = told = there = 0
-    at = 12
-    while at + 8 <= size:
-        file.seek(at)
-        head = file.read(8)
-        name, length = head[:4], int.from_bytes(head[4:8], "little")
-        at += 8
-        if name == b"fmt ":
-            form = file.read(min(length, 40))
-        elif name == b"fact":
-            samples = int.from_bytes(file.read(4), "little")
-        elif name == b"data":
-            if length == _UNKNOWN:  # told elsewhere, or not at all: a stream
-                length = size - at
-            told, there = length, max(0, min(length, size - at))
-        at += length + length % 2
-    kind, _, rate, bytes_a_second, block, depth = struct.unpack_from("<HHIIHH", form)
-    if kind == 0xFFFE:
-        kind = struct.unpack_from("<H", form, 24)[0]
-    if not rate or not there:
-        raise UnreadableAudio(NO_LENGTH)
-    if kind in _PLAIN_WAVE:
-        seconds = there / (block * rate)
-    elif samples > 1:
-        seconds = samples / rate * there / told
-    else:
-        seconds = there / bytes_a_second
-    if kind in _LOSSLESS_WAVE:
-        return {LENGTH: int(seconds), SAMPLE_RATE: rate, BIT_DEPTH: depth}
-    return {BITRATE: round(there * 8 / seconds / 1000), LENGTH: int(seconds)}
+    found = wave(file, size)
+    if found.lossless:
+        return {LENGTH: int(found.seconds), SAMPLE_RATE: found.rate, BIT_DEPTH: found.depth}
+    return _packed(found.seconds, found.size)
 
 
-AUDIO_SUFFIXES: Final[dict[str, Callable[[BinaryIO, int], dict[int, int]]]] = {
-    **dict.fromkeys((".mp3", ".mp2"), _mpeg),
-    ".aac": _adts,
-    ".ape": _monkeys,
-    ".wv": _wavpack,
-    **dict.fromkeys((".ogg", ".oga", ".opus", ".spx"), _ogg),
-    ".wav": _wave,
-    **dict.fromkeys((".flac", ".m4a", ".m4b", ".aif", ".aiff", ".aifc", ".wma"), _tagged),
+def _aiff(file: BinaryIO, size: int) -> dict[int, int]:
+    packed = packed_aiff(file, size)
+    return _tagged(file, size) if packed is None else _packed(*packed)
+
+
+def _mp4(file: BinaryIO, size: int) -> dict[int, int]:
+    tag = _tag(file)
+    if not tag.duration:
+        found = fragments(file, size)
+        if found is not None:
+            tag.duration, media = found
+            tag.bitrate = media * 8 / tag.duration / 1000
+    return _told(tag, size)
+
+
+def _packed(seconds: float, size: int) -> dict[int, int]:
+    return {BITRATE: round(size * 8 / seconds / 1000), LENGTH: int(seconds)}
+
+
+_READERS: Final[dict[str, Callable[[BinaryIO, int], dict[int, int]]]] = {
+    MP3: _mpeg,
+    AAC: _adts,
+    APE: _monkeys,
+    WAVPACK: _wavpack,
+    OGG: _ogg,
+    WAV: _wave,
+    AIFF: _aiff,
+    MP4: _mp4,
+    FLAC: _tagged,
+    WMA: _tagged,
 }
-"""Who reads which kind of file, by the end of its name."""
+"""Who reads what looks like this."""
+
+AUDIO_SUFFIXES: Final = frozenset(MEANT)
+"""How the names of those end that are read."""
 
 
 def audio_suffix(name: bytes) -> str | None:
@@ -413,9 +424,13 @@ def read_attributes(path: bytes, name: bytes | None = None) -> dict[int, int]:
         size = file.seek(0, 2)
         if not size:
             raise UnreadableAudio("the file is empty")
-        file.seek(0)
         try:
-            found = AUDIO_SUFFIXES[suffix](file, size)
+            # By what it is: many a file has the wrong name.
+            file.seek(skip_id3(file))
+            looks = looks_like(file.read(64))
+            reader = _READERS.get(looks or "") or _READERS[MEANT[suffix][1]]
+            file.seek(0)
+            found = reader(file, size)
             if any(not 0 <= value < 1 << 32 for value in found.values()):
                 raise UnreadableAudio(DAMAGED)
         except UnreadableAudio as error:

@@ -97,6 +97,9 @@ async def _explain_remote(shares: Shares, remote_path: bytes) -> Explanation:
 
 async def _explain_unknown(shares: Shares, remote_path: bytes, reason: str) -> Explanation:
     """A remote path that no file of the index has: a folder, or something on the disk that is not offered."""
+    if not {b"", b".", b".."}.isdisjoint(remote_path.split(b"\\")):
+        # No name of ours has such a part, and the disk is not asked about other places.
+        return Explanation("", remote_path=os.fsdecode(remote_path), reason="there is no such file")
     for root in shares.roots:
         below = remote_path[len(root.name) + 1 :]
         if remote_path != root.name and not remote_path.startswith(root.name + b"\\"):

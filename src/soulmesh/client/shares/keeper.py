@@ -167,14 +167,18 @@ class Keeper:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(self._settings.look_every)
-            if self._shares.changed_elsewhere():
-                needed = self._shares.needs_index
-                try:
-                    await self._shares.refresh()
-                except SoulmeshError as error:
-                    log.warning("changes to the shares could not be read: %s", error)
-                if self._shares.needs_index and not needed:
-                    await self._scan()
+            if not self._shares.changed_elsewhere():
+                continue
+            # What was changed by this process is scanned by whoever changed it.
+            needed, before = self._shares.needs_index, list(self._shares.roots)
+            try:
+                await self._shares.refresh()
+            except SoulmeshError as error:
+                log.warning("changes to the shares could not be read: %s", error)
+            if self._shares.needs_index and not needed:
+                await self._scan()
+            elif touched := _touched(before, self._shares.roots):
+                await self._scan(touched)
 
     async def _check_online(self) -> None:
         while True:
@@ -296,6 +300,23 @@ class Keeper:
         rest = {root: below for root, below in folders.items() if root not in whole}
         if rest:
             await self._scan(list(rest), rest)
+
+
+def _touched(before: Collection[Root], now: Collection[Root]) -> list[int]:
+    """Roots that share other files now: new ones, those with other rules, and those around a root that came
+    or went, as what is in that is no longer theirs, or theirs again."""
+
+    def rules(roots: Collection[Root]) -> dict[int, tuple[Path, object]]:
+        return {root.id: (root.path, (root.exclude, root.hidden, root.symlinks)) for root in roots}
+
+    was, are = rules(before), rules(now)
+    moved = {(was | are)[number][0] for number in was.keys() ^ are.keys()}
+    return sorted(
+        number
+        for number, (path, _) in are.items()
+        if was.get(number) != are[number]
+        or any(other != path and other.is_relative_to(path) for other in moved)
+    )
 
 
 def _watchable(root: Root) -> bool:

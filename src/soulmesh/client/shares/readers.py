@@ -20,9 +20,9 @@ from multiprocessing.process import BaseProcess
 from time import perf_counter
 from typing import Final, Generic, TypeVar
 
-from soulmesh.client.shares.audio import DAMAGED, read_attributes
+from soulmesh.client.shares.audio import read_attributes
 from soulmesh.client.shares.entries import pack_attributes
-from soulmesh.client.shares.unreadable import UnreadableAudio
+from soulmesh.client.shares.unreadable import DAMAGED, UnreadableAudio
 
 __all__ = ["FILE_SECONDS", "Reading", "read_all", "readers_by_default"]
 

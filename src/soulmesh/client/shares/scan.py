@@ -378,6 +378,13 @@ class Scanner:
             store.set(f"held_back:{root.id}", outcome.held_back)
         if comparison.only is None:
             writes.add("DELETE FROM problems WHERE root = ?", (root.id,))
+        else:
+            for folder in comparison.only:
+                below = folder + b"/" if folder else b""
+                writes.add(
+                    "DELETE FROM problems WHERE root = ? AND (path = ? OR substr(path, 1, ?) = ?)",
+                    (root.id, folder, len(below), below),
+                )
         for path, reason in comparison.problems.items():
             writes.add("INSERT OR REPLACE INTO problems VALUES (?, ?, ?)", (root.id, path, reason))
         writes.flush()

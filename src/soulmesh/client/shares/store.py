@@ -281,7 +281,9 @@ class Store:
             RootRefused: the name or the path is in use, the name cannot be one, or an exclusion
                 that is new leaves out nothing.
         """
-        if not root.name or _BAD_NAME.search(root.name) or root.name.strip() != root.name:
+        if not root.name:
+            raise RootRefused(root.path, "the name must not be empty")
+        if _BAD_NAME.search(root.name) or root.name.strip() != root.name:
             raise RootRefused(root.path, "the name must have no slash, backslash or control character in it")
         problem = first_problem(
             root, {word for old in self.roots() if old.id == root.id for word in old.exclude}

@@ -12,7 +12,11 @@ from typing import BinaryIO, Final
 
 from soulmesh.errors import SoulmeshError
 
-__all__ = ["UnreadableAudio", "skip_id3", "what_is_wrong"]
+__all__ = ["DAMAGED", "MEANT", "NO_LENGTH", "UnreadableAudio", "looks_like", "skip_id3", "what_is_wrong"]
+
+DAMAGED: Final = "its header is damaged"
+NO_LENGTH: Final = "its header does not say how long it plays"
+"""What is said where nothing better is known."""
 
 LOOK_BYTES: Final = 64 * 1024
 SMALL: Final = 64
@@ -103,6 +107,11 @@ def skip_id3(file: BinaryIO) -> int:
         offset += 10 + size + (10 if head[5] & 0x10 else 0)
 
 
+def looks_like(start: bytes) -> str | None:
+    """What a file is by its beginning (behind its tags), however it is called; None for what is not known."""
+    return next((looks for pattern, looks in LOOKS if pattern.match(start)), None)
+
+
 def what_is_wrong(file: BinaryIO, suffix: str, size: int) -> str | None:
     """Why a file that is meant to be of the kind ``suffix`` cannot be read; None where nothing is seen."""
     name, meant = MEANT[suffix]
@@ -115,7 +124,7 @@ def what_is_wrong(file: BinaryIO, suffix: str, size: int) -> str | None:
         return "there is nothing in it but tags"
     if not any(start):
         return "it begins with nothing but zeros, like a file that was never finished"
-    looks = next((looks for pattern, looks in LOOKS if pattern.match(start)), None)
+    looks = looks_like(start)
     if looks is None:
         return f"this is no {name} file"
     if looks != meant:

@@ -242,7 +242,7 @@ class _Shares:
         if roots is not None and not roots <= {root.id for root in self._real.shared.roots}:
             raise HttpError(404, "There is no such folder")
         if not self._engine.scan(roots, confirmed=query.confirmed):
-            raise HttpError(409, "A scan is under way")
+            raise HttpError(409, "A scan is under way: another one follows it")
 
     async def cancel_scan(self, _call: Call, _query: None, _body: None) -> None:
         if not self._engine.cancel_scan():

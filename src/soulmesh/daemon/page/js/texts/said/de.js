@@ -7,7 +7,7 @@
 export default [
   ["A JSON object is required", "Ein JSON-Objekt ist nötig"],
   ["A JSON string in quotes is required", "Ein JSON-Text in Anführungszeichen ist nötig"],
-  ["A scan is under way", "Es wird gerade durchgesehen"],
+  ["A scan is under way: another one follows it", "Es wird gerade durchgesehen: Danach geschieht es noch einmal"],
   ["No scan is under way", "Es wird gerade nichts durchgesehen"],
   ["Browse that user first: POST .../browse", "Die Dateien wurden noch nicht geholt"],
   ["Nothing of it is on disk yet", "Noch liegt nichts davon auf der Platte"],
@@ -108,6 +108,7 @@ export default [
   ["room {}: {}", "Raum {}: {}"],
   // Of shares.
   ["{}: the name must have no slash, backslash or control character in it", "{}: Der Name darf keinen Schrägstrich und kein Steuerzeichen enthalten"],
+  ["{}: the name must not be empty", "{}: Der Name darf nicht leer sein"],
   ["{}: the name {} is taken by {}: choose another", "{}: Den Namen {} hat schon {}; wähle einen anderen"],
   ["{}: is shared already, as {}", "{}: Ist schon freigegeben, als {}"],
   ["it lies in no shared folder", "Liegt in keinem freigegebenen Ordner"],
