@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from soulmesh.cli.choose import Rules, albums, songs
+import pytest
+
+from soulmesh.cli.choose import Rules, album_folder, albums, songs
 from soulmesh.client.results import FoundFile, Hit
 
 
@@ -48,3 +50,35 @@ def test_the_album_that_most_users_have_comes_first() -> None:
     found = albums(hits, Rules(("flac", "mp3")))
     assert [folder.username for folder in found] == ["one", "two", "lossy", "part"]
     assert len(found[0].candidate.files) == 9
+
+
+def test_discs_are_one_album() -> None:
+    hits = [hit("a", rf"m\Album\CD{disc}\{n}.flac") for disc in (1, 2) for n in range(5)]
+    hits += [hit("b", rf"m\Other\{n}.flac") for n in range(10)]
+    two, one = sorted(albums(hits, Rules()), key=lambda folder: folder.username)
+    assert (two.path, len(two.hits)) == (r"m\Album", 10)
+    assert two.folders == [r"m\Album", r"m\Album\CD1", r"m\Album\CD2"]
+    assert one.folders == [r"m\Other"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "album"),
+    [
+        (r"m\A\CD1", r"m\A"),
+        (r"m\A\Disc 2 - Live", r"m\A"),
+        (r"m\A\disk_02", r"m\A"),
+        (r"m\A\Side B", r"m\A"),
+        (r"m\A\Vinyl II", r"m\A"),
+        (r"m\A\CD", r"m\A\CD"),
+        (r"m\A\Side Effects", r"m\A\Side Effects"),
+        (r"m\A\Discovery", r"m\A\Discovery"),
+        ("CD1", "CD1"),
+    ],
+)
+def test_what_is_a_disc_of_an_album(folder: str, album: str) -> None:
+    assert album_folder(folder) == album
+
+
+def test_other_rules_are_another_wish() -> None:
+    assert Rules().said(album=False) == "song"
+    assert Rules(("flac", "mp3"), 320, True).said(album=True) == "album flac mp3 320 kbit/s best"

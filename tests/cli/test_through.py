@@ -212,9 +212,17 @@ def test_a_goal_through_the_daemon(there: Elsewhere, soulmesh: Command) -> None:
     assert there.look(lambda: [x.priority for x in there.net.daemon.engine.client.transfers]) == [6]
     assert (got["state"], got["username"]) == ("finished", SHARER)
     assert [Path(path).name for path in got["files"]] == ["03 - Song 3.flac"]
-    assert Path(got["files"][0]).parent == there.net.downloads
-    again = soulmesh("get", "tidal maps song 03", "--timeout", "1")
-    assert "done before" in again.out + again.err
+    assert Path(got["files"][0]).parent.name == ALBUM
+    done = soulmesh("get", "tidal maps song 03", "--timeout", "1")
+    assert "done before" in done.err
+    assert done.out.split("\n")[0] == got["files"][0]
+    # By other rules it is another wish, and one is looked for whatever was done.
+    shown = lines(soulmesh("get", "tidal maps song 03", "--timeout", "1", "--dry-run", "--json"))
+    assert [row["username"] for row in shown] == [SHARER]
+    none = soulmesh("get", "tidal maps song 03", "--timeout", "1", "--format", "mp3")
+    assert (none.code, "nothing found" in none.err) == (3, True)
+    [again] = lines(soulmesh("get", "tidal maps song 03", "--timeout", "1", "--again", "--json"))
+    assert again["files"] == [got["files"][0].replace(".flac", " (2).flac")]
 
 
 def test_goals_of_the_daemon(there: Elsewhere, soulmesh: Command) -> None:

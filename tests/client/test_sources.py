@@ -187,7 +187,7 @@ def test_a_wish_downloads_once_what_it_finds_and_is_searched_for_no_more() -> No
             [wish] = alice.wishes.all
             assert wish.fulfilled
             assert [event.query for event in stage.events("alice", WishFulfilled)] == ["blue moon"]
-            assert (stage.folder / "alice" / "Blue Moon.flac").read_bytes() == SONG
+            assert (stage.folder / "alice" / "Album" / "Blue Moon.flac").read_bytes() == SONG
             sent = wish.last_sent
             await asyncio.sleep(3600)
             assert len(alice.transfers) == 1
@@ -228,7 +228,7 @@ def test_a_wish_takes_the_best_of_a_round_and_the_next_best_when_that_fails() ->
         assert goal is not None
         assert [candidate.username for candidate in goal.candidates] == ["carol", "bob"]
         assert wish.fulfilled
-        assert (stage.folder / "alice" / "blue moon.mp3").exists()
+        assert (stage.folder / "alice" / "Album" / "blue moon.mp3").exists()
 
     play(scene)
 

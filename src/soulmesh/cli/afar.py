@@ -387,17 +387,18 @@ def below(folder: Path | None, downloads: str) -> str | None:
 class Goals:
     """Goals of a daemon, as ``soulmesh get`` needs them."""
 
-    def __init__(self, daemon: Daemon, into: str | None, known: list[tuple[str, str, str]]) -> None:
+    def __init__(self, daemon: Daemon, into: str | None, known: list[tuple[str, str, str, str]]) -> None:
         self._daemon = daemon
         self._into = into
         self.known = known
-        """Names, states and ids of those that there are."""
+        """Names, states and ids of those that there are, and the rules by which they were chosen."""
 
     @classmethod
     async def of(cls, daemon: Daemon, into: Path | None) -> Self:
         """Those of a daemon; what is got is put ``into`` a folder below its downloads."""
         downloads = (await daemon.settings.setup())["downloads_folder"]
-        known = [(row["name"], row["state"], row["id"]) async for row in daemon.goals.all()]
+        known = [_known(row) async for row in daemon.goals.all()]
+        known.reverse()  # the newest of a name counts
         return cls(daemon, below(into, downloads), known)
 
     async def files_of(self, username: str, folder: str) -> list[FoundFile]:
@@ -417,43 +418,65 @@ class Goals:
         whole: bool,
         may_miss: Iterable[str],
         priority: int = 0,
+        patience: float | None = None,
+        rules: str = "",
     ) -> dict[str, Any]:
         """Want something, and show it until it is whole or no source is left."""
         async with Heard(self._daemon, ["goal", "transfer"]) as heard:
             goal = await self._daemon.goals.want(
                 name,
-                [
-                    (one.username, [(*file, one.lengths.get(file[0])) for file in one.files])
-                    for one in candidates
-                ],
-                destination="/".join(part for part in (self._into, folder) if part) or ".",
+                [_copy(one) for one in candidates],
+                # Without a word from us the layout says where.
+                destination="/".join(part for part in (self._into, folder) if part) if self._into else None,
                 whole=whole,
                 may_miss=may_miss,
                 priority=priority,
+                patience=patience,
+                rules=rules,
             )
             return await self._to_the_end(out, goal["id"], heard)
 
-    async def go_on(self, out: Output, goal: str) -> dict[str, Any]:
-        """Show a goal that is under way until it is whole or no source is left."""
+    async def go_on(self, out: Output, goal: str, more: Sequence[Candidate] = ()) -> dict[str, Any]:
+        """Show a goal that is under way until it is whole or no source is left; ``more`` sources join it."""
         async with Heard(self._daemon, ["goal", "transfer"]) as heard:
+            for one in more:
+                await self._daemon.goals.add(goal, *_copy(one))
             return await self._to_the_end(out, goal, heard)
 
     async def _to_the_end(self, out: Output, goal: str, heard: Heard) -> dict[str, Any]:
         await self._follow(out, goal, heard)
         found = await self._daemon.goals.get(goal)
         # The next wish of a list may be the same one.
-        self.known.append((found["name"], found["state"], found["id"]))
-        files = []
-        if found["batch"]:
-            rows = self._daemon.batches.files(found["batch"])
-            files = [row["local_path"] async for row in rows if row["state"] == State.FINISHED.value]
+        self.known.append(_known(found))
+        files = await self._paths(found)
         username = found["candidates"][min(found["turn"], len(found["candidates"]) - 1)]["username"]
         return {**found, "username": username, "paths": files}
 
+    async def paths(self, goal: str) -> list[str]:
+        """Where the files of a goal are that are here."""
+        return await self._paths(await self._daemon.goals.get(goal))
+
+    async def _paths(self, row: dict[str, Any]) -> list[str]:
+        if not row["batch"]:
+            return []
+        rows = self._daemon.batches.files(row["batch"])
+        return [one["local_path"] async for one in rows if one["state"] == State.FINISHED.value]
+
     async def _follow(self, out: Output, goal: str, heard: Heard) -> None:
         keys: dict[str, int] = {}
+        stories: set[str] = set()
+
+        async def tell(key: str, state: str) -> None:
+            if state in _WAITING:
+                story = (await self._daemon.transfers.why(key))["now"]
+                if story not in stories:
+                    stories.add(story)
+                    out.note(f"{clean(coming[key])}: {clean(story)}")
+
         with out.transfers() as bars:
             coming = await self._coming(goal, bars)
+            for key in list(coming):
+                await tell(key, (await self._daemon.transfers.get(key))["state"])
             while (await self._daemon.goals.get(goal))["state"] in ("under way", "paused"):
                 told = await heard.next()
                 while told.kind.partition(".")[0] != "goal":
@@ -463,8 +486,11 @@ class Goals:
                                 if key not in keys:
                                     keys[key] = bars.add(coming[key], size, done)
                                 bars.update(keys[key], done, rate=speed)
-                    elif (row := told.data.get("row")) is None or row["state"] not in _OVER:
+                    elif (row := told.data.get("row")) is None:
                         pass
+                    elif row["state"] not in _OVER:
+                        if row["id"] in coming:
+                            await tell(row["id"], row["state"])
                     elif coming.pop(row["id"], None) is not None:
                         _end_bar(bars, keys.get(row["id"]), row)
                     told = await heard.next()
@@ -481,6 +507,14 @@ class Goals:
                 found.append(await self._daemon.transfers.get(key))
         bars.expect(len(found), sum(row["size"] or 0 for row in found))
         return {row["id"]: row["path"].rpartition("\\")[2] for row in found if row["state"] not in _OVER}
+
+
+def _known(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    return row["name"], row["state"], row["id"], row["rules"]
+
+
+def _copy(one: Candidate) -> tuple[str, list[tuple[str, int | None, int | None]]]:
+    return one.username, [(path, size, one.lengths.get(path)) for path, size in one.files]
 
 
 def _end_bar(bars: Transfers, key: int | None, row: dict[str, Any]) -> None:

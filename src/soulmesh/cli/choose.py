@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from soulmesh.client.results import FoundFile, Hit
 from soulmesh.client.transfers import Candidate, candidate_of
 
-__all__ = ["AUDIO", "Folder", "Rules", "albums", "songs"]
+__all__ = ["AUDIO", "Folder", "Rules", "album_folder", "albums", "songs"]
 
 LOSSLESS = frozenset({"flac", "wav", "aiff", "aif", "ape", "wv", "alac"})
 AUDIO = LOSSLESS | {"mp3", "m4a", "ogg", "opus", "aac", "wma"}
@@ -24,6 +25,12 @@ class Rules:
     """kbit/s, for formats with losses; files that do not say are taken for worse."""
     best: bool = False
     """Quality before speed."""
+
+    def said(self, *, album: bool) -> str:
+        """The rules in words: the same wish by others is another one."""
+        what = [*self.formats, f"{self.min_bitrate} kbit/s" if self.min_bitrate else ""]
+        kind = "album" if album else "song"
+        return " ".join(part for part in (kind, *what, "best" if self.best else "") if part)
 
     def allows(self, file: FoundFile) -> bool:
         """Whether a file may be taken at all."""
@@ -50,7 +57,13 @@ class Folder:
 
     username: str
     path: str
+    """Of an album in several folders, one for each disc, the one above them."""
     hits: tuple[Hit, ...]
+
+    @property
+    def folders(self) -> list[str]:
+        """The folder, and those of its discs."""
+        return list(dict.fromkeys([self.path, *(hit.file.folder for hit in self.hits)]))
 
     @property
     def candidate(self) -> Candidate:
@@ -66,6 +79,18 @@ def songs(hits: Iterable[Hit], rules: Rules, *, most: int = 10) -> list[Hit]:
     return list(chosen.values())[:most]
 
 
+_DISC = re.compile(
+    r"(cd|dis[ck]|disque|dvd|vinyl|side|lp)[\s._#-]*([0-9]{1,2}|[a-h]|one|two|three|four|[ivx]{1,4})\b",
+    re.IGNORECASE,
+)
+
+
+def album_folder(folder: str) -> str:
+    """The album's folder that a folder is part of: that of ``CD1`` or ``Disc 2 - Live`` is the one above."""
+    above, found, last = folder.rpartition("\\")
+    return above if found and _DISC.match(last) else folder
+
+
 def albums(hits: Iterable[Hit], rules: Rules, *, most: int = 5) -> list[Folder]:
     """The best folders of one format each, the fullest first among equals.
 
@@ -75,7 +100,8 @@ def albums(hits: Iterable[Hit], rules: Rules, *, most: int = 5) -> list[Folder]:
     folders: dict[tuple[str, str, str], list[Hit]] = {}
     for hit in hits:
         if not hit.locked and rules.allows(hit.file):
-            folders.setdefault((hit.username, hit.file.folder, hit.file.extension), []).append(hit)
+            where = album_folder(hit.file.folder)
+            folders.setdefault((hit.username, where, hit.file.extension), []).append(hit)
     if not folders:
         return []
     counts = sorted(len(found) for found in folders.values())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -19,7 +20,7 @@ from soulmesh.cli.transfers import PriorityOption
 from soulmesh.client.client import Client
 from soulmesh.client.errors import ClientError
 from soulmesh.client.events import Event, EventStream
-from soulmesh.client.results import Hit
+from soulmesh.client.results import FoundFile, Hit
 from soulmesh.client.searches import SearchFigures
 from soulmesh.client.transfers import (
     Candidate,
@@ -32,7 +33,8 @@ from soulmesh.client.transfers import (
     TransferProgressed,
     candidate_of,
 )
-from soulmesh.core.transfer import FINAL
+from soulmesh.client.transfers.goals import PATIENCE
+from soulmesh.core.transfer import FINAL, State
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ __all__ = ["get"]
 WITH_ALBUMS = choose.AUDIO | {"jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf"}
 MAY_MISS = ("jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf")
 
+WAITING = frozenset({State.QUEUED, State.DELAYED, State.OFFLINE, State.NO_ROOM})
 NEWS = (GoalMoved, GoalFinished, GoalFailed, TransferMoved, TransferProgressed)
 """What happens to a goal."""
 
@@ -107,6 +110,16 @@ async def get(
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to search.")] = 10.0,
     into: Annotated[Path | None, typer.Option("--into", metavar="DIR", help="Put files below this.")] = None,
     priority: PriorityOption = 0,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            "--patience",
+            metavar="MINUTES",
+            min=1,
+            help="So long a source may keep us in its queue while others stand by; 6 hours by default.",
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Get also what was got before.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Find music, choose the best source by rules, download it and check it.
@@ -115,8 +128,8 @@ async def get(
     """
     out = run.output(json=json)
     wishes = [" ".join(query)] if query else []
-    if source is not None:
-        wishes += lists.queries(source, album=album)
+    listed = lists.queries(source, album=album) if source is not None else []
+    wishes += [wish for wish in listed if wish not in wishes]
     if not wishes:
         raise UsageError('say what you want: soulmesh get "artist title", or --from FILE')
     kinds = tuple(kind.strip().lower().lstrip(".") for kind in (formats or "").split(",") if kind.strip())
@@ -144,6 +157,9 @@ async def get(
                     album=album,
                     timeout=timeout,
                     priority=priority,
+                    patience=PATIENCE if patience is None else patience * 60,
+                    again=again,
+                    listed=wish in listed,
                     dry_run=dry_run,
                 )
             except (NotFound, ClientError) as error:
@@ -165,13 +181,22 @@ async def _get(
     album: bool,
     timeout: float,
     priority: int,
+    patience: float,
+    again: bool,
+    listed: bool,
     dry_run: bool,
 ) -> None:
-    known = afar.known if afar is not None else [(g.name, g.state, g.id) for g in client.transfers.goals]
-    states = {state: identity for name, state, identity in known if name == wish}
-    if "finished" in states:
-        out.note(f"{clean(wish)}: done before")
-        return
+    said = rules.said(album=album)
+    known = afar.known if afar is not None else [_known(goal) for goal in client.transfers.goals]
+    states = {state: identity for name, state, identity, by in known if (name, by) == (wish, said)}
+    if "finished" in states and not again and not dry_run:
+        files = await _files(client, afar, states["finished"])
+        # What a list asks for is done once and for all, wherever its files were taken meanwhile.
+        if listed or afar is not None or await asyncio.to_thread(_all_there, files):
+            out.note(f"{clean(wish)}: done before; --again gets it anew")
+            _tell(out, wish, "finished", None, files, [])
+            return
+        out.note(f"{clean(wish)}: done before, but its files are gone; getting it anew")
     begun = states.get("under way") or states.get("paused")
     if begun is not None and not dry_run:
         out.note(f"{clean(wish)}: going on with what was begun")
@@ -187,44 +212,76 @@ async def _get(
         out.table(COLUMNS, [_row(some, album=album) for some in found])
         return
     if album:
-        candidates = [await _whole(client, folder, afar) for folder in folders]
+        candidates = await asyncio.gather(*(_whole(client, folder, afar) for folder in folders))
     else:
         candidates = [candidate_of(some) for some in found]
-    name = folders[0].path.rpartition("\\")[2] if album else wish
+    failed = states.get("failed")
+    if failed is not None and not again:
+        out.note(f"{clean(wish)}: going on with what is here of it already")
+        await _go_on(out, client, afar, wish, failed, candidates)
+        return
     if afar is not None:
         got = await afar.pursue(
             out,
             wish,
             candidates,
-            folder=choose_name(name) if album else None,
+            folder=choose_name(folders[0].path.rpartition("\\")[2]) if album else None,
             whole=album,
             may_miss=MAY_MISS if album else (),
             priority=priority,
+            patience=patience,
+            rules=said,
         )
         _tell(out, wish, got["state"], got["username"], got["paths"], got["story"])
         return
-    destination = client.transfers.settings.downloads
     with client.events.stream(*NEWS) as news:
         goal = await client.transfers.goals.want(
             wish,
             candidates,
-            destination=destination / choose_name(name) if album else destination,
             whole=album,
             may_miss=MAY_MISS if album else (),
             priority=priority,
+            patience=patience,
+            rules=said,
         )
         await _pursue(out, client, goal, news)
 
 
-async def _go_on(out: Output, client: Client, afar: Goals | None, wish: str, identity: str) -> None:
-    """A goal of an earlier run, or of another command, is followed to its end."""
+def _known(goal: Goal) -> tuple[str, str, str, str]:
+    return goal.name, goal.state, goal.id, goal.rules
+
+
+def _all_there(files: Sequence[str]) -> bool:
+    return bool(files) and all(Path(file).exists() for file in files)
+
+
+async def _files(client: Client, afar: Goals | None, identity: str) -> list[str]:
+    """Where the files of a goal are."""
     if afar is not None:
-        got = await afar.go_on(out, identity)
+        return await afar.paths(identity)
+    goal = client.transfers.goals.get(identity)
+    batch = client.transfers.batches.get(goal.batch) if goal is not None else None
+    return [str(path) for path in await client.transfers.batches.places(batch)] if batch is not None else []
+
+
+async def _go_on(
+    out: Output,
+    client: Client,
+    afar: Goals | None,
+    wish: str,
+    identity: str,
+    more: Sequence[Candidate] = (),
+) -> None:
+    """A goal of an earlier run, or of another command, is followed to its end; ``more`` sources join it."""
+    if afar is not None:
+        got = await afar.go_on(out, identity, more)
         _tell(out, wish, got["state"], got["username"], got["paths"], got["story"])
         return
     with client.events.stream(*NEWS) as news:
         goal = client.transfers.goals.get(identity)
         assert goal is not None
+        for candidate in more:
+            await client.transfers.goals.add(goal, candidate)
         await _pursue(out, client, goal, news)
 
 
@@ -237,16 +294,19 @@ def choose_name(name: str) -> str:
 
 async def _whole(client: Client, folder: choose.Folder, afar: Goals | None) -> Candidate:
     """All of the folder that belongs to an album: the search showed only what matched its words."""
+    files: dict[str, FoundFile] = {}
     try:
         async with asyncio.timeout(20):
-            if afar is not None:
-                files = await afar.files_of(folder.username, folder.path)
-            else:
-                files = await client.transfers.batches.files_of(folder.username, folder.path)
+            for name in folder.folders:
+                if afar is not None:
+                    found = await afar.files_of(folder.username, name)
+                else:
+                    found = await client.transfers.batches.files_of(folder.username, name)
+                files.update({file.remote_path: file for file in found})
     except (SoulmeshError, TimeoutError):
         return folder.candidate
     kinds = tuple("." + kind for kind in WITH_ALBUMS)
-    chosen = [file for file in files if file.remote_path.lower().endswith(kinds)]
+    chosen = [file for file in files.values() if file.remote_path.lower().endswith(kinds)]
     if len(chosen) < len(folder.hits):
         return folder.candidate
     lengths = {file.remote_path: file.length for file in chosen if file.length}
@@ -258,7 +318,7 @@ def _row(hits: tuple[Hit, ...], *, album: bool) -> dict[str, object]:
     first = hits[0]
     return {
         "username": first.username,
-        "name": first.file.folder if album else first.file.remote_path,
+        "name": choose.album_folder(first.file.folder) if album else first.file.remote_path,
         "files": len(hits),
         "size": sum(hit.file.size for hit in hits),
         "bitrate": first.file.bitrate,
@@ -270,8 +330,17 @@ def _row(hits: tuple[Hit, ...], *, album: bool) -> dict[str, object]:
 async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any]) -> None:
     """Show a goal's files until it is whole, or no source is left."""
     keys: dict[int, int] = {}
+    told: set[str] = set()
     goals = client.transfers.goals
-    with out.transfers() as bars:
+
+    async def tell(transfer: Transfer) -> None:
+        # For an album's files the same, so it is told once.
+        story = (await client.transfers.why(transfer.id)).now if transfer.state in WAITING else ""
+        if story and story not in told:
+            told.add(story)
+            out.note(f"{clean(transfer.name)}: {clean(story)}")
+
+    with out.transfers() as bars, _left_behind(out, goal.name):
 
         def expect() -> dict[int, Transfer]:
             mine = goals.transfers(goal)
@@ -279,6 +348,8 @@ async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any
             return {transfer.id: transfer for transfer in mine if not transfer.finished}
 
         coming = expect()
+        for waiting in list(coming.values()):
+            await tell(waiting)
         if goal.state == "under way":
             async for event in news:
                 if isinstance(event, TransferProgressed) and event.size and event.transfer in coming:
@@ -290,6 +361,8 @@ async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any
                 elif isinstance(event, TransferMoved):
                     if event.transfer in coming and event.new in FINAL:
                         _end(bars, keys.get(event.transfer), coming.pop(event.transfer))
+                    elif event.transfer in coming:
+                        await tell(coming[event.transfer])
                 elif _concerns(event, goal):
                     if isinstance(event, GoalMoved) and event.reason:
                         out.note(clean(f"{event.reason}; trying {event.username}"))
@@ -301,6 +374,16 @@ async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any
     _tell(out, goal.name, goal.state, goal.candidate.username, files, goal.story)
 
 
+@contextmanager
+def _left_behind(out: Output, name: str) -> Iterator[None]:
+    """Who leaves early is told what becomes of it."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        out.note(f"{clean(name)} goes on when soulmesh runs; the same command shows it again")
+        raise
+
+
 def _end(bars: Transfers, key: int | None, transfer: Transfer) -> None:
     failed = None if transfer.finished else transfer.reason or transfer.state.value
     if key is not None:
@@ -309,7 +392,9 @@ def _end(bars: Transfers, key: int | None, transfer: Transfer) -> None:
         bars.passed(transfer.name, transfer.size or 0, failed=failed)
 
 
-def _tell(out: Output, wish: str, state: str, username: str, files: list[str], story: list[str]) -> None:
+def _tell(
+    out: Output, wish: str, state: str, username: str | None, files: list[str], story: list[str]
+) -> None:
     if state == "finished":
         for file in files:
             out.line(file)

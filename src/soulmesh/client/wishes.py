@@ -300,7 +300,7 @@ class Wishes(WishList):
         candidates = [candidate_of([hit]) for hit in hits]
         goal = self._goals.get(wish.goal)
         if goal is None:
-            goal = await self._goals.want(wish.query, candidates, destination=self._goals.downloads)
+            goal = await self._goals.want(wish.query, candidates)
             wish.goal = goal.id
             await self._save()
             return

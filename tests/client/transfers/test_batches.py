@@ -9,9 +9,11 @@ import pytest
 
 from soulmesh.client.transfers import BatchFinished, BatchNotMoved, Candidate, Journal
 from soulmesh.client.transfers.batches import Batch, state_of
+from soulmesh.client.transfers.layout import Layout
 from soulmesh.client.transfers.orders import give_order
 from soulmesh.core.transfer import State
 from soulmesh.net.disk import NotAllowed, RealDisk
+from soulmesh.wire import peer
 from tests.client.transfers.street import House, street, until
 from tests.support.loops import virtual
 
@@ -247,3 +249,126 @@ async def test_other_programs_have_a_batch_changed_whether_or_not_we_run(tmp_pat
         ann = await there.move_in("ann", Journal(database, threaded=False))
         assert list(ann.transfers) == []
         assert list(ann.transfers.batches) == []
+
+
+def copy(user: str, *names: str, size: int = len(SONG), folder: str = "Album") -> Candidate:
+    return Candidate(user, [(rf"Music\{folder}\{name}", size) for name in names])
+
+
+@virtual
+async def test_an_album_of_two_discs_is_one_folder_with_both(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), await there.move_in("eve")
+        names = [r"CD1\1.flac", r"CD2\1.flac", r"CD2\Art\front.jpg"]
+        for name in names:
+            eve.share(rf"Music\Album\{name}", SONG)
+        await ann.transfers.goals.want("words of mine", [copy("eve", *names)], whole=True)
+        await asyncio.sleep(60)
+        found = {path.relative_to(ann.downloads) for path in ann.downloads.rglob("*") if path.is_file()}
+        assert found == {Path("Album/CD1/1.flac"), Path("Album/CD2/1.flac"), Path("Album/CD2/Art/front.jpg")}
+
+
+@virtual
+async def test_where_an_album_or_a_song_ends_is_what_the_layout_says(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        layout = Layout("{username}/{parent}/{folder}/{stem}-x.{ext}")
+        ann, eve = await there.move_in("ann", layout=layout), await there.move_in("eve")
+        for name in ("1.flac", "2.flac", "3.flac"):
+            share(eve, name)
+        await ann.transfers.goals.want("album", [copy("eve", "1.flac", "2.flac")], whole=True)
+        await ann.transfers.goals.want("song", [copy("eve", "3.flac")])
+        await asyncio.sleep(60)
+        found = {str(path.relative_to(ann.downloads)) for path in ann.downloads.rglob("*") if path.is_file()}
+        assert found == {f"eve/Music/Album/{n}-x.flac" for n in (1, 2, 3)}
+
+
+@virtual
+async def test_an_album_is_of_one_copy_and_has_its_name(tmp_path: Path) -> None:
+    """FLAC first, else MP3: what came of the first goes, but for what any copy can do without."""
+    async with street(tmp_path) as there:
+        ann, eve, bob = [await there.move_in(name) for name in ("ann", "eve", "bob")]
+        for name in ("1.flac", "cover.jpg"):
+            eve.share(rf"Music\Album FLAC\{name}", SONG)
+        for name in ("1.mp3", "2.mp3"):
+            bob.share(rf"Music\Album 320\{name}", SONG)
+        goal = await ann.transfers.goals.want(
+            "x",
+            [
+                copy("eve", "1.flac", "2.flac", "cover.jpg", folder="Album FLAC"),
+                copy("bob", "1.mp3", "2.mp3", folder="Album 320"),
+            ],
+            whole=True,
+            may_miss=["jpg"],
+        )
+        await asyncio.sleep(120)
+        assert goal.state == "finished"
+        assert sorted(path.name for path in ann.downloads.iterdir()) == [".incomplete", "Album 320"]
+        there_now = sorted(path.name for path in (ann.downloads / "Album 320").iterdir())
+        assert there_now in (["1.mp3", "2.mp3", "cover.jpg"], ["1.mp3", "2.mp3"])
+        assert ann.transfers.find("download", "eve", r"Music\Album FLAC\1.flac") is None
+
+
+@virtual
+async def test_a_copy_that_was_left_counts_again_when_its_files_come_from_another(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve, _, cat = [await there.move_in(name) for name in ("ann", "eve", "bob", "cat")]
+        share(eve, "1.flac")
+        share(cat, "2.flac")
+        candidates = [copy("eve", "1.flac", "2.flac"), copy("bob", "1.mp3"), copy("cat", "1.flac", "2.flac")]
+        goal = await ann.transfers.goals.want("x", candidates, whole=True)
+        await asyncio.sleep(120)
+        assert goal.state == "finished"
+        assert sorted(path.name for path in (ann.downloads / "Album").iterdir()) == ["1.flac", "2.flac"]
+        assert len(cat.said(peer.PeerTransferRequest)) == 1
+
+
+@virtual
+async def test_what_a_failing_source_has_comes_from_it_if_the_next_would_send_the_same(
+    tmp_path: Path,
+) -> None:
+    async with street(tmp_path) as there:
+        ann, eve, bob = [await there.move_in(name) for name in ("ann", "eve", "bob")]
+        names = [f"{n}.flac" for n in range(5)]
+        for name in names[1:]:
+            share(eve, name)
+        for name in names:
+            share(bob, name)
+        goal = await ann.transfers.goals.want("x", [copy("eve", *names), copy("bob", *names)], whole=True)
+        await asyncio.sleep(120)
+        assert goal.state == "finished"
+        assert [m.filename for m in bob.said(peer.PeerTransferRequest)] == [r"Music\Album\0.flac"]
+
+
+@virtual
+async def test_a_source_that_went_away_is_left_after_minutes_not_after_hours(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, bob = await there.move_in("ann"), await there.move_in("bob")
+        eve = there.stranger("eve")
+        share(bob, "1.flac")
+        goal = await ann.transfers.goals.want("x", [copy("eve", "1.flac"), copy("bob", "1.flac")])
+        await eve.hears(peer.PeerTransferQueue)
+        await asyncio.sleep(3600)
+        assert goal.candidate.username == "eve"
+        there.leave("eve")
+        await asyncio.sleep(400)
+        assert goal.state == "finished"
+        assert any(line.startswith("no byte of eve in ") for line in goal.story)
+
+
+@virtual
+async def test_patience_is_not_counted_anew_at_each_start(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        journal = tmp_path / "ann.sqlite"
+        ann, bob = await there.move_in("ann", Journal(journal, threaded=False)), await there.move_in("bob")
+        there.stranger("eve")
+        share(bob, "1.flac")
+        await ann.transfers.goals.want(
+            "x", [copy("eve", "1.flac"), copy("bob", "1.flac")], patience=4 * 3600, rules="song flac"
+        )
+        for _ in range(3):
+            await asyncio.sleep(1.4 * 3600)
+            await ann.close()
+            await ann.open(Journal(journal, threaded=False))
+        await asyncio.sleep(120)
+        [goal] = ann.transfers.goals
+        assert (goal.state, goal.rules) == ("finished", "song flac")

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -40,9 +40,9 @@ __all__ = ["Batch", "Batches", "FolderNotFound", "state_of"]
 log = logging.getLogger(__name__)
 
 MOST_FILES = 10_000
+"""Files that one folder may bring; a reply that lists more is not believed."""
 BROWSED_WITHIN = 120.0
 """Seconds in which all that a user shares must be here, or the folder that was asked for has to do."""
-"""Files that one folder may bring; a reply that lists more is not believed."""
 _KIND = "batch"
 _RETRIED = frozenset({State.DELAYED, State.OFFLINE, State.NO_ROOM, State.FAILED, State.CANCELLED})
 
@@ -82,6 +82,8 @@ class Batch:
     """Seconds of the wall clock (Unix time) when it is moved again."""
     added: float = 0.0
     """Seconds of the wall clock (Unix time) when it was wanted."""
+    superseded: list[int] = field(default_factory=list)
+    """Ids of files that are here, of a copy in whose place another one is wanted by now."""
 
     @property
     def whole(self) -> bool:
@@ -198,16 +200,12 @@ class Batches:
         if not files:
             raise FolderNotFound(username, folder)
         root = len(remote_parts(folder))
-        layout = self._settings().layout
-        below = {
-            file.remote_path: [layout.safe(part) for part in remote_parts(file.remote_path)[root:-1]]
-            for file in files
-        }
+        below = self.folders_below([file.remote_path for file in files], root)
         name = (remote_parts(folder) or [username])[-1]
         return await self.make(
             [(username, file.remote_path, file.size) for file in files],
             name=name,
-            destination=destination,
+            destination=destination or self.folder_for(username, folder),
             whole=whole,
             may_miss=may_miss,
             priority=priority,
@@ -226,11 +224,13 @@ class Batches:
         priority: int = 0,
         below: dict[str, list[str]] | None = None,
         lengths: Mapping[str, int] | None = None,
+        by_layout: bool = False,
     ) -> Batch:
         """Want files (user, remote path, size) that belong together.
 
         ``below`` gives the folders under the destination for a remote path,
-        ``lengths`` its seconds where they are known.
+        ``lengths`` its seconds where they are known. ``by_layout``: each file
+        ends where it would end alone, and no destination is asked for.
         """
         settings = self._settings()
         identity = self._identity()
@@ -238,25 +238,53 @@ class Batches:
         staging = str(await self._staging(identity, target)) if whole else ""
         kinds = sorted({kind.lower().lstrip(".") for kind in may_miss})
         batch = Batch(identity, name, str(target), staging, kinds, added=self._now())
-        return await self._fill(batch, files, below=below, lengths=lengths, priority=priority)
+        return await self._fill(
+            batch, files, below=below, lengths=lengths, priority=priority, by_layout=by_layout
+        )
 
     async def go_on(
         self,
         batch: Batch,
         files: Sequence[tuple[str, str, int | None]],
         *,
+        below: dict[str, list[str]] | None = None,
         lengths: Mapping[str, int] | None = None,
         priority: int = 0,
+        by_layout: bool = False,
+        destination: Path | None = None,
+        copy: Container[tuple[str, int]] | None = None,
     ) -> None:
-        """Want other files in the place of those that a batch did not get; what is here stays in it."""
+        """Want other files in the place of those that a batch did not get; what is here stays in it.
+
+        ``copy`` are names and sizes of all files of the copy that is wanted now, those included that are
+        here: what is here of another copy goes when a whole batch is complete, but for kinds that it may
+        miss. ``destination`` is where it ends from now on.
+        """
         here: list[int] = []
+        superseded: list[int] = []
+        known = {*batch.files, *batch.superseded}
         for record in await self._ledger.journal.of_batch(batch.id):
             transfer = self._ledger.get(record.id)
             state = record.state if transfer is None else transfer.state
-            if record.id in batch.files and state is State.FINISHED:
-                here.append(record.id)
-        batch.files, batch.reason = here, ""
-        await self._fill(batch, files, lengths=lengths, priority=priority)
+            if record.id in known and state is State.FINISHED:
+                name = remote_parts(record.remote_path)[-1:]
+                other = batch.whole and copy is not None and ("".join(name), record.size or 0) not in copy
+                kept = not other or _extension(record.remote_path) in batch.may_miss
+                (here if kept else superseded).append(record.id)
+        batch.files, batch.superseded, batch.reason = here, superseded, ""
+        if destination is not None:
+            batch.destination = str(destination)
+        await self._fill(batch, files, below=below, lengths=lengths, priority=priority, by_layout=by_layout)
+
+    def folders_below(self, paths: Iterable[str], root: int) -> dict[str, list[str]]:
+        """For each remote path the folders under the one that its first ``root`` parts are, safe as names."""
+        safe = self._settings().layout.safe
+        return {path: [safe(part) for part in remote_parts(path)[root:-1]] for path in paths}
+
+    def folder_for(self, username: str, folder: str) -> Path:
+        """Where the layout puts a remote folder: there, where it puts a file that lies in it."""
+        settings = self._settings()
+        return settings.layout.path(settings.downloads, username, folder + "\\_").parent
 
     async def adopt(
         self, identity: str, name: str, transfers: Iterable[Transfer], *, destination: Path | None = None
@@ -289,15 +317,19 @@ class Batches:
         below: dict[str, list[str]] | None = None,
         lengths: Mapping[str, int] | None = None,
         priority: int = 0,
+        by_layout: bool = False,
     ) -> Batch:
         self._batches[batch.id] = batch
         for username, path, size in files:
             inner = Path(batch.staging or batch.destination, *(below or {}).get(path, []))
-            more: dict[str, object] = {"folder": str(inner)}
+            more: dict[str, object] = {} if by_layout else {"folder": str(inner)}
             if lengths and path in lengths:
                 more["length"] = lengths[path]
             transfer = self._downloads.add(username, path, size, priority=priority, batch=batch.id, more=more)
             batch.files.append(transfer.id)
+        if by_layout and files:
+            places = [self._downloads.target(transfer).parent for transfer in self.transfers(batch)]
+            batch.destination = os.path.commonpath(places)
         self._save(batch)
         await self._ledger.journal.committed()
         return batch
@@ -400,6 +432,14 @@ class Batches:
         """
         return (await self._contents(username, folder))[0]
 
+    async def files_below(self, username: str, folder: str) -> list[FoundFile]:
+        """The files in a folder and in those below it; empty if there is none.
+
+        Raises:
+            ClientError: the user cannot be asked.
+        """
+        return await self._all_below(username, folder)
+
     async def _all_below(self, username: str, folder: str) -> list[FoundFile]:
         files, whole = await self._contents(username, folder)
         if whole or self.browse is None:
@@ -498,6 +538,7 @@ class Batches:
         disk = self._ledger.world.disk
         source, target = Path(batch.staging), Path(batch.destination)
         try:
+            await self._remove_superseded(batch, source)
             await disk.make_directory(target.parent)
             chosen = await self._rename(source, target)
         except FileMissing:
@@ -538,6 +579,23 @@ class Batches:
                 return await self._rename(source, target.with_name(portable))
             return chosen
         raise AssertionError("numbers never end")
+
+    async def _remove_superseded(self, batch: Batch, source: Path) -> None:
+        """A whole copy is here: what came before of another one is of no use beside it."""
+        if not batch.superseded:
+            return
+        for record in await self._ledger.journal.of_batch(batch.id):
+            if record.id not in batch.superseded:
+                continue
+            path = Path(record.local_path)
+            if record.local_path and path.is_relative_to(source):
+                await self._ledger.world.disk.unlink(path, missing_ok=True)
+            transfer = self._ledger.get(record.id)
+            if transfer is not None:
+                self._ledger.remove(transfer)
+            else:
+                self._ledger.journal.remove([record.id])
+        batch.superseded = []
 
     async def _lost(self, batch: Batch, source: Path) -> None:
         """Somebody took the folder away in which the files gathered: they are not here, and say so."""

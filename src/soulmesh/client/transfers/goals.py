@@ -21,10 +21,11 @@ from typing import Any
 from soulmesh.client.events import Event
 from soulmesh.client.results import Hit
 from soulmesh.client.transfers.batches import Batches
+from soulmesh.client.transfers.layout import remote_parts
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.reasons import reason_code
-from soulmesh.core.transfer import State
+from soulmesh.core.transfer import ACTIVE, State
 from soulmesh.errors import UsageError
 from soulmesh.wire import raw, text
 
@@ -34,11 +35,14 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 6 * 3600.0
 """Seconds without a byte after which the next candidate has its turn."""
+GONE_FOR = 180.0
+"""The same for one who is not there, or cannot be reached: nobody's queue is waited in."""
 CHECK_EVERY = 60.0
 GRACE = 3.0
 """Seconds in which files that the failing candidate does have may still begin."""
 _KIND = "goal"
 _STUCK = frozenset({State.PENDING, State.ASKING, State.QUEUED, State.DELAYED, State.OFFLINE, State.OFFERED})
+_GONE = frozenset({State.PENDING, State.ASKING, State.DELAYED, State.OFFLINE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,16 @@ class Candidate:
     lengths: dict[str, int] = field(default_factory=dict)
     """Seconds by remote path, where the search told: another source must have the same."""
 
+    @property
+    def folder(self) -> str:
+        """The remote folder in which, or below which, all of its files lie; empty if there is none."""
+        first, *others = (path.split("\\")[:-1] for path, _ in self.files)
+        shared = first
+        for parts in others:
+            same = [one == other for one, other in zip(shared, parts, strict=False)]
+            shared = shared[: [*same, False].index(False)]
+        return "\\".join(shared)
+
 
 @dataclass(slots=True)
 class Goal:
@@ -89,6 +103,10 @@ class Goal:
     patience: float = PATIENCE
     priority: int = 0
     """Higher goes first among the downloads from one user."""
+    rules: str = ""
+    """In the words of whoever wants it: by which rules it was chosen. Another choice is another goal."""
+    waited: float = 0.0
+    """Seconds for which the present candidate has not moved a byte, while the program ran."""
     turn: int = -1
     """Which candidate is being tried."""
     batch: str = ""
@@ -159,7 +177,9 @@ class Goals:
                 self._goals[name] = _loaded(body)
         for goal in self:
             if goal.state == "under way":
-                self._moved_at[goal.id] = self._ledger.now()
+                self._moved_at[goal.id] = self._ledger.now() - goal.waited
+                # What came in an earlier run is no news.
+                self._done_at[goal.id] = self._done(goal)
                 self._watch()
                 self._look(goal)
 
@@ -185,8 +205,12 @@ class Goals:
         may_miss: Iterable[str] = (),
         patience: float = PATIENCE,
         priority: int = 0,
+        rules: str = "",
     ) -> Goal:
         """Want one of several copies, best first.
+
+        Without a ``destination`` the layout says where a single file ends, and where the folder of a
+        ``whole`` copy does; other files end in a folder with the goal's name.
 
         Raises:
             UsageError: there is no candidate, or one without files.
@@ -203,6 +227,7 @@ class Goals:
             sorted(may_miss),
             patience,
             priority,
+            rules,
         )
         self._goals[identity] = goal
         self._watch()
@@ -210,7 +235,10 @@ class Goals:
         return goal
 
     async def add(self, goal: Goal, candidate: Candidate) -> None:
-        """Another copy was found: it is tried when those before it have failed."""
+        """Another copy was found: it is tried when those before it have failed.
+
+        Of a goal that failed it is tried at once, and what is here of the same files is kept for it.
+        """
         goal.candidates.append(candidate)
         if goal.state == "failed":
             goal.state = "under way"
@@ -281,13 +309,34 @@ class Goals:
         """Turn to the next candidate, but first let come what is already on its way."""
         turn = goal.turn
         await asyncio.sleep(GRACE)
-        for transfer in self.transfers(goal):
-            await transfer.settled()
-            # What came whole is kept: the next candidate need not have it.
-            await transfer.left(State.SAVING)
+        while goal.turn == turn and goal.state == "under way":
+            # What came whole is kept: the next candidate need not send it.
+            coming = [one for one in self.transfers(goal) if self._useful(goal, one)]
+            active = next((one for one in coming if one.state in ACTIVE), None)
+            if active is None:
+                if not any(one.state in _STUCK for one in coming):
+                    break
+                # Between two files of one user none is on its way for a moment.
+                await asyncio.sleep(GRACE)
+                if not any(one.state in ACTIVE for one in coming):
+                    break
+                continue
+            await active.settled()
+            await active.left(State.SAVING)
         self._failing.discard(goal.id)
         if goal.turn == turn and goal.state == "under way":
             await self._next(goal, trouble)
+
+    def _useful(self, goal: Goal, transfer: Transfer) -> bool:
+        """Whether a file that the failing candidate sends serves the goal although it goes on elsewhere."""
+        following = goal.candidates[goal.turn + 1 :]
+        if not following or transfer.state is State.SAVING:
+            return True
+        entry = (transfer.name, transfer.size or 0)
+        return any(_entry(path, size) == entry for one in following[:1] for path, size in one.files)
+
+    def _done(self, goal: Goal) -> int:
+        return sum(transfer.done for transfer in self.transfers(goal))
 
     async def _next(self, goal: Goal, trouble: _Trouble) -> None:
         """Turn to the next candidate."""
@@ -313,24 +362,44 @@ class Goals:
         goal.tell(line, "trying", user=candidate.username, **trouble.params)
         self._moved_at[goal.id] = self._ledger.now()
         self._done_at[goal.id] = 0
+        goal.waited = 0.0
         here = set(goal.here)
         files = [
             (candidate.username, path, size)
             for path, size in candidate.files
-            if (path.rpartition("\\")[2], size or 0) not in here
+            if _entry(path, size) not in here
         ]
+        folder = candidate.folder
+        below = self._batches.folders_below((path for path, _ in candidate.files), len(remote_parts(folder)))
+        one = all(len(copy.files) == 1 for copy in goal.candidates)
+        by_layout = goal.destination is None and not goal.whole and one
+        target = Path(goal.destination) if goal.destination is not None else None
+        if goal.destination is None and goal.whole and folder:
+            # It has the name of the copy that comes, not of one that failed.
+            target = self._batches.folder_for(candidate.username, folder)
         batch = before
         if batch is not None:
-            await self._batches.go_on(batch, files, lengths=candidate.lengths, priority=goal.priority)
+            await self._batches.go_on(
+                batch,
+                files,
+                below=below,
+                lengths=candidate.lengths,
+                priority=goal.priority,
+                by_layout=by_layout,
+                destination=target,
+                copy={_entry(path, size) for path, size in candidate.files},
+            )
         else:
             batch = await self._batches.make(
                 files,
                 name=goal.name,
-                destination=Path(goal.destination) if goal.destination is not None else None,
+                destination=target,
                 whole=goal.whole,
                 may_miss=goal.may_miss,
+                below=below,
                 lengths=candidate.lengths,
                 priority=goal.priority,
+                by_layout=by_layout,
             )
         goal.batch = batch.id
         self._save(goal)
@@ -357,14 +426,20 @@ class Goals:
                 if goal.state != "under way":
                     continue
                 waiting = [transfer for transfer in self.transfers(goal) if not transfer.over]
-                done = sum(transfer.done for transfer in self.transfers(goal))
+                done = self._done(goal)
                 stuck = waiting and all(transfer.state in _STUCK for transfer in waiting)
                 if done != self._done_at.get(goal.id) or not stuck:
                     self._done_at[goal.id] = done
                     self._moved_at[goal.id] = now
-                elif now - self._moved_at[goal.id] >= goal.patience and goal.turn + 1 < len(goal.candidates):
-                    hours = goal.patience / 3600
-                    waited = f"no byte of {goal.candidate.username} in {hours:g} h"
+                    goal.waited = 0.0
+                    continue
+                if goal.turn + 1 >= len(goal.candidates):
+                    continue
+                goal.waited = now - self._moved_at[goal.id]
+                self._save(goal)
+                gone = all(transfer.state in _GONE for transfer in waiting)
+                if goal.waited >= (min(GONE_FOR, goal.patience) if gone else goal.patience):
+                    waited = f"no byte of {goal.candidate.username} in {_duration(goal.waited)}"
                     await self._next(goal, _Trouble(waited))
 
     def _save(self, goal: Goal) -> None:
@@ -378,6 +453,14 @@ class Goals:
             for c in goal.candidates
         ]
         self._ledger.journal.keep(_KIND, goal.id, body)
+
+
+def _entry(path: str, size: int | None) -> tuple[str, int]:
+    return path.rpartition("\\")[2], size or 0
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.2g} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
 
 
 def _loaded(body: dict[str, Any]) -> Goal:

@@ -35,7 +35,8 @@ class NewGoal(Body):
     name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     candidates: Annotated[list[NewCandidate], Field(min_length=1, max_length=100)]
     destination: Annotated[str, StringConstraints(max_length=1000)] | None = None
-    """A folder below the downloads."""
+    """A folder below the downloads. Without one the layout says where a single file or a whole folder ends;
+    other files end in a folder called ``name``."""
     whole: bool = False
     """Nothing appears there before everything is here."""
     may_miss: Annotated[list[Ending], Field(max_length=50, default_factory=list)]
@@ -43,6 +44,8 @@ class NewGoal(Body):
     patience: Annotated[float, Field(ge=10, le=30 * 86400)] = PATIENCE
     """Seconds without a byte after which the next candidate has its turn."""
     priority: models.Precedence = 0
+    rules: Annotated[str, StringConstraints(max_length=256)] = ""
+    """By which rules it was chosen, in words of your own; given back as it is."""
 
 
 class CandidateRow(BaseModel):
@@ -81,6 +84,7 @@ class GoalRow(BaseModel):
     """What each line of the story says."""
     transfers: list[str]
     """Ids of the transfers that serve it now."""
+    rules: str
     batch: str | None
     """The batch of its files, see ``/batches/{id}``."""
 
@@ -120,6 +124,7 @@ class _Goals:
             may_miss=[ending.lower().lstrip(".") for ending in body.may_miss],
             patience=body.patience,
             priority=body.priority,
+            rules=body.rules,
         )
         return self._row(goal)
 
@@ -178,7 +183,9 @@ class _Goals:
         files = candidate.files if candidate is not None else []
         size = sum(size or 0 for _, size in files)
         # Files that came before, from whomever, are not asked for again.
-        here = sum(amount for _, amount in goal.here)
+        wanted = {(path.rpartition("\\")[2], size or 0) for path, size in files}
+        kept = [entry for entry in goal.here if entry in wanted]
+        here = sum(amount for _, amount in kept)
         moving = sum(one.done for one in transfers if one.state is not State.FINISHED)
         return {
             "id": goal.id,
@@ -192,11 +199,12 @@ class _Goals:
             "done": size if state == "finished" else min(size, here + moving) if size else here + moving,
             "size": size,
             "files": len(files),
-            "files_here": len(goal.here),
+            "files_here": len(kept),
             "destination": goal.destination,
             "story": list(goal.story),
             "steps": [{"code": step.get("code", ""), "params": _params(step)} for step in goal.steps],
             "transfers": [one.uuid for one in transfers],
+            "rules": goal.rules,
             "batch": goal.batch or None,
         }
 

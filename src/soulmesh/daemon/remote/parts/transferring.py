@@ -213,6 +213,7 @@ class Goals(Part):
         may_miss: Iterable[str] = (),
         patience: float | None = None,
         priority: int = 0,
+        rules: str = "",
     ) -> Row:
         """Want one of several copies, best first: (user, files) each."""
         body: Row = {
@@ -221,6 +222,7 @@ class Goals(Part):
             "whole": whole,
             "may_miss": list(may_miss),
             "priority": priority,
+            "rules": rules,
         }
         if destination is not None:
             body["destination"] = destination
