@@ -169,6 +169,7 @@ KNOWN: dict[str, Any] = {
     "FoundFiles.total": 1,
     "FoundFiles.hits": 1,
     "FoundFiles.all": 3,
+    "GoalRow.rules": "album flac",
     "GoalRow.state": "running",
     "GoalRow.story": ["asked quiet.harbor for 9 files"],
     "GoalStep.code": "trying",
