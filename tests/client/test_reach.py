@@ -23,6 +23,7 @@ from soulmesh.client.reach import (
     parse_proxy,
     run_command,
 )
+from soulmesh.client.server_link import LoggedIn
 from soulmesh.client.settings import ClientSettings
 from soulmesh.config import Network as NetworkSection
 from soulmesh.core.port_mapping import Lease
@@ -106,6 +107,54 @@ def test_a_mapping_that_is_no_use_says_why() -> None:
         await keeping.close()
 
     play(scene)
+
+
+def test_a_router_that_answers_before_the_login_is_held_against_what_the_server_says() -> None:
+    """Routers answer in milliseconds, and only the server knows how we look from outside."""
+
+    async def scene(stage: Stage) -> None:
+        eve = await stage.enter("eve")
+
+        class Server:
+            address = ""
+
+        server = Server()
+        keeping = PortKeeper(
+            eve.world, eve.listening, server, eve.events, Reach(map_port="auto"), mappers=[Router("8.8.4.4")]
+        )
+        await keeping.start()
+        await asyncio.sleep(1)
+        assert [event.problem for event in stage.events("eve", PortMapped)] == [None, None]
+        server.address = "9.9.9.9"
+        eve.events.emit(LoggedIn("eve", "", "9.9.9.9"))
+        later = stage.events("eve", PortMapped)[2:]
+        assert [event.port for event in later] == [2234, 2235]
+        assert all("9.9.9.9" in str(event.problem) for event in later)
+        eve.events.emit(LoggedIn("eve", "", "9.9.9.9"))
+        assert len(stage.events("eve", PortMapped)) == 4
+        await keeping.close()
+
+    play(scene)
+
+
+def test_upnp_is_not_asked_where_all_is_kept_to_one_interface() -> None:
+    """What it sends to everybody would leave another way than the tunnel."""
+
+    async def scene(stage: Stage) -> None:
+        eve = await stage.enter("eve", changes={"obfuscated_port": -1})
+        reach = Reach(map_port="auto", interface="tun0")
+        keeping = PortKeeper(eve.world, eve.listening, eve.server, eve.events, reach)
+        await keeping.start()
+        await asyncio.sleep(1)
+        assert not any(
+            "UPnP" in reason for event in stage.events("eve", PortNotMapped) for reason in event.reasons
+        )
+        assert not [way for way in keeping._mappers or () if way.method == "UPnP"]
+        await keeping.close()
+
+    play(scene)
+    with pytest.raises(ConfigError, match=r"UPnP cannot be kept to network\.interface"):
+        Reach.of(NetworkSection(interface="tun0", map_port="upnp"))
 
 
 def test_a_router_that_does_not_help_is_told_once_with_its_reason() -> None:
@@ -298,7 +347,7 @@ def test_the_settings_file_says_it_all() -> None:
         local_address="127.0.0.1",
         interface="lo",
         proxy=SecretStr("socks5://me:secret@127.0.0.1:9"),
-        map_port="upnp",
+        map_port="auto",
         router="192.168.1.1",
         forwarded_port_file=Path("/run/port"),
         forwarded_port_command="vpn 'a b'",
@@ -308,7 +357,7 @@ def test_the_settings_file_says_it_all() -> None:
         local_address="127.0.0.1",
         interface="lo",
         proxy=Proxy("127.0.0.1", 9, "me", "secret"),
-        map_port="upnp",
+        map_port="auto",
         router="192.168.1.1",
         forwarded_port_file=Path("/run/port"),
         forwarded_port_command=("vpn", "a b"),

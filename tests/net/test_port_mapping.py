@@ -14,7 +14,7 @@ from soulmesh.core.port_mapping import Lease
 from soulmesh.net.memory_disk import MemoryDisk
 from soulmesh.net.port_mapping import GatewayMapper, MappingFailed, find_gateway, keep_open
 from soulmesh.net.tcp import TcpNetwork
-from soulmesh.net.upnp import UpnpMapper
+from soulmesh.net.upnp import LARGEST_ANSWER, UpnpMapper
 from tests.support.loops import real, virtual
 
 
@@ -438,6 +438,9 @@ def test_upnp_refusals_have_words(error: int, words: str) -> None:
     ("description", "words"),
     [
         ("this is no XML", "cannot be used"),
+        # A bomb of entities, and an answer that does not end.
+        ('<!DOCTYPE x [<!ENTITY a "b"><!ENTITY c "&a;&a;">]><root>&c;</root>', "cannot be used"),
+        ("<root>" + "x" * LARGEST_ANSWER, "answers never ends"),
         (DESCRIPTION.replace("WANDevice", "Printer").replace("{service}", "Printing"), "cannot open ports"),
     ],
 )

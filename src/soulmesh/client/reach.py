@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from soulmesh.client.events import Event, Events
 from soulmesh.client.listening import Listening, ListenPortChanged
+from soulmesh.client.server_link import LoggedIn
 from soulmesh.client.tasks import Tasks
 from soulmesh.core.port_mapping import Lease, why_useless
 from soulmesh.errors import ConfigError, SoulmeshError
@@ -161,7 +162,10 @@ class Reach:
     proxy: Proxy | None = None
     """Outgoing connections go through it."""
     map_port: Way = "off"
-    """How the router is asked to open our ports: "gateway" by PCP or NAT-PMP, "upnp", or "auto" for both."""
+    """How the router is asked to open our ports: "gateway" by PCP or NAT-PMP, "upnp", or "auto" for both.
+
+    UPnP is left out where there is an ``interface``: it cannot be kept to one.
+    """
     router: str = ""
     """The router's address; empty to find it out."""
     forwarded_port_file: Path | None = None
@@ -188,6 +192,11 @@ class Reach:
             command = tuple(shlex.split(wanted.forwarded_port_command or ""))
         except ValueError as error:
             raise ConfigError(f"network.forwarded_port_command: {error}") from None
+        if wanted.interface and wanted.map_port == "upnp":
+            raise ConfigError(
+                "network.map_port: UPnP cannot be kept to network.interface",
+                hint='choose "gateway", or "auto", which leaves UPnP out then',
+            )
         return cls(
             local_address=wanted.local_address,
             interface=wanted.interface,
@@ -257,22 +266,28 @@ class PortKeeper:
         self._kept: tuple[int, int] = (0, 0)
         self._outside: dict[int, int] = {}
         self._unknown = ""
-        self._stop_listening: Callable[[], None] | None = None
+        self._leases: dict[int, Lease] = {}
+        self._told: dict[int, PortMapped] = {}
+        self._stop_hearing: list[Callable[[], None]] = []
 
     async def start(self) -> None:
         """Begin. The ports must be open."""
         if self._reach.map_port != "off":
             if self._mappers is None:
                 self._mappers = await self._ways()
-            self._stop_listening = self._events.on(ListenPortChanged, lambda _: self._keep())
+            self._stop_hearing = [
+                self._events.on(ListenPortChanged, lambda _: self._keep()),
+                # A router answers long before the server has said how it sees us.
+                self._events.on(LoggedIn, lambda _: self._look_again()),
+            ]
             self._keep()
         if self._reach.forwarded_port_file is not None or self._reach.forwarded_port_command:
             self._tasks.start(self._follow(), "forwarded port")
 
     async def close(self) -> None:
         """Give the ports back and stop."""
-        if self._stop_listening is not None:
-            self._stop_listening()
+        for stop in self._stop_hearing:
+            stop()
         await self._tasks.close()
 
     # -- the router
@@ -286,7 +301,8 @@ class PortKeeper:
             router = reach.router or await find_gateway(self._world.disk)
             if router is not None:
                 ways.append(GatewayMapper(network, self._world.random, router))
-        if reach.map_port in ("auto", "upnp"):
+        # What UPnP sends to everybody cannot be kept to one interface: a router beside the VPN would hear it.
+        if reach.map_port in ("auto", "upnp") and not reach.interface:
             ways.append(UpnpMapper(local_address=reach.local_address or None))
         return ways
 
@@ -299,26 +315,21 @@ class PortKeeper:
         for task in self._keeping:
             task.cancel()
         self._outside.clear()
+        self._leases.clear()
+        self._told.clear()
         self._keeping = [
             self._tasks.start(self._keep_one(port), f"port {port} of the router") for port in ports if port
         ]
 
     async def _keep_one(self, port: int) -> None:
-        known: list[PortMapped] = []
-
         def mapped(lease: Lease) -> None:
-            seen_as = self._server.address or None
-            problem = why_useless(lease.external_address, seen_as=seen_as)
-            event = PortMapped(port, lease.external_port, lease.external_address, lease.method, problem)
-            if known != [event]:
-                known[:] = [event]
-                self._events.emit(event)
-                if problem is not None:
-                    log.warning("the port %d is open on the router, but %s", port, problem)
+            self._leases[port] = lease
+            self._tell_mapped(port, lease)
             self._goes_by(port, lease.external_port)
 
         def failed(failures: Sequence[MappingFailed]) -> None:
-            known.clear()
+            self._leases.pop(port, None)
+            self._told.pop(port, None)
             reasons = tuple(str(failure) for failure in failures) or (_NO_ROUTER,)
             if has_ipv6_alone():
                 reasons = (_IPV6_ALONE,)
@@ -326,6 +337,21 @@ class PortKeeper:
             self._events.emit(PortNotMapped(port, reasons))
 
         await keep_open(self._mappers or (), port, mapped=mapped, failed=failed)
+
+    def _look_again(self) -> None:
+        for port, lease in self._leases.items():
+            self._tell_mapped(port, lease)
+
+    def _tell_mapped(self, port: int, lease: Lease) -> None:
+        """Say that a port is open, and what makes that useless; nothing that was said already."""
+        problem = why_useless(lease.external_address, seen_as=self._server.address or None)
+        event = PortMapped(port, lease.external_port, lease.external_address, lease.method, problem)
+        if self._told.get(port) == event:
+            return
+        self._told[port] = event
+        self._events.emit(event)
+        if problem is not None:
+            log.warning("the port %d is open on the router, but %s", port, problem)
 
     def _goes_by(self, port: int, external_port: int) -> None:
         """Announce a port under the number that it has outside."""

@@ -24,6 +24,12 @@ __all__ = ["UpnpMapper"]
 SEARCH_TIME = 3.0
 """Seconds in which routers may answer the search."""
 
+REQUEST_TIME = 5.0
+"""Seconds for one question to a router."""
+
+LARGEST_ANSWER = 1 << 20
+"""Bytes; descriptions of routers have some ten thousand."""
+
 LIFETIME = 3600
 """Seconds asked for; renewed at half of it."""
 
@@ -95,7 +101,10 @@ class UpnpMapper:
                             await service.action("DeletePortMapping").async_call(
                                 NewRemoteHost="", NewExternalPort=port, NewProtocol="TCP"
                             )
-        except (UpnpError, OSError, TimeoutError) as error:
+        except MappingFailed:
+            raise
+        except Exception as error:
+            # Anybody on the network can answer, and what the library makes of that has many types.
             raise MappingFailed(f"UPnP: {_reason(error)}") from error
 
     async def _search(self) -> list[str]:
@@ -123,11 +132,9 @@ class UpnpMapper:
 
     async def _first_router(self, locations: list[str]) -> tuple[UpnpService, str]:
         """The service that opens ports, and our address on its side."""
-        from async_upnp_client.aiohttp import AiohttpRequester
         from async_upnp_client.client_factory import UpnpFactory
-        from async_upnp_client.exceptions import UpnpError
 
-        factory = UpnpFactory(AiohttpRequester(timeout=5), non_strict=True)
+        factory = UpnpFactory(_requester(), non_strict=True)
         problem: Exception = MappingFailed("UPnP: the router cannot open ports")
         for location in locations:
             try:
@@ -136,7 +143,7 @@ class UpnpMapper:
                 for kind in _SERVICES:
                     if kind in services and services[kind].has_action("AddPortMapping"):
                         return services[kind], self._local_address or await _address_towards(location)
-            except (UpnpError, OSError, TimeoutError) as error:
+            except Exception as error:
                 problem = error
         raise problem
 
@@ -164,6 +171,43 @@ class UpnpMapper:
             await add(0)
             return 0
         return lifetime
+
+
+def _requester() -> Any:
+    """Asks by HTTP, and takes no more of an answer than a router has to say."""
+    import aiohttp
+    from async_upnp_client.client import UpnpRequester
+    from async_upnp_client.const import HttpRequest, HttpResponse
+    from async_upnp_client.exceptions import UpnpCommunicationError, UpnpConnectionError
+
+    class Requester(UpnpRequester):
+        async def async_http_request(self, http_request: HttpRequest) -> HttpResponse:
+            try:
+                async with (
+                    asyncio.timeout(REQUEST_TIME),
+                    # Who answers must not send us elsewhere.
+                    aiohttp.ClientSession(trust_env=False) as session,
+                    session.request(
+                        http_request.method,
+                        http_request.url,
+                        headers=http_request.headers,
+                        data=http_request.body,
+                        allow_redirects=False,
+                    ) as response,
+                ):
+                    body = bytearray()
+                    async for piece in response.content.iter_chunked(16 * 1024):
+                        body += piece
+                        if len(body) > LARGEST_ANSWER:
+                            raise MappingFailed("UPnP: what the router answers never ends")
+                    text = body.decode(response.charset or "utf-8", "replace")
+                    return HttpResponse(response.status, response.headers, text)
+            except aiohttp.ClientConnectionError as error:
+                raise UpnpConnectionError(repr(error)) from error
+            except (aiohttp.ClientError, LookupError) as error:
+                raise UpnpCommunicationError(repr(error)) from error
+
+    return Requester()
 
 
 async def _external(service: UpnpService) -> str | None:
