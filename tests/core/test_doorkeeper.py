@@ -27,13 +27,26 @@ def test_a_flood_is_answered_ever_more_rarely() -> None:
     assert verdicts[0].reason == "Too many files"
 
 
-def test_a_refusal_is_repeated_from_memory_and_costs_no_token() -> None:
+def test_a_refusal_is_repeated_from_memory_whenever_somebody_asks_within_the_pace() -> None:
+    """Who gets no answer takes the file for queued, and waits for ever."""
+    door = Doorkeeper(Pace(burst=3, per_second=0.5, remember=600.0))
+    door.ask("a", "gone", 0.0)
+    door.refused("a", "gone", "File not shared.", 0.0)
+    answers = [door.ask("a", "gone", 2.0 * n) for n in range(1, 20)]
+    assert {(a.verdict, a.reason) for a in answers} == {(Verdict.REFUSE, "File not shared.")}
+    assert door.refusal("a", "gone", 599.0) == "File not shared."
+    assert door.refusal("a", "gone", 601.0) is None
+    assert door.refusal("a", "there", 1.0) is None
+    assert door.refusal("b", "gone", 1.0) is None
+    assert door.ask("a", "gone", 601.0).verdict is Verdict.ADMIT
+
+
+def test_a_flood_for_one_file_that_was_refused_is_answered_ever_more_rarely() -> None:
     door = Doorkeeper(Pace(burst=1, per_second=0.0, remember=600.0))
     door.ask("a", "gone", 0.0)
     door.refused("a", "gone", "File not shared.", 0.0)
-    answers = [door.ask("a", "gone", 1.0) for _ in range(4)]
-    assert [a.verdict for a in answers] == [Verdict.REFUSE, Verdict.REFUSE, Verdict.IGNORE, Verdict.REFUSE]
-    assert answers[0].reason == "File not shared."
+    answers = [door.ask("a", "gone", 1.0).verdict for _ in range(4)]
+    assert answers == [Verdict.REFUSE, Verdict.REFUSE, Verdict.IGNORE, Verdict.REFUSE]
     assert door.ask("a", "gone", 601.0).verdict is Verdict.REFUSE  # looked at again, but the bucket is empty
 
 

@@ -3,8 +3,9 @@
 One peer cannot swamp us (some programs ask for 18,000 files in a quarter of an
 hour, again and again): each user has a bucket of requests that fills at a
 steady rate. A refusal is remembered, so asking again for the same file costs a
-look into a table. Whoever is over the limit gets an answer to the 1st, 2nd, 4th,
-8th ... request of the flood and silence for the others.
+look into a table; but it is answered, or who asked would wait for ever. Whoever
+is over the limit gets an answer to the 1st, 2nd, 4th, 8th ... request of the
+flood, or for the same file, and silence for the others.
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ class Doorkeeper:
             reason, until, times = known
             if now < until:
                 visitor.refused[key] = (reason, until, times + 1)
+                if visitor.tokens >= 1.0:
+                    visitor.tokens -= 1.0
+                    return Answer(Verdict.REFUSE, reason)
                 return Answer(Verdict.REFUSE, reason) if _is_power_of_two(times) else _IGNORE
             del visitor.refused[key]
         if visitor.tokens >= 1.0:
@@ -110,6 +114,12 @@ class Doorkeeper:
         visitor.refused.move_to_end(key)
         if len(visitor.refused) > self.pace.remember_files:
             visitor.refused.popitem(last=False)
+
+    def refusal(self, username: str, remote_path: str, now: float) -> str | None:
+        """Why this user was refused the file, as long as that is remembered."""
+        visitor = self._visitors.get(username)
+        known = visitor.refused.get(raw(remote_path)) if visitor is not None else None
+        return known[0] if known is not None and now < known[1] else None
 
     def served(self, username: str) -> None:
         """An upload to this user is done and gives its token back: to take what was asked for is no flood."""

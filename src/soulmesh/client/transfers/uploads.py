@@ -238,12 +238,16 @@ class Uploads:
 
     def place_asked(self, username: str, remote_path: str) -> None:
         """PeerPlaceInQueueRequest."""
-        if self.door.ask(username, "", self._ledger.now()).verdict is not Verdict.ADMIT:
+        now = self._ledger.now()
+        if self.door.ask(username, "", now).verdict is not Verdict.ADMIT:
             return
         transfer = self._ledger.find("upload", username, remote_path)
         place = self.place(transfer) if transfer is not None else None
         if place is not None:
             self._outbox.send(username, peer.PeerPlaceInQueueReply(remote_path, place))
+        elif (refusal := self.door.refusal(username, remote_path, now)) is not None:
+            # Who missed the answer would wait for a place that there is not.
+            self._refuse(username, remote_path, refusal, None)
 
     def answered(self, username: str, message: peer.PeerTransferReply) -> None:
         """PeerTransferReply to one of our offers."""
