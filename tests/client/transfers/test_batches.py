@@ -372,3 +372,116 @@ async def test_patience_is_not_counted_anew_at_each_start(tmp_path: Path) -> Non
         await asyncio.sleep(120)
         [goal] = ann.transfers.goals
         assert (goal.state, goal.rules) == ("finished", "song flac")
+
+
+@pytest.mark.parametrize("order", [("1.flac", "2.flac"), ("2.flac", "1.flac")])
+@virtual
+async def test_a_file_that_two_batches_want_is_in_both(tmp_path: Path, order: tuple[str, str]) -> None:
+    """It comes once, and stays with the first: the second has a copy, whichever file is the last one."""
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann", ask_per_user=1), await there.move_in("eve")
+        share(eve, *order)
+        ready = ann.downloads.parent
+        whole = await ann.transfers.batches.make(
+            [("eve", path, size) for path, size in paths(*order)],
+            name="Album",
+            destination=ready / "whole",
+            whole=True,
+        )
+        goal = await ann.transfers.goals.want("song", [copy("eve", "1.flac")], destination=ready / "songs")
+        await asyncio.sleep(60)
+        assert (whole.finished, goal.state) == (True, "finished")
+        assert sorted(path.name for path in (ready / "whole").iterdir()) == ["1.flac", "2.flac"]
+        assert [path.name for path in (ready / "songs").iterdir()] == ["1.flac"]
+        assert (ready / "songs" / "1.flac").read_bytes() == SONG
+        batch = ann.transfers.batches.get(goal.batch)
+        assert batch is not None
+        assert await ann.transfers.batches.places(batch) == [ready / "songs" / "1.flac"]
+        assert len(eve.said(peer.PeerTransferRequest)) == 2
+
+
+@virtual
+async def test_a_copy_in_a_whole_folder_moves_with_it(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann", ask_per_user=1), await there.move_in("eve")
+        share(eve, "1.flac", "2.flac")
+        await ann.transfers.goals.want("song", [copy("eve", "1.flac")])
+        goal = await ann.transfers.goals.want("album", [copy("eve", "1.flac", "2.flac")], whole=True)
+        await asyncio.sleep(60)
+        assert goal.state == "finished"
+        batch = ann.transfers.batches.get(goal.batch)
+        assert batch is not None
+        found = await ann.transfers.batches.places(batch)
+        assert [path.name for path in found] == ["1.flac", "2.flac"]
+        assert all(path.read_bytes() == SONG for path in found)
+        assert all(path.is_relative_to(batch.destination) for path in found)
+
+
+@virtual
+async def test_who_gives_up_a_file_that_another_batch_wants_leaves_it_to_that_one(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann = await there.move_in("ann")
+        eve = there.stranger("eve")
+        batches = ann.transfers.batches
+        wanted: list[tuple[str, str, int | None]] = [("eve", path, size) for path, size in paths("1.flac")]
+        one, two, three = [await batches.make(wanted, name=str(n)) for n in range(3)]
+        await eve.hears(peer.PeerTransferQueue)
+        [transfer] = batches.transfers(one)
+        assert batches.transfers(two) == batches.transfers(three) == [transfer]
+        await batches.cancel(three)
+        batches.pause(two)
+        assert (transfer.state, transfer.batch) == (State.QUEUED, one.id)
+        await batches.cancel(one)
+        assert (transfer.state, transfer.batch) == (State.QUEUED, two.id)
+        await eve.say("ann", peer.PeerTransferRequest(1, 5, wanted[0][1], len(SONG)))
+        await eve.hears(peer.PeerTransferReply)
+        await eve.gives("ann", 5, SONG)
+        await transfer.wait()
+        assert transfer.local_path == ann.downloads / "1" / "1.flac"
+        assert (one.finished, two.finished, three.finished) == (False, True, False)
+        await batches.cancel(two)
+
+
+@virtual
+async def test_another_source_of_a_shared_file_serves_both_batches(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, bob = await there.move_in("ann"), await there.move_in("bob")
+        share(bob, "1.flac")
+        there.stranger("eve")
+        wanted: list[tuple[str, str, int | None]] = [("eve", path, size) for path, size in paths("1.flac")]
+        one, two = [await ann.transfers.batches.make(wanted, name=str(n)) for n in range(2)]
+        [transfer] = ann.transfers.batches.transfers(one)
+        await ann.transfers.take_over(transfer, "bob", paths("1.flac")[0][0], len(SONG))
+        await asyncio.sleep(60)
+        assert (one.finished, two.finished) == (True, True)
+        assert {path.parent.name for path in ann.downloads.rglob("1.flac")} == {"0", "1"}
+
+
+@virtual
+async def test_a_copy_that_was_still_to_be_made_is_made_after_a_restart(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        database = tmp_path / "ann.sqlite"
+        ann, eve = await there.move_in("ann", Journal(database, threaded=False)), await there.move_in("eve")
+        share(eve, "1.flac", "2.flac")
+        batches = ann.transfers.batches
+        wanted: list[tuple[str, str, int | None]] = [("eve", path, size) for path, size in paths("1.flac")]
+        await batches.make(wanted, name="one")
+        two = await batches.make([*wanted, ("nobody", "x", 1)], name="two")
+        await asyncio.sleep(60)
+        two.shared, two.copies = {str(two.files[0]): str(ann.downloads / "two")}, {}
+        batches._save(two)
+        (ann.downloads / "two" / "1.flac").unlink()
+        await ann.close()
+        await ann.open(Journal(database, threaded=False))
+        await asyncio.sleep(5)
+        assert (ann.downloads / "two" / "1.flac").read_bytes() == SONG
+        # What somebody took away meanwhile is fetched once more.
+        again = next(batch for batch in ann.transfers.batches if batch.name == "two")
+        again.shared, again.copies = {str(again.files[0]): str(ann.downloads / "two")}, {}
+        ann.transfers.batches._save(again)
+        (ann.downloads / "two" / "1.flac").unlink()
+        (ann.downloads / "one" / "1.flac").unlink()
+        await ann.close()
+        await ann.open(Journal(database, threaded=False))
+        await asyncio.sleep(60)
+        assert (ann.downloads / "two" / "1.flac").read_bytes() == SONG

@@ -82,6 +82,10 @@ class Batch:
     """Seconds of the wall clock (Unix time) when it is moved again."""
     added: float = 0.0
     """Seconds of the wall clock (Unix time) when it was wanted."""
+    shared: dict[str, str] = field(default_factory=dict)
+    """Files that come for another batch: their ids, and the folders where this one wants a copy."""
+    copies: dict[str, str] = field(default_factory=dict)
+    """Where the copies are that were made of such files."""
     superseded: list[int] = field(default_factory=list)
     """Ids of files that are here, of a copy in whose place another one is wanted by now."""
 
@@ -126,6 +130,9 @@ class Batches:
         self._batches: dict[str, Batch] = {}
         self._moves: dict[str, asyncio.Task[None]] = {}
         self._delayed: dict[str, asyncio.Task[None]] = {}
+        self._copying: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._sharing: set[str] = set()
+        """Batches that want copies of what comes for others."""
         self._cancelled: dict[int, Record] = {}
         """Files of unfinished batches that were cancelled in an earlier run: the journal alone has them."""
         self.browse: Browse | None = None
@@ -139,6 +146,7 @@ class Batches:
                 self._batches[name] = Batch(**body)
         # In the order in which they were wanted, as they are listed.
         self._batches = dict(sorted(self._batches.items(), key=lambda named: named[1].added))
+        self._sharing = {batch.id for batch in self if batch.shared}
         waiting = {number for batch in self if not batch.finished for number in batch.files}
         if waiting:
             cancelled = await self._ledger.journal.cancelled_of_batches()
@@ -171,8 +179,9 @@ class Batches:
     async def places(self, batch: Batch) -> list[Path]:
         """Where the files of a batch are that are here, those of earlier runs included."""
         records = await self.records(batch)
-        here = {record.id: record for record in records if record.state is State.FINISHED}
-        return [Path(here[number].local_path) for number in batch.files if number in here]
+        here = {record.id: record.local_path for record in records if record.state is State.FINISHED}
+        here |= {int(number): path for number, path in batch.copies.items()}
+        return [Path(here[number]) for number in batch.files if number in here]
 
     # What people want.
 
@@ -271,7 +280,8 @@ class Batches:
                 other = batch.whole and copy is not None and ("".join(name), record.size or 0) not in copy
                 kept = not other or _extension(record.remote_path) in batch.may_miss
                 (here if kept else superseded).append(record.id)
-        batch.files, batch.superseded, batch.reason = here, superseded, ""
+        here += [int(number) for number in batch.copies]
+        batch.files, batch.superseded, batch.shared, batch.reason = here, superseded, {}, ""
         if destination is not None:
             batch.destination = str(destination)
         await self._fill(batch, files, below=below, lengths=lengths, priority=priority, by_layout=by_layout)
@@ -323,6 +333,15 @@ class Batches:
         for username, path, size in files:
             inner = Path(batch.staging or batch.destination, *(below or {}).get(path, []))
             more: dict[str, object] = {} if by_layout else {"folder": str(inner)}
+            known = self._of_another(batch, username, path)
+            if known is not None:
+                # It stays with those who wanted it first, and this batch gets a copy.
+                if by_layout:
+                    inner = self._settings().layout.path(self.downloads, username, path).parent
+                batch.shared[str(known.id)] = str(inner)
+                batch.files.append(known.id)
+                self._downloads.add(username, path, size, priority=priority)
+                continue
             if lengths and path in lengths:
                 more["length"] = lengths[path]
             transfer = self._downloads.add(username, path, size, priority=priority, batch=batch.id, more=more)
@@ -337,9 +356,9 @@ class Batches:
     # All of it together.
 
     def pause(self, batch: Batch) -> None:
-        """Let rest what is not over."""
+        """Let rest what is not over, but for what comes for another batch."""
         for transfer in self.transfers(batch):
-            if not transfer.over and transfer.state is not State.SAVING:
+            if transfer.batch == batch.id and not transfer.over and transfer.state is not State.SAVING:
                 self._ledger.apply(transfer, transfer.download.pause(self._ledger.now()))
 
     def resume(self, batch: Batch) -> None:
@@ -369,10 +388,28 @@ class Batches:
     async def cancel(self, batch: Batch) -> None:
         """Give up what is not here yet, unfinished parts included; what is here stays."""
         for transfer in self.transfers(batch):
-            if not transfer.over:
+            if not transfer.over and not self.let_go(batch, transfer):
                 self._ledger.apply(transfer, transfer.download.cancel(self._ledger.now()))
                 await self._downloads.delete_part(transfer)
         await self._ledger.journal.committed()
+
+    def let_go(self, batch: Batch, transfer: Transfer) -> bool:
+        """A batch wants a file no longer; true if another one does, for which it goes on."""
+        if transfer.batch != batch.id:
+            if batch.shared.pop(str(transfer.id), None) is not None:
+                batch.files.remove(transfer.id)
+                self._save(batch)
+            return True
+        for other in [self._batches[name] for name in self._sharing]:
+            folder = other.shared.pop(str(transfer.id), None) if not other.finished else None
+            if folder is not None:
+                batch.files.remove(transfer.id)
+                self._save(batch)
+                transfer.batch = other.id
+                self._downloads.add(transfer.username, transfer.remote_path, more={"folder": folder})
+                self._save(other)
+                return True
+        return False
 
     def moving(self, batch: Batch) -> bool:
         """Whether all is here, and on its way to where it is wanted just now."""
@@ -386,7 +423,9 @@ class Batches:
 
     async def gathered(self, batch: Batch) -> None:
         """As :meth:`settled`, but as long as the move is tried again when the disk refuses it."""
-        while (work := self._moves.get(batch.id) or self._delayed.get(batch.id)) is not None:
+        while (
+            work := self._moves.get(batch.id) or self._delayed.get(batch.id) or self._copy_of(batch)
+        ) is not None:
             await asyncio.wait([work])
 
     def try_now(self, batch: Batch) -> bool:
@@ -405,6 +444,12 @@ class Batches:
             batch.files = [new.id if number == old.id else number for number in batch.files]
             self._save(batch)
             old.batch = None
+        for other in [self._batches[name] for name in self._sharing]:
+            folder = other.shared.pop(str(old.id), None)
+            if folder is not None:
+                other.shared[str(new.id)] = folder
+                other.files = [new.id if number == old.id else number for number in other.files]
+                self._save(other)
 
     def forget(self, batch: Batch) -> None:
         """Take a batch off the list; its transfers stay."""
@@ -412,6 +457,7 @@ class Batches:
         if delayed is not None:
             delayed.cancel()
         self._batches.pop(batch.id, None)
+        self._sharing.discard(batch.id)
         self._ledger.journal.keep(_KIND, batch.id, None)
 
     # Within.
@@ -495,14 +541,67 @@ class Batches:
         return root / f"batch-{identity}" if near else target.parent / f".batch-{identity}"
 
     def _over(self, transfer: Transfer) -> None:
+        # Those that want a copy come first: the others may move it away.
+        key = str(transfer.id)
+        for other in [self._batches[name] for name in self._sharing]:
+            if key in other.shared and not other.finished:
+                self._look(other)
         batch = self._batches.get(transfer.batch or "")
         if batch is not None and not batch.finished and batch.id not in self._delayed:
             self._look(batch)
 
+    def _of_another(self, batch: Batch, username: str, path: str) -> Transfer | None:
+        """A file that is on its way for another batch."""
+        known = self._ledger.find("download", username, path)
+        owner = self._batches.get(known.batch or "") if known is not None else None
+        if known is None or owner is None or owner is batch or owner.finished:
+            return None
+        return known if known.state is not State.FINISHED and known.id in owner.files else None
+
+    def _copy_of(self, batch: Batch) -> asyncio.Task[None] | None:
+        return next((task for (owner, _), task in self._copying.items() if owner == batch.id), None)
+
+    def _copy(self, batch: Batch, number: int) -> None:
+        key = batch.id, number
+        if key not in self._copying:
+            task = self._ledger.tasks.start(self._take_copy(batch, number), f"a copy for {batch.name}")
+            if task is not None:
+                self._copying[key] = task
+
+    async def _take_copy(self, batch: Batch, number: int) -> None:
+        """What came for another batch is wanted here, too."""
+        found: Transfer | Record | None = self._ledger.get(number) or await self._ledger.journal.get(number)
+        folder = Path(batch.shared.get(str(number), batch.destination))
+        made: Path | None = None
+        try:
+            if found is not None and found.local_path:
+                made = await self._downloads.copy_to(Path(found.local_path), folder, found)
+        except DiskError as error:
+            log.warning("%s cannot be copied for %s: %s", found and found.remote_path, batch.name, error)
+        self._copying.pop((batch.id, number), None)
+        if batch.shared.pop(str(number), None) is None or batch.id not in self._batches:
+            return  # it is not wanted any more
+        if made is not None:
+            batch.copies[str(number)] = str(made)
+        elif found is not None:
+            # Then it is fetched once more, and whatever is wrong with the disk is told of that.
+            again = self._downloads.add(
+                found.username, found.remote_path, found.size, batch=batch.id, more={"folder": str(folder)}
+            )
+            batch.files = [again.id if one == number else one for one in batch.files]
+        self._save(batch)
+        self._look(batch)
+
     def _look(self, batch: Batch) -> None:
         """Is all there that must be?"""
+        waiting = False
         for number in batch.files:
             transfer = self._ledger.get(number)
+            here = transfer is None or transfer.state is State.FINISHED
+            if here and str(number) in batch.shared and number not in self._cancelled:
+                self._copy(batch, number)
+                waiting = True
+                continue
             if transfer is None:
                 cancelled = self._cancelled.get(number)
                 if cancelled is None or _extension(cancelled.remote_path) in batch.may_miss:
@@ -512,6 +611,8 @@ class Batches:
                 continue
             if transfer.over and _extension(transfer.name) in batch.may_miss:
                 continue
+            return
+        if waiting:
             return
         batch.finished = True
         if batch.whole:
@@ -537,6 +638,9 @@ class Batches:
         """All at once: a reader of the downloads folder sees the whole batch or nothing of it."""
         disk = self._ledger.world.disk
         source, target = Path(batch.staging), Path(batch.destination)
+        copying = [task for (_, number), task in self._copying.items() if number in batch.files]
+        if copying:
+            await asyncio.wait(copying)
         try:
             await self._remove_superseded(batch, source)
             await disk.make_directory(target.parent)
@@ -550,6 +654,9 @@ class Batches:
             return
         batch.destination = str(chosen)
         batch.reason, batch.attempts, batch.next_try = "", 0, None
+        for number, copy in batch.copies.items():
+            if Path(copy).is_relative_to(source):
+                batch.copies[number] = str(chosen / Path(copy).relative_to(source))
         for transfer in self.transfers(batch):
             if transfer.local_path is not None and transfer.local_path.is_relative_to(source):
                 transfer.local_path = chosen / transfer.local_path.relative_to(source)
@@ -662,6 +769,10 @@ class Batches:
             return False
 
     def _save(self, batch: Batch) -> None:
+        if batch.shared and batch.id in self._batches:
+            self._sharing.add(batch.id)
+        else:
+            self._sharing.discard(batch.id)
         self._ledger.journal.keep(_KIND, batch.id, asdict(batch))
 
 

@@ -18,6 +18,7 @@ from soulmesh.client.errors import ClientError, NotConnected, UserOffline
 from soulmesh.client.ports import Links, Presence, ServerPort
 from soulmesh.client.transfers.bandwidth import Bandwidth
 from soulmesh.client.transfers.check import broken_audio, broken_sound
+from soulmesh.client.transfers.journal import Record
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
 from soulmesh.client.transfers.room import DoesNotFit, Room
@@ -720,6 +721,15 @@ class Downloads:
         finally:
             await file.close()
         whole.data = None
+
+    async def copy_to(self, source: Path, folder: Path, transfer: Transfer | Record) -> Path:
+        """Copy what was downloaded into another folder as well, under the name that it has there.
+
+        Raises:
+            DiskError: it could not be copied.
+        """
+        name = self._settings().layout.place(transfer.username, transfer.remote_path).name
+        return await self._saving.copy_beside(source, folder / name)
 
     def target(self, transfer: Transfer) -> Path:
         """Where the finished file is put, unless something is there already."""

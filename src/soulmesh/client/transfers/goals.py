@@ -259,7 +259,8 @@ class Goals:
     def over(self, transfer: Transfer) -> None:
         """A download ended, in whatever way."""
         for goal in self:
-            if goal.batch and goal.batch == transfer.batch and goal.state == "under way":
+            batch = self._batches.get(goal.batch) if goal.state == "under way" else None
+            if batch is not None and transfer.id in batch.files:
                 self._look(goal)
 
     # Within.
@@ -408,9 +409,12 @@ class Goals:
 
     def _stop(self, goal: Goal) -> None:
         """Ask the present candidate for nothing more."""
-        stopping, goal.batch = self.transfers(goal), ""
+        batch, stopping = self._batches.get(goal.batch), self.transfers(goal)
+        goal.batch = ""
         for transfer in stopping:
-            if not transfer.over and transfer.state is not State.SAVING:
+            if transfer.over or transfer.state is State.SAVING:
+                continue
+            if batch is None or not self._batches.let_go(batch, transfer):
                 self._ledger.apply(transfer, transfer.download.cancel(self._ledger.now()))
 
     def _watch(self) -> None:

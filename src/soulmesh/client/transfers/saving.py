@@ -197,6 +197,27 @@ class Saving:
             return chosen
         raise AssertionError("numbers never end")
 
+    async def copy_beside(self, source: Path, target: Path) -> Path:
+        """Copy a finished file to ``target``, or to the same name with a number if that is taken.
+
+        Raises:
+            DiskError: it could not be copied.
+        """
+        beside = target.with_name(f".{target.name[:100]}.copy")
+        await self.disk.make_directory(target.parent)
+        try:
+            await self._copy(source, beside)
+            for name in numbered(target.name):
+                try:
+                    await self.disk.rename_new(beside, target.with_name(name))
+                except FileExists:
+                    continue
+                return target.with_name(name)
+        except DiskError:
+            await self.disk.unlink(beside, missing_ok=True)
+            raise
+        raise AssertionError("numbers never end")
+
     async def _move(self, part: Path, target: Path) -> None:
         try:
             await self.disk.rename_new(part, target)
