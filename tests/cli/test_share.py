@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from soulmesh.client.shares import service
+from soulmesh.client.shares import searching
 from soulmesh.client.shares.explain import _closed
 from soulmesh.client.shares.index import Effort
 from tests.cli.conftest import Command, Outcome
@@ -147,7 +147,7 @@ def test_a_search_that_is_too_dear_is_told_from_one_that_finds_nothing(
         (folder / f"album {number}.track").touch()
     share("add", str(folder))
     share("scan")
-    monkeypatch.setattr(service, "Effort", lambda _: Effort(100))
+    monkeypatch.setattr(searching, "Effort", lambda _: Effort(100))
     dear = share("search", "album-track", "--json")
     assert (dear.code, dear.out, "would cost too much" in dear.err) == (1, "", True)
 

@@ -4,6 +4,9 @@
 
 ==============  =================================================================
 ``service``     :class:`Shares`: search, browse, locate, scan, on the event loop
+``contents``    the roots, the index and the counts now, kept in step with the store
+``views``       who may see what of them
+``searching``   answers to searches; ``lists`` those to browsing; ``locating`` files that others ask for
 ``model``       roots, audiences, rules; ``circle`` is who is a friend, ``doubts`` what is asked before
                 a root is saved, ``explain`` why a file is offered, to whom, and why not
 ``index``       search over base, delta and what is gone, within a bounded effort

@@ -16,9 +16,12 @@ from struct import Struct
 from typing import Final
 
 from soulmesh.core.query import fold
+from soulmesh.wire.structs import Attribute, FileData
+from soulmesh.wire.text import text as wire_text
 
 __all__ = [
     "FOLDER_HEADER",
+    "file_data",
     "folded",
     "pack_attributes",
     "pack_entry",
@@ -75,3 +78,11 @@ def searchable(name: bytes) -> str:
 def folded(names: Iterable[bytes]) -> str:
     """A path, given in parts, in the form that queries are compared with."""
     return "\\".join(fold(searchable(name)) for name in names)
+
+
+def file_data(entry: bytes) -> FileData:
+    """A packed entry as a message has it."""
+    name, size, attributes = unpack_entry(entry)
+    return FileData(
+        1, wire_text(name), size, "", [Attribute(key, value) for key, value in attributes.items()]
+    )

@@ -2,7 +2,12 @@
 
 One :class:`Shares` lives on the event loop of the client. Everything that takes
 long happens in a process of its own (scanning, indexing) or in a thread
-(compressing, looking at the disk); the new index replaces the old one in one step.
+(compressing, looking at the disk). What there is to know of it is in parts:
+:class:`~soulmesh.client.shares.contents.Contents` has the roots and the index,
+:class:`~soulmesh.client.shares.views.Views` who may see what, and
+:class:`~soulmesh.client.shares.searching.Searching`,
+:class:`~soulmesh.client.shares.lists.Lists` and
+:class:`~soulmesh.client.shares.locating.Locating` serve others.
 """
 
 from __future__ import annotations
@@ -10,32 +15,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sqlite3
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from struct import Struct
-from typing import Any, Final
-
-from pyroaring import BitMap
 
 from soulmesh.client.ports import Answerer, Found, PackedReply, ShareCounts, Undo
-from soulmesh.client.shares.base import Base
-from soulmesh.client.shares.browse import BrowseReply, RootStream, assemble, compress_root, find_stream
-from soulmesh.client.shares.build import BaseBuilder
+from soulmesh.client.shares.browse import BrowseReply
 from soulmesh.client.shares.child import in_child
 from soulmesh.client.shares.circle import Circle, Told
+from soulmesh.client.shares.contents import Contents
 from soulmesh.client.shares.doubts import doubt_about, would_leave_out
-from soulmesh.client.shares.entries import unpack_entry
-from soulmesh.client.shares.generation import open_base
-from soulmesh.client.shares.index import DEFAULT_EFFORT, Effort, Index
-from soulmesh.client.shares.mapped import DamagedFile
-from soulmesh.client.shares.model import Access, NotShared, Root
+from soulmesh.client.shares.index import DEFAULT_EFFORT, Index
+from soulmesh.client.shares.lists import Lists
+from soulmesh.client.shares.locating import Locating
+from soulmesh.client.shares.model import Root
 from soulmesh.client.shares.readers import FILE_SECONDS
-from soulmesh.client.shares.rescue import open_store, rescue_alone
 from soulmesh.client.shares.scan import (
     GUARD,
     Progress,
@@ -45,26 +40,17 @@ from soulmesh.client.shares.scan import (
     ScanOutcome,
     too_many,
 )
-from soulmesh.client.shares.store import Change, Store, StoreDamaged, damage_told
-from soulmesh.client.shares.walk import Rules, is_there, rules_of
-from soulmesh.client.shares.whereabouts import Whereabouts, look
+from soulmesh.client.shares.searching import SearchFigures, Searching
+from soulmesh.client.shares.store import Store
+from soulmesh.client.shares.views import Views
 from soulmesh.client.transfers.ports import SharedFile
-from soulmesh.core.query import MINIMUM_CHARACTERS, Query, fold, long_enough, parse_query
+from soulmesh.core.query import MINIMUM_CHARACTERS
 from soulmesh.errors import SoulmeshError
-from soulmesh.wire.structs import Attribute, DirectoryData, FileData
-from soulmesh.wire.text import raw
-from soulmesh.wire.text import text as wire_text
+from soulmesh.wire.structs import DirectoryData
 
 __all__ = ["ScanFailed", "SearchFigures", "ShareSettings", "Shares"]
 
 log = logging.getLogger(__name__)
-
-PEER_SEARCH_REPLY: Final = 9
-REPLY_LEVEL: Final = 2
-APPLY_AT_ONCE: Final = 100
-MOST_BELOW: Final = 2000
-"""Files that the answer for one folder brings of those below it."""
-_U32: Final = Struct("<I")
 
 
 class ScanFailed(SoulmeshError):
@@ -93,32 +79,6 @@ class ShareSettings:
     """How long reading one audio file may take."""
 
 
-@dataclass(slots=True)
-class SearchFigures:
-    """What became of searches."""
-
-    searches: int = 0
-    too_dear: int = 0
-    """Broken off because they would have cost too much; they get no answer."""
-
-
-@dataclass(slots=True)
-class _View:
-    """What one kind of user sees of the current index."""
-
-    version: int
-    open: BitMap | None
-    """None: every file."""
-    locked: BitMap | None
-    """None: none."""
-
-
-@dataclass(slots=True)
-class _Answer:
-    open: Sequence[int] = ()
-    locked: Sequence[int] = field(default_factory=tuple)
-
-
 class Shares:
     """What we share, as others may see it, and how it is kept up to date.
 
@@ -139,97 +99,60 @@ class Shares:
         circle: Circle | None = None,
         settings: ShareSettings | None = None,
     ) -> None:
-        self.directory = directory
         self.settings = settings or ShareSettings()
-        self.figures = SearchFigures()
         self._wall_clock = wall_clock
         self._told = Told()
-        self._circle: Circle = circle or self._told
         self._scanning = asyncio.Lock()
-        self._refreshing = asyncio.Lock()
-        rescued, self._store = open_store(directory)
-        self._data_version = self._store.data_version()
-        self._handlers: list[Callable[[], None]] = []
-        self._views: dict[tuple[frozenset[int], frozenset[int]], _View] = {}
-        self._local: dict[tuple[int, bytes], bytes] = {}
-        """Where folders lie that were asked for since the last change: whoever takes one file takes more."""
-        self._compressing: dict[int, asyncio.Lock] = {}
-        self._applied = 0
-        self._generation = ""
-        self._root_version: dict[int, int] = {}
-        self._roots: dict[int, Root] = {}
-        self._by_name: dict[bytes, Root] = {}
-        self._counts = ShareCounts()
-        self._index = Index(self._empty_base())
-        self.needs_index = False
-        """The index is missing or damaged, though files are known: :meth:`scan` writes it again."""
-        try:
-            with damage_told(self._store.path):
-                self._open()
-        except StoreDamaged as error:
-            self._store.close()
-            rescue_alone(directory, error)
-            rescued, self._store = True, Store(error.path)
-            self._index = Index(self._empty_base())
-            self._applied = 0
-            self._open()
-        if rescued:
-            self.needs_index = True
-
-    def _empty_base(self) -> Base:
-        path = self.directory / "empty.shares"
-        try:
-            return Base(path)
-        except DamagedFile:  # or not there yet, or of an older version
-            BaseBuilder(path).finish({"generation": 0})
-            return Base(path)
-
-    def _open(self) -> None:
-        base = open_base(self._store, self.directory)
-        if base is None:
-            self.needs_index = bool(self._store.execute("SELECT EXISTS (SELECT 1 FROM files)").fetchone()[0])
-        else:
-            self._index = Index(base)
-            self._generation = base.path.name
-        self._load_roots()
-        self._apply(self._store.changes(0))
-        self._after_change()
+        self._contents = Contents(directory)
+        self._views = Views(self._contents, circle or self._told)
+        self._searching = Searching(self._contents, self._views)
+        self._lists = Lists(self._contents, self._views)
+        self._locating = Locating(self._contents, self._views)
 
     def close(self) -> None:
         """Close the database. The shares cannot be used afterwards."""
-        self._store.close()
+        self._contents.store.close()
 
     # What is shared
 
     @property
+    def directory(self) -> Path:
+        """Where the database and the index live."""
+        return self._contents.directory
+
+    @property
     def store(self) -> Store:
         """The source of truth: roots, folders, files."""
-        return self._store
+        return self._contents.store
 
     @property
     def index(self) -> Index:
         """The index that searches are answered from now."""
-        return self._index
+        return self._contents.index
+
+    @property
+    def needs_index(self) -> bool:
+        """The index is missing or damaged, though files are known: :meth:`scan` writes it again."""
+        return self._contents.needs_index
 
     @property
     def roots(self) -> list[Root]:
         """The shared folders, by name."""
-        return list(self._roots.values())
+        return self._contents.roots
 
     @property
     def counts(self) -> ShareCounts:
         """Folders and files that everybody may have."""
-        return self._counts
+        return self._contents.counts
+
+    @property
+    def figures(self) -> SearchFigures:
+        """What became of searches since the start."""
+        return self._searching.figures
 
     def on_changed(self, handler: Callable[[], None]) -> Undo:
         """Call ``handler`` after :attr:`counts` changed."""
-        self._handlers.append(handler)
-
-        def undo() -> None:
-            with suppress(ValueError):
-                self._handlers.remove(handler)
-
-        return undo
+        return self._contents.on_changed(handler)
 
     def save_root(self, root: Root) -> Root:
         """Share a folder (``id`` 0; its files appear with the next scan), or change how one is offered.
@@ -237,10 +160,7 @@ class Shares:
         Raises:
             RootRefused: the name or the folder is shared already.
         """
-        saved = self._store.save_root(root)
-        self._load_roots()
-        self._after_change()
-        return saved
+        return self._contents.save_root(root)
 
     async def doubt(self, root: Root) -> str | None:
         """Why somebody should be asked before :meth:`save_root` of this; None where there is no reason.
@@ -248,40 +168,17 @@ class Shares:
         A new folder may be the whole disk; changed rules of a known one may leave out more than the
         share of its files that a scan may lose unasked.
         """
-        before = self._roots.get(root.id)
+        before = self._contents.by_id.get(root.id)
         if before is None:
             return await asyncio.to_thread(doubt_about, root.path, self.directory)
-        lost = await asyncio.to_thread(would_leave_out, self._store, before, root, self.roots)
+        lost = await asyncio.to_thread(would_leave_out, self.store, before, root, self.roots)
         if too_many(lost, before.files, self.settings.guard):
             return f"this leaves out {lost} of its {before.files} files"
         return None
 
     def remove_root(self, number: int) -> None:
         """Stop sharing a folder, at once; the next scan forgets its names."""
-        self._store.remove_root(number)
-        self._load_roots()
-        self._after_change()
-
-    def _load_roots(self) -> None:
-        self._roots = {root.id: root for root in self._store.roots()}
-        self._by_name = {root.name: root for root in self._roots.values()}
-        self._views.clear()
-        self._local.clear()
-
-    def _after_change(self) -> None:
-        self._views.clear()
-        self._local.clear()
-        before = self._counts
-        visible = [root.id for root in self._roots.values() if root.online and root.audience.everyone]
-        self._counts = self._count(visible)
-        if self._counts != before:
-            for handler in list(self._handlers):
-                handler()
-
-    def _count(self, roots: Collection[int]) -> ShareCounts:
-        index = self._index
-        files = sum(len(index.of_root(root)) for root in roots)
-        return ShareCounts(sum(map(index.count_folders, roots)), files)
+        self._contents.remove_root(number)
 
     # Who may see what
 
@@ -296,74 +193,19 @@ class Shares:
         """
         self._told.groups = groups
 
-    def _access(self, username: str) -> tuple[frozenset[int], frozenset[int]]:
-        """Roots that a user may have, and those that they may only see."""
-        friend = self._circle.friend(username)
-        groups = self._circle.groups(username)
-        access = {
-            root.id: root.audience.access(username, friend=friend, groups=groups)
-            for root in self._roots.values()
-            if root.online
-        }
-        return (
-            frozenset(root for root, kind in access.items() if kind is Access.OPEN),
-            frozenset(root for root, kind in access.items() if kind is Access.LOCKED),
-        )
-
-    def _view(self, username: str) -> _View:
-        key = self._access(username)
-        view = self._views.get(key)
-        index = self._index
-        if view is None or view.version != index.version:
-            visible, locked = key
-            indexed = {span.root for span in index.base.roots} | set(index.delta.by_root)
-            view = _View(
-                index.version,
-                None if indexed <= visible else _union(index, visible),
-                _union(index, locked) if locked else None,
-            )
-            self._views[key] = view
-        return view
-
     # Searching
 
-    def _find(self, query: Query, username: str, limit: int, excluded: Sequence[str]) -> _Answer:
-        try:
-            return self._look_up(query, username, limit, excluded)
-        except DamagedFile:
-            self.needs_index = True
-            raise
-
-    def _look_up(self, query: Query, username: str, limit: int, excluded: Sequence[str]) -> _Answer:
-        self.figures.searches += 1
-        if not long_enough(query.text, self.settings.shortest_query):
-            return _Answer()
-        view = self._view(username)
-        phrases = [phrase for phrase in map(fold, excluded) if phrase]
-        effort = Effort(self.settings.effort)
-        answer = _Answer()
-        found = self._index.search(query, limit, within=view.open, phrases=phrases, effort=effort)
-        answer.open = found.numbers
-        if view.locked is not None and not found.too_dear and len(found.numbers) < limit:
-            found = self._index.search(
-                query, limit - len(found.numbers), within=view.locked, phrases=phrases, effort=effort
-            )
-            answer.locked = found.numbers
-        if found.too_dear:
-            self.figures.too_dear += 1
-            return _Answer()
-        return answer
+    def _within_settings(self) -> Searching:
+        self._searching.shortest_query = self.settings.shortest_query
+        self._searching.effort = self.settings.effort
+        return self._searching
 
     async def search(self, query: str, *, username: str, limit: int, excluded: Sequence[str] = ()) -> Found:
         """At most ``limit`` files that match; none for a query that would cost too much.
 
         Files whose path holds one of the ``excluded`` phrases (any case) are left out.
         """
-        answer = self._find(parse_query(query), username, limit, excluded)
-        return Found(self._file_data(answer.open), self._file_data(answer.locked))
-
-    def _file_data(self, numbers: Sequence[int]) -> list[FileData]:
-        return [_as_file_data(entry) for entry in self._index.answer_entries(numbers)]
+        return self._within_settings().search(query, username=username, limit=limit, excluded=excluded)
 
     def search_reply(
         self, query: str, *, username: str, limit: int, about: Answerer, excluded: Sequence[str] = ()
@@ -373,72 +215,24 @@ class Shares:
         The same files as :meth:`search`, put together from packed entries without
         making an object of any.
         """
-        answer = self._find(parse_query(query), username, limit, excluded)
-        if not answer.open and not answer.locked:
-            return None
-        name = raw(about.own_name)
-        pieces = [_U32.pack(len(name)), name, _U32.pack(about.ticket), _U32.pack(len(answer.open))]
-        pieces += self._index.answer_entries(answer.open)
-        pieces.append(_REPLY_TAIL.pack(about.slots_free, about.average_speed, about.queue_length, 0))
-        if answer.locked:
-            pieces.append(_U32.pack(len(answer.locked)))
-            pieces += self._index.answer_entries(answer.locked)
-        body = zlib.compress(b"".join(pieces), REPLY_LEVEL)
-        frame = _FRAME.pack(4 + len(body), PEER_SEARCH_REPLY) + body
-        return PackedReply(frame, len(answer.open), len(answer.locked))
+        return self._within_settings().reply(
+            query, username=username, limit=limit, about=about, excluded=excluded
+        )
 
     # Browsing
 
     async def browse(self, username: str) -> bytes:
         """The whole frame of a PeerSharesReply, ready to be sent."""
-        while True:
-            reply = await self.browse_reply(username)
-            try:
-                return b"".join(await asyncio.to_thread(list, reply))
-            except FileNotFoundError:
-                continue  # a root changed meanwhile, and its old stream is gone
+        return await self._lists.browse(username)
 
     async def browse_reply(self, username: str) -> BrowseReply:
         """A PeerSharesReply in pieces; roots that did not change come from the cache on disk."""
-        visible, locked = self._access(username)
-        streams = {number: await self._stream(number) for number in sorted(visible | locked)}
-        names = sorted(streams, key=lambda number: self._roots[number].name if number in self._roots else b"")
-        return assemble(
-            [streams[number] for number in names if number in visible],
-            [streams[number] for number in names if number in locked],
-        )
-
-    async def _stream(self, root: int) -> RootStream:
-        async with self._compressing.setdefault(root, asyncio.Lock()):
-            directory = self.directory / "browse"
-            number = self._root_version.get(root, 0)
-            version = f"{self._store.identity}-{Path(self._generation).stem}-{number}"
-            path = directory / f"{root}-{version}.deflate"
-            # Decided here and now; the thread only reads what cannot change.
-            listing = self._index.listing(root)
-            return await asyncio.to_thread(_stream, directory, path, root, listing)
+        return await self._lists.browse_reply(username)
 
     async def folder(self, username: str, directory: str) -> list[DirectoryData]:
-        """The files of one folder and of those below it; an empty list if this user has no such folder.
-
-        Of a folder with more than :data:`MOST_BELOW` files below it only its own: one who wants so much
-        browses.
-        """
-        try:
-            path = raw(directory).rstrip(b"\\")
-        except UnicodeEncodeError:  # a text that no name can be
-            return []
-        root = self._by_name.get(path.split(b"\\", 1)[0])
-        if root is None or root.id not in frozenset().union(*self._access(username)):
-            return []
-        names = [path, *self._index.folders_below(root.id, path, most=MOST_BELOW)]
-        found = [(name, self._index.folder(root.id, name)) for name in names]
-        return [
-            DirectoryData(wire_text(name), [_as_file_data(entry) for entry in entries or ()])
-            # One that has folders alone is there as well, and comes first: others look for it in the answer.
-            for name, entries in found
-            if entries or (name == path and any(more for _, more in found))
-        ]
+        """The files of one folder and of those below it, if they are not too many; an empty list if this user
+        has no such folder."""
+        return self._lists.folder(username, directory)
 
     # Uploading
 
@@ -448,17 +242,7 @@ class Shares:
         Raises:
             NotShared: there is no such file.
         """
-        root = self._by_name.get(remote_path.split(b"\\", 1)[0])
-        if root is None:
-            raise NotShared(remote_path, "no shared folder has this name")
-        # A name on disk may hold a backslash itself, so each one may be where the folder ends.
-        at = remote_path.rfind(b"\\")
-        while at > 0:
-            folder, name = remote_path[:at], remote_path[at + 1 :]
-            if self._index.find(root.id, folder, name) is not None:
-                return root, folder, name
-            at = remote_path.rfind(b"\\", 0, at)
-        raise NotShared(remote_path, "not in the index")
+        return self._locating.find(remote_path)
 
     async def resolve(self, remote_path: bytes, username: str) -> SharedFile:
         """The file on disk behind a remote path, if ``username`` may have it.
@@ -469,45 +253,11 @@ class Shares:
         Raises:
             NotShared: not there, or not for this user.
         """
-        rules: dict[int, Rules] = {}
-        [found] = await asyncio.to_thread(look, [self._whereabouts(remote_path, username, rules)])
-        if found is None:
-            raise NotShared(remote_path, "it is no longer on the disk, or no longer shared")
-        return found
-
-    def _whereabouts(self, remote_path: bytes, username: str, rules: dict[int, Rules]) -> Whereabouts:
-        """Where a file of the index should be; ``rules`` collects those of the roots.
-
-        Raises:
-            NotShared: not in the index, or not for this user.
-        """
-        root, folder, name = self.find(remote_path)
-        if not root.online:
-            raise NotShared(remote_path, f"{os.fsdecode(root.name)} is offline")
-        visible, _ = self._access(username)
-        if root.id not in visible:
-            raise NotShared(remote_path, f"for {root.audience} only")
-        local = self._local.get((root.id, folder))
-        if local is None:
-            try:
-                local = self._store.local_folder(root.id, folder[len(root.name) + 1 :])
-            except sqlite3.DatabaseError as error:
-                raise NotShared(remote_path, f"the database cannot be read: {error}") from error
-            if local is None:
-                raise NotShared(remote_path, "its folder is gone")
-            if len(self._local) >= _MOST_LOCAL:
-                self._local.clear()
-            self._local[root.id, folder] = local
-        if root.id not in rules:
-            rules[root.id] = rules_of(root, self._roots.values())
-        return Whereabouts(rules[root.id], os.path.join(local, name))
+        return await self._locating.resolve(remote_path, username)
 
     async def locate(self, username: str, remote_path: str) -> SharedFile | None:
         """:meth:`resolve` for transfers: None instead of an error."""
-        try:
-            return await self.resolve(raw(remote_path), username)
-        except (NotShared, UnicodeEncodeError):
-            return None
+        return await self._locating.locate(username, remote_path)
 
     @property
     def unsettled(self) -> bool:
@@ -518,14 +268,7 @@ class Shares:
         self, username: str, remote_paths: Sequence[str], *, read: int = 0
     ) -> list[SharedFile | None]:
         """:meth:`locate` for several at once; the content of small files comes along, if it can be read."""
-        rules: dict[int, Rules] = {}
-        wanted: dict[int, Whereabouts] = {}
-        for number, path in enumerate(remote_paths):
-            with suppress(NotShared, UnicodeEncodeError):
-                wanted[number] = self._whereabouts(raw(path), username, rules)
-        found = await asyncio.to_thread(look, list(wanted.values()), read) if wanted else []
-        by_number = dict(zip(wanted, found, strict=True))
-        return [by_number.get(number) for number in range(len(remote_paths))]
+        return await self._locating.locate_all(username, remote_paths, read=read)
 
     # Scanning
 
@@ -588,70 +331,11 @@ class Shares:
 
     async def refresh(self) -> None:
         """Take in what a scan, of this process or another, has changed."""
-        async with self._refreshing:
-            await self._take_in()
-
-    async def _take_in(self) -> None:
-        try:
-            with damage_told(self._store.path):
-                await self._read_changes()
-        except StoreDamaged as error:
-            # Searches go on from the index; what is on the disk has to be found again.
-            self._store.close()
-            await asyncio.to_thread(rescue_alone, self.directory, error)
-            self._store = Store(error.path)
-            self._applied = 0
-            self._load_roots()
-            self._after_change()
-            self.needs_index = True
-
-    async def _read_changes(self) -> None:
-        if self._store.replaced():
-            self._store.close()
-            self._store = Store(self._store.path)
-            self._applied = 0
-        self._data_version = self._store.data_version()
-        base = self._store.get("base")
-        if base is not None and base != self._generation:
-            # Checking reads the whole file: not on the loop.
-            opened = await asyncio.to_thread(open_base, self._store, self.directory)
-            if opened is not None:
-                index = Index(opened)
-                # The old one closes when the last reader lets go of it.
-                self._index = index
-                self._generation = opened.path.name
-                self._applied = 0
-                self._root_version.clear()
-                self.needs_index = False
-            elif base == self._store.get("base"):
-                self.needs_index = True
-        self._load_roots()
-        changes = await asyncio.to_thread(self._store.changes, self._applied)
-        for start in range(0, len(changes), APPLY_AT_ONCE):
-            self._apply(changes[start : start + APPLY_AT_ONCE])
-            await asyncio.sleep(0)
-        self._after_change()
-
-    def _apply(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            self._applied = change.number
-            root = self._roots.get(change.root)
-            if root is None:
-                continue
-            self._root_version[change.root] = change.number
-            folder = root.name + b"\\" + change.folder if change.folder else root.name
-            if change.size is None:
-                self._index.remove(change.root, folder, change.name)
-            else:
-                self._index.add(change.root, folder, change.name, change.size, change.attributes)
+        await self._contents.refresh()
 
     def changed_elsewhere(self) -> bool:
         """Whether another process has written to the store since the last :meth:`refresh`, or damaged it."""
-        try:
-            with damage_told(self._store.path):
-                return self._store.replaced() or self._store.data_version() != self._data_version
-        except StoreDamaged:
-            return True
+        return self._contents.changed_elsewhere()
 
     def folder_count(self) -> int:
         """Folders that are known, in all roots.
@@ -659,11 +343,7 @@ class Shares:
         Raises:
             StoreDamaged: the database cannot be read; :meth:`refresh` or a scan begins a new one.
         """
-        with damage_told(self._store.path):
-            count: int = self._store.execute(
-                "SELECT count(*) FROM folders WHERE root IN (SELECT id FROM roots)"
-            ).fetchone()[0]
-        return count
+        return self._contents.folder_count()
 
     async def check_online(self) -> list[Root]:
         """Look which roots are there; returns those for which that has changed.
@@ -671,52 +351,4 @@ class Shares:
         Raises:
             StoreDamaged: that cannot be written down; :meth:`refresh` or a scan begins a new database.
         """
-        changed = []
-        for root in self.roots:
-            there = await asyncio.to_thread(is_there, os.fsencode(root.path), root.files > 0)
-            if there != root.online:
-                await asyncio.to_thread(_note_online, self._store.path, root.id, there)
-                changed.append(replace(root, online=there))
-        if changed:
-            with damage_told(self._store.path):
-                self._load_roots()
-            self._after_change()
-        return changed
-
-
-_MOST_LOCAL: Final = 10_000
-_REPLY_TAIL: Final = Struct("<?III")
-_FRAME: Final = Struct("<II")
-
-
-def _union(index: Index, roots: Collection[int]) -> BitMap:
-    return BitMap.union(BitMap(), *(index.of_root(root) for root in roots))
-
-
-def _as_file_data(entry: bytes) -> FileData:
-    name, size, attributes = unpack_entry(entry)
-    return FileData(
-        1, wire_text(name), size, "", [Attribute(key, value) for key, value in attributes.items()]
-    )
-
-
-def _stream(directory: Path, path: Path, root: int, listing: Any) -> RootStream:
-    found = find_stream(path)
-    if found is not None:
-        return found
-    stream = compress_root(path, listing)
-    for old in directory.glob(f"{root}-*"):
-        if old != path:
-            with suppress(OSError):
-                old.unlink()
-    return stream
-
-
-def _note_online(path: Path, root: int, online: bool) -> None:
-    # By a connection of its own: one that waits for its turn to write holds up all that use it.
-    store = Store(path)
-    try:
-        with damage_told(path):
-            store.set_online(root, online)
-    finally:
-        store.close()
+        return await self._contents.check_online()
