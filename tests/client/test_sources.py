@@ -11,7 +11,7 @@ import pytest
 from soulmesh.client.plain_shares import PlainFile, PlainShares
 from soulmesh.client.results import FoundFile
 from soulmesh.client.sources import NoOtherSource, alike, words_for
-from soulmesh.client.transfers import TransferSettings, candidate_of
+from soulmesh.client.transfers import Candidate, Story, TransferSettings, candidate_of
 from soulmesh.client.wishes import WishFulfilled
 from soulmesh.core.transfer import State
 from soulmesh.core.upload_queue import QueueRules
@@ -233,22 +233,135 @@ def test_a_wish_takes_the_best_of_a_round_and_the_next_best_when_that_fails() ->
     play(scene)
 
 
-def test_a_wish_whose_sources_all_fail_stays_open() -> None:
+def broken(stage: Stage, owner: str, *names: str) -> PlainShares:
+    """Files that are found and cannot be sent."""
+    gone = shelf(stage, owner, *names)
+    for name in names:
+        (stage.folder / f"{owner}-music" / name).unlink()
+    return gone
+
+
+def asked(story: Story) -> int:
+    return sum(line.endswith("for it") and " asked " in line for line in story.past)
+
+
+def test_a_wish_never_asks_again_who_said_no_for_good_and_goes_on_with_somebody_else() -> None:
     async def scene(stage: Stage) -> None:
-        await stage.enter("carol", shares=shelf(stage, "carol", "blue moon.flac"))
-        path = stage.folder / "carol-music" / "blue moon.flac"
-        path.unlink()
+        await stage.enter("carol", shares=broken(stage, "carol", "blue moon.flac"))
         alice = await stage.enter("alice")
         await asyncio.sleep(5)
         await alice.wishes.add("blue moon", download="once")
-        await asyncio.sleep(900)
+        await asyncio.sleep(86400)
         [wish] = alice.wishes.all
         assert (wish.fulfilled, wish.goal) == (False, "")
-        path.write_bytes(SONG)
+        [goal] = alice.transfers.goals
+        assert (goal.state, len(list(alice.transfers.batches))) == ("failed", 1)
+        [old] = alice.transfers
+        story = await alice.transfers.why(old.id)
+        assert (asked(story), "wanted again" in str(story)) == (1, False)
+        await stage.enter("dave", shares=shelf(stage, "dave", "blue moon.flac"))
         await asyncio.sleep(3600)
-        assert wish.fulfilled
+        assert (wish.fulfilled, wish.goal) == (True, goal.id)
+        assert goal.story[2:] == [
+            "another candidate was found; trying dave",
+            "all files of dave are here",
+        ]
+        assert asked(await alice.transfers.why(old.id)) == 1
+
+    play(scene, limit=10 * 86400)
+
+
+def test_who_has_banned_us_is_not_asked_for_other_copies_of_a_wish() -> None:
+    async def scene(stage: Stage) -> None:
+        carol = await stage.enter("carol", shares=shelf(stage, "carol", "blue moon.flac", "blue moon.mp3"))
+        alice = await stage.enter("alice")
+        await asyncio.sleep(5)
+        first = await alice.transfers.download("carol", r"Music\Album\blue moon.mp3")
+        await first.wait()
+        hits = [hit async for hit in alice.search("blue moon", timeout=10)]
+        carol.users.ban("alice")
+        other = await alice.transfers.download("carol", r"Music\Other\red sun.mp3")
+        await until(other, State.FAILED)
+        goals = alice.transfers.goals
+        assert goals.askable(candidate_of([hit]) for hit in hits) == []
+        elsewhere = Candidate("dave", [(r"x\blue moon.flac", 1)])
+        assert goals.askable([elsewhere]) == [elsewhere]
 
     play(scene)
+
+
+def test_another_file_of_who_does_not_share_the_first_any_more_is_asked_for() -> None:
+    async def scene(stage: Stage) -> None:
+        have = shelf(stage, "carol", "blue moon.flac", "blue moon (2).flac")
+        (stage.folder / "carol-music" / "blue moon.flac").unlink()
+        await stage.enter("carol", shares=have)
+        alice = await stage.enter("alice")
+        await asyncio.sleep(5)
+        await alice.wishes.add("blue moon", download="best")
+        await asyncio.sleep(2 * 3600)
+        [wish] = alice.wishes.all
+        assert wish.fulfilled
+        assert len(list(alice.transfers.goals)) == 1
+
+    play(scene, limit=86400)
+
+
+def test_a_wish_has_come_true_when_a_person_has_what_failed_tried_again() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("carol", shares=broken(stage, "carol", "blue moon.flac"))
+        alice = await stage.enter("alice")
+        await asyncio.sleep(5)
+        await alice.wishes.add("blue moon", download="once")
+        await asyncio.sleep(3600)
+        (stage.folder / "carol-music" / "blue moon.flac").write_bytes(SONG)
+        await asyncio.sleep(3600)
+        [wish] = alice.wishes.all
+        assert not wish.fulfilled
+        [old] = alice.transfers
+        alice.transfers.retry(old.id)
+        await asyncio.sleep(60)
+        assert (wish.fulfilled, [goal.state for goal in alice.transfers.goals]) == (True, ["finished"])
+
+    play(scene)
+
+
+def test_who_only_kept_us_waiting_is_asked_again_by_a_wish_once_the_others_have_failed() -> None:
+    async def scene(stage: Stage) -> None:
+        busy = TransferSettings(downloads=stage.folder / "bob", queue=QueueRules(slots=0))
+        bob = await stage.enter("bob", shares=shelf(stage, "bob", "blue moon.flac"), transfers=busy)
+        await stage.enter("carol", shares=broken(stage, "carol", "blue moon.mp3"))
+        alice = await stage.enter("alice")
+        await asyncio.sleep(5)
+        await alice.wishes.add("blue moon", download="best")
+        await asyncio.sleep(6.5 * 3600)
+        [goal] = alice.transfers.goals
+        assert [one.username for one in goal.candidates] == ["bob", "carol", "bob"]
+        bob.transfers.settings = replace(busy, queue=QueueRules())
+        await asyncio.sleep(3600)
+        [wish] = alice.wishes.all
+        assert wish.fulfilled
+
+    play(scene, limit=10 * 86400)
+
+
+def test_a_wish_goes_on_with_others_after_a_person_dropped_what_came() -> None:
+    async def scene(stage: Stage) -> None:
+        busy = TransferSettings(downloads=stage.folder / "bob", queue=QueueRules(slots=0))
+        await stage.enter("bob", shares=shelf(stage, "bob", "blue moon.flac"), transfers=busy)
+        alice = await stage.enter("alice")
+        await asyncio.sleep(5)
+        await alice.wishes.add("blue moon", download="once")
+        await asyncio.sleep(300)
+        [goal] = alice.transfers.goals
+        alice.transfers.goals.drop(goal)
+        await asyncio.sleep(7200)
+        [wish] = alice.wishes.all
+        assert (wish.goal, wish.before, goal.state) == ("", goal.id, "dropped")
+        await stage.enter("dave", shares=shelf(stage, "dave", "blue moon.flac"))
+        await asyncio.sleep(3600)
+        assert (wish.fulfilled, wish.goal, len(list(alice.transfers.goals))) == (True, goal.id, 1)
+
+    play(scene, limit=86400)
 
 
 def test_there_are_two_ways_to_download_a_wish() -> None:

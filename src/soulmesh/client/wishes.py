@@ -3,8 +3,10 @@
 One wish is sent per interval, in turn (WishlistInterval, normally 12 minutes).
 A hit is told once. A wish may download what it finds: the first hit that its
 filter lets through (``once``), or the best of a round (``best``). Others who
-have it stand by as further candidates; when none of them could deliver, the next
-round tries again. A wish that has come true is searched for no more.
+have it stand by as further candidates; when none of them could deliver, it is
+searched for on, and goes on with whoever is found next. Who said no for good is
+not asked for that file again: that is for a person to do. A wish that has come
+true is searched for no more.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from soulmesh.client.ports import ServerPort
 from soulmesh.client.results import Hit
 from soulmesh.client.searches import Searches, check_query
 from soulmesh.client.tasks import Tasks
-from soulmesh.client.transfers import GoalFailed, GoalFinished, Goals, candidate_of
+from soulmesh.client.transfers import Candidate, Goal, GoalFailed, GoalFinished, Goals, candidate_of
 from soulmesh.core.merging import merged
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.world import World
@@ -75,6 +78,8 @@ class Wish:
     """One of :data:`DOWNLOADS`."""
     goal: str = ""
     """What is being downloaded for it, an id of :class:`soulmesh.client.transfers.Goals`."""
+    before: str = ""
+    """The goal that came to nothing, if one did: it goes on when somebody is found whom it has not tried."""
     fulfilled: bool = False
     _seen: dict[str, None] = field(default_factory=dict, repr=False)
 
@@ -140,6 +145,7 @@ class WishList:
                 "found": wish.found,
                 "download": wish.download,
                 "goal": wish.goal,
+                "before": wish.before,
                 "fulfilled": wish.fulfilled,
                 "seen": list(wish._seen),
             }
@@ -255,6 +261,7 @@ class Wishes(WishList):
         while True:
             # Another program may have wished for something, or have had enough of it.
             await self._save()
+            self._catch_up()
             while (wish := self._next()) is None:
                 self._some.clear()
                 with contextlib.suppress(TimeoutError):
@@ -288,30 +295,38 @@ class Wishes(WishList):
             if wish.download == "once":
                 await self._get(wish, [hit])
         if wish.download == "best" and hits:
-            await self._get(wish, sorted(hits, key=_quality)[:_MOST_CANDIDATES])
+            await self._get(wish, sorted(hits, key=_quality))
         await self._save()
 
     # Downloading.
 
     async def _get(self, wish: Wish, hits: list[Hit]) -> None:
         """Download the first of ``hits``; the others, and what comes later, stand by."""
-        if self._goals is None or self._wishes.get(wish.query) is not wish:
+        if self._goals is None or wish.fulfilled or self._wishes.get(wish.query) is not wish:
             return
-        candidates = [candidate_of([hit]) for hit in hits]
-        goal = self._goals.get(wish.goal)
+        goal = self._goals.get(wish.goal or wish.before)
+        if goal is not None and wish.goal and _standing_by(goal) >= _MOST_CANDIDATES:
+            return
+        found = self._goals.askable(candidate_of([hit]) for hit in hits)
+        candidates = [one for one in found if goal is None or _may_be_asked(goal, one)]
+        if not candidates:
+            return
         if goal is None:
-            goal = await self._goals.want(wish.query, candidates)
+            goal = await self._goals.want(wish.query, candidates[:_MOST_CANDIDATES])
             wish.goal = goal.id
             await self._save()
             return
-        known = {candidate.username for candidate in goal.candidates}
+        if not wish.goal:
+            wish.goal = goal.id
+            await self._save()
         for candidate in candidates:
-            if candidate.username not in known and len(goal.candidates) < _MOST_CANDIDATES:
+            if _standing_by(goal) < _MOST_CANDIDATES and _may_be_asked(goal, candidate):
                 await self._goals.add(goal, candidate)
 
     def _came_true(self, event: GoalFinished) -> None:
         for wish in self._wishes.values():
-            if wish.goal == event.goal:
+            if event.goal in (wish.goal, wish.before):
+                wish.goal = event.goal
                 self._fulfil(wish)
 
     def _fulfil(self, wish: Wish) -> None:
@@ -322,23 +337,56 @@ class Wishes(WishList):
     def _failed(self, event: GoalFailed) -> None:
         for wish in self._wishes.values():
             if wish.goal == event.goal and not wish.fulfilled:
-                # Nobody could deliver; the next round may find somebody else.
-                wish.goal = ""
-                self._some.set()
+                self._reopen(wish)
+
+    def _reopen(self, wish: Wish) -> None:
+        """Nobody could deliver; a later round may find somebody else."""
+        wish.goal, wish.before = "", wish.goal
+        self._some.set()
 
     def _catch_up(self) -> None:
-        """What became of downloads while nobody looked."""
+        """What became of downloads while nobody looked, and of those that a person dropped."""
         for wish in self._wishes.values():
-            goal = self._goals.get(wish.goal) if self._goals is not None else None
-            if wish.goal and not wish.fulfilled and (goal is None or goal.state in ("failed", "dropped")):
-                wish.goal = ""
-            elif goal is not None and goal.state == "finished" and not wish.fulfilled:
+            if self._goals is None or wish.fulfilled:
+                continue
+            goal = self._goals.get(wish.goal)
+            before = self._goals.get(wish.before)
+            if wish.goal and (goal is None or goal.state in ("failed", "dropped")):
+                self._reopen(wish)
+            elif goal is not None and goal.state == "finished":
                 self._fulfil(wish)
+            elif before is not None and before.state == "finished":
+                wish.goal = before.id
+                self._fulfil(wish)
+
+
+def _standing_by(goal: Goal) -> int:
+    """How many candidates have not had their turn."""
+    return len(goal.candidates) - goal.turn - 1
+
+
+def _may_be_asked(goal: Goal, candidate: Candidate) -> bool:
+    """Whether it neither waits for its turn already, nor had one that came to nothing for good."""
+    waiting = goal.candidates[goal.turn :] if goal.state in ("under way", "paused") else []
+    if any(candidate.username == one.username for one in waiting):
+        return False
+    tried = any((candidate.username, candidate.files) == (one.username, one.files) for one in goal.candidates)
+    return not tried or candidate.username in _only_kept_us_waiting(goal)
+
+
+def _only_kept_us_waiting(goal: Goal) -> set[str]:
+    """Users whom the goal left because no byte came: they refused nothing."""
+    turns = [step for step in goal.steps if step.get("code") in ("trying", "no_candidate")]
+    return {
+        turn["user"]
+        for turn, following in pairwise(turns)
+        if "user" in turn and following.get("reason_code") == "no_byte"
+    }
 
 
 def _read(found: bytes) -> dict[str, Any] | None:
     """The wishes of the file, by query; ``None`` if it cannot be read."""
-    known = {"filter", "last_sent", "found", "download", "goal", "fulfilled"}
+    known = {"filter", "last_sent", "found", "download", "goal", "before", "fulfilled"}
     try:
         wishes = {}
         for entry in json.loads(found):

@@ -98,7 +98,7 @@ _BOTH = {
     Event.DUE: "time for the next try",
     Event.PAUSED: "paused",
     Event.RESUMED: "resumed",
-    Event.RETRIED: "started again by hand",
+    Event.RETRIED: "wanted again",
     Event.CANCELLED: "cancelled{detail}",
     Event.TOOK_OVER: "takes over from {detail}",
     Event.GATHERED: "its folder is whole; moved to {detail}",

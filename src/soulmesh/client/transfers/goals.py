@@ -42,6 +42,7 @@ GRACE = 3.0
 """Seconds in which files that the failing candidate does have may still begin."""
 _KIND = "goal"
 _STUCK = frozenset({State.PENDING, State.ASKING, State.QUEUED, State.DELAYED, State.OFFLINE, State.OFFERED})
+_SHUT_OUT = frozenset({"banned", "blocked_country"})
 _GONE = frozenset({State.PENDING, State.ASKING, State.DELAYED, State.OFFLINE})
 
 
@@ -237,13 +238,30 @@ class Goals:
     async def add(self, goal: Goal, candidate: Candidate) -> None:
         """Another copy was found: it is tried when those before it have failed.
 
-        Of a goal that failed it is tried at once, and what is here of the same files is kept for it.
+        Of a goal that failed or was dropped it is tried at once, and what is here of the same files is
+        kept for it. If a person had the last one tried again meanwhile, that comes first.
         """
         goal.candidates.append(candidate)
-        if goal.state == "failed":
+        if goal.state in ("failed", "dropped"):
             goal.state = "under way"
-            await self._next(goal, _Trouble("another candidate was found"))
+            if all(transfer.over for transfer in self.transfers(goal)):
+                await self._next(goal, _Trouble("another candidate was found"))
         self._save(goal)
+
+    def askable(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Those who gave none of their files up for good, and did not shut us out.
+
+        Of the others nothing is asked by itself (``Banned``, ``File not shared.``, tries used up): a person
+        may ask.
+        """
+        failed = [one for one in self._ledger if one.is_download and one.state is State.FAILED]
+        refused = {(one.username, one.remote_path) for one in failed}
+        shut = {one.username for one in failed if reason_code(one.reason) in _SHUT_OUT}
+        return [
+            one
+            for one in candidates
+            if one.username not in shut and not any((one.username, path) in refused for path, _ in one.files)
+        ]
 
     def drop(self, goal: Goal) -> None:
         """Want it no longer. Files that are here stay."""
@@ -259,8 +277,13 @@ class Goals:
     def over(self, transfer: Transfer) -> None:
         """A download ended, in whatever way."""
         for goal in self:
-            batch = self._batches.get(goal.batch) if goal.state == "under way" else None
-            if batch is not None and transfer.id in batch.files:
+            batch = self._batches.get(goal.batch) if goal.state in ("under way", "failed") else None
+            if batch is None or transfer.id not in batch.files:
+                continue
+            if goal.state == "failed" and all(one.finished for one in self.transfers(goal)):
+                # A person had it tried again, and it came.
+                goal.state = "under way"
+            if goal.state == "under way":
                 self._look(goal)
 
     # Within.
