@@ -9,7 +9,7 @@ import pytest
 from soulmesh import wire
 from soulmesh.client.client import Client
 from soulmesh.client.errors import NoReply, PeerUnreachable, UserOffline, UserUnknown
-from soulmesh.client.links import LinkClosed, LinkOpened, PeerMisbehaved
+from soulmesh.client.links import CallbackFailed, LinkClosed, LinkOpened, PeerMisbehaved
 from soulmesh.client.settings import ClientSettings
 from soulmesh.core.pacing import Rate
 from soulmesh.core.rendezvous import Order
@@ -296,6 +296,43 @@ def test_a_thousand_links_opened_and_closed_leave_nothing() -> None:
         await asyncio.sleep(200)
         assert len(asyncio.all_tasks()) <= before[0]
         assert stage.connections("bob") <= before[1]
+
+    play(scene)
+
+
+@pytest.mark.in_memory
+def test_those_who_want_to_be_called_are_called_a_few_at_a_time_and_each_gets_an_answer() -> None:
+    async def scene(stage: Stage) -> None:
+        few = {"most_callbacks": 4, "most_callers": 10, "direct_timeout": 20.0}
+        alice = await stage.enter("alice", changes=few)
+        nowhere, session = "10.8.8.8", stage.server.sessions["alice"]
+        stage.network.host(nowhere).firewalled = "drop"
+        dialled, at_once, most = [], 0, 0
+        network = stage.world("alice").network
+        connect = network.connect
+
+        async def watched(*arguments: object, **more: object) -> object:
+            nonlocal at_once, most
+            dialled.append(arguments)
+            at_once, most = at_once + 1, max(most, at_once + 1)
+            try:
+                return await connect(*arguments, **more)  # type: ignore[arg-type]
+            finally:
+                at_once -= 1
+
+        network.connect = watched  # type: ignore[method-assign, assignment]
+        for number in range(12):
+            session.send(to_client.ConnectToPeer(f"user {number}", "P", nowhere, 2234, number, False, 0, 0))
+        await asyncio.sleep(1)
+        # Two are too many, and the others take turns; who has to wait is not called for long.
+        assert [event.reason for event in stage.events("alice", CallbackFailed)] == [
+            "too many want to be called at once"
+        ] * 2
+        assert most == 4
+        await asyncio.sleep(120)
+        assert (len(dialled), most) == (10, 4)
+        assert len(session.said(to_server.CannotConnect)) == 12
+        assert alice.links._callers == 0
 
     play(scene)
 

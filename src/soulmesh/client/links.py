@@ -22,7 +22,7 @@ from soulmesh.client.meeting import Meeting, Opened
 from soulmesh.client.peer_link import BodySink, PeerLink
 from soulmesh.client.ports import ServerPort, Undo
 from soulmesh.client.settings import ClientSettings
-from soulmesh.client.tasks import Tasks
+from soulmesh.client.tasks import Tasks, Turnstile
 from soulmesh.core.rendezvous import Address, Order
 from soulmesh.errors import DecodeError, NetworkError, ProtocolError, WireError
 from soulmesh.net.errors import ConnectionLost
@@ -56,6 +56,8 @@ _GATHERED = 16 * 1024
 """Bytes for one user that may wait for the end of this turn of the loop, to leave in one call."""
 
 _PAST = 1000
+_IN_ONE_TURN = 16
+"""Links that are begun between two turns of the loop, for others who ask for them."""
 """So many tickets are remembered after their attempt was over."""
 
 
@@ -154,6 +156,10 @@ class Links:
         self._proven: dict[str, tuple[Address, float]] = {}
         self._tickets = 0
         self._slots = asyncio.Semaphore(settings.most_opening)
+        self._call_slots = asyncio.Semaphore(settings.most_callbacks)
+        self._callers = 0
+        """Users who asked to be called, and were not yet."""
+        self._turnstile = Turnstile(_IN_ONE_TURN)
         self._handlers: dict[type[Message], list[Callable[[str, Any], None]]] = {}
         self._frame_handlers: dict[int, FrameHandler] = {}
         self._questions: list[_Question] = []
@@ -477,7 +483,13 @@ class Links:
         if self.refuses(message.username, message.ip):
             return
         try:
-            stream, obfuscated = await self._dial(address, settings.direct_timeout)
+            if self._callers >= settings.most_callers:
+                raise NetworkError("too many want to be called at once")
+            self._callers += 1
+            try:
+                stream, obfuscated = await self._dial_in_turn(address)
+            finally:
+                self._callers -= 1
         except NetworkError as error:
             log.info("cannot call back %s: %s", message.username, error)
             self._events.emit(CallbackFailed(message.username, message.connection_type, str(error)))
@@ -511,6 +523,15 @@ class Links:
             waiting.remove(reached)
             if not waiting:
                 self._unanswered.pop((username, kind), None)
+
+    async def _dial_in_turn(self, address: Address) -> tuple[Stream, bool]:
+        """Dial somebody who asked for it: hundreds may, in one moment, and most of them cannot be reached."""
+        await self._turnstile.enter()
+        patience = self._settings.direct_timeout
+        if self._call_slots.locked():
+            patience = min(patience, _CANDIDATE_TIMEOUT)
+        async with self._call_slots:
+            return await self._dial(address, patience)
 
     async def _dial(self, address: Address, timeout: float) -> tuple[Stream, bool]:
         """Connect to the port that we like best of those that the user has; says whether it is obfuscated."""

@@ -60,6 +60,10 @@ class ClientSettings:
     most_links: int = 1000
     most_opening: int = 64
     """So many links are being opened at once; others wait."""
+    most_callbacks: int = 128
+    """So many links are being opened at once to users who asked for that through the server."""
+    most_callers: int = 1000
+    """So many who asked may wait for it; more are told that we cannot."""
     most_pending: int = 1000
     """So many strangers may be connected without having said who they are."""
     most_pending_per_host: int = 32
