@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from soulmesh.client.bans import Spans, read_range
 from soulmesh.client.book import AddressBook, BadRange
 from soulmesh.client.wishes import WishList
 from soulmesh.net.memory import MemoryNetwork
@@ -76,7 +77,7 @@ async def test_what_two_programs_change_in_one_book_is_all_kept() -> None:
     first.seen("eve")
     await asyncio.sleep(5)
     # It counts there as well.
-    assert (first.friends, first.banned_names, first.banned_ranges) == ({"anna", "eve"}, {"spammer"}, [])
+    assert (first.friends, first.banned_names, first.banned_ranges) == ({"anna", "eve"}, {"spammer"}, {})
     first.ban_range("203.0.113.7")
     await first.close()
     after = book(disk)
@@ -143,11 +144,69 @@ async def test_a_line_that_is_none_is_quoted_and_nothing_is_taken() -> None:
 async def test_what_was_exported_can_be_imported_elsewhere() -> None:
     mine, other = book(), book()
     mine.import_bans("user mallory\n10.0.0.0-10.0.0.2\n2001:db8::1\n")
-    assert other.import_bans(mine.export_bans()) == 4
+    assert other.import_bans(mine.export_bans()) == 3
     assert other.export_bans() == mine.export_bans()
     other.unban_range("10.0.0.0-10.0.0.2")
     assert not other.bans_address("10.0.0.1")
     assert other.bans_address("2001:db8::1")
+
+
+@virtual
+async def test_names_with_a_number_sign_are_exported_and_read_back() -> None:
+    mine, other = book(), book()
+    mine.banned_names = {"DJ #1", "#hash", "user", "a b"}
+    assert other.import_bans(mine.export_bans() + "# the end\n") == 4
+    assert other.banned_names == mine.banned_names
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.9/24", "192.0.2.0/24"),
+        ("192.0.2.0 - 192.0.2.255", "192.0.2.0/24"),
+        ("192.0.2.0-192.0.2.99", "192.0.2.0-192.0.2.99"),
+        ("192.0.2.7-192.0.2.7", "192.0.2.7"),
+        ("Some Company, Ltd: 10.1.0.0-10.1.255.255", "10.1.0.0/16"),
+        ("001.002.003.004 - 001.002.003.255 , 000 , Org", "1.2.3.4-1.2.3.255"),
+        ("001.002.003.000-001.002.003.255", "1.2.3.0/24"),
+        ("2001:DB8::/32", "2001:db8::/32"),
+        ("2001:db8::1-2001:db8::9", "2001:db8::1-2001:db8::9"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+    ],
+)
+def test_a_range_is_kept_in_one_way_however_it_was_written(text: str, kept: str) -> None:
+    assert read_range(text) == read_range(kept) == kept
+    assert Spans([kept]).hold(kept.partition("/")[0].partition("-")[0])
+
+
+@virtual
+async def test_ranges_have_a_file_of_their_own_and_those_of_an_earlier_version_go_there() -> None:
+    disk = MemoryDisk()
+    await disk.make_directory(PEOPLE.parent)
+    await disk.write_atomic(
+        PEOPLE, b'{"friends": ["anna"], "banned_ranges": ["192.0.2.0/24", "10.0.0.7/32"]}'
+    )
+    mine = book(disk)
+    await mine.load()
+    await mine.close()
+    assert await disk.read_bytes(PEOPLE.with_name("banned-addresses.txt")) == b"192.0.2.0/24\n10.0.0.7\n"
+    assert b"192.0.2" not in await disk.read_bytes(PEOPLE)
+    first, second = book(disk), book(disk)
+    await first.load()
+    await second.load()
+    second.ban_range("203.0.113.0/24")
+    assert second.unban_range("192.0.2.0 - 192.0.2.255")
+    assert not second.unban_range("192.0.2.0/25")
+    await second.close()
+    first.ban_range("198.51.100.7")
+    await first.close()
+    after = book(disk)
+    await after.load()
+    await after.prepare()
+    assert list(after.banned_ranges) == ["10.0.0.7", "203.0.113.0/24", "198.51.100.7"]
+    assert after.bans_address("203.0.113.9")
+    assert not after.bans_address("192.0.2.9")
 
 
 @virtual

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soulmesh.cli import settings
-from soulmesh.client.book import AddressBook, parse_ranges
+from soulmesh.client.book import AddressBook
 from soulmesh.config import Settings
 from soulmesh.errors import SoulmeshError, UsageError
 from soulmesh.net.world import World
@@ -33,6 +33,8 @@ DaemonOption = Annotated[
 ApiKeyOption = Annotated[
     str | None, typer.Option("--api-key", metavar="KEY", help="A key of that daemon, with --daemon.")
 ]
+_LINES = 5000
+"""Bans that are handed over in one request."""
 
 
 async def daemon_for(
@@ -120,15 +122,13 @@ async def address_book(daemon: Daemon) -> AsyncIterator[AddressBook]:
                 book.banned_names.add(name)
             if row["note"]:
                 book.notes[name] = row["note"]
-        book.banned_ranges = [
-            one for text in (await daemon.users.bans())["ranges"] for one in parse_ranges(text)
-        ]
+        book.banned_ranges = dict.fromkeys((await daemon.users.bans())["ranges"])
         book.filters = await daemon.filters.all()
         book.rooms = await daemon.rooms.favourites()
         tastes = await daemon.interests.get()
         book.interests, book.hated = set(tastes["liked"]), set(tastes["hated"])
         friends, banned = set(book.friends), set(book.banned_names)
-        ranges, notes = list(book.banned_ranges), dict(book.notes)
+        ranges, notes = dict(book.banned_ranges), dict(book.notes)
         filters, rooms = dict(book.filters), dict(book.rooms)
         yield book
         users = daemon.users
@@ -140,12 +140,12 @@ async def address_book(daemon: Daemon) -> AsyncIterator[AddressBook]:
             await users.ban(name)
         for name in sorted(banned - book.banned_names):
             await users.unban(name)
-        for one in book.banned_ranges:
-            if one not in ranges:
-                await users.ban_range(str(one))
+        new = [f"address {one}\n" for one in book.banned_ranges if one not in ranges]
+        for place in range(0, len(new), _LINES):
+            await users.import_bans("".join(new[place : place + _LINES]))
         for one in ranges:
             if one not in book.banned_ranges:
-                await users.unban_range(str(one))
+                await users.unban_range(one)
         for name, text in book.filters.items():
             if filters.get(name) != text:
                 await daemon.filters.save(name, text)

@@ -12,7 +12,8 @@ import typer
 from soulmesh.cli.logged_in import TimeoutOption, local, logged_in
 from soulmesh.cli.output import Column, Output, clean, moment, size, speed
 from soulmesh.cli.patience import patient
-from soulmesh.client.book import AddressBook, BadRange, parse_ranges
+from soulmesh.client.bans import BadRange, read_range
+from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
 from soulmesh.errors import NotFound, SoulmeshError
 from soulmesh.wire.enums import UserStatus
@@ -139,11 +140,16 @@ async def list_people(book: AddressBook, out: Output) -> None:
     rows += [
         {"kind": "banned", "name": name, "note": book.notes.get(name)} for name in sorted(book.banned_names)
     ]
-    rows += [{"kind": "banned", "name": str(network), "note": None} for network in book.banned_ranges]
+    ranges = list(book.banned_ranges)
+    # A block list is no table.
+    shown = ranges if out.json else ranges[:_MOST_RANGES]
+    rows += [{"kind": "banned", "name": one, "note": None} for one in shown]
     others = set(book.notes) - book.friends - book.banned_names
     rows += [{"kind": "note", "name": name, "note": book.notes[name]} for name in sorted(others)]
     if not out.table([Column("kind", ""), Column("name", "Name"), Column("note", "Note", wide=True)], rows):
         out.note("no friends, bans or notes yet")
+    if len(shown) < len(ranges):
+        out.note(f"and {len(ranges) - len(shown)} more ranges of addresses: soulmesh user export-bans")
 
 
 @app.command("befriend")
@@ -166,6 +172,8 @@ async def unfriend(book: AddressBook, out: Output, name: NameArgument) -> None:
     out.line(f"{clean(name)} is no longer a friend")
 
 
+_MOST_RANGES = 50
+
 BanArgument = Annotated[str, typer.Argument(help="A user's name; an address or range with --address.")]
 AddressOption = Annotated[bool, typer.Option("--address", help="It is an address or a range: 192.0.2.0/24.")]
 
@@ -180,7 +188,7 @@ async def ban(book: AddressBook, out: Output, name: BanArgument, address: Addres
         book.banned_names.add(name)
         book.changed()
         with contextlib.suppress(BadRange):
-            parse_ranges(name)
+            read_range(name)
             out.note(f"that bans a user called {name}; addresses are banned with --address")
     out.line(f"{clean(name)} is banned")
 
@@ -190,7 +198,8 @@ async def ban(book: AddressBook, out: Output, name: BanArgument, address: Addres
 async def unban(book: AddressBook, out: Output, name: BanArgument, address: AddressOption = False) -> None:
     """Take a ban back."""
     if address:
-        book.unban_range(name)
+        if not book.unban_range(name):
+            raise NotFound(f"{name} is not banned")
     else:
         if name not in book.banned_names:
             raise NotFound(f"{name} is not banned")

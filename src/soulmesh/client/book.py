@@ -7,43 +7,28 @@ programs changed in it meanwhile. Without a folder it lives in memory alone.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import contextlib
 import json
 import logging
-from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from soulmesh.client.bans import BadRange, Spans, read_bans, read_range
 from soulmesh.client.tasks import Tasks
 from soulmesh.core.merging import merged
-from soulmesh.errors import SoulmeshError, UsageError
-from soulmesh.net.world import World
+from soulmesh.errors import SoulmeshError
+from soulmesh.net.disk import FileMissing
+from soulmesh.net.world import FileStat, World
 
-__all__ = ["AddressBook", "BadRange", "History", "parse_ranges"]
+__all__ = ["AddressBook", "BadRange", "History"]
 
 log = logging.getLogger(__name__)
-
-Range = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _WRITE_AFTER = 2.0
 _WEIGHT = 0.3
 """How much the newest download counts in the remembered speed."""
-
-
-class BadRange(UsageError):
-    """Text that is neither an address nor a range of addresses; ``line`` says where, from 1 on, in a list."""
-
-    def __init__(self, text: str, line: int | None = None) -> None:
-        super().__init__(text, line)
-        self.text = text
-        self.line = line
-
-    def __str__(self) -> str:
-        where = f"line {self.line}: " if self.line is not None else ""
-        ways = "write 192.0.2.7, 192.0.2.0/24 or 192.0.2.0-192.0.2.99"
-        return f"{where}{self.text!r} is no address or range: {ways}"
 
 
 @dataclass(slots=True)
@@ -74,8 +59,12 @@ class AddressBook:
         self._writing: asyncio.Task[None] | None = None
         self.friends: set[str] = set()
         self.banned_names: set[str] = set()
-        self.banned_ranges: list[Range] = []
-        self._spans: _Spans | None = None
+        self.banned_ranges: dict[str, None] = {}
+        """As :func:`soulmesh.client.bans.read_range` writes them, in the order in which they came."""
+        self._spans: Spans | None = None
+        self._ranges_stat: FileStat | None = None
+        self._ranges_before: dict[str, None] = {}
+        """Their file as we knew it last."""
         self.notes: dict[str, str] = {}
         self.histories: dict[str, History] = {}
         self.interests: set[str] = set()
@@ -88,7 +77,10 @@ class AddressBook:
 
     async def load(self) -> None:
         """Read the file. One that cannot be read is set aside, not overwritten."""
-        if self._path is None or not await self._world.disk.exists(self._path):
+        if self._path is None:
+            return
+        await self._load_ranges()
+        if not await self._world.disk.exists(self._path):
             return
         try:
             self._fill(json.loads(await self._world.disk.read_bytes(self._path, limit=64 * 1024 * 1024)))
@@ -97,6 +89,23 @@ class AddressBook:
             aside = self._path.with_suffix(".broken")
             log.warning("%s cannot be read (%s); it is kept as %s", self._path, error, aside)
             await self._world.disk.replace(self._path, aside)
+
+    async def _load_ranges(self) -> None:
+        """Read their file, if it is another one than before."""
+        with contextlib.suppress(FileMissing):
+            stat = await self._world.disk.stat(self._ranges_path)
+            if stat == self._ranges_stat:
+                return
+            found = await self._world.disk.read_bytes(self._ranges_path, limit=256 * 1024 * 1024)
+            self._ranges_stat = stat
+            self.banned_ranges = self._ranges_before = _ranges(found)
+            self._spans = None
+
+    @property
+    def _ranges_path(self) -> Path:
+        """A file of their own: they are many, and seldom change."""
+        assert self._path is not None
+        return self._path.with_name("banned-addresses.txt")
 
     async def close(self) -> None:
         """Write what is not written."""
@@ -118,39 +127,50 @@ class AddressBook:
         Raises:
             BadRange: the text is neither.
         """
-        self._add_ranges(parse_ranges(text))
+        self._add_ranges([read_range(text)])
 
-    def unban_range(self, text: str) -> None:
-        """Take a ban of a range back."""
-        unwanted = set(parse_ranges(text))
-        if not unwanted.isdisjoint(self.banned_ranges):
-            self.banned_ranges = [network for network in self.banned_ranges if network not in unwanted]
-            self._spans = None
-            self.changed()
+    def unban_range(self, text: str) -> bool:
+        """Take a ban of a range back; ``False`` if there is no ban of just this one.
+
+        Raises:
+            BadRange: the text is neither an address nor a range.
+        """
+        unwanted = read_range(text)
+        if unwanted not in self.banned_ranges:
+            return False
+        self.banned_ranges = {one: None for one in self.banned_ranges if one != unwanted}
+        self._spans = None
+        self.changed()
+        return True
 
     def bans_address(self, address: str) -> bool:
         """Whether an address lies in a banned range."""
         if not self.banned_ranges or not address:
             return False
-        try:
-            known = ipaddress.ip_address(address)
-        except ValueError:
-            return False
         if self._spans is None:
-            self._spans = _Spans(self.banned_ranges)
-        return self._spans.hold(known)
+            self._spans = Spans(self.banned_ranges)
+        return self._spans.hold(address)
+
+    async def prepare(self) -> None:
+        """Compute beside the loop what the first question would have to wait for: lists can be long."""
+        ranges = self.banned_ranges
+        if not ranges:
+            return
+        spans = await asyncio.to_thread(Spans, list(ranges))
+        if self.banned_ranges is ranges:
+            self._spans = spans
 
     def export_bans(self) -> str:
         """All bans as text: a line each, ``user NAME`` or ``address RANGE``."""
         lines = [f"user {name}" for name in sorted(self.banned_names)]
-        lines += [f"address {network}" for network in self.banned_ranges]
+        lines += [f"address {one}" for one in self.banned_ranges]
         return "".join(line + "\n" for line in lines)
 
     def import_bans(self, text: str) -> int:
         """Add bans from the text of :meth:`export_bans`, or from a list of addresses and ranges.
 
         A line may be ``192.0.2.7``, ``192.0.2.0/24`` or ``192.0.2.0-192.0.2.99``, with a name and a colon
-        before it, as in the block lists that other programs share.
+        before it or a comma behind it, as in the block lists that other programs share.
 
         Returns:
             How many lines were understood and taken.
@@ -158,32 +178,16 @@ class AddressBook:
         Raises:
             BadRange: a line is neither; nothing is taken.
         """
-        names: list[str] = []
-        ranges: list[Range] = []
-        count = 0
-        for number, line in enumerate(text.splitlines(), 1):
-            line = line.partition("#")[0].strip()
-            if not line:
-                continue
-            word, _, rest = line.partition(" ")
-            count += 1
-            if word == "user" and rest:
-                names.append(rest.strip())
-                continue
-            try:
-                ranges += parse_ranges(rest if word == "address" else line)
-            except BadRange as error:
-                raise BadRange(error.text, number) from None
+        names, ranges, count = read_bans(text)
         self.banned_names.update(names)
         self._add_ranges(ranges)
         self.changed()
         return count
 
-    def _add_ranges(self, ranges: Iterable[Range]) -> None:
-        known = set(self.banned_ranges)
-        new = [network for network in dict.fromkeys(ranges) if network not in known]
-        if new:
-            self.banned_ranges += new
+    def _add_ranges(self, ranges: Iterable[str]) -> None:
+        whole = {**self.banned_ranges, **dict.fromkeys(ranges)}
+        if len(whole) > len(self.banned_ranges):
+            self.banned_ranges = whole
             self._spans = None
             self.changed()
 
@@ -235,8 +239,9 @@ class AddressBook:
     def _fill(self, data: dict[str, Any]) -> None:
         self.friends = _names(data.get("friends", ()))
         self.banned_names = _names(data.get("banned", ()))
-        self.banned_ranges = [net for text in data.get("banned_ranges", ()) for net in parse_ranges(text)]
-        self._spans = None
+        # An earlier version kept them here.
+        if data.get("banned_ranges"):
+            self._add_ranges(map(read_range, data["banned_ranges"]))
         self.notes = {str(name): str(note) for name, note in data.get("notes", {}).items()}
         self.histories = {str(name): History(**past) for name, past in data.get("history", {}).items()}
         self.interests = _names(data.get("interests", ()))
@@ -253,7 +258,6 @@ class AddressBook:
         return {
             "friends": sorted(self.friends),
             "banned": sorted(self.banned_names),
-            "banned_ranges": [str(network) for network in self.banned_ranges],
             "notes": dict(self.notes),
             "history": {name: asdict(past) for name, past in self.histories.items()},
             "interests": sorted(self.interests),
@@ -262,9 +266,36 @@ class AddressBook:
             "rooms": dict(self.rooms),
         }
 
+    async def _write_ranges(self) -> None:
+        before, ours = self._ranges_before, self.banned_ranges
+        if ours is before:
+            await self._load_ranges()
+            return
+        whole = ours
+
+        def change(found: bytes | None) -> bytes:
+            nonlocal whole
+            theirs = _ranges(found)
+            whole = {one: None for one in theirs if one in ours or one not in before}
+            whole.update((one, None) for one in ours if one not in before)
+            return "".join(f"{one}\n" for one in whole).encode()
+
+        try:
+            await self._world.disk.make_directory(self._ranges_path.parent)
+            await self._world.disk.change(self._ranges_path, change)
+        except SoulmeshError as error:
+            log.warning("cannot write %s: %s", self._ranges_path, error)
+            return
+        if self.banned_ranges is ours:
+            self.banned_ranges = self._ranges_before = whole
+            self._spans = self._spans if whole == ours else None
+        else:
+            self._ranges_before = ours
+
     async def _write(self) -> None:
         """Write what we changed into the file as it is now: another program may have changed it as well."""
         assert self._path is not None
+        await self._write_ranges()
         before, ours = self._before, self._content()
         whole = ours
 
@@ -285,6 +316,10 @@ class AddressBook:
             self._fill(merged(ours, self._content(), whole))
 
 
+def _ranges(found: bytes | None) -> dict[str, None]:
+    return dict.fromkeys((found or b"").decode("ascii", "replace").split())
+
+
 def _read(found: bytes | None, world: World) -> dict[str, Any] | None:
     """The content of the file in the form in which it is written; ``None`` for one that cannot be read."""
     book = AddressBook(world, None)
@@ -293,48 +328,6 @@ def _read(found: bytes | None, world: World) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return book._content()
-
-
-def parse_ranges(text: str) -> list[Range]:
-    """An address or a range, as networks.
-
-    ``192.0.2.7``, ``192.0.2.0/24``, ``192.0.2.0-192.0.2.99``, or one of these after a name and a colon.
-
-    Raises:
-        BadRange: it is none of these.
-    """
-    for wanted in (text.strip(), text.rpartition(":")[2].strip()):
-        first, dash, last = (part.strip() for part in wanted.partition("-"))
-        try:
-            if not dash:
-                return [ipaddress.ip_network(wanted, strict=False)]
-            ends = ipaddress.ip_address(first), ipaddress.ip_address(last)
-            return list(ipaddress.summarize_address_range(*ends))
-        except (ValueError, TypeError):
-            continue
-    raise BadRange(text)
-
-
-class _Spans:
-    """Ranges of addresses, merged and in order, so that a list of a hundred thousand is asked quickly."""
-
-    def __init__(self, ranges: Iterable[Range]) -> None:
-        self._starts: dict[int, list[int]] = {4: [], 6: []}
-        self._ends: dict[int, list[int]] = {4: [], 6: []}
-        for network in sorted(ranges, key=lambda net: (net.version, int(net.network_address))):
-            starts, ends = self._starts[network.version], self._ends[network.version]
-            first, last = int(network.network_address), int(network.broadcast_address)
-            if ends and first <= ends[-1] + 1:
-                ends[-1] = max(ends[-1], last)
-            else:
-                starts.append(first)
-                ends.append(last)
-
-    def hold(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-        """Whether an address lies in one of them."""
-        number = int(address)
-        place = bisect_right(self._starts[address.version], number) - 1
-        return place >= 0 and number <= self._ends[address.version][place]
 
 
 def _names(values: Iterable[Any]) -> set[str]:

@@ -214,6 +214,7 @@ class Client:
         self.book = AddressBook(self.world, self._data / "people.json" if self._data else None)
         stack.push_async_callback(self.book.close)
         await self.book.load()
+        await self.book.prepare()
         self.server = ServerLink(
             self.world,
             *self._server_address,

@@ -34,7 +34,11 @@ def merged(before: Any, ours: Any, theirs: Any) -> Any:
         return found
     if isinstance(ours, list) and isinstance(theirs, list):
         known = before if isinstance(before, list) else []
-        gone = [one for one in known if one not in ours]
-        new = [one for one in ours if one not in known and one not in theirs]
-        return [one for one in theirs if one not in gone] + new
+        # Long lists are of text; what is no key is compared one by one.
+        try:
+            had, have, there = set(known), set(ours), set(theirs)
+        except TypeError:
+            had, have, there = known, ours, theirs  # type: ignore[assignment]
+        stay = [one for one in theirs if one in have or one not in had]
+        return stay + [one for one in ours if one not in had and one not in there]
     return ours

@@ -266,7 +266,7 @@ class _Users:
 
     async def bans(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
         book = client_of(self._service).users.book
-        return {"names": sorted(book.banned_names), "ranges": [str(one) for one in book.banned_ranges]}
+        return {"names": sorted(book.banned_names), "ranges": list(book.banned_ranges)}
 
     async def ban_range(self, _call: Call, _query: None, body: Range) -> None:
         client_of(self._service).users.book.ban_range(body.range)
