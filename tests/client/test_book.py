@@ -162,11 +162,11 @@ async def test_names_with_a_number_sign_are_exported_and_read_back() -> None:
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
-        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7", "192.0.2.7/32"),
         ("192.0.2.9/24", "192.0.2.0/24"),
         ("192.0.2.0 - 192.0.2.255", "192.0.2.0/24"),
         ("192.0.2.0-192.0.2.99", "192.0.2.0-192.0.2.99"),
-        ("192.0.2.7-192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7-192.0.2.7", "192.0.2.7/32"),
         ("Some Company, Ltd: 10.1.0.0-10.1.255.255", "10.1.0.0/16"),
         ("001.002.003.004 - 001.002.003.255 , 000 , Org", "1.2.3.4-1.2.3.255"),
         ("001.002.003.000-001.002.003.255", "1.2.3.0/24"),
@@ -190,7 +190,7 @@ async def test_ranges_have_a_file_of_their_own_and_those_of_an_earlier_version_g
     mine = book(disk)
     await mine.load()
     await mine.close()
-    assert await disk.read_bytes(PEOPLE.with_name("banned-addresses.txt")) == b"192.0.2.0/24\n10.0.0.7\n"
+    assert await disk.read_bytes(PEOPLE.with_name("banned-addresses.txt")) == b"192.0.2.0/24\n10.0.0.7/32\n"
     assert b"192.0.2" not in await disk.read_bytes(PEOPLE)
     first, second = book(disk), book(disk)
     await first.load()
@@ -204,7 +204,7 @@ async def test_ranges_have_a_file_of_their_own_and_those_of_an_earlier_version_g
     after = book(disk)
     await after.load()
     await after.prepare()
-    assert list(after.banned_ranges) == ["10.0.0.7", "203.0.113.0/24", "198.51.100.7"]
+    assert list(after.banned_ranges) == ["10.0.0.7/32", "203.0.113.0/24", "198.51.100.7/32"]
     assert after.bans_address("203.0.113.9")
     assert not after.bans_address("192.0.2.9")
 

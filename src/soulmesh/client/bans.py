@@ -61,8 +61,6 @@ def _written(first: ipaddress._BaseAddress, last: ipaddress._BaseAddress) -> str
     size = int(last) - int(first) + 1
     if first.version != last.version or size <= 0:
         raise ValueError("it ends before it begins")
-    if size == 1:
-        return str(first)
     if size & (size - 1) == 0 and int(first) % size == 0:
         return f"{first}/{_BITS[first.version] - size.bit_length() + 1}"
     return f"{first}-{last}"
