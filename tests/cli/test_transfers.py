@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from soulmesh.cli import settings
-from soulmesh.cli.following import NoRoom, follow
+from soulmesh.cli.following import NoRoom, StillWaiting, follow
 from soulmesh.cli.orders import outcome
 from soulmesh.cli.output import Output
 from soulmesh.cli.session import open_client, running_server
@@ -207,6 +207,25 @@ async def test_a_file_behind_running_ones_is_waited_for_until_there_is_no_room_f
         await ann.transfers.cancel(first.id)
         disk.free = 2 << 30
         with pytest.raises(NoRoom, match=r"has no 10\.0 GiB for it"):
+            await following
+
+
+@virtual
+async def test_of_several_files_one_that_waits_long_is_told_while_the_others_come(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve = await there.move_in("ann"), there.stranger("eve")
+        client = cast(Client, ann)
+        chosen = [await ann.transfers.download(user, "a") for user in ("nobody", "eve")]
+        shown = io.StringIO()
+        following = asyncio.ensure_future(
+            follow(Output(stdout=io.StringIO(), stderr=shown), client, chosen, wait=False)
+        )
+        await eve.hears(peer.PeerTransferQueue)
+        await asyncio.sleep(5)
+        assert not following.done()
+        assert "a: there is no user nobody; asked again" in " ".join(shown.getvalue().split())
+        await ann.transfers.cancel(chosen[1].id)
+        with pytest.raises(StillWaiting):
             await following
 
 

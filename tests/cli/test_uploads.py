@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from soulmesh.client.transfers import Journal
+from soulmesh.config import Transfers
 from soulmesh.core.rule_trial import Asked
 from soulmesh.core.upload_queue import Person
+from soulmesh.daemon.choices import changed_rules
+from soulmesh.errors import ConfigError
 from tests.cli.conftest import Command
 
 
@@ -76,3 +79,18 @@ def test_without_requests_there_is_nothing_to_try(soulmesh: Command, tmp_path: P
     rules.write_text("upload_slots = 2")
     assert soulmesh("uploads", "try", str(rules)).err == "nobody has asked for anything yet\n"
     assert soulmesh("uploads").err == "no uploads yet\n"
+
+
+def test_of_groups_what_a_trial_does_not_say_stays() -> None:
+    given = Transfers.model_validate(
+        {"groups": {"band": {"users": ["liz"], "weight": 3}, "leechers": {"queue_megabytes": 5}}}
+    )
+    rules = changed_rules(given, {"groups": {"new": {"users": ["x"]}, "band": {"weight": 5}}})
+    assert rules.groups["band"].users == {"liz"}
+    assert rules.groups["band"].weight == 5
+    assert rules.groups["leechers"].max_bytes == 5_000_000
+    assert rules.groups["new"].users == {"x"}
+    with pytest.raises(ConfigError, match="groups"):
+        changed_rules(given, {"groups": {"band": {"colour": 1}}})
+    with pytest.raises(ConfigError, match="groups"):
+        changed_rules(given, {"groups": {"band": 1}})

@@ -74,9 +74,19 @@ async def follow(out: Output, client: Client, chosen: list[Transfer], *, wait: b
     """
     with out.transfers() as bars:
         bars.expect(len(chosen), sum(transfer.size or 0 for transfer in chosen))
-        outcomes = await asyncio.gather(
-            *(_follow(out, bars, client, transfer, wait=wait) for transfer in chosen), return_exceptions=True
-        )
+        told: set[str] = set()
+
+        async def one(transfer: Transfer) -> Transfer:
+            try:
+                return await _follow(out, bars, client, transfer, wait=wait)
+            except (StillWaiting, CannotWrite, NoRoom) as error:
+                # Said now: the others may take hours.
+                if len(chosen) > 1 and str(error) not in told:
+                    told.add(str(error))
+                    out.note(clean(str(error)))
+                raise
+
+        outcomes = await asyncio.gather(*(one(transfer) for transfer in chosen), return_exceptions=True)
     here = [outcome for outcome in outcomes if isinstance(outcome, Transfer)]
     await _tell_whole_folders(out, client, here)
     for outcome in outcomes:

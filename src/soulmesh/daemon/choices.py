@@ -99,11 +99,21 @@ def _filter(text: str) -> str:
 def changed_rules(given: Transfers, changes: Mapping[str, Any]) -> QueueRules:
     """The rules as they are, but for some keys of the section ``[transfers]``: to try them.
 
+    What is not said stays, also within ``groups``: other groups, and of a group what is not said of it.
+
     Raises:
         ConfigError: a key is unknown or a value wrong.
     """
+    now = given.model_dump()
+    wanted = {**now, **changes}
+    if isinstance(groups := changes.get("groups"), Mapping):
+        before = now["groups"]
+        wanted["groups"] = before | {
+            name: {**before.get(name, {}), **said} if isinstance(said, Mapping) else said
+            for name, said in groups.items()
+        }
     try:
-        return queue_rules(Transfers(**{**given.model_dump(), **changes}))
+        return queue_rules(Transfers(**wanted))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
