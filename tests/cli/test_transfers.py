@@ -21,13 +21,14 @@ from soulmesh.cli.following import NoRoom, StillWaiting, follow
 from soulmesh.cli.orders import outcome
 from soulmesh.cli.output import Output
 from soulmesh.cli.session import open_client, running_server
-from soulmesh.cli.transfers import _screen
+from soulmesh.cli.transfers import OVER, _screen, row_of_record
 from soulmesh.cli.wanted import Wanted, in_latin_1, wanted
 from soulmesh.client.client import Client
 from soulmesh.client.settings import ClientSettings
 from soulmesh.client.transfers import (
     Journal,
     JournalInUse,
+    NotPreferred,
     Record,
     TransferSettings,
     UnknownTransfer,
@@ -336,12 +337,11 @@ async def test_a_priority_is_set_without_a_client_and_kept(tmp_path: Path) -> No
     await journal.close()
     assert await soulmesh(tmp_path, None, "prefer", "1", "--priority", "5") == (0, "1: priority 5\n", "")
     await journal_says(path, 1, 5)
-    [row] = (await soulmesh(tmp_path, None, "transfers", "--json"))[1].splitlines()
-    assert json.loads(row)["priority"] == 5
-    code, _, error = await soulmesh(tmp_path, None, "prefer", "2")
-    assert (code, "is an upload: its turn comes by the rules of the queue" in error) == (2, True)
-    assert (await soulmesh(tmp_path, None, "prefer", "1"))[1] == "1: priority 1\n"
-    assert (await soulmesh(tmp_path, None, "prefer", "9"))[0] == 3
+    now = World.real().wall_clock()
+    with pytest.raises(NotPreferred, match="is an upload: its turn comes by the rules of the queue"):
+        await give_order(path, {"verb": "priority", "id": 2, "priority": 1}, now)
+    with pytest.raises(UnknownTransfer):
+        await give_order(path, {"verb": "priority", "id": 9, "priority": 1}, now)
     assert (await soulmesh(tmp_path, None, "prefer", "1", "--priority", "2000"))[0] == 2
 
 
@@ -352,6 +352,8 @@ async def journal_says(path: Path, number: int, priority: int) -> None:
     await journal.close()
     assert record is not None
     assert record.priority == priority
+    shown = row_of_record(replace(record, state=State.QUEUED)), row_of_record(record)
+    assert [row["priority"] for row in shown] == [priority, None if record.state in OVER else priority]
 
 
 @real
