@@ -173,14 +173,15 @@ export function Menu({ label, icon = "more", text, items }) {
   useEffect(() => {
     if (!open) return undefined;
     const list = root.current.querySelector("[role=menu]");
+    // Above everything: where it stands in the document, lists cut what leaves them and have places of their own.
+    list.showPopover?.();
     const button = root.current.querySelector("button").getBoundingClientRect();
     const box = list.getBoundingClientRect();
-    // The menu may stand in a list that cuts what leaves it: it is placed by the window.
     const left = Math.max(8, Math.min(button.right - box.width, innerWidth - box.width - 8));
     const below = button.bottom + box.height + 8 < innerHeight;
     list.style.left = `${left}px`;
     list.style.top = below ? `${button.bottom + 4}px` : `${Math.max(8, button.top - box.height - 4)}px`;
-    list.querySelector("[role=menuitem]:not([disabled])")?.focus();
+    list.querySelector("[role=menuitem]:not([disabled])")?.focus({ preventScroll: true });
     /** @param {Event} event */
     const outside = (event) => {
       if (!root.current?.contains(event.target)) setOpen(false);
@@ -211,7 +212,7 @@ export function Menu({ label, icon = "more", text, items }) {
       aria-controls=${open ? id : undefined} aria-label=${label} title=${label}
       onClick=${(/** @type {Event} */ event) => { event.stopPropagation(); setOpen(!open); }}>
       <${Icon} name=${icon} />${text && html`<span>${text}</span>`}</button>
-    ${open && html`<div role="menu" id=${id} aria-label=${label} class="menu-list">${shown.map((item) => item && html`
+    ${open && html`<div role="menu" popover="manual" id=${id} aria-label=${label} class="menu-list">${shown.map((item) => item && html`
       <button type="button" role="menuitem" class=${item.danger ? "danger" : ""}
         disabled=${item.disabled || Boolean(barred(item.changes ?? false))} title=${barred(item.changes ?? false)}
         onClick=${(/** @type {Event} */ event) => { event.stopPropagation(); close(true); item.run(); }}>
