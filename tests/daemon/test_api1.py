@@ -9,15 +9,18 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import BaseModel
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from soulmesh.core.transfer import State
+from soulmesh.daemon.api1 import streams
 from soulmesh.daemon.api1.api import api, operations
 from soulmesh.daemon.api1.examples import NoExample
 from soulmesh.daemon.api1.examples import example as example_of
@@ -25,6 +28,7 @@ from soulmesh.daemon.api1.operations import Part, document
 from soulmesh.daemon.api1.transfers import _opened
 from soulmesh.daemon.http.shell import Shell
 from soulmesh.daemon.hub import MOST_LISTENERS, REMEMBERED, WAITING, Hub, TooManyListeners
+from soulmesh.daemon.kinds import stream_kinds
 from soulmesh.daemon.ports import Answer, File, LoggedIn, Status, Withheld
 from soulmesh.daemon.remote import Daemon, DaemonRefused, DaemonUnreachable, NotThere, find
 from soulmesh.daemon.remote.parts.common import wanted
@@ -411,6 +415,99 @@ def test_what_is_too_long_ago_is_missed() -> None:
             hub.tell("a.b", 1)
         assert (await hub.listen("run-1").next())[0].kind == "missed"
         assert len(await hub.listen(f"run-{REMEMBERED + 5}").next()) == 5
+
+    asyncio.run(play())
+
+
+def test_all_that_is_remembered_is_told_to_who_resumes_and_what_follows_as_well() -> None:
+    async def play() -> None:
+        hub = Hub("run")
+        for number in range(REMEMBERED):
+            hub.tell("a.b", number)
+        listener = hub.listen("run-1")
+        for number in range(WAITING):
+            hub.tell("a.c", number)
+        told = await listener.next()
+        assert [one.kind for one in told] == ["a.b"] * (REMEMBERED - 1) + ["a.c"] * WAITING
+        # From now on it may be as slow as all others.
+        for number in range(WAITING + 1):
+            hub.tell("a.d", number)
+        assert (await listener.next())[0].kind == "missed"
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("kinds", "known"),
+    [
+        ("transfer,link.LoggedIn", {"transfer", "link.LoggedIn"}),
+        (" transfer.progress , statistics.sample,log,", {"transfer.progress", "statistics.sample", "log"}),
+        (",", set()),
+    ],
+)
+def test_a_stream_names_kinds_or_all_about_something(kinds: str, known: set[str]) -> None:
+    assert stream_kinds(kinds) == known
+
+
+def test_a_kind_of_event_that_does_not_exist_is_refused_by_name(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        refused = await caller(on)("GET", "/events?kinds=search,transfers", status=422)
+        assert json.loads(refused.body)["detail"] == (
+            "query.kinds: there is no kind of event 'transfers'; did you mean transfer?"
+        )
+
+    perform(play)
+
+
+def test_a_login_that_has_an_end_listens_until_then(
+    perform: Perform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LOOK_AGAIN", 0.0)
+
+    async def play(on: Stage) -> None:
+        login = {"username": "admin", "password": "correct horse"}
+        token = (await on.call("POST", "/session", login)).json["token"]
+        headers = [(b"authorization", f"Bearer {token}".encode())]
+        connection = HTTPConnection(
+            {"type": "http", "headers": headers, "client": ("127.0.0.1", 1), "query_string": b""}
+        )
+        listener = on.service.hub.listen(kinds=frozenset({"chat"}))
+        lines = streams._lines(on.service, listener, streams._Pass(on.service, connection))
+        assert (await anext(lines)).startswith(b": ")
+        on.service.hub.tell("chat.read", {"number": 1})
+        assert b'"number":1' in await anext(lines)
+        on.clock.now += timedelta(days=8)
+        on.service.hub.tell("chat.read", {"number": 2})
+        assert [line async for line in lines] == []
+        assert len(on.service.hub) == 0
+
+    perform(play)
+
+
+def test_a_key_that_was_taken_away_hears_nothing_more(tmp_path: Path) -> None:
+    websockets = pytest.importorskip("websockets")
+
+    async def play() -> None:
+        given = {"api_keys": {"other": {"key": "the-key-of-another", "role": "ReadOnly"}}}
+        async with network(tmp_path, **given) as net, httpx.AsyncClient(base_url=net.url) as http:
+            service = net.daemon.service
+            at = net.url.replace("http://", "ws://") + "/api/v1/events/socket?kinds=chat"
+            headers = {"X-API-Key": "the-key-of-another"}
+            async with (
+                http.stream("GET", "/api/v1/events?kinds=chat", headers=headers) as stream,
+                websockets.connect(f"{at}&access_token=the-key-of-another") as socket,
+                websockets.connect(f"{at}&access_token={KEY}") as ours,
+            ):
+                lines = stream.aiter_lines()
+                await anext(lines)
+                await until(lambda: len(service.hub) == 3, "listening")
+                web = service.settings.web.model_copy(update={"api_keys": {}})
+                service.apply(service.settings.model_copy(update={"web": web}))
+                service.hub.tell("chat.read", {"username": "mira", "id": 5})
+                assert "mira" in await asyncio.wait_for(ours.recv(), 10)
+                with pytest.raises(websockets.exceptions.ConnectionClosedError, match="holds no more"):
+                    await asyncio.wait_for(socket.recv(), 10)
+                assert [line async for line in lines if line] == []
 
     asyncio.run(play())
 

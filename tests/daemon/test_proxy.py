@@ -98,19 +98,19 @@ def test_nginx_with_a_base_path(tmp_path: Path) -> None:
             assert refused.headers["content-type"] == "application/problem+json"
 
             hub = net.daemon.service.hub
-            at = f"ws://127.0.0.1:{port}/soulmesh/api/v1/events/socket?kinds=demo"
+            at = f"ws://127.0.0.1:{port}/soulmesh/api/v1/events/socket?kinds=search"
             async with websockets.connect(at, additional_headers={"X-API-Key": KEY}) as stream:
                 await until(lambda: len(hub) == 1, "listening")
-                hub.tell("demo.event", {"number": 1})
+                hub.tell("search.deleted", {"number": 1})
                 [event] = json.loads(await asyncio.wait_for(stream.recv(), 10))
-                assert (event["kind"], event["data"]) == ("demo.event", {"number": 1})
+                assert (event["kind"], event["data"]) == ("search.deleted", {"number": 1})
                 # Nobody asked for compression that costs more than it saves.
                 assert stream.response is not None
                 assert "Sec-WebSocket-Extensions" not in stream.response.headers
             await until(lambda: len(hub) == 0, "leaving")
-            async with http.stream("GET", "/soulmesh/api/v1/events?kinds=demo") as stream:
+            async with http.stream("GET", "/soulmesh/api/v1/events?kinds=search") as stream:
                 await until(lambda: len(hub) == 1, "listening")
-                hub.tell("demo.event", {"number": 2})
+                hub.tell("search.deleted", {"number": 2})
                 async with asyncio.timeout(10):
                     async for line in stream.aiter_lines():
                         if line.startswith("data:"):
@@ -141,11 +141,11 @@ def test_https_by_certificate_files(tmp_path: Path) -> None:
             async with httpx.AsyncClient(base_url=net.url, verify=trust, headers=headers) as http:
                 assert (await http.get("/api/v0/application/version")).json().startswith("0.")
                 assert (await http.get("/api/v1/status")).json()["logged_in"] is True
-            at = net.url.replace("https", "wss") + "/api/v1/events/socket?kinds=demo"
+            at = net.url.replace("https", "wss") + "/api/v1/events/socket?kinds=search"
             async with websockets.connect(at, ssl=trust, additional_headers=headers) as stream:
                 await until(lambda: len(net.daemon.service.hub) == 1, "listening")
-                net.daemon.service.hub.tell("demo.event", {})
-                assert json.loads(await asyncio.wait_for(stream.recv(), 10))[0]["kind"] == "demo.event"
+                net.daemon.service.hub.tell("search.deleted", {})
+                assert json.loads(await asyncio.wait_for(stream.recv(), 10))[0]["kind"] == "search.deleted"
             # Commands on this machine trust what its owner's folder says, whatever name stands in it.
             place = find(tmp_path / "data")
             assert place is not None

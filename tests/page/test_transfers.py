@@ -20,6 +20,11 @@ FILLED = """name => {
   const bar = rows.find((row) => row.textContent.includes(name))?.querySelector("[role=progressbar]");
   return bar && bar.firstElementChild.getBoundingClientRect().width > 1;
 }"""
+UNSEEN = """() => [...document.querySelectorAll("[role=menuitem]")].filter((item) => {
+  const box = item.getBoundingClientRect();
+  const seen = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+  return seen?.closest("[role=menuitem]") !== item;
+}).map((item) => item.textContent)"""
 Perform = Callable[..., None]
 FOLDER = r"music\Quiet Harbor\Tidal Maps (2019)"
 
@@ -98,6 +103,9 @@ def test_transfers_are_paused_resumed_and_removed_by_their_buttons(perform: Perf
         await file(visit, 3).get_by_role("button", name="Resume 03 - Song 3.flac").click()
         await expect(file(visit, 3)).not_to_contain_text("Paused")
         await file(visit, 3).get_by_role("button", name=f"What to do with {SHARER}").click()
+        # All of the menu is seen, though the list is shorter than it is, and the list stays where it is.
+        assert await page.evaluate(UNSEEN) == []
+        await expect(file(visit, 1)).to_be_in_viewport()
         await page.get_by_role("menuitem", name="Remove").click()
         await expect(page.get_by_role("row", level=2)).to_have_count(2)
 

@@ -68,6 +68,7 @@ class Listener:
     def __init__(self, kinds: frozenset[str] | None) -> None:
         self._kinds = kinds
         self._waiting: deque[Told] = deque()
+        self._most = WAITING
         self._wake = asyncio.Event()
         self._missed = 0
 
@@ -79,11 +80,17 @@ class Listener:
         """Tell it, if it wants to know."""
         if not self.wants(told.kind):
             return
-        if len(self._waiting) >= WAITING:
+        if len(self._waiting) >= self._most:
             self._waiting.popleft()
             self._missed += 1
         self._waiting.append(told)
         self._wake.set()
+
+    def catch_up(self, past: list[Told]) -> None:
+        """Tell it what it was not there for, all of it; what follows may wait behind it."""
+        self._most = WAITING + len(past)
+        for told in past:
+            self.push(told)
 
     async def next(self) -> list[Told]:
         """What waits; at least one."""
@@ -92,6 +99,7 @@ class Listener:
             await self._wake.wait()
         found = list(self._waiting)
         self._waiting.clear()
+        self._most = WAITING
         if self._missed:
             missed = Told(found[0].number, found[0].id, "missed", to_json({"count": self._missed}))
             self._missed = 0
@@ -202,9 +210,7 @@ class Hub:
             # Another run, or too long ago: what happened since then is lost, and that is said.
             listener._waiting.append(Told(self._number, self.last, "missed", to_json({"count": None})))
             return
-        for told in self._past:
-            if told.number > number:
-                listener.push(told)
+        listener.catch_up([told for told in self._past if told.number > number])
 
     def _tell_progress(self) -> None:
         self._timer = None

@@ -17,7 +17,7 @@ from soulmesh.config import Settings
 from soulmesh.daemon.hub import topic_of
 from soulmesh.errors import ConfigError
 
-__all__ = ["DAEMON", "SLSKD", "check_hooks", "matches", "own_kinds"]
+__all__ = ["DAEMON", "SLSKD", "check_hooks", "matches", "own_kinds", "stream_kinds"]
 
 SLSKD = (
     "DownloadFileComplete",
@@ -72,12 +72,33 @@ _NOT_TOLD = frozenset(
 )
 
 
+SHOWN = ("log.line", "share.progress", "statistics.sample", "transfer.progress", "browse.BrowseProgressed")
+"""Kinds of our own stream that are not remembered: how it stands now."""
+
+
 def own_kinds() -> list[str]:
     """All kinds of our own stream that are remembered, in order."""
     # All events of the client are there once the client is.
     importlib.import_module("soulmesh.client.client")
     events = {kind.__name__ for kind in _all_below(Event)} - _NOT_TOLD
     return sorted({*map(topic_of, events), *DAEMON})
+
+
+def stream_kinds(text: str) -> frozenset[str]:
+    """What ``kinds`` of a stream names, separated by commas: kinds, or all about something.
+
+    Raises:
+        ValueError: there is no such kind; with the nearest that there is.
+    """
+    wanted = frozenset(part.strip() for part in text.split(",") if part.strip())
+    kinds = {*own_kinds(), *SHOWN}
+    known = kinds | {kind.partition(".")[0] for kind in kinds} | {"missed"}
+    for name in sorted(wanted - known):
+        near = difflib.get_close_matches(name, known, 1, 0.6)
+        raise ValueError(
+            f"there is no kind of event {name!r}" + (f"; did you mean {near[0]}?" if near else "")
+        )
+    return wanted
 
 
 def _all_below(kind: type[Event]) -> Iterator[type[Event]]:
