@@ -837,6 +837,15 @@ def test_the_network_around_us_and_speeds_over_time(tmp_path: Path) -> None:
         is_root = float(known["parent"] is None)
         assert (numbers["soulmesh_dnet_is_root"], numbers["slskd_dnet_has_parent"]) == (is_root, 1 - is_root)
         assert numbers["soulmesh_dnet_speed_bytes"] == 2_000_000
+        asked = ["browse_requests_received", "browse_responses_sent"]
+        asked += [f"enqueue_requests_{what}" for what in ("received", "accepted", "rejected", "dropped")]
+        assert [numbers[f"slskd_{name}"] for name in asked] == [0.0] * 6
+        async with await ask.net.sharer.browse(OURSELVES, timeout=10):
+            pass
+        numbers = (await ask.eventually(lambda found: found["items"][f"slskd_{asked[1]}"], "/statistics"))[
+            "items"
+        ]
+        assert [numbers[f"slskd_{name}"] for name in asked[:2]] == [1.0, 1.0]
         sample = await ask.event("statistics.sample")
         assert sample["download"] == 0
         speeds = await ask("GET", "/statistics/speeds")

@@ -62,6 +62,14 @@ class Profile:
     permissions: int = UploadPermission.NOBODY
 
 
+@dataclass(slots=True)
+class BrowseFigures:
+    """How often others asked for all that we share, and were answered, since the start."""
+
+    received: int = 0
+    sent: int = 0
+
+
 class Info:
     """Asks others, and answers them."""
 
@@ -87,6 +95,7 @@ class Info:
         self._tasks = Tasks("answers to users")
         self._questions: deque[tuple[str, str, object]] = deque()
         self._asking: set[tuple[str, str, object]] = set()
+        self.browses = BrowseFigures()
         links.on(peer.PeerUserInfoRequest, lambda username, _: self._asked(username, "info", None))
         links.on(peer.PeerSharesRequest, lambda username, _: self._asked(username, "shares", None))
         links.on(
@@ -138,6 +147,8 @@ class Info:
     # -- answering
 
     def _asked(self, username: str, what: str, detail: object) -> None:
+        if what == "shares":
+            self.browses.received += 1
         if self._presence.banned(username):
             return
         question = (username, what, detail)
@@ -163,6 +174,7 @@ class Info:
     async def _answer(self, username: str, what: str, detail: object) -> None:
         if what == "shares":
             await self._links.send_frame(username, await self._index.browse(username), interactive=False)
+            self.browses.sent += 1
         elif what == "info":
             await self._links.send(username, await self._about_us())
         else:

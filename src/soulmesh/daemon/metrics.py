@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from soulmesh.client.info import BrowseFigures
+from soulmesh.client.transfers.uploads import RequestFigures
 from soulmesh.core.transfer import State
 from soulmesh.daemon.engine import ClientEngine
+from soulmesh.daemon.ports import Engine
 from soulmesh.daemon.sampling import search_counts
 from soulmesh.daemon.service import Service
 
@@ -101,6 +104,7 @@ def samples(service: Service) -> Iterator[Sample]:
     yield "slskd_search_incoming_responses_sent", "answers that were sent", "counter", counts["answered"]
     yield "soulmesh_dnet_searches_forwarded", "copies that went to children", "counter", counts["forwarded"]
     yield "soulmesh_dnet_searches_matched", "searches that found something here", "counter", counts["matched"]
+    yield from _asked_of_us(engine)
     link = engine.link
     yield "soulmesh_logged_in", "whether we are logged in", "gauge", int(link.logged_in)
     yield "soulmesh_shared_files", "files that we share", "gauge", service.engine.shares.files
@@ -109,6 +113,23 @@ def samples(service: Service) -> Iterator[Sample]:
     yield "process_cpu_seconds_total", "CPU time", "counter", usage.ru_utime + usage.ru_stime
     yield "process_resident_memory_bytes", "memory", "gauge", _resident(usage.ru_maxrss)
     yield "process_open_fds", "open file descriptors", "gauge", _descriptors()
+
+
+def _asked_of_us(engine: Engine) -> Iterator[Sample]:
+    client = engine.client if isinstance(engine, ClientEngine) else None
+    browses = client.info.browses if client is not None else BrowseFigures()
+    yield "slskd_browse_requests_received", "requests for all that we share", "counter", browses.received
+    yield "slskd_browse_responses_sent", "answers to them that were sent", "counter", browses.sent
+    requests = client.transfers.uploads.figures if client is not None else RequestFigures()
+    yield "slskd_enqueue_requests_received", "requests for files of ours", "counter", requests.received
+    yield "slskd_enqueue_requests_accepted", "those that were queued", "counter", requests.accepted
+    yield "slskd_enqueue_requests_rejected", "those that were refused", "counter", requests.rejected
+    yield (
+        "slskd_enqueue_requests_dropped",
+        "those that came too fast",
+        "counter",
+        requests.dropped,
+    )
 
 
 def _resident(peak_kib: int) -> int:

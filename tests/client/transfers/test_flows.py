@@ -192,14 +192,15 @@ async def test_what_is_not_shared_waits_for_a_person(tmp_path: Path) -> None:
 async def test_who_asks_again_for_what_is_not_shared_is_told_so_each_time(tmp_path: Path) -> None:
     """A request without an answer looks like one that waits; so does a question for its place."""
     async with street(tmp_path) as there:
-        await there.move_in("eve")
-        ann = there.stranger("ann")
+        eve, ann = await there.move_in("eve"), there.stranger("ann")
         for _ in range(5):
             await ann.say("eve", peer.PeerTransferQueue(r"a\no such.mp3"))
             assert (await ann.hears(peer.PeerTransferQueueFailed)).reason == "File not shared."
             await ann.say("eve", peer.PeerPlaceInQueueRequest(r"a\no such.mp3"))
             assert (await ann.hears(peer.PeerTransferQueueFailed)).reason == "File not shared."
             await asyncio.sleep(2)
+        figures = eve.transfers.uploads.figures
+        assert (figures.received, figures.accepted, figures.rejected, figures.dropped) == (5, 0, 5, 0)
 
 
 @virtual

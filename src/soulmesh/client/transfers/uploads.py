@@ -12,6 +12,7 @@ import logging
 import struct
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from soulmesh.client.errors import ClientError, NotConnected, UserOffline
 from soulmesh.client.ports import Links, Presence, ServerPort
@@ -62,6 +63,17 @@ _GONE_FOR = 10.0
 """Seconds for which a file that is not there is not looked for again: it may come back."""
 
 
+@dataclass(slots=True)
+class RequestFigures:
+    """What became of the requests of others for our files, since the start."""
+
+    received: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    """Not answered: they came too fast."""
+
+
 class Uploads:
     """All files that others have, or want to have, from us."""
 
@@ -88,6 +100,7 @@ class Uploads:
         self.door = Doorkeeper(settings().door)
         self.closing = False
         """Set while the program ends: new requests are refused with "Pending shutdown."."""
+        self.figures = RequestFigures()
         self._requests: dict[str, deque[tuple[str, int | None]]] = {}
         self._unsettled = Unsettled(ledger, shares, self._admitted)
         self._files: dict[int, ReadFile | bytes] = {}
@@ -167,8 +180,10 @@ class Uploads:
 
     def requested(self, username: str, remote_path: str, ticket: int | None = None) -> None:
         """PeerTransferQueue; with ``ticket`` a legacy PeerTransferRequest with direction 0."""
+        self.figures.received += 1
         answer = self.door.ask(username, remote_path, self._ledger.now())
         if answer.verdict is Verdict.IGNORE:
+            self.figures.dropped += 1
             return
         if answer.verdict is Verdict.REFUSE:
             self._refuse(username, remote_path, answer.reason, ticket)
@@ -185,6 +200,8 @@ class Uploads:
             self._ledger.tasks.start(self._answer_requests(username), f"requests of {username}")
         elif len(waiting) < _MOST_WAITING_REQUESTS:
             waiting.append((remote_path, ticket))
+        else:
+            self.figures.dropped += 1
 
     async def _answer_requests(self, username: str) -> None:
         waiting = self._requests[username]
@@ -227,6 +244,7 @@ class Uploads:
                 # Not remembered: the next file may fit as soon as one is done.
                 self._refuse(username, remote_path, refusal, ticket)
                 return
+        self.figures.accepted += 1
         if ticket is not None:
             self._outbox.send(username, peer.PeerTransferReply(ticket, False, reason=QUEUED))
         if known is None:
@@ -247,7 +265,7 @@ class Uploads:
             self._outbox.send(username, peer.PeerPlaceInQueueReply(remote_path, place))
         elif (refusal := self.door.refusal(username, remote_path, now)) is not None:
             # Who missed the answer would wait for a place that there is not.
-            self._refuse(username, remote_path, refusal, None)
+            self._outbox.send(username, peer.PeerTransferQueueFailed(remote_path, refusal))
 
     def answered(self, username: str, message: peer.PeerTransferReply) -> None:
         """PeerTransferReply to one of our offers."""
@@ -566,6 +584,7 @@ class Uploads:
     # Refusing.
 
     def _refuse(self, username: str, remote_path: str, reason: str, ticket: int | None) -> None:
+        self.figures.rejected += 1
         if ticket is None:
             self._outbox.send(username, peer.PeerTransferQueueFailed(remote_path, reason))
         else:
