@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from soulmesh.cli.session import journal_path
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.cli.transfers import COLUMNS as FILE_COLUMNS
 from soulmesh.cli.transfers import look, row_of_record
-from soulmesh.client.transfers import Batch, Journal
+from soulmesh.client.transfers import Batch, Journal, Record
 from soulmesh.client.transfers.orders import give_order
 from soulmesh.daemon.batch_rows import batch_row
 from soulmesh.errors import UsageError
@@ -88,8 +89,7 @@ class Here:
             await journal.close()
 
     async def _row(self, journal: Journal, batch: Batch) -> dict[str, Any]:
-        records = [record for record in await journal.of_batch(batch.id) if record.id in batch.files]
-        files = [row_of_record(record) for record in records]
+        files = [row_of_record(record) for record in await _records(journal, batch)]
         return batch_row(batch, files) | {
             "added": _moment(batch.added or None),
             "next_try": _moment(batch.next_try),
@@ -101,8 +101,8 @@ class Here:
         if journal is None:
             return []
         try:
-            numbers = (await journal.kept("batch"))[batch]["files"]
-            return [row_of_record(one) for one in await journal.of_batch(batch) if one.id in numbers]
+            found = Batch(**(await journal.kept("batch"))[batch])
+            return [row_of_record(one) for one in await _records(journal, found)]
         finally:
             await journal.close()
 
@@ -117,16 +117,26 @@ class Here:
         return f"{state}, goes on when soulmesh runs" if verb in ("resume", "retry") else state
 
 
+async def _records(journal: Journal, batch: Batch) -> list[Record]:
+    """Its files, those included that came or come for another batch first."""
+    own = {record.id: record for record in await journal.of_batch(batch.id)}
+    found = [own.get(number) or await journal.get(number) for number in batch.files]
+    return [record for record in found if record is not None]
+
+
 def _moment(at: float | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()
 
 
-async def _opened(stack: AsyncExitStack, daemon: str | None, key: str | None) -> Afar | Here:
+@asynccontextmanager
+async def _opened(daemon: str | None, key: str | None) -> AsyncIterator[Afar | Here]:
     given = settings.load()
     running = await daemon_for(given, daemon, key)
     if running is None:
-        return Here(given)
-    return Afar(await stack.enter_async_context(running[0]))
+        yield Here(given)
+        return
+    async with running[0] as there:
+        yield Afar(there)
 
 
 async def _meant(batches: Afar | Here, given: str) -> dict[str, Any]:
@@ -147,8 +157,8 @@ async def list_(
 ) -> None:
     """Show batches, the newest first: how far they are, and why they wait."""
     out = run.output(json=json)
-    async with AsyncExitStack() as stack:
-        found = await (await _opened(stack, daemon, api_key)).all()
+    async with _opened(daemon, api_key) as batches:
+        found = await batches.all()
     rows = [row for row in found if all_ or row["state"] != "finished"]
     if not out.table(COLUMNS, rows if json else [_shown(row) for row in rows]):
         out.note("all batches are finished: --all shows them" if found else "no batches yet")
@@ -164,8 +174,7 @@ async def show(
 ) -> None:
     """Show one batch, and its files as `soulmesh transfers` does."""
     out = run.output(json=json)
-    async with AsyncExitStack() as stack:
-        batches = await _opened(stack, daemon, api_key)
+    async with _opened(daemon, api_key) as batches:
         row = await _meant(batches, batch)
         files = await batches.files(row["id"])
     out.record(row)
@@ -189,8 +198,7 @@ def _verb(verb: str, help: str) -> None:
         json: JsonOption = False,
     ) -> None:
         out = run.output(json=json)
-        async with AsyncExitStack() as stack:
-            batches = await _opened(stack, daemon, api_key)
+        async with _opened(daemon, api_key) as batches:
             row = await _meant(batches, batch)
             if verb != "forget" and row["state"] == "finished":
                 raise UsageError(f"{row['name']} is finished, there is nothing to {verb}")

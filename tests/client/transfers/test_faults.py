@@ -662,7 +662,7 @@ async def test_what_cannot_be_saved_for_whatever_reason_is_tried_again_and_never
             if mistakes:
                 raise mistakes.pop()
 
-        monkeypatch.setattr("soulmesh.client.transfers.downloads.broken_audio", broken_audio)
+        monkeypatch.setattr("soulmesh.client.transfers.finishing.broken_audio", broken_audio)
         transfer = await ann.transfers.download("eve", eve.share(PATH, SONG))
         await until(transfer, State.DELAYED)
         assert transfer.reason == "it could not be saved: a mistake of ours"

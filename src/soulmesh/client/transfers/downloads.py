@@ -10,14 +10,14 @@ import asyncio
 import heapq
 import logging
 import struct
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from soulmesh.client.errors import ClientError, NotConnected, UserOffline
 from soulmesh.client.ports import Links, Presence, ServerPort
 from soulmesh.client.transfers.bandwidth import Bandwidth
-from soulmesh.client.transfers.check import broken_audio, broken_sound
+from soulmesh.client.transfers.finishing import Finishing, Whole
 from soulmesh.client.transfers.journal import Record
 from soulmesh.client.transfers.ledger import Ledger
 from soulmesh.client.transfers.outbox import Outbox
@@ -29,7 +29,7 @@ from soulmesh.core.allotment import Lack
 from soulmesh.core.download import Accept, Ask, AskPlace, Download, DropLink, Keep, Refuse, TicketNotExpected
 from soulmesh.core.transfer import ACTIVE, Effect, Moved, State
 from soulmesh.errors import NetworkError, UsageError
-from soulmesh.net.disk import DiskError, DiskFull, NameRefused, OtherFilesystem
+from soulmesh.net.disk import DiskError, DiskFull
 from soulmesh.net.stream import Stream
 from soulmesh.wire import encode, peer, raw
 from soulmesh.wire.file import FileOffset
@@ -44,14 +44,6 @@ SMALL = 128 * 1024
 """Bytes up to which a file is kept in memory until it is whole."""
 _WATCH = "downloads"
 _HELD = frozenset({State.ASKING, State.QUEUED}) | ACTIVE
-
-
-@dataclass(slots=True)
-class Whole:
-    """A file that came whole: in its part, or, if it is small, still in memory."""
-
-    part: Path
-    data: bytearray | None = None
 
 
 class Downloads:
@@ -83,6 +75,7 @@ class Downloads:
         self._streams: dict[int, Stream] = {}
         self._pump_due = False
         self._room = Room(ledger, settings, self._part_folder)
+        self._finishing = Finishing(ledger, settings, self._saving, self._room, self._asked_of)
         self._offers: dict[int, int] = {}
         """Tickets of offers for which the disk is being looked at."""
         self.on_over: list[Callable[[Transfer], None]] = []
@@ -168,17 +161,8 @@ class Downloads:
         self.entered(transfer)
 
     async def _was_it_saved(self, transfer: Transfer) -> None:
-        target = Path(transfer.more["target"])
-        part = self.part_path(transfer)
-        try:
-            here = not await self._saving.have(part) and await self._saving.holds(
-                target, None, transfer.size or 0
-            )
-        except DiskError as error:
-            # Asked for anew it meets the disk again, and then waits with that as its reason.
-            log.warning("cannot see whether %s was saved: %s", transfer.name, error)
-            here = False
-        if here:
+        target = await self._finishing.was_saved(transfer, self.part_path(transfer))
+        if target is not None:
             transfer.local_path = target
             self._ledger.apply(transfer, transfer.download.saved(self._ledger.now(), str(target)))
             return
@@ -211,8 +195,19 @@ class Downloads:
 
     def folder_of(self, transfer: Transfer) -> Path:
         """The folder below which the finished file is put."""
-        chosen = transfer.more.get("downloads")
-        return Path(chosen) if isinstance(chosen, str) else self._settings().downloads
+        return self._finishing.folder_of(transfer)
+
+    def target(self, transfer: Transfer) -> Path:
+        """Where the finished file is put, unless something is there already."""
+        return self._finishing.target(transfer)
+
+    async def copy_to(self, source: Path, folder: Path, transfer: Transfer | Record) -> Path:
+        """Copy what was downloaded into another folder as well, under the name that it has there.
+
+        Raises:
+            DiskError: it could not be copied.
+        """
+        return await self._finishing.copy_to(source, folder, transfer)
 
     # What the machines want.
 
@@ -321,6 +316,10 @@ class Downloads:
                 self._begin(transfer)
             if not turns:
                 del self._pending[username]
+
+    def _asked_of(self, username: str) -> int:
+        """Files that a user was asked for, or is sending."""
+        return len(self._held.get(username, ()))
 
     def _slots_taken(self) -> int:
         return sum(len(held) for held in self._held.values())
@@ -476,7 +475,7 @@ class Downloads:
                 del self._streams[transfer.id]
         if saved:
             # Not in the link's task: the link is over, the file is not.
-            self._ledger.tasks.start(self._save(transfer, saved), f"saving {transfer.name}")
+            self._ledger.tasks.start(self._finishing.save(transfer, saved), f"saving {transfer.name}")
 
     # Receiving.
 
@@ -613,131 +612,6 @@ class Downloads:
         if transfer.download.ticket == ticket:
             reason = f"what was on disk is not the beginning of this file; it was put aside as {aside}"
             self._ledger.apply(transfer, transfer.download.differed(reason, self._ledger.now()))
-
-    async def _save(self, transfer: Transfer, whole: Whole) -> None:
-        """Check what came and move it to its place."""
-        ledger, machine, settings = self._ledger, transfer.download, self._settings()
-        part = whole.part
-        try:
-            looked_at = settings.verify or settings.decode
-            if whole.data is not None and (looked_at or settings.sync is Sync.FINISHED):
-                await self._write_part(whole, sync=settings.sync is Sync.FINISHED)
-            length = transfer.more.get("length")
-            disk = ledger.world.disk
-            wrong = await broken_audio(disk, part, transfer.name, length) if settings.verify else None
-            if wrong is None and settings.decode:
-                wrong = await broken_sound(part, transfer.name)
-            if wrong is not None:
-                await self._saving.quarantine(part)
-                machine.received = 0
-                ledger.apply(transfer, machine.spoiled(f"the file is broken: {wrong}", ledger.now()))
-                return
-            final = await self._place(transfer, whole)
-        except DiskFull:
-            await self._no_room_to_save(transfer, part)
-            return
-        except DiskError as error:
-            if transfer.state is State.SAVING:
-                transfer.disk_error = error
-                ledger.apply(transfer, machine.broken(str(error), ledger.now(), ledger.jitter()))
-            return
-        except Exception as error:
-            # A mistake of ours, or of a program that looks at the file. Nobody else ends this state.
-            log.exception("cannot save %s", transfer.name)
-            if transfer.state is State.SAVING:
-                reason = f"it could not be saved: {error or type(error).__name__}"
-                ledger.apply(transfer, machine.broken(reason, ledger.now(), ledger.jitter()))
-            return
-        transfer.local_path = final
-        if transfer.state is State.SAVING:
-            ledger.apply(transfer, machine.saved(ledger.now(), str(final)))
-        else:
-            ledger.record(transfer)
-
-    async def _no_room_to_save(self, transfer: Transfer, part: Path) -> None:
-        """All came, and the disk where it grew or the one where it belongs is full."""
-        target = self.target(transfer).parent
-        try:
-            together = await self._ledger.world.disk.same_filesystem(part.parent, target)
-        except DiskError:
-            together = True
-        if transfer.state is not State.SAVING:
-            return
-        if together:
-            self._room.filled(transfer, part.parent)
-        else:
-            self._room.filled_for(transfer, target)
-
-    async def _place(self, transfer: Transfer, whole: Whole) -> Path:
-        """Move it, having written down where to: a crash between the two must not lead to a second copy."""
-        before = transfer.more.get("target")
-        if isinstance(before, str) and await self._saving.holds(Path(before), whole.data, transfer.size or 0):
-            if whole.data is not None:
-                return Path(before)
-            if not await self._saving.have(whole.part):
-                return Path(before)
-
-        def intend(target: Path) -> None:
-            transfer.more["target"] = str(target)
-            self._ledger.record(transfer)
-
-        async def intend_surely(target: Path) -> None:
-            intend(target)
-            await self._ledger.journal.committed()
-
-        target = self.target(transfer)
-        try:
-            return await self._put(transfer, whole, target, intend, intend_surely)
-        except NameRefused:
-            portable = await self._saving.portable(target)
-            if portable == target:
-                raise
-            return await self._put(transfer, whole, portable, intend, intend_surely)
-
-    async def _put(
-        self,
-        transfer: Transfer,
-        whole: Whole,
-        target: Path,
-        intend: Callable[[Path], None],
-        intend_surely: Callable[[Path], Awaitable[None]],
-    ) -> Path:
-        if whole.data is not None:
-            try:
-                alone = len(self._held.get(transfer.username, ())) <= 1
-                return await self._saving.save_small(whole.part, target, whole.data, intend, alone=alone)
-            except OtherFilesystem:
-                # No rename leads there: it is copied, as large files are.
-                await self._write_part(whole, sync=False)
-        return await self._saving.place(whole.part, target, intend_surely)
-
-    async def _write_part(self, whole: Whole, *, sync: bool) -> None:
-        assert whole.data is not None
-        file = await self._saving.open_part(whole.part)
-        try:
-            await file.write(0, whole.data)
-            if sync:
-                await file.sync()
-        finally:
-            await file.close()
-        whole.data = None
-
-    async def copy_to(self, source: Path, folder: Path, transfer: Transfer | Record) -> Path:
-        """Copy what was downloaded into another folder as well, under the name that it has there.
-
-        Raises:
-            DiskError: it could not be copied.
-        """
-        name = self._settings().layout.place(transfer.username, transfer.remote_path).name
-        return await self._saving.copy_beside(source, folder / name)
-
-    def target(self, transfer: Transfer) -> Path:
-        """Where the finished file is put, unless something is there already."""
-        settings = self._settings()
-        staged = transfer.more.get("folder")
-        if isinstance(staged, str):
-            return Path(staged) / settings.layout.place(transfer.username, transfer.remote_path).name
-        return settings.layout.path(self.folder_of(transfer), transfer.username, transfer.remote_path)
 
     def _drop(self, transfer: Transfer) -> None:
         stream = self._streams.pop(transfer.id, None)
