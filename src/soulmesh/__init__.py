@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from soulmesh.client.transfers.events import UploadFinished as UploadFinished
     from soulmesh.client.transfers.goals import Candidate as Candidate
     from soulmesh.client.transfers.goals import Goal as Goal
+    from soulmesh.client.transfers.goals import GoalDropped as GoalDropped
     from soulmesh.client.transfers.goals import GoalFailed as GoalFailed
     from soulmesh.client.transfers.goals import GoalFinished as GoalFinished
     from soulmesh.client.transfers.goals import GoalMoved as GoalMoved
@@ -280,6 +281,7 @@ _PLACES = {
     "client.transfers.goals": (
         "Candidate",
         "Goal",
+        "GoalDropped",
         "GoalFailed",
         "GoalFinished",
         "GoalMoved",

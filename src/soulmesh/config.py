@@ -316,6 +316,19 @@ class Downloads(Section):
     better_after_minutes: float = Field(
         default=60.0, ge=1, description="Minutes without a byte after which a better source is looked for."
     )
+    patience_minutes: float = Field(
+        default=60.0,
+        ge=1,
+        description="Minutes in a queue without a byte after which `get` and wishes turn to the next source.",
+    )
+    away_minutes: float = Field(
+        default=10.0,
+        ge=1,
+        description=(
+            "Minutes for which the source of a `get` or a wish may be offline or unreachable while another\n"
+            "one stands by; also for the rest of its files when it has refused one."
+        ),
+    )
     reserve_mib: int = Field(default=64, ge=0, description="MiB of the disk that are left free.")
 
 

@@ -237,7 +237,9 @@ def test_a_goal_goes_on_to_who_has_it_and_is_told_on_the_way(tmp_path: Path) -> 
         at = f"/goals/{waiting['id']}"
         assert (await ask("POST", f"{at}/pause"))["state"] == "paused"
         assert (await ask("POST", f"{at}/resume"))["state"] == "under way"
-        assert len((await ask("POST", f"{at}/candidates", other))["candidates"]) == 2
+        assert len((await ask("POST", f"{at}/candidates", other))["candidates"]) == 1
+        another = {**other, "username": "nobody.else"}
+        assert len((await ask("POST", f"{at}/candidates", another))["candidates"]) == 2
         assert (await ask("POST", f"{at}/cancel"))["state"] == "dropped"
         await ask("GET", "/goals/none", status=404)
         out = {"username": SHARER, "files": [{"path": "a\\..\\..\\b", "size": 1}]}

@@ -33,7 +33,6 @@ from soulmesh.client.transfers import (
     TransferProgressed,
     candidate_of,
 )
-from soulmesh.client.transfers.goals import PATIENCE
 from soulmesh.core.transfer import FINAL, State
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
@@ -116,7 +115,7 @@ async def get(
             "--patience",
             metavar="MINUTES",
             min=1,
-            help="So long a source may keep us in its queue while others stand by; 6 hours by default.",
+            help="So long a source may keep us in its queue while others stand by; 60 if not set.",
         ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Get also what was got before.")] = False,
@@ -157,7 +156,7 @@ async def get(
                     album=album,
                     timeout=timeout,
                     priority=priority,
-                    patience=PATIENCE if patience is None else patience * 60,
+                    patience=None if patience is None else patience * 60,
                     again=again,
                     listed=wish in listed,
                     dry_run=dry_run,
@@ -181,7 +180,7 @@ async def _get(
     album: bool,
     timeout: float,
     priority: int,
-    patience: float,
+    patience: float | None,
     again: bool,
     listed: bool,
     dry_run: bool,

@@ -62,6 +62,8 @@ def transfer_settings(settings: Settings) -> TransferSettings:
         other_sources=down.other_sources,
         better_source=_filter(down.better_source),
         better_after=down.better_after_minutes * 60,
+        patience=down.patience_minutes * 60,
+        away=down.away_minutes * 60,
         reserve=down.reserve_mib << 20,
         retries=RetryPolicy() if up.retry else RetryPolicy(rules={}),
         queue=queue_rules(up),

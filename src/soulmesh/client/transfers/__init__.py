@@ -17,6 +17,7 @@ from soulmesh.client.transfers.events import (
 from soulmesh.client.transfers.goals import (
     Candidate,
     Goal,
+    GoalDropped,
     GoalFailed,
     GoalFinished,
     GoalMoved,
@@ -46,6 +47,7 @@ __all__ = [
     "DownloadFinished",
     "FolderNotFound",
     "Goal",
+    "GoalDropped",
     "GoalFailed",
     "GoalFinished",
     "GoalMoved",

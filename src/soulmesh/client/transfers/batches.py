@@ -13,7 +13,7 @@ import contextlib
 import logging
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -43,6 +43,8 @@ MOST_FILES = 10_000
 """Files that one folder may bring; a reply that lists more is not believed."""
 BROWSED_WITHIN = 120.0
 """Seconds in which all that a user shares must be here, or the folder that was asked for has to do."""
+OTHER_COPY = "other copy"
+"""Where files wait while the batch gathers that do not belong to its present copy."""
 _KIND = "batch"
 _RETRIED = frozenset({State.DELAYED, State.OFFLINE, State.NO_ROOM, State.FAILED, State.CANCELLED})
 
@@ -86,8 +88,8 @@ class Batch:
     """Files that come for another batch: their ids, and the folders where this one wants a copy."""
     copies: dict[str, str] = field(default_factory=dict)
     """Where the copies are that were made of such files."""
-    superseded: list[int] = field(default_factory=list)
-    """Ids of files that are here, of a copy in whose place another one is wanted by now."""
+    aside: list[int] = field(default_factory=list)
+    """Ids of files that are here of another copy, and do not belong to the one that is fetched now."""
 
     @property
     def whole(self) -> bool:
@@ -260,29 +262,34 @@ class Batches:
         lengths: Mapping[str, int] | None = None,
         priority: int = 0,
         by_layout: bool = False,
+        takes: Callable[[tuple[str, int]], bool] = lambda file: True,
         destination: Path | None = None,
-        copy: Container[tuple[str, int]] | None = None,
     ) -> None:
         """Want other files in the place of those that a batch did not get; what is here stays in it.
 
-        ``copy`` are names and sizes of all files of the copy that is wanted now, those included that are
-        here: what is here of another copy goes when a whole batch is complete, but for kinds that it may
-        miss. ``destination`` is where it ends from now on.
+        ``takes`` tells of a file (name, bytes) whether it belongs to the new ones; what does not is put
+        aside, and comes back if it belongs to others later. ``destination``: where the batch is wanted from
+        now on, if nothing stays that it must have: what one began keeps its place.
         """
+        known = {*batch.files, *batch.aside}
         here: list[int] = []
-        superseded: list[int] = []
-        known = {*batch.files, *batch.superseded}
+        aside: list[int] = []
+        begun = False
         for record in await self._ledger.journal.of_batch(batch.id):
             transfer = self._ledger.get(record.id)
             state = record.state if transfer is None else transfer.state
             if record.id in known and state is State.FINISHED:
-                name = remote_parts(record.remote_path)[-1:]
-                other = batch.whole and copy is not None and ("".join(name), record.size or 0) not in copy
-                kept = not other or _extension(record.remote_path) in batch.may_miss
-                (here if kept else superseded).append(record.id)
+                size = (record.size if transfer is None else transfer.size) or 0
+                name = record.remote_path.rpartition("\\")[2]
+                belongs = takes((name, size))
+                if belongs and record.id in batch.files and _extension(name) not in batch.may_miss:
+                    begun = True
+                (here if belongs else aside).append(record.id)
+                if batch.whole:
+                    await self._put(batch, record, aside=not belongs)
         here += [int(number) for number in batch.copies]
-        batch.files, batch.superseded, batch.shared, batch.reason = here, superseded, {}, ""
-        if destination is not None:
+        batch.files, batch.aside, batch.shared, batch.reason = here, aside, {}, ""
+        if destination is not None and not begun:
             batch.destination = str(destination)
         await self._fill(batch, files, below=below, lengths=lengths, priority=priority, by_layout=by_layout)
 
@@ -450,6 +457,12 @@ class Batches:
                 other.shared[str(new.id)] = folder
                 other.files = [new.id if number == old.id else number for number in other.files]
                 self._save(other)
+
+    async def clear(self, batch: Batch) -> None:
+        """Remove what is here of files that were given up, since others came in their place."""
+        for transfer in self._ledger:
+            if transfer.is_download and transfer.batch == batch.id and transfer.state is State.CANCELLED:
+                await self._downloads.delete_part(transfer)
 
     def forget(self, batch: Batch) -> None:
         """Take a batch off the list; its transfers stay."""
@@ -642,8 +655,8 @@ class Batches:
         if copying:
             await asyncio.wait(copying)
         try:
-            await self._remove_superseded(batch, source)
             await disk.make_directory(target.parent)
+            await self._part(batch, source / OTHER_COPY, target.with_name(f"{target.name} ({OTHER_COPY})"))
             chosen = await self._rename(source, target)
         except FileMissing:
             await self._lost(batch, source)
@@ -658,17 +671,63 @@ class Batches:
             if Path(copy).is_relative_to(source):
                 batch.copies[number] = str(chosen / Path(copy).relative_to(source))
         for transfer in self.transfers(batch):
-            if transfer.local_path is not None and transfer.local_path.is_relative_to(source):
-                transfer.local_path = chosen / transfer.local_path.relative_to(source)
-                self._ledger.record(transfer)
-                where = str(transfer.local_path)
-                chapter = Chapter(self._ledger.wall(), Event.GATHERED, transfer.state, "", where)
-                self._ledger.journal.note(transfer.id, chapter)
+            self._lies_in(transfer, source, chosen)
         if any(self._ledger.get(number) is None for number in batch.files):
             await self._move_records(batch, source, chosen)
         self._save(batch)
         self._move_ended(batch)
         self._ledger.events.emit(BatchFinished(batch.id, batch.destination))
+
+    def _lies_in(self, transfer: Transfer, source: Path, chosen: Path) -> None:
+        """A folder was moved, and the file with it."""
+        if transfer.local_path is not None and transfer.local_path.is_relative_to(source):
+            transfer.local_path = chosen / transfer.local_path.relative_to(source)
+            self._ledger.record(transfer)
+            where = str(transfer.local_path)
+            chapter = Chapter(self._ledger.wall(), Event.GATHERED, transfer.state, "", where)
+            self._ledger.journal.note(transfer.id, chapter)
+
+    async def _put(self, batch: Batch, record: Record, *, aside: bool) -> None:
+        """See that a file of a gathering batch lies apart or not; where it cannot be moved, it stays."""
+        transfer = self._ledger.get(record.id)
+        path = Path(record.local_path) if transfer is None else transfer.local_path
+        staging, apart = Path(batch.staging), Path(batch.staging, OTHER_COPY)
+        if path is None or not path.is_relative_to(staging) or path.is_relative_to(apart) is aside:
+            return
+        target = apart / path.relative_to(staging) if aside else staging / path.relative_to(apart)
+        try:
+            await self._ledger.world.disk.make_directory(target.parent)
+            chosen = await self._rename(path, target)
+            if not aside:
+                await self._remove_empty(path.parent, apart)
+        except DiskError as error:
+            log.warning("%s stays where it is: %s", path, error)
+            return
+        if transfer is not None:
+            transfer.local_path = chosen
+            self._ledger.record(transfer)
+        else:
+            self._ledger.journal.put(replace(record, local_path=str(chosen)))
+
+    async def _remove_empty(self, folder: Path, root: Path) -> None:
+        """Remove folders up to ``root`` as far as nothing is left in them."""
+        while folder.is_relative_to(root) and not await self._ledger.world.disk.list(folder):
+            await self._ledger.world.disk.remove_directory(folder)
+            folder = folder.parent
+
+    async def _part(self, batch: Batch, source: Path, target: Path) -> None:
+        """What came of another copy appears beside the batch's own folder, not in it."""
+        if not batch.aside:
+            return
+        try:
+            chosen = await self._rename(source, target)
+        except FileMissing:
+            return
+        for number in batch.aside:
+            transfer = self._ledger.get(number)
+            if transfer is not None:
+                self._lies_in(transfer, source, chosen)
+        await self._move_records(batch, source, chosen)
 
     async def _rename(self, source: Path, target: Path) -> Path:
         """Move to ``target``, or to the same name with a number; in a form that the disk takes."""
@@ -686,23 +745,6 @@ class Batches:
                 return await self._rename(source, target.with_name(portable))
             return chosen
         raise AssertionError("numbers never end")
-
-    async def _remove_superseded(self, batch: Batch, source: Path) -> None:
-        """A whole copy is here: what came before of another one is of no use beside it."""
-        if not batch.superseded:
-            return
-        for record in await self._ledger.journal.of_batch(batch.id):
-            if record.id not in batch.superseded:
-                continue
-            path = Path(record.local_path)
-            if record.local_path and path.is_relative_to(source):
-                await self._ledger.world.disk.unlink(path, missing_ok=True)
-            transfer = self._ledger.get(record.id)
-            if transfer is not None:
-                self._ledger.remove(transfer)
-            else:
-                self._ledger.journal.remove([record.id])
-        batch.superseded = []
 
     async def _lost(self, batch: Batch, source: Path) -> None:
         """Somebody took the folder away in which the files gathered: they are not here, and say so."""

@@ -1,10 +1,14 @@
 """What a person wants, whoever has it: a goal goes from one candidate to the next until it is whole.
 
 A candidate is a user with the files of one copy. One candidate is tried at a
-time, never two of them in parallel: the next one takes over when the present
-one fails for good, or has not moved a byte for as long as the goal's patience.
-Files that are already here with the same name and size are not fetched again.
-Goals are journaled and survive restarts.
+time, never two of them in parallel: :mod:`soulmesh.core.goal` says when the
+next one takes over. Files that are already here with the same name and size are
+not fetched again; what does not belong to the copy that is fetched now is put
+aside.
+
+Goals are journaled and survive restarts: what is wanted, whose turn it is, who
+refused what, and how long the present candidate has let us wait. Which files
+are here is what the journal says of the transfers.
 """
 
 from __future__ import annotations
@@ -13,8 +17,9 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +28,34 @@ from soulmesh.client.results import Hit
 from soulmesh.client.transfers.batches import Batches
 from soulmesh.client.transfers.layout import remote_parts
 from soulmesh.client.transfers.ledger import Ledger
+from soulmesh.client.transfers.settings import TransferSettings
 from soulmesh.client.transfers.transfer import Transfer
+from soulmesh.core.goal import PATIENCE, Copy, Situation, Standing, Vigil, following, situation, words
 from soulmesh.core.reasons import reason_code
-from soulmesh.core.transfer import ACTIVE, State
+from soulmesh.core.story import clock
+from soulmesh.core.transfer import State
 from soulmesh.errors import UsageError
+from soulmesh.net.disk import DiskError
 from soulmesh.wire import raw, text
 
-__all__ = ["Candidate", "Goal", "GoalFailed", "GoalFinished", "GoalMoved", "Goals", "candidate_of"]
+__all__ = [
+    "Candidate",
+    "Goal",
+    "GoalDropped",
+    "GoalFailed",
+    "GoalFinished",
+    "GoalMoved",
+    "Goals",
+    "candidate_of",
+]
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 6 * 3600.0
-"""Seconds without a byte after which the next candidate has its turn."""
-GONE_FOR = 180.0
-"""The same for one who is not there, or cannot be reached: nobody's queue is waited in."""
-CHECK_EVERY = 60.0
-GRACE = 3.0
-"""Seconds in which files that the failing candidate does have may still begin."""
+CHECK_EVERY = 30.0
+SAVE_EVERY = 60.0
+"""Seconds of waiting after which it is written down how long a candidate has let us wait."""
 _KIND = "goal"
-_STUCK = frozenset({State.PENDING, State.ASKING, State.QUEUED, State.DELAYED, State.OFFLINE, State.OFFERED})
 _SHUT_OUT = frozenset({"banned", "blocked_country"})
-_GONE = frozenset({State.PENDING, State.ASKING, State.DELAYED, State.OFFLINE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,13 @@ class GoalFailed(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class GoalDropped(Event):
+    """A goal is wanted no longer: somebody cancelled it."""
+
+    goal: str
+
+
 @dataclass(slots=True)
 class Candidate:
     """A user, and the files of the copy that it has (remote path, bytes)."""
@@ -79,6 +98,14 @@ class Candidate:
     files: list[tuple[str, int | None]]
     lengths: dict[str, int] = field(default_factory=dict)
     """Seconds by remote path, where the search told: another source must have the same."""
+    tried: bool = False
+    refused: dict[str, str] = field(default_factory=dict)
+    """What it said of files that it does not give, by remote path: not asked for again by itself."""
+
+    @property
+    def copy(self) -> Copy:
+        """Its files, for whoever asks what goes with them."""
+        return Copy(_entry(path, size) for path, size in self.files)
 
     @property
     def folder(self) -> str:
@@ -106,8 +133,6 @@ class Goal:
     """Higher goes first among the downloads from one user."""
     rules: str = ""
     """In the words of whoever wants it: by which rules it was chosen. Another choice is another goal."""
-    waited: float = 0.0
-    """Seconds for which the present candidate has not moved a byte, while the program ran."""
     turn: int = -1
     """Which candidate is being tried."""
     batch: str = ""
@@ -116,11 +141,15 @@ class Goal:
     story: list[str] = field(default_factory=list)
     """One line per change."""
     steps: list[dict[str, str]] = field(default_factory=list)
-    """What each line says, without its words: ``code`` (``trying``, ``done``, ``no_candidate``) and what
-    stands in it: ``user``; ``reason`` with ``reason_code``, and the ``file`` that it is about. Empty for a
-    line of an older version."""
+    """What each line says, without its words: ``code`` (``trying``, ``done``, ``no_candidate``, ``dropped``)
+    and what stands in it: ``user``; ``reason`` with ``reason_code``, and the ``file`` that it is about. Empty
+    for a line of an older version."""
     state: str = "under way"
     """``under way``, ``finished``, ``failed`` or ``dropped``."""
+    round: int = 0
+    """How often all candidates had their turn."""
+    waited: float = 0.0
+    """Seconds for which the present candidate has let us wait without a byte, as far as written down."""
 
     @property
     def candidate(self) -> Candidate:
@@ -161,13 +190,22 @@ class _Trouble:
 class Goals:
     """All goals."""
 
-    def __init__(self, ledger: Ledger, batches: Batches) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        batches: Batches,
+        settings: Callable[[], TransferSettings],
+        online: Callable[[], bool],
+    ) -> None:
         self._ledger = ledger
         self._batches = batches
+        self._settings = settings
+        self._online = online
         self._goals: dict[str, Goal] = {}
-        self._moved_at: dict[str, float] = {}
-        self._done_at: dict[str, int] = {}
-        self._failing: set[str] = set()
+        self._vigils: dict[str, Vigil] = {}
+        self._lost: dict[str, list[Standing]] = {}
+        """Files of a goal's candidate that were given up in an earlier run: the journal alone has them."""
+        self._turning: set[str] = set()
         self._finishing: set[str] = set()
         self._watching = False
 
@@ -178,10 +216,9 @@ class Goals:
                 self._goals[name] = _loaded(body)
         for goal in self:
             if goal.state == "under way":
-                self._moved_at[goal.id] = self._ledger.now() - goal.waited
-                # What came in an earlier run is no news.
-                self._done_at[goal.id] = self._done(goal)
+                await self._remember(goal)
                 self._watch()
+                self._wait_for(goal)
                 self._look(goal)
 
     def __iter__(self) -> Iterator[Goal]:
@@ -204,7 +241,7 @@ class Goals:
         destination: Path | None = None,
         whole: bool = False,
         may_miss: Iterable[str] = (),
-        patience: float = PATIENCE,
+        patience: float | None = None,
         priority: int = 0,
         rules: str = "",
     ) -> Goal:
@@ -212,6 +249,17 @@ class Goals:
 
         Without a ``destination`` the layout says where a single file ends, and where the folder of a
         ``whole`` copy does; other files end in a folder with the goal's name.
+
+        Args:
+            name: what it is called.
+            candidates: who has it.
+            destination: the folder where its files end.
+            whole: they appear there all at once.
+            may_miss: kinds of files that it can do without.
+            patience: seconds in a queue without a byte after which another candidate has its turn;
+                what is set if not given.
+            priority: higher goes first among the downloads from one user.
+            rules: see :class:`Goal`.
 
         Raises:
             UsageError: there is no candidate, or one without files.
@@ -226,26 +274,43 @@ class Goals:
             str(destination) if destination is not None else None,
             whole,
             sorted(may_miss),
-            patience,
+            self._settings().patience if patience is None else patience,
             priority,
             rules,
         )
         self._goals[identity] = goal
         self._watch()
-        await self._next(goal, _Trouble())
+        await self._turn_now(goal, _Trouble())
         return goal
 
     async def add(self, goal: Goal, candidate: Candidate) -> None:
         """Another copy was found: it is tried when those before it have failed.
 
-        Of a goal that failed or was dropped it is tried at once, and what is here of the same files is
-        kept for it. If a person had the last one tried again meanwhile, that comes first.
+        Of a goal that failed or was dropped it is tried at once, and what is here of the same files is kept
+        for it; if a person had the last one tried again meanwhile, that comes first. A candidate that is
+        known already is asked again for what it refused.
         """
-        goal.candidates.append(candidate)
+        same = [(raw(path), size) for path, size in candidate.files]
+        known = next(
+            (
+                one
+                for one in goal.candidates
+                if one.username == candidate.username
+                and [(raw(path), size) for path, size in one.files] == same
+            ),
+            None,
+        )
+        if known is not None:
+            known.refused, known.tried = {}, False
+        else:
+            goal.candidates.append(candidate)
         if goal.state in ("failed", "dropped"):
             goal.state = "under way"
+            self._watch()
+            await self._remember(goal)
             if all(transfer.over for transfer in self.transfers(goal)):
-                await self._next(goal, _Trouble("another candidate was found"))
+                place = next(n for n, one in enumerate(goal.candidates) if one is (known or candidate))
+                await self._turn_now(goal, _Trouble("another candidate was found"), place)
         self._save(goal)
 
     def askable(self, candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -264,15 +329,62 @@ class Goals:
         ]
 
     def drop(self, goal: Goal) -> None:
-        """Want it no longer. Files that are here stay."""
+        """Want it no longer. Files that are here stay, unfinished ones go."""
         goal.state = "dropped"
+        goal.tell("cancelled", "dropped")
+        self._vigils.pop(goal.id, None)
+        batch = self._batches.get(goal.batch)
+        self._note_refusals(goal)
         self._stop(goal)
+        if batch is not None:
+            goal.batch = batch.id
+            self._ledger.tasks.start(self._batches.clear(batch), f"parts of {goal.name}")
         self._save(goal)
+        self._ledger.events.emit(GoalDropped(goal.id))
+
+    def situation(self, goal: Goal) -> Situation:
+        """What the present candidate does for us."""
+        return situation(self._standings(goal))
 
     def transfers(self, goal: Goal) -> list[Transfer]:
         """The transfers of the candidate that is being tried."""
         batch = self._batches.get(goal.batch)
         return self._batches.transfers(batch) if batch is not None else []
+
+    async def gone(self, goal: Goal) -> int:
+        """How many of the files that came are not where they were put any more."""
+        batch = self._batches.get(goal.batch)
+        if batch is None:
+            return 0
+        missing = 0
+        for path in await self._batches.places(batch):
+            try:
+                missing += not await self._ledger.world.disk.exists(path)
+            except DiskError as error:
+                log.info("cannot see whether %s is there: %s", path, error)
+        return missing
+
+    def here(self, goal: Goal) -> list[tuple[str, int]]:
+        """Names and sizes of the present candidate's files that are here, from whomever they came."""
+        mine = {_entry(path, size) for path, size in goal.candidate.files} if goal.turn >= 0 else set()
+        came = {(one.name, one.size or 0) for one in self.transfers(goal) if one.state is State.FINISHED}
+        return [file for file in goal.here if file in came or file in mine]
+
+    def now(self, goal: Goal) -> str:
+        """One line: what the present candidate does for us, and when the next one has its turn."""
+        if goal.state != "under way":
+            return goal.story[-1] if goal.story else goal.state
+        files = self._standings(goal)
+        said = words(files, goal.candidate.username)
+        vigil = self._vigil(goal)
+        vigil.look(files, self._ledger.now(), online=self._online())
+        after = self._following(goal)
+        left = vigil.left(files, useful=self._useful(goal, after)) if after is not None else None
+        if not left or after is None:
+            return said
+        wall = self._ledger.wall().astimezone()
+        at = clock(wall + timedelta(seconds=left), wall)
+        return f"{said}; {goal.candidates[after].username} has its turn at {at} if no byte comes"
 
     def over(self, transfer: Transfer) -> None:
         """A download ended, in whatever way."""
@@ -288,30 +400,97 @@ class Goals:
 
     # Within.
 
+    async def _remember(self, goal: Goal) -> None:
+        """What the journal alone knows after a start: which files are here, and which were given up."""
+        batch = self._batches.get(goal.batch)
+        if batch is None:
+            return
+        known = {*batch.files, *batch.aside}
+        self._lost.pop(goal.id, None)
+        copied = [await self._ledger.journal.get(int(number)) for number in batch.copies]
+        for record in [*await self._batches.records(batch), *(one for one in copied if one is not None)]:
+            if record.id not in known or self._ledger.get(record.id) is not None:
+                continue
+            name = _name(record.remote_path)
+            if record.state is State.FINISHED:
+                if (name, record.size or 0) not in goal.here:
+                    goal.here.append((name, record.size or 0))
+            elif record.id in batch.files and record.state is State.CANCELLED:
+                lost = Standing(name, record.state, reason=record.reason, needed=self._needed(goal, name))
+                self._lost.setdefault(goal.id, []).append(lost)
+
+    def _needed(self, goal: Goal, name: str) -> bool:
+        return name.rpartition(".")[2].lower() not in goal.may_miss
+
+    def _standings(self, goal: Goal) -> list[Standing]:
+        """How the files of the present candidate stand that are not here from somebody else."""
+        transfers = self.transfers(goal)
+        found = [
+            Standing(
+                one.name,
+                # What our own disk refused is no fault of the candidate's.
+                State.NO_ROOM if one.disk_error is not None and one.state is State.DELAYED else one.state,
+                one.done,
+                one.place,
+                one.reason,
+                self._needed(goal, one.name),
+            )
+            for one in transfers
+        ]
+        asked, here = {one.key for one in transfers}, set(goal.here)
+        candidate = goal.candidate
+        refused = [
+            Standing(_name(path), State.FAILED, reason=reason, needed=self._needed(goal, _name(path)))
+            for path, size in candidate.files
+            if (reason := candidate.refused.get(path)) is not None
+            and (candidate.username, raw(path)) not in asked
+            and _entry(path, size) not in here
+        ]
+        return [*found, *refused, *self._lost.get(goal.id, ())]
+
+    def _vigil(self, goal: Goal) -> Vigil:
+        vigil = self._vigils.get(goal.id)
+        if vigil is None:
+            vigil = self._vigils[goal.id] = Vigil(round=goal.round, waited=goal.waited)
+        vigil.patience, vigil.away = goal.patience, self._settings().away
+        return vigil
+
+    def _helpful(self, goal: Goal, candidate: Candidate) -> bool:
+        """Whether turning to a candidate may bring something: it is new, or has what it did not refuse."""
+        if not candidate.tried:
+            return True
+        here = set(goal.here)
+        return any(
+            self._needed(goal, _name(path)) and _entry(path, size) not in here
+            for path, size in candidate.files
+            if path not in candidate.refused
+        )
+
+    def _following(self, goal: Goal) -> int | None:
+        return following(goal.turn, [self._helpful(goal, one) for one in goal.candidates])
+
+    def _useful(self, goal: Goal, after: int | None) -> bool:
+        """Whether the next copy takes what is here of the present one."""
+        if after is None:
+            return True
+        copy = goal.candidates[after].copy
+        return all(copy.takes(file) for file in self.here(goal) if self._needed(goal, file[0]))
+
     def _look(self, goal: Goal) -> None:
         """Is it whole, or has its candidate failed?"""
-        missing = False
         for transfer in self.transfers(goal):
             entry = (transfer.name, transfer.size or 0)
             if transfer.state is State.FINISHED:
                 if entry not in goal.here:
                     goal.here.append(entry)
-                continue
-            if entry in goal.here:
+            elif entry in goal.here:
                 goal.here.remove(entry)  # it was, and is gone again
-            if transfer.over and transfer.name.rpartition(".")[2].lower() in goal.may_miss:
-                continue
-            if transfer.over:
-                missing = True
-                if goal.id not in self._failing:
-                    self._failing.add(goal.id)
-                    work = self._after_failure(goal, _Trouble(transfer.reason, transfer.name))
-                    self._ledger.tasks.start(work, f"next source of {goal.name}")
-            else:
-                missing = True
-        if missing:
-            return
-        if goal.id not in self._finishing:
+        files = self._standings(goal)
+        found = situation(files)
+        if found is Situation.OVER:
+            failed = next(file for file in files if file.missing)
+            self._turn(goal, _Trouble(failed.reason or str(failed.state), failed.name))
+        elif found is Situation.WHOLE and goal.id not in self._finishing:
             self._finishing.add(goal.id)
             self._ledger.tasks.start(self._finish(goal), f"the end of {goal.name}")
 
@@ -324,55 +503,45 @@ class Goals:
         if goal.state != "under way" or (batch is not None and batch.reason):
             return
         goal.state = "finished"
+        self._vigils.pop(goal.id, None)
         user = goal.candidate.username
         goal.tell(f"all files of {user} are here", "done", user=user)
         self._save(goal)
         self._ledger.events.emit(GoalFinished(goal.id, batch.destination if batch is not None else ""))
+        if batch is not None:
+            await self._batches.clear(batch)
 
-    async def _after_failure(self, goal: Goal, trouble: _Trouble) -> None:
-        """Turn to the next candidate, but first let come what is already on its way."""
-        turn = goal.turn
-        await asyncio.sleep(GRACE)
-        while goal.turn == turn and goal.state == "under way":
-            # What came whole is kept: the next candidate need not send it.
-            coming = [one for one in self.transfers(goal) if self._useful(goal, one)]
-            active = next((one for one in coming if one.state in ACTIVE), None)
-            if active is None:
-                if not any(one.state in _STUCK for one in coming):
-                    break
-                # Between two files of one user none is on its way for a moment.
-                await asyncio.sleep(GRACE)
-                if not any(one.state in ACTIVE for one in coming):
-                    break
-                continue
-            await active.settled()
-            await active.left(State.SAVING)
-        self._failing.discard(goal.id)
-        if goal.turn == turn and goal.state == "under way":
-            await self._next(goal, trouble)
+    def _turn(self, goal: Goal, trouble: _Trouble) -> None:
+        if goal.id not in self._turning:
+            work = self._turn_now(goal, trouble)
+            self._ledger.tasks.start(work, f"next source of {goal.name}")
 
-    def _useful(self, goal: Goal, transfer: Transfer) -> bool:
-        """Whether a file that the failing candidate sends serves the goal although it goes on elsewhere."""
-        following = goal.candidates[goal.turn + 1 :]
-        if not following or transfer.state is State.SAVING:
-            return True
-        entry = (transfer.name, transfer.size or 0)
-        return any(_entry(path, size) == entry for one in following[:1] for path, size in one.files)
+    async def _turn_now(self, goal: Goal, trouble: _Trouble, place: int | None = None) -> None:
+        """Turn to the next candidate, and see what that brings."""
+        if goal.id in self._turning:
+            return
+        self._turning.add(goal.id)
+        try:
+            if goal.state == "under way":
+                await self._next(goal, trouble, place)
+        finally:
+            self._turning.discard(goal.id)
+        if goal.state == "under way":
+            self._look(goal)
 
-    def _done(self, goal: Goal) -> int:
-        return sum(transfer.done for transfer in self.transfers(goal))
-
-    async def _next(self, goal: Goal, trouble: _Trouble) -> None:
+    async def _next(self, goal: Goal, trouble: _Trouble, place: int | None = None) -> None:
         """Turn to the next candidate."""
         reason = str(trouble)
         before = self._batches.get(goal.batch)
+        if goal.turn >= 0 and place is None:
+            self._note_refusals(goal)
         self._stop(goal)
         if before is not None and before.finished:
             # What it gave up on is what the goal can do without.
             goal.batch = before.id
-            self._look(goal)
             return
-        if goal.turn + 1 >= len(goal.candidates):
+        after = place if place is not None else self._following(goal)
+        if after is None:
             # If one more is found, what is here goes on to it.
             goal.batch = before.id if before is not None else ""
             goal.state = "failed"
@@ -380,18 +549,37 @@ class Goals:
             self._save(goal)
             self._ledger.events.emit(GoalFailed(goal.id, reason))
             return
-        goal.turn += 1
+        if after <= goal.turn and place is None:
+            goal.round += 1
+        goal.turn, goal.waited = after, 0.0
         candidate = goal.candidate
+        candidate.tried = True
+        self._vigil(goal).begin(round=goal.round)
+        self._lost.pop(goal.id, None)
         line = f"{reason}; trying {candidate.username}" if reason else f"trying {candidate.username}"
         goal.tell(line, "trying", user=candidate.username, **trouble.params)
-        self._moved_at[goal.id] = self._ledger.now()
-        self._done_at[goal.id] = 0
-        goal.waited = 0.0
+        await self._ask(goal, before.id if before is not None else "")
+        self._save(goal)
+        self._ledger.events.emit(GoalMoved(goal.id, candidate.username, reason))
+
+    def _note_refusals(self, goal: Goal) -> None:
+        candidate = goal.candidate
+        for transfer in self.transfers(goal):
+            over = transfer.state in (State.FAILED, State.CANCELLED)
+            if over and transfer.username == candidate.username:
+                candidate.refused[transfer.remote_path] = transfer.reason or str(transfer.state)
+        lost = {one.name for one in self._lost.get(goal.id, ())}
+        candidate.refused.update({path: "cancelled" for path, _ in candidate.files if _name(path) in lost})
+
+    async def _ask(self, goal: Goal, before: str) -> None:
+        """Want the files of the candidate that are not here yet."""
+        candidate = goal.candidate
+        copy = candidate.copy
         here = set(goal.here)
         files = [
             (candidate.username, path, size)
             for path, size in candidate.files
-            if _entry(path, size) not in here
+            if _entry(path, size) not in here and path not in candidate.refused
         ]
         folder = candidate.folder
         below = self._batches.folders_below((path for path, _ in candidate.files), len(remote_parts(folder)))
@@ -401,7 +589,7 @@ class Goals:
         if goal.destination is None and goal.whole and folder:
             # It has the name of the copy that comes, not of one that failed.
             target = self._batches.folder_for(candidate.username, folder)
-        batch = before
+        batch = self._batches.get(before)
         if batch is not None:
             await self._batches.go_on(
                 batch,
@@ -410,8 +598,8 @@ class Goals:
                 lengths=candidate.lengths,
                 priority=goal.priority,
                 by_layout=by_layout,
+                takes=copy.takes,
                 destination=target,
-                copy={_entry(path, size) for path, size in candidate.files},
             )
         else:
             batch = await self._batches.make(
@@ -426,9 +614,6 @@ class Goals:
                 by_layout=by_layout,
             )
         goal.batch = batch.id
-        self._save(goal)
-        self._ledger.events.emit(GoalMoved(goal.id, candidate.username, reason))
-        self._look(goal)
 
     def _stop(self, goal: Goal) -> None:
         """Ask the present candidate for nothing more."""
@@ -448,26 +633,27 @@ class Goals:
     async def _lose_patience(self) -> None:
         while True:
             await asyncio.sleep(CHECK_EVERY)
-            now = self._ledger.now()
             for goal in self:
-                if goal.state != "under way":
-                    continue
-                waiting = [transfer for transfer in self.transfers(goal) if not transfer.over]
-                done = self._done(goal)
-                stuck = waiting and all(transfer.state in _STUCK for transfer in waiting)
-                if done != self._done_at.get(goal.id) or not stuck:
-                    self._done_at[goal.id] = done
-                    self._moved_at[goal.id] = now
-                    goal.waited = 0.0
-                    continue
-                if goal.turn + 1 >= len(goal.candidates):
-                    continue
-                goal.waited = now - self._moved_at[goal.id]
-                self._save(goal)
-                gone = all(transfer.state in _GONE for transfer in waiting)
-                if goal.waited >= (min(GONE_FOR, goal.patience) if gone else goal.patience):
-                    waited = f"no byte of {goal.candidate.username} in {_duration(goal.waited)}"
-                    await self._next(goal, _Trouble(waited))
+                if goal.state == "under way" and goal.id not in self._turning:
+                    self._wait_for(goal)
+
+    def _wait_for(self, goal: Goal) -> None:
+        """Has the present candidate let us wait for too long?"""
+        vigil, files = self._vigil(goal), self._standings(goal)
+        found = vigil.look(files, self._ledger.now(), online=self._online())
+        if vigil.waited < goal.waited or vigil.waited - goal.waited >= SAVE_EVERY:
+            goal.waited = vigil.waited
+            self._save(goal)
+        if found not in (Situation.QUEUED, Situation.AWAY):
+            return
+        after = self._following(goal)
+        # What it can do without is waited for no longer than that, whoever else there is.
+        if after is None and any(file.missing for file in files):
+            return
+        if vigil.left(files, useful=self._useful(goal, after)) == 0:
+            waited = f"no byte of {goal.candidate.username} in {_span(vigil.waited)}"
+            said = words(files, goal.candidate.username) if found is Situation.AWAY else ""
+            self._turn(goal, _Trouble(waited + (f" ({said})" if said else "")))
 
     def _save(self, goal: Goal) -> None:
         body = asdict(goal)
@@ -476,27 +662,50 @@ class Goals:
             [
                 c.username,
                 [[raw(path).hex(), size, c.lengths.get(path)] for path, size in c.files],
+                {
+                    "tried": c.tried,
+                    "refused": {raw(path).hex(): reason for path, reason in c.refused.items()},
+                },
             ]
             for c in goal.candidates
         ]
         self._ledger.journal.keep(_KIND, goal.id, body)
 
 
-def _entry(path: str, size: int | None) -> tuple[str, int]:
-    return path.rpartition("\\")[2], size or 0
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds / 3600:.2g} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
-
-
 def _loaded(body: dict[str, Any]) -> Goal:
     candidates = []
-    for username, files in body.pop("candidates"):
+    stored = body.pop("candidates")
+    for number, (username, files, *more) in enumerate(stored):
         known = [(text(bytes.fromhex(path)), size, *length) for path, size, *length in files]
         lengths = {path: rest[0] for path, _, *rest in known if rest and rest[0]}
-        candidates.append(Candidate(username, [(path, size) for path, size, *_ in known], lengths))
+        # An older version went through them once, in their order.
+        told = more[0] if more else {"tried": number <= body["turn"]}
+        refused = {text(bytes.fromhex(path)): reason for path, reason in told.get("refused", {}).items()}
+        candidates.append(
+            Candidate(
+                username,
+                [(path, size) for path, size, *_ in known],
+                lengths,
+                told.get("tried", False),
+                refused,
+            )
+        )
     here = [(name, size) for name, size in body.pop("here")]
     goal = Goal(candidates=candidates, here=here, **body)
     goal.steps[:0] = [{} for _ in range(len(goal.story) - len(goal.steps))]
     return goal
+
+
+def _name(path: str) -> str:
+    return path.rpartition("\\")[2]
+
+
+def _entry(path: str, size: int | None) -> tuple[str, int]:
+    return _name(path), size or 0
+
+
+def _span(seconds: float) -> str:
+    """``2 h`` or ``10 min``: whole minutes below an hour, halves of hours above."""
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{round(seconds / 1800) / 2:g} h"

@@ -156,7 +156,7 @@ class Transfers:
         self.uploads = Uploads(*parts, shares, self.outbox, self._bandwidth, lambda: self._settings)
         self._pushes = Pushes(self._ledger, presence, self.downloads, self.outbox, lambda: self._settings)
         self.batches = Batches(self._ledger, links, self.downloads, lambda: self._settings)
-        self.goals = Goals(self._ledger, self.batches)
+        self.goals = Goals(self._ledger, self.batches, lambda: self._settings, lambda: server.connected)
         self.downloads.on_over.append(self.goals.over)
         self.elsewhere: Callable[[Transfer], Awaitable[object]] = _nowhere
         """Finds another source for a download and turns to it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soulmesh.client.transfers.layout import Layout
 from soulmesh.core.doorkeeper import Pace
+from soulmesh.core.goal import AWAY, PATIENCE
 from soulmesh.core.retry import RetryPolicy
 from soulmesh.core.upload_queue import QueueRules
 
@@ -51,6 +52,10 @@ class TransferSettings:
     """Who is better, as a filter (:mod:`soulmesh.client.filters`)."""
     better_after: float = 3600.0
     """Seconds without a byte after which a better source is looked for."""
+    patience: float = PATIENCE
+    """Seconds in a queue without a byte after which a goal turns to its next candidate."""
+    away: float = AWAY
+    """Seconds for which a goal's candidate may be offline or unreachable while another one stands by."""
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     queue: QueueRules = field(default_factory=QueueRules)
     door: Pace = field(default_factory=Pace)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from soulmesh.client.transfers.goals import PATIENCE, Candidate, Goal, Goals
+from soulmesh.client.transfers.goals import Candidate, Goal, Goals
 from soulmesh.core.transfer import State
 from soulmesh.daemon.api0.transfers import destination_below
 from soulmesh.daemon.api1 import models
@@ -41,8 +41,8 @@ class NewGoal(Body):
     """Nothing appears there before everything is here."""
     may_miss: Annotated[list[Ending], Field(max_length=50, default_factory=list)]
     """Endings of files that it can do without."""
-    patience: Annotated[float, Field(ge=10, le=30 * 86400)] = PATIENCE
-    """Seconds without a byte after which the next candidate has its turn."""
+    patience: Annotated[float, Field(ge=10, le=30 * 86400)] | None = None
+    """Seconds in a queue without a byte after which the next candidate has its turn; if not given, as set."""
     priority: models.Precedence = 0
     rules: Annotated[str, StringConstraints(max_length=256)] = ""
     """By which rules it was chosen, in words of your own; given back as it is."""
@@ -60,7 +60,7 @@ class GoalStep(BaseModel):
     """One line of a goal's story, without its words."""
 
     code: str
-    """``trying``, ``done``, ``no_candidate``; empty for what an older version wrote."""
+    """``trying``, ``done``, ``no_candidate``, ``dropped``; empty for what an older version wrote."""
     params: dict[str, str]
     """What stands in it: ``user``, ``file``, ``reason``, ``reason_code``."""
 
@@ -79,6 +79,13 @@ class GoalRow(BaseModel):
     files: int
     files_here: int
     destination: str | None
+    situation: str
+    """``whole``, ``coming``, ``queued``, ``away`` (offline, or to be tried later), ``ours`` (it waits for us:
+    paused, no room, its turn) or ``over`` (nothing more comes): what the present candidate does."""
+    now: str
+    """One line: what the present candidate does for us, and when the next one has its turn."""
+    gone: int | None = None
+    """How many of the files that came are not where they were put any more; ``null`` in lists."""
     story: list[str]
     steps: list[GoalStep]
     """What each line of the story says."""
@@ -111,7 +118,8 @@ class _Goals:
         return {"items": [self._row(goal) for goal in page], **more}
 
     async def one(self, call: Call, _query: None, _body: None) -> dict[str, Any]:
-        return self._row(self._goal(call))
+        goal = self._goal(call)
+        return {**self._row(goal), "gone": await self._goals.gone(goal)}
 
     async def want(self, _call: Call, _query: None, body: NewGoal) -> dict[str, Any]:
         target = destination_below(self._service, body.destination) if body.destination else None
@@ -130,7 +138,7 @@ class _Goals:
 
     async def add(self, call: Call, _query: None, body: NewCandidate) -> dict[str, Any]:
         goal = self._goal(call)
-        if goal.state in ("finished", "dropped"):
+        if goal.state == "finished":
             raise HttpError(409, f"The goal is {goal.state}")
         await self._goals.add(goal, await self._candidate(body))
         return self._row(goal)
@@ -183,9 +191,8 @@ class _Goals:
         files = candidate.files if candidate is not None else []
         size = sum(size or 0 for _, size in files)
         # Files that came before, from whomever, are not asked for again.
-        wanted = {(path.rpartition("\\")[2], size or 0) for path, size in files}
-        kept = [entry for entry in goal.here if entry in wanted]
-        here = sum(amount for _, amount in kept)
+        came = self._goals.here(goal)
+        here = sum(amount for _, amount in came)
         moving = sum(one.done for one in transfers if one.state is not State.FINISHED)
         return {
             "id": goal.id,
@@ -199,8 +206,10 @@ class _Goals:
             "done": size if state == "finished" else min(size, here + moving) if size else here + moving,
             "size": size,
             "files": len(files),
-            "files_here": len(kept),
+            "files_here": len(came),
             "destination": goal.destination,
+            "situation": self._goals.situation(goal).value if goal.turn >= 0 else "ours",
+            "now": self._goals.now(goal) if goal.turn >= 0 else "",
             "story": list(goal.story),
             "steps": [{"code": step.get("code", ""), "params": _params(step)} for step in goal.steps],
             "transfers": [one.uuid for one in transfers],

@@ -131,6 +131,7 @@ export default {
   "story.upload.happened.restored": "Das Programm wurde neu gestartet",
   "goal.trying": "[{reason}; ]nun {user}",
   "goal.done": "Alle Dateien von {user} sind da",
+  "goal.dropped": "Abgebrochen",
   "goal.no_candidate": "Keine Kopie ist übrig[; die letzte: {reason}]",
   "finding.logged_out": "Nicht angemeldet",
   "finding.login.in": "Angemeldet als {user}",

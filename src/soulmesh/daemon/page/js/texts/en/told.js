@@ -131,6 +131,7 @@ export default {
   "story.upload.happened.restored": "The program was started again",
   "goal.trying": "[{reason}; ]trying {user}",
   "goal.done": "All files of {user} are here",
+  "goal.dropped": "Cancelled",
   "goal.no_candidate": "No copy is left[; the last one: {reason}]",
   "finding.logged_out": "Not logged in",
   "finding.login.in": "Logged in as {user}",
