@@ -26,6 +26,7 @@ from soulmesh.cli.samples import make_library
 from soulmesh.client.client import Client
 from soulmesh.client.events import EventStream
 from soulmesh.client.info import Profile
+from soulmesh.client.transfers import Journal
 from soulmesh.client.users import UserStatusChanged
 from tests.cli.conftest import Command, Outcome
 from tests.cli.processes import stopped
@@ -500,6 +501,37 @@ def test_watch_prints_events_as_they_come(town: Town, bob: Bob) -> None:
     ).items()
     assert all(event["event"] in ("PrivateMessage", "UserStatusChanged") for event in events)
     assert speaking.done()
+
+
+def test_what_a_wish_downloads_is_in_the_list_with_its_story(
+    bob: Bob, soulmesh: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob.kept("wish", "add", "night ferry", "--filter", "flac", "--download", "once")
+    into = bob.data.parent / "taken"
+    monkeypatch.setenv("SOULMESH_DAEMON_DATA", str(bob.data))
+    monkeypatch.setenv("SOULMESH_DOWNLOADS_FOLDER", str(into))
+    code, printed = stopped(["wish", "run", *bob.login], when="night ferry: downloaded")
+    assert (code, [line for line in printed if "rror" in line]) == (130, [])
+    [row] = [json.loads(line) for line in soulmesh("transfers", "--all", "--json").out.splitlines()]
+    assert (row["username"], row["state"]) == ("alice", "finished")
+    assert Path(row["local_path"]).is_relative_to(into)
+    assert "asked alice for it" in soulmesh("why", str(row["id"])).out
+    assert [wish["state"] for wish in bob.kept("wish", "list")] == ["here"]
+
+
+def test_wishes_are_left_to_the_soulmesh_that_runs(bob: Bob) -> None:
+    async def beside() -> Outcome:
+        journal = Journal(bob.data / "transfers.sqlite")
+        await journal.open()
+        try:
+            return await asyncio.to_thread(bob, "wish", "run")
+        finally:
+            await journal.close()
+
+    bob.data.mkdir(parents=True, exist_ok=True)
+    done = asyncio.run(beside())
+    assert (done.code, done.out) == (0, "")
+    assert "another soulmesh of this account runs, and searches for the wishes" in done.err
 
 
 @pytest.mark.parametrize("command", [("watch",), ("room", "feed"), ("wish", "run")], ids=" ".join)

@@ -10,7 +10,7 @@ import pytest
 
 from soulmesh.client.plain_shares import PlainFile, PlainShares
 from soulmesh.client.results import FoundFile
-from soulmesh.client.sources import NoOtherSource, alike, words_for
+from soulmesh.client.sources import LISTEN, LOOK_EVERY, NoOtherSource, alike, words_for
 from soulmesh.client.transfers import Candidate, Story, TransferSettings, candidate_of
 from soulmesh.client.wishes import WishFulfilled
 from soulmesh.core.transfer import State
@@ -60,6 +60,57 @@ def test_when_a_source_fails_for_good_the_next_one_takes_over() -> None:
         story = await alice.transfers.why(first.id)
         assert story.past[0].endswith("takes over from bob, who said: File not shared.")
         assert f"{first.username} has it too and took over" in str(await alice.transfers.why(old.id))
+
+    play(scene)
+
+
+def test_of_what_was_asked_for_by_name_alone_its_owner_tells_the_size() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("bob", shares=broken(stage, "bob", "01 Blue Moon.flac"))
+        await stage.enter("carol", shares=shelf(stage, "carol", "Blue Moon.flac", content=SONG[:-1]))
+        await stage.enter("dave", shares=shelf(stage, "dave", "Blue Moon.flac"))
+        alice = await stage.enter("alice", transfers=settings(stage, other_sources="failed"))
+        await asyncio.sleep(5)
+        old = await alice.transfers.download("bob", r"Music\Album\01 Blue Moon.flac")
+        await until(old, State.FAILED)
+        assert old.size is None
+        new = await alice.sources.successor(old)
+        assert new is not None
+        assert (new.username, old.size) == ("dave", len(SONG))
+        await new.wait()
+
+    play(scene)
+
+
+def test_the_folder_tells_the_size_of_what_no_search_finds() -> None:
+    async def scene(stage: Stage) -> None:
+        # bob finds this search too short to answer it.
+        await stage.enter(
+            "bob", shares=broken(stage, "bob", "Blue Moon.flac"), changes={"shortest_query": 100}
+        )
+        await stage.enter("carol", shares=shelf(stage, "carol", "Blue Moon.flac"))
+        alice = await stage.enter("alice", transfers=settings(stage))
+        await asyncio.sleep(5)
+        old = await alice.transfers.download("bob", r"Music\Album\Blue Moon.flac")
+        await until(old, State.FAILED)
+        new = await alice.sources.take(old)
+        assert new.username == "carol"
+        await new.wait()
+
+    play(scene)
+
+
+def test_a_file_of_which_nobody_knows_the_size_cannot_be_told_from_others() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.enter("bob", shares=shelf(stage, "bob", "Green Sun.flac"))
+        await stage.enter("carol", shares=shelf(stage, "carol", "Blue Moon.flac"))
+        alice = await stage.enter("alice", transfers=settings(stage, other_sources="failed"))
+        await asyncio.sleep(5)
+        old = await alice.transfers.download("bob", r"Music\Album\Blue Moon.flac")
+        await until(old, State.FAILED)
+        assert await alice.sources.successor(old) is None
+        with pytest.raises(UsageError, match=r"nobody says how large Blue Moon\.flac is"):
+            await alice.sources.take(old)
 
     play(scene)
 
@@ -139,6 +190,26 @@ def test_a_better_source_takes_over_by_the_users_rule_and_never_both_at_once() -
         assert len(bob.transfers) == 1
 
     play(scene, limit=10 * 86400)
+
+
+def test_a_better_source_is_looked_for_after_so_many_minutes_as_are_set() -> None:
+    async def scene(stage: Stage) -> None:
+        busy = TransferSettings(downloads=stage.folder / "bob", queue=QueueRules(slots=0))
+        await stage.enter("bob", shares=shelf(stage, "bob", "Blue Moon.flac"), transfers=busy)
+        await stage.enter("carol", shares=shelf(stage, "carol", "Blue Moon.flac"))
+        rules = settings(stage, other_sources="better", better_after=120.0)
+        alice = await stage.enter("alice", transfers=rules)
+        await asyncio.sleep(5)
+        old = await alice.transfers.download("bob", r"Music\Album\Blue Moon.flac", len(SONG))
+        await asyncio.sleep(110)
+        assert (old.state, len(alice.transfers)) == (State.QUEUED, 1)
+        await asyncio.sleep(10 + LOOK_EVERY + LISTEN + 5)
+        assert [(one.username, one.state) for one in alice.transfers] == [
+            ("bob", State.CANCELLED),
+            ("carol", State.FINISHED),
+        ]
+
+    play(scene)
 
 
 def test_a_batch_waits_for_the_new_source() -> None:

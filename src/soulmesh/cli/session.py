@@ -113,6 +113,8 @@ async def open_client(
             data=place if remember else None,
             pace_file=place / "pace.json",
             resume=resume,
+            # What a wish downloads belongs in the journal, where every command finds it.
+            download_wishes=resume,
         )
         async with client:
             if not remember:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from contextlib import AsyncExitStack
+from typing import Annotated, Literal, cast
 
 import typer
 
+from soulmesh.cli import run
+from soulmesh.cli.access import Access, with_access
 from soulmesh.cli.kept import Kept, kept
 from soulmesh.cli.logged_in import local, logged_in
-from soulmesh.cli.output import Column, Output, clean, moment
+from soulmesh.cli.output import Column, JsonOption, Output, clean, moment
 from soulmesh.cli.patience import patient
+from soulmesh.cli.session import open_client
+from soulmesh.cli.staying import tell_absence, while_logged_in
+from soulmesh.cli.through import stand_in
 from soulmesh.client.book import AddressBook
 from soulmesh.client.client import Client
+from soulmesh.client.transfers import JournalInUse
 from soulmesh.client.wishes import WishFound, WishFulfilled
 
 __all__ = ["interests_app", "wish_app"]
@@ -91,9 +98,36 @@ async def list_wishes(here: Kept, out: Output) -> None:
 
 
 @wish_app.command("run")
-@logged_in
-async def run_wishes(client: Client, out: Output) -> None:
-    """Search for the wishes in turn and show what is found, until Ctrl-C."""
+@run.command
+@with_access
+async def run_wishes(access: Access, json: JsonOption = False) -> None:
+    """Search for the wishes in turn and show what is found, until Ctrl-C.
+
+    What they download is in the list of transfers like all else, and goes on whenever soulmesh runs.
+    """
+    out = run.output(json=json)
+    given = access.settings()
+    running = await access.running(given)
+    if running is not None:
+        async with stand_in(*running) as there:
+            tell_absence(there.events, out)
+            await _tell_wishes(cast(Client, there), out)
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(open_client(given))
+        except JournalInUse:
+            out.note(
+                "another soulmesh of this account runs, and searches for the wishes: `soulmesh wish list` and"
+                " `soulmesh transfers` show what it found"
+            )
+            return
+        if client.server.greeting:
+            out.note(f"{client.username} is logged in at {client.server.host}:{client.server.port}")
+        await while_logged_in(client, out, _tell_wishes(client, out))
+
+
+async def _tell_wishes(client: Client, out: Output) -> None:
     out.note(f"{len(client.wishes.all)} wishes, one every {client.wishes.interval:.0f} s; Ctrl-C leaves")
     async for event in client.events.stream(WishFound, WishFulfilled):
         if isinstance(event, WishFulfilled):

@@ -125,6 +125,8 @@ class Client:
         data: a folder for what is kept between two runs (friends, history, chat); without it
             nothing is kept.
         resume: go on with the transfers that are kept in ``data``; only one client at a time can.
+        download_wishes: ``False`` tells what wishes find, and leaves the downloading to whoever keeps
+            the transfers.
         pace_file: remembers what the server was asked lately, for the governor of the next run;
             ``pace.json`` in ``data`` if not given.
 
@@ -148,6 +150,7 @@ class Client:
         data: Path | str | None = None,
         reach: Reach | None = None,
         resume: bool = True,
+        download_wishes: bool = True,
         pace_file: Path | None = None,
     ) -> None:
         for what, text in (("user name", username), ("password", password)):
@@ -168,6 +171,7 @@ class Client:
         self._transfers_wanted = transfers
         self._profile = profile or Profile()
         self._resume = resume
+        self._download_wishes = download_wishes
         self._pace_file = pace_file
         self._downloads = Path(downloads).expanduser() if downloads is not None else None
         self._listen_port = listen_port
@@ -433,7 +437,7 @@ class Client:
             events,
             lambda: self.searches,
             data / "wishes.json" if data else None,
-            self.transfers.goals,
+            self.transfers.goals if self._download_wishes else None,
             shortest_query=self.settings.shortest_query,
         )
         self.filters = SavedFilters(self.book)

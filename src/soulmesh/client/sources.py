@@ -6,10 +6,11 @@ a while and somebody else has the file who satisfies the user's rule, a filter
 (:mod:`soulmesh.client.filters`) such as ``free speed>500k``.
 
 The same file is one of the same size and kind, with a name that is alike, and of
-the same length where both are known. One source is asked at a time: the old
-download ends in the moment in which the new one begins, and their unfinished
-files are never mixed. Files of a goal are left to the goal, which has candidates
-of its own.
+the same length where both are known. Of what was asked for by its name alone the
+size is what its owner says of it, in an answer to the search or of its folder.
+One source is asked at a time: the old download ends in the moment in which the
+new one begins, and their unfinished files are never mixed. Files of a goal are
+left to the goal, which has candidates of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from soulmesh.client.results import FoundFile, Hit, rank
 from soulmesh.client.searches import Searches
 from soulmesh.client.tasks import Tasks
 from soulmesh.client.transfers import Transfer, TransferMoved, Transfers
-from soulmesh.core.transfer import State
+from soulmesh.core.transfer import FINAL, State
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 __all__ = ["NoOtherSource", "Sources", "alike", "words_for"]
@@ -36,13 +37,16 @@ log = logging.getLogger(__name__)
 
 LISTEN = 20.0
 """Seconds for which answers are taken."""
-LOOK_EVERY = 300.0
+LOOK_EVERY = 60.0
 LOOK_AGAIN_AFTER = 6 * 3600.0
 """Seconds before the same download is looked for again."""
-MOST_PER_ROUND = 3
+MOST_PER_ROUND = 1
 """Searches in one round: the server bans whoever searches too often."""
+ASK_WITHIN = 20.0
+"""Seconds for the owner to say how large its file is."""
 LIKENESS = 0.85
 _WAITING = frozenset({State.ASKING, State.QUEUED, State.DELAYED, State.OFFLINE})
+_NOT_WAITING = FINAL | {State.PAUSED, State.NO_ROOM}
 
 
 class NoOtherSource(NotFound):
@@ -92,23 +96,51 @@ class Sources:
         """Search for others who have the same file, best first.
 
         Raises:
-            UsageError: it is no download, is here already, or its size is not known yet.
+            UsageError: it is no download, is here already, or nobody says how large it is.
             SearchRefused, NotConnected: nobody can be asked.
         """
         if transfer.is_download and transfer.finished:
             raise UsageError(f"{transfer.name} is here already: {transfer.local_path}")
-        if not transfer.is_download or transfer.size is None:
-            raise UsageError(f"of {transfer.name} too little is known to look for it elsewhere")
+        if not transfer.is_download:
+            raise UsageError(f"{transfer.name} is an upload, and comes from nowhere else")
+        wanted = FoundFile(transfer.remote_path, transfer.size or 0)
+        search = self._searches().search(words_for(wanted), timeout=LISTEN, interactive=False)
+        hits = [hit async for hit in search]
+        if transfer.size is None:
+            await self._learn(transfer, hits)
         tried = {transfer.username, *transfer.more.get("tried", ())}
         length = transfer.more.get("length")
-        wanted = FoundFile(transfer.remote_path, transfer.size, ((1, length),) if length else ())
-        found: list[Hit] = []
-        search = self._searches().search(words_for(wanted), timeout=LISTEN, interactive=False)
-        async for hit in search:
-            same = hit.username not in tried and not hit.locked and alike(wanted, hit.file)
-            if same and (keep is None or keep(hit)):
-                found.append(hit)
+        wanted = FoundFile(transfer.remote_path, transfer.size or 0, ((1, length),) if length else ())
+        found = [
+            hit
+            for hit in hits
+            if hit.username not in tried and not hit.locked and alike(wanted, hit.file)
+            if keep is None or keep(hit)
+        ]
         return sorted(found, key=rank)
+
+    async def _learn(self, transfer: Transfer, hits: list[Hit]) -> None:
+        """How large the file is, as its owner says.
+
+        Raises:
+            UsageError: that cannot be found out.
+        """
+        files = [hit.file for hit in hits if hit.username == transfer.username]
+        said = next((file for file in files if file.remote_path == transfer.remote_path), None)
+        if said is None:
+            folder = transfer.remote_path.rpartition("\\")[0]
+            try:
+                async with asyncio.timeout(ASK_WITHIN):
+                    files = await self._transfers.batches.files_of(transfer.username, folder)
+            except (ClientError, SoulmeshError, TimeoutError) as error:
+                log.info("%s does not say how large %s is: %s", transfer.username, transfer.name, error)
+                files = []
+            said = next((file for file in files if file.remote_path == transfer.remote_path), None)
+        if said is None:
+            raise UsageError(f"nobody says how large {transfer.name} is, so it cannot be told from others")
+        transfer.download.size = said.size
+        if said.length:
+            transfer.more["length"] = said.length
 
     async def take(self, transfer: Transfer, keep: Filter | None = None) -> Transfer:
         """Find another source and turn to it: the new download, in place of the old one.
@@ -122,7 +154,8 @@ class Sources:
             found = await self.find(transfer, keep)
             if not found:
                 raise NoOtherSource(transfer.name)
-            # It may have come meanwhile.
+            # It may have come meanwhile, or have been taken off the list.
+            self._transfers.get(transfer.id)
             if transfer.finished or transfer.state in (State.SAVING, State.RUNNING):
                 raise UsageError(f"{transfer.name} is on its way from {transfer.username} already")
             best = found[0]
@@ -142,7 +175,13 @@ class Sources:
     # Within.
 
     def _moved(self, event: TransferMoved) -> None:
-        if event.direction != "download" or event.new is not State.FAILED or event.old is State.FAILED:
+        if event.direction != "download":
+            return
+        if event.new in _NOT_WAITING:
+            self._idle.pop(event.transfer, None)
+        elif event.new in _WAITING:
+            self._notice(self._transfers.get(event.transfer))
+        if event.new is not State.FAILED or event.old is State.FAILED:
             return
         if self._transfers.settings.other_sources == "never":
             return
@@ -150,9 +189,18 @@ class Sources:
         if self._mine(transfer):
             self._look_for(transfer, None)
 
+    def _notice(self, transfer: Transfer) -> float:
+        """Since when no byte has come of it."""
+        now = asyncio.get_running_loop().time()
+        done, since = self._idle.get(transfer.id, (-1, now))
+        if done != transfer.done:
+            self._idle[transfer.id] = (transfer.done, now)
+            return now
+        return since
+
     def _mine(self, transfer: Transfer) -> bool:
         """Whether it is ours to look for: goals look after their files themselves."""
-        if transfer.size is None or transfer.more.get("pushed"):
+        if transfer.more.get("pushed"):
             return False
         return all(goal.batch != transfer.batch or not goal.batch for goal in self._transfers.goals)
 
@@ -192,13 +240,8 @@ class Sources:
             return True
         settings = self._transfers.settings
         if settings.other_sources != "better" or transfer.state not in _WAITING:
-            self._idle.pop(transfer.id, None)
             return False
-        done, since = self._idle.get(transfer.id, (-1, now))
-        if done != transfer.done:
-            self._idle[transfer.id] = (transfer.done, now)
-            return False
-        return now - since >= settings.better_after
+        return now - self._notice(transfer) >= settings.better_after
 
 
 def words_for(file: FoundFile) -> str:
