@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import Field, SecretStr
 
+from soulmesh.config import Settings
 from soulmesh.errors import ConfigError
 from soulmesh.settings import Root, Section, assignments, keys, load, template
 
@@ -244,3 +246,11 @@ def test_chosen_values_stand_in_the_template_and_are_read_back(tmp_path: Path) -
 def test_no_two_settings_share_a_variable() -> None:
     names = [key.replace(".", "_").upper() for key in keys(Program)]
     assert len(set(names)) == len(names)
+
+
+def test_every_key_of_the_file_that_explains_itself_loads_when_its_mark_is_taken_away() -> None:
+    lines = template(Settings).splitlines()
+    taken = [line[1:] if re.match(r"#\w+ = ", line) else line for line in lines]
+    found = Settings.model_validate(tomllib.loads("\n".join(taken)))
+    assert found.transfers.upload_limit_kib is None
+    assert found.transfers.download_limit_kib is None

@@ -485,8 +485,10 @@ class Transfers(Section):
 
     retry: bool = Field(default=True, description="Try failed downloads again by themselves.")
     upload_slots: int = Field(default=3, ge=0, le=1000, description="Uploads at a time.")
-    upload_limit_kib: int | None = Field(default=None, ge=1, description="KiB per second for all uploads.")
-    download_limit_kib: int | None = Field(
+    upload_limit_kib: Annotated[int | None, Blank] = Field(
+        default=None, ge=1, description="KiB per second for all uploads."
+    )
+    download_limit_kib: Annotated[int | None, Blank] = Field(
         default=None, ge=1, description="KiB per second for all downloads."
     )
     schedule: list[str] = Field(

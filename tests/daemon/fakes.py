@@ -85,11 +85,15 @@ class FakeTransfers:
         self.batches = FakeBatches()
         self._engine = engine
         self._all: dict[int, Transfer] = {}
+        self.bytes = {"download": 0, "upload": 0}
         self.mores: list[dict[str, object] | None] = []
         self.next_uuids: list[str] = []
 
     def __iter__(self) -> Iterator[Transfer]:
         return iter(list(self._all.values()))
+
+    def moved(self, direction: str) -> int:
+        return self.bytes[direction]
 
     def get(self, number: int) -> Transfer:
         if number not in self._all:

@@ -590,6 +590,7 @@ def test_the_client_of_the_package_does_it_all(tmp_path: Path) -> None:
                 await until(lambda: any(kind == "transfer.DownloadFinished" for kind, _ in seen), "the file")
                 landed = tmp_path / "downloads" / "elsewhere" / "01 - Song 1.flac"
                 assert landed.read_bytes() == SONGS["01 - Song 1.flac"]
+                assert net.daemon.engine.transfers.moved("download") == file["size"]
                 assert (await daemon.transfers.get(key))["state"] == "finished"
                 story = await daemon.transfers.why(key)
                 assert story["now"] == "finished"

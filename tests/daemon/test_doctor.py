@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from soulmesh.client.errors import NoReply, PeerUnreachable
 from soulmesh.daemon.doctor import Finding, examine
@@ -118,5 +122,50 @@ def test_a_server_that_passes_nothing_on_is_told(perform: Perform) -> None:
                 "warning",
                 "server_silent",
             )
+
+    perform(play)
+
+
+def test_the_root_of_a_branch_has_no_parent_and_lacks_nothing(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        on.engine.tree = replace(ALONE, children=("moss", "mira"))
+        found = (await findings(on, 1))["distributed network"]
+        assert (found.state, found.code) == ("good", "tree.root")
+        assert found.params == {"children": 2, "most": 10}
+
+    perform(play)
+
+
+def test_all_folders_that_are_written_to_are_looked_at_and_each_disk_once(
+    perform: Perform, tmp_path: Path
+) -> None:
+    unfinished = tmp_path / "unfinished"
+    unfinished.write_text("no folder")
+
+    async def play(on: Stage) -> None:
+        found = await findings(on, 1)
+        closed = found["the folder of unfinished files"]
+        assert (closed.state, closed.code) == ("bad", "folder.closed")
+        assert closed.found == f"{unfinished} is no folder", "what it is for is said once"
+        assert found["the data folder"].state == found["the folder of downloads"].state == "good"
+        spaces = [one for one in await examine(on.service) if one.subject == "disk space"]
+        assert [one.params["path"] for one in spaces] == [str(unfinished)], "all are on one disk"
+        assert str(unfinished) in spaces[0].found
+
+    data = {"data": str(tmp_path / "data")}
+    perform(
+        play, downloads={"folder": str(tmp_path / "downloads"), "incomplete": str(unfinished)}, daemon=data
+    )
+
+
+def test_a_limit_that_only_root_can_raise_is_told_as_that(
+    perform: Perform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(on: Stage) -> None:
+        for most, code, cure in ((4096, "files.few", "up to 4096"), (400, "files.few_for_all", "root")):
+            monkeypatch.setattr(resource, "getrlimit", lambda _, most=most: (400, most))
+            found = (await findings(on, 1))["open files"]
+            assert (found.state, found.code) == ("warning", code)
+            assert cure in found.cure
 
     perform(play)

@@ -85,6 +85,8 @@ def test_many_common_lines_drive_out_no_warning_and_pages_are_in_order(printed: 
     assert messages(book) == ["first", "upload 2", "upload 3", "upload 4", "last"]
     found, place = book.page(0, 2)
     assert [line["message"] for line in found] == ["first", "upload 2"]
-    found, place = book.page(place, 10)
+    assert place is not None
+    found, end = book.page(place, 3)
     assert [line["message"] for line in found] == ["upload 3", "upload 4", "last"]
-    assert book.page(place, 10) == ([], place)
+    assert end is None, "there is nothing after the newest"
+    assert book.page(99, 10) == ([], None)

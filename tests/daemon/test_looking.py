@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from soulmesh.daemon.sampling import Sampler, sample_row
 from soulmesh.daemon.store import Store
 from soulmesh.daemon.wishbook import KEPT, WishBook
 from soulmesh.net.world import World
-from tests.daemon.fakes import KEY
+from tests.daemon.fakes import KEY, stage, strike
 from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, Network, network, until
 
 
@@ -149,6 +150,26 @@ def test_lines_of_the_log_are_told_as_they_are_written(tmp_path: Path) -> None:
         net.daemon.service.hub.leave(listener)
 
     on_network(tmp_path, play)
+
+
+def test_what_is_over_between_two_samples_counts_in_the_speed(tmp_path: Path) -> None:
+    async def play() -> None:
+        on = await stage(tmp_path)
+        sampler = Sampler(on.service)
+        for down, up in ((4_000_000, 100_000), (4_000_000, 0)):
+            on.engine.transfers.bytes["download"] += down
+            on.engine.transfers.bytes["upload"] += up
+            on.clock.now += timedelta(seconds=2)
+            sampler.take()
+        # Another client begins to count anew.
+        on.engine.transfers.bytes["download"] = 2_000_000
+        on.clock.now += timedelta(seconds=2)
+        sampler.take()
+        speeds = [(one.download, one.upload) for one in sampler.samples("minutes")[1]]
+        assert speeds == [(2_000_000, 50_000), (2_000_000, 0), (1_000_000, 0)]
+        await strike(on)
+
+    asyncio.run(play())
 
 
 def test_samples_say_how_many_searches_of_others_came_by_and_what_became_of_them(tmp_path: Path) -> None:

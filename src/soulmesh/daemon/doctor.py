@@ -194,6 +194,10 @@ async def _tree(service: Service) -> list[Finding]:
         return [
             _good("distributed network", found, "tree.parent", parent=tree.parent, level=tree.level, **counts)
         ]
+    if tree.children:
+        # The server itself hands searches to a root, and takes nobody's children away from it.
+        found = f"root of a branch, {children}"
+        return [_good("distributed network", found, "tree.root", **counts)]
     return [
         Finding(
             "distributed network",
@@ -230,29 +234,55 @@ async def _search(service: Service) -> list[Finding]:
 async def _folders(service: Service) -> list[Finding]:
     def look() -> list[Finding]:
         found = []
-        data = Path(service.settings.daemon.data).expanduser().absolute()
-        for path, purpose in ((data, "the data folder"), (service.downloads, "the folder of downloads")):
+        for path, purpose in _written_to(service):
             try:
                 check_folder(path, purpose)
                 found.append(_good(purpose, f"{path} can be written", "folder.writable", path=str(path)))
             except ConfigError as error:
-                params: dict[str, str | int | float] = {"path": str(path), "reason": str(error)}
-                found.append(Finding(purpose, "bad", str(error), error.hint or "", "folder.closed", params))
+                # What it is for is said already.
+                reason = str(error).removeprefix(f"{purpose}: ")
+                params: dict[str, str | int | float] = {"path": str(path), "reason": reason}
+                found.append(Finding(purpose, "bad", reason, error.hint or "", "folder.closed", params))
         return found
 
     return await asyncio.to_thread(look)
 
 
+def _written_to(service: Service) -> list[tuple[Path, str]]:
+    """The folders that we write in, and what they are for."""
+    settings = service.settings
+    found = [
+        (Path(settings.daemon.data).expanduser().absolute(), "the data folder"),
+        (service.downloads, "the folder of downloads"),
+    ]
+    if settings.downloads.incomplete:
+        unfinished = Path(settings.downloads.incomplete).expanduser().absolute()
+        found.append((unfinished, "the folder of unfinished files"))
+    return found
+
+
 async def _space(service: Service) -> list[Finding]:
+    def free() -> dict[int, tuple[int, Path]]:
+        """Bytes by file system, and a folder of ours on each: the most that is downloaded comes first."""
+        found: dict[int, tuple[int, Path]] = {}
+        for path, _ in reversed(_written_to(service)):
+            found.setdefault(path.stat().st_dev, (shutil.disk_usage(path).free, path))
+        return found
+
     try:
-        free = (await asyncio.to_thread(shutil.disk_usage, service.downloads)).free
+        places = await asyncio.to_thread(free)
     except OSError as error:
         return [Finding("disk space", "unknown", str(error), "", "space.unknown", {"reason": str(error)})]
-    text = f"{free / (1 << 30):.1f} GiB free for downloads"
-    if free < LITTLE_SPACE:
-        cure = "make room, or choose another downloads.folder"
-        return [Finding("disk space", "warning", text, cure, "space.little", {"bytes": free})]
-    return [_good("disk space", text, "space.enough", bytes=free)]
+    found = []
+    for left, path in places.values():
+        text = f"{left / (1 << 30):.1f} GiB free at {path}"
+        where: dict[str, str | int | float] = {"bytes": left, "path": str(path)}
+        if left < LITTLE_SPACE:
+            cure = "make room, or choose another folder"
+            found.append(Finding("disk space", "warning", text, cure, "space.little", where))
+        else:
+            found.append(_good("disk space", text, "space.enough", **where))
+    return found
 
 
 async def _shares(service: Service) -> list[Finding]:
@@ -301,9 +331,13 @@ async def _limits(service: Service) -> list[Finding]:
     now = service.now()
     found = []
     if soft < FEW_FILES:
-        cure = f"raise the limit (ulimit -n, up to {hard})"
         few: dict[str, str | int | float] = {"limit": soft, "most": hard}
-        found.append(Finding("open files", "warning", f"at most {soft}", cure, "files.few", few))
+        if hard != resource.RLIM_INFINITY and hard < FEW_FILES:
+            cure = "have root raise it (LimitNOFILE in the systemd unit, --ulimit nofile in a container)"
+            found.append(Finding("open files", "warning", f"at most {soft}", cure, "files.few_for_all", few))
+        else:
+            cure = f"raise the limit (ulimit -n, up to {hard})"
+            found.append(Finding("open files", "warning", f"at most {soft}", cure, "files.few", few))
     else:
         found.append(_good("open files", f"at most {soft}", "files.enough", limit=soft))
     try:

@@ -128,10 +128,11 @@ class Logbook(logging.Handler):
         """Oldest first."""
         return [line for _, line in self._lines]
 
-    def page(self, after: int, limit: int) -> tuple[list[dict[str, Any]], int]:
-        """Lines after a number, each with its own, and the number to go on from."""
-        found = [(number, line) for number, line in self._lines if number > after][:limit]
-        return [_numbered(*one) for one in found], (found[-1][0] if found else after)
+    def page(self, after: int, limit: int) -> tuple[list[dict[str, Any]], int | None]:
+        """Lines after a number, each with its own, and the number to go on from; ``None`` at the end."""
+        later = [(number, line) for number, line in self._lines if number > after]
+        found = later[:limit]
+        return [_numbered(*one) for one in found], (found[-1][0] if len(later) > len(found) else None)
 
 
 def _numbered(number: int, line: dict[str, Any]) -> dict[str, Any]:

@@ -374,6 +374,9 @@ class TransfersPort(Protocol):
     def __iter__(self) -> Iterator[Transfer]:
         """Those under way, and those that ended since the start."""
 
+    def moved(self, direction: str) -> int:
+        """Bytes that went by since the start."""
+
     def get(self, number: int) -> Transfer:
         """One of them."""
 

@@ -59,6 +59,7 @@ class Sampler:
         self._coarse: deque[Sample] = deque(maxlen=DAY[1])
         self._minute: list[Sample] = []
         self._before = search_counts(service.engine)
+        self._moved = _moved(service.engine)
         self._before_at = service.now().timestamp()
 
     async def run(self) -> None:
@@ -78,15 +79,14 @@ class Sampler:
             round(max(0, counts[name] - self._before[name]) / passed, 2)
             for name in ("seen", "forwarded", "answered")
         )
-        self._before, self._before_at = counts, at
-        now = Sample(
-            at,
-            _speed(service.engine, "download"),
-            _speed(service.engine, "upload"),
-            seen,
-            forwarded,
-            answered,
+        moved = _moved(service.engine)
+        # What was over between two samples counts as well. Another client begins anew.
+        down, up = (
+            round(max(0, bytes_now - before if bytes_now >= before else bytes_now) / passed)
+            for bytes_now, before in zip(moved, self._moved, strict=True)
         )
+        self._before, self._before_at, self._moved = counts, at, moved
+        now = Sample(at, down, up, seen, forwarded, answered)
         self._fine.append(now)
         self._minute.append(now)
         if len(self._minute) * MINUTES[0] >= DAY[0]:
@@ -117,8 +117,9 @@ class Sampler:
         return step, list(self._coarse if span == "day" else self._fine)
 
 
-def _speed(engine: Engine, direction: str) -> int:
-    return round(sum(one.speed for one in engine.transfers if one.direction == direction and not one.over))
+def _moved(engine: Engine) -> tuple[int, int]:
+    """Bytes downloaded and uploaded since the client began."""
+    return engine.transfers.moved("download"), engine.transfers.moved("upload")
 
 
 def _mean(at: float, samples: list[Sample]) -> Sample:

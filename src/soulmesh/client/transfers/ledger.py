@@ -100,6 +100,8 @@ class Ledger:
         self.journal = journal
         self.events = events
         self.tasks = Tasks()
+        self.moved = {"download": 0, "upload": 0}
+        """Bytes that went by since the start, by direction."""
         self.owners: dict[str, Owner] = {}
         self._transfers: dict[int, Transfer] = {}
         self._files: dict[tuple[str, str, bytes], Transfer] = {}
@@ -230,6 +232,7 @@ class Ledger:
         if transfer.meter is None:
             transfer.meter = Meter(now)
         transfer.meter.moved(count, now)
+        self.moved[transfer.direction] += count
         effects = transfer.machine.progressed(total, now)
         if effects:
             self.apply(transfer, effects)

@@ -468,6 +468,10 @@ class Transfers:
     def __len__(self) -> int:
         return len(self._ledger)
 
+    def moved(self, direction: str) -> int:
+        """Bytes that went by since the start, also those of transfers that are over or gone."""
+        return self._ledger.moved[direction]
+
     def find(self, direction: str, username: str, remote_path: str) -> Transfer | None:
         """The transfer of one very file with one user."""
         return self._ledger.find(direction, username, remote_path)

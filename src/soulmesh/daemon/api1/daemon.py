@@ -191,7 +191,7 @@ class _Daemon:
     async def logs(self, _call: Call, query: Page, _body: None) -> dict[str, Any]:
         place = read_cursor(query.cursor, int)
         found, last = self._service.logbook.page(place[0] if place else 0, query.limit)
-        return {"items": found, "next": cursor(last) if found else query.cursor}
+        return {"items": found, "next": cursor(last) if last is not None else None}
 
     async def deliveries(self, _call: Call, query: Page, _body: None) -> dict[str, Any]:
         place = read_cursor(query.cursor, int)

@@ -115,7 +115,7 @@ function LogLines() {
   `;
 }
 
-/** Every line that the daemon still has: its cursor goes on for ever, to ask for what came since. @param {AbortSignal} signal */
+/** Every line that the daemon still has. @param {AbortSignal} signal */
 async function everyLine(signal) {
   /** @type {Entry[]} */
   const lines = [];
@@ -123,7 +123,7 @@ async function everyLine(signal) {
   for (;;) {
     const page = await api.get("logs", { cursor, limit: 1000 }, { signal });
     lines.push(...page.items);
-    if (page.items.length < 1000) return lines;
+    if (!page.next) return lines;
     cursor = page.next;
   }
 }
