@@ -645,3 +645,23 @@ async def test_a_slow_upload_loses_its_slot_when_others_wait(tmp_path: Path) -> 
         second = await ann.transfers.download("eve", path)
         await second.wait()
         assert first.state is State.DELAYED
+
+
+@virtual
+async def test_who_is_slow_because_of_our_own_limit_keeps_the_slot(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        limits = {"upload_limit": 8_000, "min_upload_speed": 10_000}
+        eve = await there.move_in("eve", queue=QueueRules(slots=1), **limits)
+        ann, bob, slow = [await there.move_in(name) for name in ("ann", "bob", "slow")]
+        slow.transfers.settings = replace(slow.settings, download_limit=2_000)
+        path = eve.share(r"a\b.mp3", SONG * 10)
+        first = await ann.transfers.download("eve", path)
+        await until(first, State.RUNNING)
+        await slow.transfers.download("eve", path)
+        await first.wait()
+        # One who takes less than half of what the limit leaves is too slow all the same.
+        second = slow.transfers.find("download", "eve", path)
+        assert second is not None
+        await until(second, State.RUNNING)
+        await bob.transfers.download("eve", path)
+        await until(second, State.DELAYED)

@@ -61,6 +61,12 @@ class Bandwidth:
         """What :meth:`Stream.send_file` asks: a limit set or lifted later counts from then on."""
         return Pacer(self, [direction] if group is None else [direction, f"{direction} {group}"])
 
+    def share(self, direction: str, group: str, among: int) -> int | None:
+        """Bytes per second that the limits leave to one of ``among`` transfers; ``None`` for any number."""
+        rates = [self._rate(name) for name in (direction, f"{direction} {group}")]
+        least = min((rate for rate in rates if rate is not None), default=None)
+        return None if least is None else least // max(1, among)
+
     def _free(self, names: list[str]) -> bool:
         clock = asyncio.get_running_loop().time
         return all(self._bucket(name, clock).rate is None for name in names)

@@ -482,13 +482,10 @@ class Uploads:
             if machine.ticket != ticket:
                 return
             await self._send(transfer, ticket, stream, file, offset)
-        except FileShrank as error:
-            log.warning("cannot send %s to %s: %s", transfer.name, transfer.username, error)
+        except (FileShrank, DiskError) as error:
+            # One that was broken off has its file closed already.
             if machine.ticket == ticket:
-                ledger.apply(transfer, machine.unreadable(FILE_READ_ERROR, ledger.now(), str(error)))
-        except DiskError as error:
-            log.warning("cannot send %s to %s: %s", transfer.name, transfer.username, error)
-            if machine.ticket == ticket:
+                log.warning("cannot send %s to %s: %s", transfer.name, transfer.username, error)
                 ledger.apply(transfer, machine.unreadable(FILE_READ_ERROR, ledger.now(), str(error)))
         except (NetworkError, ClientError, TimeoutError) as error:
             self._unreachable(transfer, ticket, error)
@@ -553,6 +550,10 @@ class Uploads:
         meter, now = transfer.meter, self._ledger.now()
         if not least or meter is None or now - meter.started < SLOW_FOR:
             return False
+        share = self._bandwidth.share("upload", self.group_of(transfer.username), len(self._streams))
+        if share is not None:
+            # Whom our own limit makes slow is not to blame; at half of its share, it is.
+            least = min(least, share // 2)
         return meter.average(now) < least and self.queue.keeps_another(transfer.id)
 
     def _unreachable(self, transfer: Transfer, ticket: int, error: Exception) -> None:
