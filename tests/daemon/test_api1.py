@@ -671,6 +671,9 @@ async def preview(url: str, key: str, whole: bytes) -> None:
             found = await http.get(at, headers={"Range": text})
             assert (found.status_code, found.content) == (206, part)
         assert (await http.get(at, headers={"Range": "bytes=999999999-"})).status_code == 416
+        for tag, status in ((found.headers["etag"], 206), ('"another"', 200)):
+            going_on = {"Range": "bytes=100-", "If-Range": tag}
+            assert (await http.get(at, headers=going_on)).status_code == status
         assert (await http.get(at, headers={"Range": "bytes=0-1,4-5"})).status_code == 200
 
 

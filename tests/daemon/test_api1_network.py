@@ -390,6 +390,37 @@ def test_a_whole_folder_is_told_and_shown_where_it_is(tmp_path: Path) -> None:
     on_a_network(play, tmp_path)
 
 
+def test_an_unfinished_file_is_shown_by_parts_with_the_size_it_will_have(tmp_path: Path) -> None:
+    async def play(ask: Page) -> None:
+        data = bytes(range(256)) * 40
+        transfers = ask.net.daemon.engine.client.transfers
+        live = await transfers.download("away", "music\\long.flac", size=60_000)
+        grown = transfers.downloads.part_path(live)
+        grown.parent.mkdir(parents=True, exist_ok=True)
+        grown.write_bytes(data[:6000])
+        at = f"{ask.net.url}/api/v1/transfers/{live.uuid}/content"
+        async with httpx.AsyncClient(headers={"X-API-Key": KEY}) as http:
+
+            async def part(**headers: str) -> httpx.Response:
+                return await http.get(at, headers={"Range": "bytes=5000-5009", **headers})
+
+            found = await part()
+            assert (found.status_code, found.content) == (206, data[5000:5010])
+            assert found.headers["content-range"] == "bytes 5000-5009/60000"
+            with grown.open("ab") as file:
+                file.write(data[6000:])
+            again = await part(**{"If-Range": found.headers["etag"]})
+            assert (again.status_code, again.headers["etag"]) == (206, found.headers["etag"])
+            assert (await part(**{"If-Range": '"what was thrown away"'})).status_code == 200
+            beyond = await http.get(at, headers={"Range": f"bytes={len(data)}-"})
+            assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */60000")
+            assert beyond.headers["retry-after"] == "2"
+            grown.write_bytes(data[::-1])
+            assert (await part(**{"If-Range": found.headers["etag"]})).status_code == 200
+
+    on_a_network(play, tmp_path)
+
+
 def test_a_batch_of_a_time_without_a_daemon_is_told_whole(tmp_path: Path) -> None:
     async def play(ask: Page) -> None:
         files = [{"path": f"{ALBUM_PATH}\\{name}", "size": len(data)} for name, data in SONGS.items()]

@@ -216,16 +216,17 @@ def test_a_wish_comes_true_by_itself_when_it_may_download(perform: Perform) -> N
     perform(play)
 
 
-def test_a_goal_is_made_of_copies_that_a_search_found_and_reached(perform: Perform) -> None:
+def test_a_goal_is_made_of_the_folders_of_which_a_search_found_a_part_and_reached(perform: Perform) -> None:
     async def play(visit: Visit) -> None:
         page = visit.page
         await visit.go("wishes?show=goals")
         await expect(page.get_by_text("No goals yet")).to_be_visible()
         await page.get_by_role("button", name="New goal").click()
-        await page.get_by_label("Search for copies of").fill("tidal maps")
+        await page.get_by_label("Search for copies of").fill("tidal maps song 2")
         await page.get_by_role("button", name="Find copies").click()
         await page.get_by_label(f"Take {ALBUM} of {SHARER}").check()
         await expect(page.get_by_text("1 copy")).to_be_visible()
+        await expect(page.get_by_role("row").filter(has_text=ALBUM)).to_contain_text("58.6 KB")
         await visit.shot("goal-new")
         await page.get_by_label("Name").fill("Tidal maps, whole")
         await page.get_by_role("button", name="Make it a goal").click()

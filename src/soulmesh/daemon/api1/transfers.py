@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import mimetypes
+import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -24,6 +26,7 @@ from soulmesh.daemon.choices import changed_rules
 from soulmesh.daemon.engine import ClientEngine
 from soulmesh.daemon.http.call import Call, guid
 from soulmesh.daemon.http.errors import HttpError
+from soulmesh.daemon.http.ranges import part_of
 from soulmesh.daemon.http.replies import instant
 from soulmesh.daemon.http.routing import Access
 from soulmesh.daemon.ledger import Wanted
@@ -35,6 +38,8 @@ from soulmesh.wire import text
 __all__ = ["ENDED", "ended_model", "operations"]
 
 PIECE = 256 * 1024
+_HEAD = 4096
+"""Bytes at its beginning that tell one unfinished file from another."""
 SHOWN_INSIDE = ("audio/", "video/", "image/png", "image/jpeg", "image/gif", "image/webp")
 """Kinds of files that a browser may show; everything else is only to be saved."""
 
@@ -290,7 +295,7 @@ class _Transfers:
             if row[2] != "download" or not row[14]:
                 raise HttpError(404, "There is no file")
             path, name, whole = Path(row[14]), Path(row[14]).name, row[5]
-        return await _ranged(call, path, name, whole)
+        return await _ranged(call, path, name, whole, growing=live is not None)
 
     def _model(self, transfer: Transfer) -> dict[str, Any]:
         return transfer_row(transfer, self._service.engine.transfers.place(transfer))
@@ -321,43 +326,50 @@ def _client(service: Service) -> Any:
     return service.engine.client
 
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+def _look(path: Path, growing: bool) -> tuple[int, str]:
+    """How much of a file is on disk, and its entity tag: that of a part stays while it grows."""
+    with path.open("rb") as file:
+        stat = os.fstat(file.fileno())
+        head = hashlib.blake2b(file.read(_HEAD), digest_size=8).hexdigest()
+    # A part begun anew may have the old one's number: its beginning tells them apart.
+    known = head if stat.st_size >= _HEAD else stat.st_size
+    return stat.st_size, f'"{stat.st_ino:x}-{known if growing else f"{stat.st_mtime_ns:x}-{stat.st_size:x}"}"'
 
 
-async def _ranged(call: Call, path: Path, name: str, whole: int | None) -> Response:
+async def _ranged(call: Call, path: Path, name: str, whole: int | None, *, growing: bool) -> Response:
     """A part of a file, as far as it is on disk; only single ranges."""
     try:
-        here = (await asyncio.to_thread(path.stat)).st_size
+        here, tag = await asyncio.to_thread(_look, path, growing)
     except OSError:
         raise HttpError(404, "Nothing of it is on disk yet") from None
-    wanted = _RANGE.fullmatch(call.request.headers.get("range", "").strip())
-    first, last, status = 0, here - 1, 200
-    if wanted is not None and any(wanted.groups()):
-        begin, end = wanted.groups()
-        if begin:
-            first, last = int(begin), min(int(end), here - 1) if end else here - 1
-        else:
-            first = max(0, here - int(end))
-        status = 206
-        if first > last:
-            raise HttpError(416, None, {"content-range": f"bytes */{here}"})
+    if not growing:
+        whole = here
+    elif whole is not None:
+        whole = max(whole, here)
+    asked = call.request.headers
+    part = part_of(asked.get("range"), asked.get("if-range"), tag, here, whole)
+    if part.status == 416:
+        # What is not here yet may come.
+        later = {"retry-after": "2"} if growing else {}
+        raise HttpError(416, None, {"content-range": part.content_range or "", "etag": tag, **later})
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     shown = kind.startswith(SHOWN_INSIDE)
     safe = re.sub(r"[^A-Za-z0-9._ ()-]", "_", name)
     headers = {
         "accept-ranges": "bytes",
-        "content-length": str(max(0, last - first + 1)),
+        "content-length": str(part.length),
+        "etag": tag,
         "content-disposition": f'{"inline" if shown else "attachment"}; filename="{safe}"',
         # Whatever strangers put into a file, it is no page of ours: no script, no form, no origin. The
         # browser's own player of a sound is such a page; it may have the file itself, and its own looks.
         "content-security-policy": "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sandbox",
         "x-soulmesh-whole-size": str(whole if whole is not None else here),
     }
-    if status == 206:
-        headers["content-range"] = f"bytes {first}-{last}/{here}"
+    if part.content_range is not None:
+        headers["content-range"] = part.content_range
     return StreamingResponse(
-        _pieces(path, first, last - first + 1),
-        status,
+        _pieces(path, part.first, part.length),
+        part.status,
         headers,
         media_type=kind if shown else "application/octet-stream",
     )

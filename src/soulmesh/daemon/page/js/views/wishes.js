@@ -1,6 +1,7 @@
 // Wishes, which are searched for again and again, and goals, which go from one copy to the next until it is here.
 
 import { api, p } from "../lib/api.js";
+import { wholeCopies } from "../lib/copies.js";
 import { ask } from "../lib/dialog.js";
 import { useEvents } from "../lib/events.js";
 import { ago, baseName, count, folderOf, size, speed } from "../lib/format.js";
@@ -380,7 +381,7 @@ function OneGoal({ goal, reload }) {
  * @property {boolean} free_slot
  * @property {number} speed
  * @property {number} queue
- * @property {{ path: string, size: number }[]} files
+ * @property {{ path: string, size: number, length?: number | null }[]} files those that the words matched
  */
 
 /** @param {Copy} copy */
@@ -415,12 +416,10 @@ function NewGoal({ words }) {
     if (search) load(search.id).catch(report);
   }, [search?.id]);
   const [create, creating] = useAction(async () => {
-    const candidates = [...chosen.values()].map((copy) => ({
-      username: copy.username,
-      files: copy.files.map(({ path, size: bytes }) => ({ path, size: bytes })),
-    }));
-    await api.post("goals", { name: goal.trim(), candidates, whole });
+    const { candidates, may_miss, unasked } = await wholeCopies([...chosen.values()]);
+    await api.post("goals", { name: goal.trim(), candidates, whole, may_miss });
     toast(t("wishes.goalMade", { goal: goal.trim() }), { tone: "good" });
+    if (unasked.length) toast(t("wishes.unasked", { users: unasked.join(", ") }));
     setQuery({ show: "goals", words: null });
   });
   const toggle = (/** @type {Copy} */ copy) => {

@@ -64,7 +64,7 @@ export default {
   "wishes.tick": "{folder} von {user} nehmen",
   "wishes.order": "Folge",
   "wishes.goalWords": "Kopien suchen von",
-  "wishes.goalHint": "Hak die Ordner an, die in Frage kommen, den besten zuerst.",
+  "wishes.goalHint": "Hak die Ordner an, die in Frage kommen, den besten zuerst. Geholt wird der ganze Ordner, nicht nur, was gefunden wurde.",
   "wishes.findCopies": "Kopien suchen",
   "wishes.goalWhat": "Was soll am Ende da sein?",
   "wishes.goalWhatText": "Such, hak mehrere Kopien desselben Albums an, und sie werden nacheinander versucht, bis es vollständig ist.",
@@ -76,5 +76,6 @@ export default {
   "wishes.goalName": "Name",
   "wishes.whole": "Nur als Ganzes",
   "wishes.makeGoal": "Zum Ziel machen",
+  "wishes.unasked": "Von {users} kommen nur die gefundenen Dateien: Was sonst im Ordner ist, ließ sich nicht erfragen",
   "wishes.goalMade": "„{goal}“ ist jetzt ein Ziel",
 };

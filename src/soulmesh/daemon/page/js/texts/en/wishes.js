@@ -64,7 +64,7 @@ export default {
   "wishes.tick": "Take {folder} of {user}",
   "wishes.order": "Order",
   "wishes.goalWords": "Search for copies of",
-  "wishes.goalHint": "Tick the folders that would do, the best one first.",
+  "wishes.goalHint": "Tick the folders that would do, the best one first. All of a folder is fetched, not only what was found.",
   "wishes.findCopies": "Find copies",
   "wishes.goalWhat": "What should be here in the end?",
   "wishes.goalWhatText": "Search, tick several copies of the same album, and they are tried one after the other until it is whole.",
@@ -76,5 +76,6 @@ export default {
   "wishes.goalName": "Name",
   "wishes.whole": "Only as a whole",
   "wishes.makeGoal": "Make it a goal",
+  "wishes.unasked": "Only the files that were found are taken from {users}: what else is in the folder could not be asked",
   "wishes.goalMade": "“{goal}” is a goal now",
 };
