@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -28,6 +29,9 @@ class Caller:
         head = await self._reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK")
         assert await self._reader.readexactly(2) == b"ok"
+
+    def say(self, data: bytes) -> None:
+        self._writer.write(data)
 
     def begin(self) -> None:
         self._writer.write(REQUEST)
@@ -136,3 +140,19 @@ def test_who_came_just_now_is_not_put_out_for_the_next(monkeypatch: pytest.Monke
             await first.ask()
 
     asyncio.run(play())
+
+
+def test_what_is_no_request_is_told_in_our_log_and_nowhere_else(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def play() -> None:
+        async with served() as connect:
+            caller = await connect()
+            caller.say(b"nonsense\r\n\r\n")
+            assert (await caller.rest()).startswith(b"HTTP/1.1 400")
+
+    asyncio.run(play())
+    told = [one.name for one in caplog.records if "Invalid HTTP request" in one.getMessage()]
+    assert told.count("soulmesh.daemon.http") == 1
+    assert "Invalid" not in capsys.readouterr().err
+    assert not logging.getLogger("uvicorn").propagate

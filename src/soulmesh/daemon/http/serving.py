@@ -8,6 +8,7 @@ never finish their headers are closed, and stopping lets answers finish.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 from pathlib import Path
@@ -177,6 +178,22 @@ def read_certificate(certificate: str, key: str | None) -> tuple[str, ssl.SSLCon
     return "\n".join(_CERTIFICATE.findall(texts[0])), context
 
 
+class _Passing(logging.Handler):
+    """What uvicorn has to say goes the way of all our lines: into the log, in its form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass it on."""
+        more = {"exc_info": record.exc_info} if record.exc_info else {}
+        logger.log(record.levelno, record.getMessage(), **more)
+
+
+def _listen_to_uvicorn() -> None:
+    its = logging.getLogger("uvicorn")
+    if not any(isinstance(handler, _Passing) for handler in its.handlers):
+        its.addHandler(_Passing())
+        its.propagate = False
+
+
 class HttpServer:
     """Serves an application on one port.
 
@@ -206,6 +223,7 @@ class HttpServer:
         """The PEM text of the certificate and its chain, with HTTPS."""
         if certificate is not None:
             self.certificate, self._context = read_certificate(certificate, key)
+        _listen_to_uvicorn()
         self._config = uvicorn.Config(
             app,
             log_config=None,
