@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -26,6 +27,19 @@ def test_init_writes_a_file_that_changes_nothing_and_only_its_owner_can_read(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert config_file() == path
     assert load().model_dump() == Settings().model_dump()
+
+
+def test_the_file_of_init_can_be_taken_as_it_stands(
+    soulmesh: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.toml"
+    assert soulmesh("init", "--config", str(file)).code == 0
+    before = load()
+    file.write_text(re.sub(r"^#([a-z_]+ = )", r"\1", file.read_text(), flags=re.MULTILINE))
+    monkeypatch.setenv("SOULMESH_CONFIG", str(file))
+    # Paths and commands are examples, all else are the defaults.
+    assert load().transfers == before.transfers
+    assert load().web == before.web
 
 
 def test_init_writes_what_it_is_told(soulmesh: Command, tmp_path: Path) -> None:

@@ -308,7 +308,9 @@ def test_a_room_is_talked_in_line_by_line(town: Town, bob: Bob) -> None:
     assert "2 users in pier" in err
 
 
-def test_tickers_invitations_and_favourite_rooms(bob: Bob) -> None:
+def test_tickers_invitations_and_favourite_rooms(town: Town, bob: Bob) -> None:
+    assert bob("room", "ticker", "wall", "here I was").code == 3
+    town.there(town.alice.rooms.join("wall"))
     (row,) = bob.records("room", "ticker", "wall", "here I was")
     assert row == {"username": "bob", "text": "here I was"}
     assert bob.records("room", "invitations", "on") == [{"invitations": True}]
@@ -432,6 +434,23 @@ def test_chat_with_shows_what_was_said_and_sends_what_is_typed(town: Town, bob: 
 
 
 # -- wishes, interests
+
+
+def test_a_second_account_on_the_same_folder_has_people_and_conversations_of_its_own(
+    bob: Bob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob("chat", "send", "alice", "from bob")
+    bob.local("wish", "add", "wish of bob")
+    assert [row["place"] for row in bob.records("chat", "list")] == ["alice"]
+    second = [word if word != "bob" else "carol" for word in bob.login]
+    other = bob._soulmesh("chat", "list", *second, "--json")
+    assert (other.code, other.out) == (0, "")
+    monkeypatch.setenv("SOULMESH_ACCOUNT_USERNAME", "carol")
+    assert bob.kept("wish", "list") == []
+    bob.local("user", "befriend", "alice")
+    monkeypatch.setenv("SOULMESH_ACCOUNT_USERNAME", "bob")
+    assert [row["query"] for row in bob.kept("wish", "list")] == ["wish of bob"]
+    assert bob.kept("user", "list") == []
 
 
 def test_wishes_are_kept_with_their_filters(bob: Bob) -> None:

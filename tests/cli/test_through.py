@@ -21,6 +21,7 @@ from soulmesh.cli.output import Output
 from soulmesh.cli.search import best_first, wait_for_turn
 from soulmesh.cli.standin import StandIn
 from soulmesh.cli.standin import hit as standin_hit
+from soulmesh.client.errors import NoReply
 from soulmesh.client.results import FoundFile, Hit, Remembered, estimate
 from soulmesh.client.shares import Root
 from soulmesh.core.rule_trial import Asked
@@ -472,6 +473,15 @@ async def test_a_search_waits_until_the_server_bears_it(capsys: pytest.CaptureFi
     await wait_for_turn(Output(json=False), cast(Daemon, Busy()))
     assert asyncio.get_running_loop().time() - begun == 40
     assert "this one goes out in 40 s" in capsys.readouterr().err
+
+
+@virtual
+async def test_who_does_not_answer_is_told_of_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = StandIn(Daemon("http://127.0.0.1:1", "key"), "ann")
+    monkeypatch.setattr(there.daemon.users, "info", lambda _: asyncio.sleep(60))
+    with pytest.raises(NoReply, match="mute did not answer PeerUserInfoRequest within 4 s"):
+        await there.info.ask("mute", timeout=4)
+    await there.daemon.close()
 
 
 def test_the_public_feed_is_turned_off_again_by_who_turned_it_on(there: Elsewhere) -> None:

@@ -104,6 +104,8 @@ def test_conditions_that_do_not_hold_and_which_one_it_was(text: str, why: str) -
         ("name~/a{99999999999}/", 6, "too large"),
         ("name~/a{2,1}/", 8, "min repeat greater than max repeat"),
         ("type:", 5, "needs a value"),
+        ("Size>1xb", 6, "is no unit"),
+        ("flac size >1mb", 10, "compares nothing"),
         ("x" * 1001, 1000, "at most 1000"),
         ("(" * 30 + "a" + ")" * 30, 20, "nested more than"),
     ],
@@ -113,6 +115,13 @@ def test_errors_point_at_the_place(text: str, position: int, words: str) -> None
         Filter.parse(text)
     assert caught.value.position == position
     assert caught.value.pointer.splitlines()[1] == " " * position + "^"
+
+
+def test_names_of_conditions_are_read_whatever_their_case_and_other_words_are_words() -> None:
+    assert Filter.parse("SIZE>1kb Type:flac")(hit())
+    assert not Filter.parse("Size>1gb")(hit())
+    assert Filter.parse("Artist:Title").why_not(hit()) == "Artist:Title"
+    assert Filter.parse('user:"somebody else"|"' + hit().username + '"')(hit())
 
 
 def test_a_filter_can_be_tried_on_results_that_are_there() -> None:

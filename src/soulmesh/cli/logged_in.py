@@ -49,10 +49,8 @@ P = ParamSpec("P")
 
 
 def data_folder(given: Path | None) -> Path:
-    """Where everything is kept that should survive."""
-    if given is not None:
-        return given.expanduser()
-    return home(settings.load())
+    """Where the account of the settings keeps everything that should survive."""
+    return home(settings.load({"daemon.data": given}))
 
 
 def command(
@@ -87,7 +85,7 @@ def logged_in(
         **kwargs: Any,
     ) -> None:
         access = Access.taken(kwargs)
-        found = access.settings()
+        found = access.settings({"daemon.data": data})
         out = run.output(json=json)
         async with patience(kwargs.get("timeout")) as given:
             running = await access.running(found, data=data)
@@ -102,7 +100,7 @@ def logged_in(
                 return
             given.what = f"not logged in at {found.network.server}"
             # Transfers that wait in the data folder are not ours to go on with: a daemon may have them.
-            async with open_client(found, data=data_folder(data) if data else None, resume=False) as client:
+            async with open_client(found, resume=False) as client:
                 given.what = "not done"
                 if not whole:
                     given.enough()

@@ -21,10 +21,11 @@ from soulmesh.client.book import AddressBook, History
 from soulmesh.client.browse import Folder
 from soulmesh.client.chat import PrivateMessage
 from soulmesh.client.chat_store import Conversation, Line
+from soulmesh.client.errors import NoReply
 from soulmesh.client.events import Event, Events
 from soulmesh.client.filters import Filter, SavedFilters
 from soulmesh.client.info import UserInfo
-from soulmesh.client.interests import Recommendations, UserInterests
+from soulmesh.client.interests import Recommendations, UserInterests, clean_interest
 from soulmesh.client.results import FoundFile, Hit
 from soulmesh.client.rooms import Room, RoomEntry, RoomMessage, RoomTickerChanged
 from soulmesh.client.server_link import LoggedIn, LoggedOut
@@ -296,8 +297,11 @@ class _Info:
         self._client = client
 
     async def ask(self, username: str, *, timeout: float = 60.0) -> UserInfo:
-        async with asyncio.timeout(timeout):
-            row = await self._client.daemon.users.info(username)
+        try:
+            async with asyncio.timeout(timeout):
+                row = await self._client.daemon.users.info(username)
+        except TimeoutError:
+            raise NoReply("PeerUserInfoRequest", username, timeout) from None
         picture = b64decode(row["picture"]) if row["picture"] else None
         return UserInfo(
             username, row["description"], picture, row["slots"], row["queue"], row["free_slot"], None
@@ -510,16 +514,16 @@ class _Interests:
         self._client = client
 
     def like(self, item: str) -> None:
-        self._client.later(self._client.daemon.interests.like(item))
+        self._client.later(self._client.daemon.interests.like(clean_interest(item)))
 
     def unlike(self, item: str) -> None:
-        self._client.later(self._client.daemon.interests.unlike(item))
+        self._client.later(self._client.daemon.interests.unlike(clean_interest(item)))
 
     def hate(self, item: str) -> None:
-        self._client.later(self._client.daemon.interests.hate(item))
+        self._client.later(self._client.daemon.interests.hate(clean_interest(item)))
 
     def unhate(self, item: str) -> None:
-        self._client.later(self._client.daemon.interests.unhate(item))
+        self._client.later(self._client.daemon.interests.unhate(clean_interest(item)))
 
     async def recommendations(self) -> Recommendations:
         return await self._scored("mine")

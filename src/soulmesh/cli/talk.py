@@ -208,7 +208,10 @@ async def favour(
 ) -> None:
     """Enter a room at each login of a soulmesh that stays."""
     if no:
-        book.rooms.pop(room, None)
+        if room not in book.rooms:
+            raise NotFound(f"{room} is not entered at login")
+        del book.rooms[room]
+        out.note(f"{clean(room)} is no longer entered at login")
     else:
         book.rooms[room] = private
     book.changed()
@@ -240,7 +243,8 @@ async def ticker(
     text: Annotated[str, typer.Argument(help="Your line on the wall; nothing takes it away.")] = "",
 ) -> None:
     """Put a line on the wall of a room."""
-    found = await client.rooms.join(room)
+    # A name that is misspelt is not to become a room.
+    found = await client.rooms.join(room, create=False)
     client.rooms.set_ticker(room, text)
     await asyncio.sleep(_LEAVING)
     out.table(

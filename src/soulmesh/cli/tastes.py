@@ -208,7 +208,8 @@ async def similar_users(
     """Show users with a taste like yours."""
     if item is not None:
         fans = await client.interests.fans(item)
-        out.table([Column("name", "User")], [{"name": name} for name in fans])
+        if not out.table([Column("name", "User")], [{"name": name} for name in fans]):
+            out.note(f"nobody likes {clean(item)}")
         return
     similar = await client.interests.similar_users()
     if not out.table(_SCORED, [{"name": name, "score": score} for name, score in similar]):

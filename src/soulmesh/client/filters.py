@@ -215,7 +215,9 @@ _TEXTS: dict[str, Callable[[Hit], str]] = {
     "path": lambda hit: hit.file.remote_path,
     "name": lambda hit: hit.file.name,
 }
-_CONDITION = re.compile(r"([a-z]+)(<=|>=|!=|<|>|=|:|~)")
+_NAMES = (*_NUMBERS, *_TEXTS, "type", "user")
+_CONDITION = re.compile(r"([A-Za-z]+)(<=|>=|!=|<|>|=|:|~)")
+_COMPARISON = re.compile(r"<=|>=|!=|<|>|=|~")
 _WORD_END = re.compile(r"[\s()|]")
 
 
@@ -285,8 +287,14 @@ class _Parser:
         condition = _CONDITION.match(self._text, self._at)
         if condition is not None:
             name, sign = condition.groups()
-            self._at = condition.end()
-            return self._condition(name, sign, start)
+            # What begins with a capital letter may be any word, but not if it is the name of something.
+            if name.islower() or name.lower() in _NAMES:
+                self._at = condition.end()
+                return self._condition(name.lower(), sign, start)
+        if _COMPARISON.match(self._text, self._at):
+            raise self._error(
+                start, "this compares nothing: write it beside a name, as in size>10mb, or in quotes"
+            )
         word = self._word()
         return _FLAGS.get(word.lower()) or _contains(word)
 
@@ -317,7 +325,7 @@ class _Parser:
             if sign not in (":", "="):
                 raise self._error(start, f"write {name}:value")
             return self._choice(name)
-        known = ", ".join([*_NUMBERS, *_TEXTS, "type", "user"])
+        known = ", ".join(_NAMES)
         raise self._error(start, f"nothing is called {name} here; there are {known}")
 
     def _number(self, name: str, sign: str) -> Test:
@@ -378,7 +386,8 @@ class _Parser:
         values = [self._quoted() if self._text[self._at : self._at + 1] == '"' else self._word()]
         while self._text[self._at : self._at + 1] in ("|", ","):
             self._at += 1
-            values.append(self._word())
+            quoted = self._text[self._at : self._at + 1] == '"'
+            values.append(self._quoted() if quoted else self._word())
         if not all(values):
             raise self._error(at, f"{name} needs a value")
         if name == "user":

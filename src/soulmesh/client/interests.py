@@ -12,7 +12,7 @@ from soulmesh.wire import to_client, to_server
 from soulmesh.wire.message import Message
 from soulmesh.wire.structs import Recommendation
 
-__all__ = ["Interests", "Recommendations", "UserInterests"]
+__all__ = ["Interests", "Recommendations", "UserInterests", "clean_interest"]
 
 _LONGEST = 64
 
@@ -56,7 +56,7 @@ class Interests:
 
     def like(self, item: str) -> None:
         """Add to what we like. Raises UsageError if it is empty or longer than 64 characters."""
-        item = _clean(item)
+        item = clean_interest(item)
         self.unhate(item)
         if item not in self._book.interests:
             self._book.interests.add(item)
@@ -65,7 +65,7 @@ class Interests:
 
     def unlike(self, item: str) -> None:
         """Take away from what we like."""
-        item = _clean(item)
+        item = clean_interest(item)
         if item in self._book.interests:
             self._book.interests.discard(item)
             self._book.changed()
@@ -73,7 +73,7 @@ class Interests:
 
     def hate(self, item: str) -> None:
         """Add to what we hate. Raises as :meth:`like`."""
-        item = _clean(item)
+        item = clean_interest(item)
         self.unlike(item)
         if item not in self._book.hated:
             self._book.hated.add(item)
@@ -82,7 +82,7 @@ class Interests:
 
     def unhate(self, item: str) -> None:
         """Take away from what we hate."""
-        item = _clean(item)
+        item = clean_interest(item)
         if item in self._book.hated:
             self._book.hated.discard(item)
             self._book.changed()
@@ -146,7 +146,12 @@ class Interests:
             self._server.send(message)
 
 
-def _clean(item: str) -> str:
+def clean_interest(item: str) -> str:
+    """An interest as the server has it.
+
+    Raises:
+        UsageError: it is empty, or too long.
+    """
     item = item.strip().lower()
     if not item:
         raise UsageError("an interest cannot be empty")

@@ -120,10 +120,11 @@ def estimate(size: int, *, free_slot: bool, speed: int, queue: int, past: Rememb
 
     What we measured ourselves counts more than what the user says. Each upload before ours is
     taken for one file of the same size, half an album's worth in a queue of one user. Who is
-    rarely online at this time of the day may leave before it is our turn.
+    rarely online at this time of the day may leave before it is our turn. Of an empty file nothing is
+    said: nobody waits for one.
     """
     rate = past.speed if past.speed else float(speed)
-    if rate <= 0:
+    if rate <= 0 or size <= 0:
         return None
     moving = size / rate
     waiting = 0.0 if free_slot else moving * max(1, queue) * 0.5

@@ -180,6 +180,7 @@ export default [
   ["write {}", "Schreib {}"],
   ["nothing is called {} here; there are {}", "Nichts heißt hier {}; es gibt {}"],
   ["{} is no number", "{} ist keine Zahl"],
+  ["this compares nothing: write it beside a name, as in size>10mb, or in quotes", "Das vergleicht nichts: Schreib es neben einen Namen wie in size>10mb, oder in Anführungszeichen"],
   ["a number is missing", "Eine Zahl fehlt"],
   ["{} is no unit here; there are: {}", "{} ist hier keine Einheit; es gibt: {}"],
   ["the expression stands between slashes: /.../", "Der Ausdruck steht zwischen Schrägstrichen: /.../"],
