@@ -367,7 +367,7 @@ def test_nothing_is_no_message(bob: Bob, command: list[str]) -> None:
 
 
 def test_a_room_that_cannot_be_is_refused_in_the_servers_words(bob: Bob) -> None:
-    done = bob("room", "ticker", " spaces ", "hello")
+    done = bob("room", "talk", " spaces ")
     assert done.code == 4
     assert "leading or trailing spaces" in done.err
 
