@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from soulmesh.client.shares import Root
+from soulmesh.daemon.api1.common import client_of
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, Network, network, until
 
@@ -589,6 +590,16 @@ def test_rooms_and_messages_with_marks_of_what_was_read(tmp_path: Path) -> None:
         assert (await ask("GET", f"{talk}/messages", words="GOOD"))["items"][0]["text"] == "good evening"
         assert (await ask("GET", f"{talk}/messages", words="good hello"))["items"] == []
         assert (await ask("GET", "/conversations"))["items"][0]["unread"] == 0
+        # The same to several at once, and all of it forgotten.
+        await ask("POST", "/conversations", {"usernames": [SHARER, SHARER], "text": "to all"})
+        assert (await ask.event("chat.message"))["text"] == "to all"
+        await ask("POST", "/conversations", {"usernames": [], "text": "to nobody"}, 422)
+        await ask("DELETE", f"{talk}/messages")
+        assert await ask.event("chat.forgotten") == {"username": SHARER}
+        await ask("GET", f"{talk}/messages", status=404)
+        await ask("DELETE", f"{talk}/messages", status=404)
+        assert (await ask("GET", "/conversations"))["items"] == []
+        assert await client_of(ask.net.daemon.service).chat.history(SHARER) == []
 
     on_a_network(play, tmp_path)
 

@@ -47,6 +47,10 @@ class _Chat:
         """All that is there was read."""
         await self._store.mark_read(place)
 
+    async def forget(self, place: str) -> None:
+        """Delete all of it."""
+        await self._store.forget(place)
+
 
 class Kept:
     """What such a command may use of a client."""

@@ -478,6 +478,10 @@ class _Chat:
             else:
                 await self._client.daemon.chat.mark_read(place)
 
+    async def forget(self, place: str) -> None:
+        with contextlib.suppress(NotThere):
+            await self._client.daemon.chat.forget(place)
+
     async def conversations(self) -> list[Conversation]:
         return [
             Conversation(row["username"], row["lines"], row["unread"], _seconds(row["last"]))

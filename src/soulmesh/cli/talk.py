@@ -336,6 +336,17 @@ async def history(
         await here.chat.mark_read(user)
 
 
+@chat_app.command("forget")
+@kept
+@patient
+async def forget(here: Kept, out: Output, user: Annotated[str, typer.Argument(help="A user.")]) -> None:
+    """Delete what was said with a user; it does not come back."""
+    if not await here.chat.history(user, limit=1):
+        raise NotFound(f"nothing was said with {user}")
+    await here.chat.forget(user)
+    out.line(f"what was said with {clean(user)} is forgotten")
+
+
 def _show_line(out: Output, place: str, line: Line) -> None:
     when = datetime.fromtimestamp(line.at).astimezone()
     out.line(f"{moment(when)}  {clean(line.author)}: {clean(line.text)}")

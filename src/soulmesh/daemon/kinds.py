@@ -33,6 +33,7 @@ SLSKD = (
 
 DAEMON = (
     "browse.finished",
+    "chat.forgotten",
     "chat.message",
     "chat.read",
     "room.read",

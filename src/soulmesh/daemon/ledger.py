@@ -417,14 +417,16 @@ class Ledger:
         if rows:
             self._hide((row[0] for row in rows), "download", username, directory_of(name))
 
-    async def cancel(self, key: str, *, remove: bool) -> None:
+    async def cancel(self, key: str, *, remove: bool, keep_part: bool = False) -> None:
         """Give a transfer up if it is under way; with ``remove`` it is not listed any more.
+
+        ``keep_part`` leaves what came of a download on the disk.
 
         Unknown ids are fine.
         """
         live = self._live.get(key)
         if live is not None:
-            await self._engine.transfers.cancel(live.transfer.id)
+            await self._engine.transfers.cancel(live.transfer.id, delete_part=not keep_part)
             if key in self._live:
                 # The event is on its way; the answer must not be older than the deed.
                 self._finish(live, self._wall_clock())

@@ -240,6 +240,10 @@ class Service:
             SoulmeshError: it cannot be sent.
         """
         await self.engine.send_message(username, text)
+        await self.said(username, text)
+
+    async def said(self, username: str, text: str) -> None:
+        """Keep a message that was sent, and tell of it."""
         number = await self.conversations.sent(username, text)
         self.told_chat(username, text, number, ours=True, at=self.now())
 

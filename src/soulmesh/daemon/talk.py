@@ -226,6 +226,15 @@ class Conversations:
         )
         return known
 
+    async def forget(self, username: str) -> bool:
+        """Delete a conversation with its messages; whether there was one."""
+
+        def write(db: sqlite3.Connection) -> bool:
+            db.execute("DELETE FROM messages WHERE username = ?", (username,))
+            return db.execute("DELETE FROM conversations WHERE username = ?", (username,)).rowcount > 0
+
+        return await self._store.run(write)
+
 
 def _activate(db: sqlite3.Connection, username: str) -> None:
     db.execute(

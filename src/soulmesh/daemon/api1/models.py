@@ -464,6 +464,21 @@ class Words(Query):
     limit: int = 500
 
 
+class SayToMany(Body):
+    """Something to say to several users at once."""
+
+    usernames: Annotated[list[Name], Field(min_length=1, max_length=1000)]
+    """Only those who watch us get it."""
+    text: Line
+
+
+class GivingUp(Query):
+    """What becomes of what is here."""
+
+    keep_part: bool = False
+    """Leave the unfinished file on the disk."""
+
+
 class Say(Body):
     """Something to say."""
 

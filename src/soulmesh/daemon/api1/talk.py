@@ -420,6 +420,19 @@ class _Talk:
     async def write(self, call: Call, _query: None, body: models.Say) -> None:
         await self._service.say(call.path["username"], body.text)
 
+    async def write_to_many(self, _call: Call, _query: None, body: models.SayToMany) -> None:
+        names = list(dict.fromkeys(body.usernames))
+        await client_of(self._service).chat.send_to_many(names, body.text)
+        for username in names:
+            await self._service.said(username, body.text)
+
+    async def forget(self, call: Call, _query: None, _body: None) -> None:
+        username = call.path["username"]
+        if not await self._service.conversations.forget(username):
+            raise HttpError(404, "There is no such conversation")
+        await client_of(self._service).chat.forget(username)
+        self._service.hub.tell("chat.forgotten", {"username": username})
+
     async def mark(self, call: Call, _query: None, _body: None) -> None:
         username = call.path["username"]
         last = await self._service.conversations.acknowledge(username)
@@ -484,6 +497,15 @@ def operations(service: Service) -> list[Operation]:
             query=History,
         ),
         change("POST", f"{talk}/messages", "Write", work.write, body=models.Say, example={"text": "hello"}),
+        change(
+            "POST",
+            "/conversations",
+            "Write the same to several at once; only those who watch us get it",
+            work.write_to_many,
+            body=models.SayToMany,
+            example={"usernames": ["marble_fox", "lantern_owl"], "text": "back online"},
+        ),
+        change("DELETE", f"{talk}/messages", "Forget all that was said", work.forget),
         change("PUT", f"{talk}/read", "Mark it as read", work.mark),
         change("DELETE", talk, "Show it no more; its messages stay", work.hide),
         look("/rooms", "All rooms", work.list, RoomList, query=RoomPage),

@@ -173,11 +173,11 @@ class _Transfers:
 
         return work
 
-    async def cancel(self, call: Call, _query: None, _body: None) -> None:
+    async def cancel(self, call: Call, query: models.GivingUp, _body: None) -> None:
         key = _id(call)
         if self._ledger.find_live(key) is None:
             await self._ended(key)
-        await self._ledger.cancel(key, remove=False)
+        await self._ledger.cancel(key, remove=False, keep_part=query.keep_part)
 
     async def remove(self, call: Call, _query: None, _body: None) -> None:
         key = _id(call)
@@ -523,7 +523,15 @@ def operations(service: Service) -> list[Operation]:
             write,
             refusals=(422, 429, 503),
         ),
-        Operation("POST", f"{one}/cancel", "Give it up", work.cancel, access=write, status=204),
+        Operation(
+            "POST",
+            f"{one}/cancel",
+            "Give it up",
+            work.cancel,
+            access=write,
+            status=204,
+            query=models.GivingUp,
+        ),
         Operation(
             "DELETE", one, "List it no more, giving it up first", work.remove, access=write, status=204
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from soulmesh.daemon.remote.parts.common import Part, Row, q
 
@@ -138,6 +138,14 @@ class Chat(Part):
     async def write(self, username: str, text: str) -> None:
         """Write to somebody."""
         await self._ask("POST", f"{_talk(username)}/messages", {"text": text})
+
+    async def write_to_many(self, usernames: Sequence[str], text: str) -> None:
+        """Write the same to several at once; only those who watch us get it."""
+        await self._ask("POST", "/conversations", {"usernames": list(usernames), "text": text})
+
+    async def forget(self, username: str) -> None:
+        """Forget all that was said."""
+        await self._ask("DELETE", f"{_talk(username)}/messages")
 
     async def mark_read(self, username: str) -> None:
         """All that was written is read."""

@@ -116,9 +116,9 @@ class Transfers(Part):
         found: Row = await self._ask("PUT", f"/transfers/{q(transfer)}/priority", {"priority": priority})
         return found
 
-    async def cancel(self, transfer: str) -> None:
-        """Give it up."""
-        await self._ask("POST", f"/transfers/{q(transfer)}/cancel")
+    async def cancel(self, transfer: str, *, keep_part: bool = False) -> None:
+        """Give it up; the unfinished file goes unless ``keep_part``."""
+        await self._ask("POST", f"/transfers/{q(transfer)}/cancel", keep_part=keep_part or None)
 
     async def remove(self, transfer: str) -> None:
         """Give it up, and list it no more."""
