@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from soulmesh.cli.goal_news import GoalNews, Look
 from soulmesh.cli.output import Output, Transfers, clean
 from soulmesh.client.filters import Filter
 from soulmesh.client.results import FoundFile, Hit
@@ -444,13 +446,28 @@ class Goals:
             return await self._to_the_end(out, goal, heard)
 
     async def _to_the_end(self, out: Output, goal: str, heard: Heard) -> dict[str, Any]:
-        await self._follow(out, goal, heard)
+        found = await self._daemon.goals.get(goal)
+        if found["state"] == "paused":
+            await self._daemon.goals.resume(goal)
+            out.note(f"{clean(found['name'])}: it was paused, and goes on")
+        stays = "the daemon goes on with it: soulmesh goals list"
+        async with GoalNews(out, found["name"], partial(self._look, goal), stays) as news:
+            await self._follow(out, goal, heard, news)
         found = await self._daemon.goals.get(goal)
         # The next wish of a list may be the same one.
         self.known.append(_known(found))
         files = await self._paths(found)
-        username = found["candidates"][min(found["turn"], len(found["candidates"]) - 1)]["username"]
-        return {**found, "username": username, "paths": files}
+        return {**found, "username": _username(found), "paths": files}
+
+    async def _look(self, goal: str) -> Look:
+        row = await self._daemon.goals.get(goal)
+        told = row["situation"], row["now"], row["files_here"], row["files"]
+        return Look(_username(row), *told)
+
+    async def gone(self, goal: str) -> int:
+        """How many of a goal's files are not where the daemon put them any more."""
+        gone: int = (await self._daemon.goals.get(goal))["gone"] or 0
+        return gone
 
     async def paths(self, goal: str) -> list[str]:
         """Where the files of a goal are that are here."""
@@ -462,21 +479,10 @@ class Goals:
         rows = self._daemon.batches.files(row["batch"])
         return [one["local_path"] async for one in rows if one["state"] == State.FINISHED.value]
 
-    async def _follow(self, out: Output, goal: str, heard: Heard) -> None:
+    async def _follow(self, out: Output, goal: str, heard: Heard, news: GoalNews) -> None:
         keys: dict[str, int] = {}
-        stories: set[str] = set()
-
-        async def tell(key: str, state: str) -> None:
-            if state in _WAITING:
-                story = (await self._daemon.transfers.why(key))["now"]
-                if story not in stories:
-                    stories.add(story)
-                    out.note(f"{clean(coming[key])}: {clean(story)}")
-
         with out.transfers() as bars:
             coming = await self._coming(goal, bars)
-            for key in list(coming):
-                await tell(key, (await self._daemon.transfers.get(key))["state"])
             while (await self._daemon.goals.get(goal))["state"] in ("under way", "paused"):
                 told = await heard.next()
                 while told.kind.partition(".")[0] != "goal":
@@ -486,17 +492,14 @@ class Goals:
                                 if key not in keys:
                                     keys[key] = bars.add(coming[key], size, done)
                                 bars.update(keys[key], done, rate=speed)
-                    elif (row := told.data.get("row")) is None:
+                    elif (row := told.data.get("row")) is None or row["state"] not in _OVER:
                         pass
-                    elif row["state"] not in _OVER:
-                        if row["id"] in coming:
-                            await tell(row["id"], row["state"])
                     elif coming.pop(row["id"], None) is not None:
                         _end_bar(bars, keys.get(row["id"]), row)
                     told = await heard.next()
                 if told.kind == "goal.GoalMoved" and told.data["goal"] == goal:
                     if told.data["reason"]:
-                        out.note(clean(f"{told.data['reason']}; trying {told.data['username']}"))
+                        news.moved(told.data["username"], told.data["reason"])
                     coming = await self._coming(goal, bars)
 
     async def _coming(self, goal: str, bars: Transfers) -> dict[str, str]:
@@ -507,6 +510,12 @@ class Goals:
                 found.append(await self._daemon.transfers.get(key))
         bars.expect(len(found), sum(row["size"] or 0 for row in found))
         return {row["id"]: row["path"].rpartition("\\")[2] for row in found if row["state"] not in _OVER}
+
+
+def _username(row: dict[str, Any]) -> str:
+    """Whose turn it is."""
+    candidates = row["candidates"]
+    return str(candidates[min(row["turn"], len(candidates) - 1)]["username"])
 
 
 def _known(row: dict[str, Any]) -> tuple[str, str, str, str]:

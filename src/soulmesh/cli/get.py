@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -12,6 +12,7 @@ import typer
 
 from soulmesh.cli import choose, lists, run
 from soulmesh.cli.access import Access, with_access
+from soulmesh.cli.goal_news import GoalNews, Look
 from soulmesh.cli.hits import withheld
 from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, size
 from soulmesh.cli.session import open_client
@@ -25,6 +26,7 @@ from soulmesh.client.searches import SearchFigures
 from soulmesh.client.transfers import (
     Candidate,
     Goal,
+    GoalDropped,
     GoalFailed,
     GoalFinished,
     GoalMoved,
@@ -33,7 +35,8 @@ from soulmesh.client.transfers import (
     TransferProgressed,
     candidate_of,
 )
-from soulmesh.core.transfer import FINAL, State
+from soulmesh.client.transfers import Goals as AllGoals
+from soulmesh.core.transfer import FINAL
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 
 if TYPE_CHECKING:
@@ -44,8 +47,7 @@ __all__ = ["get"]
 WITH_ALBUMS = choose.AUDIO | {"jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf"}
 MAY_MISS = ("jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf")
 
-WAITING = frozenset({State.QUEUED, State.DELAYED, State.OFFLINE, State.NO_ROOM})
-NEWS = (GoalMoved, GoalFinished, GoalFailed, TransferMoved, TransferProgressed)
+NEWS = (GoalMoved, GoalFinished, GoalFailed, GoalDropped, TransferMoved, TransferProgressed)
 """What happens to a goal."""
 
 COLUMNS = [
@@ -75,15 +77,31 @@ class NothingFound(NotFound):
 
 
 class NotGot(NotFound):
-    """Every source failed."""
+    """Every source failed; ``here`` of ``files`` files came and are kept."""
 
-    def __init__(self, query: str, reason: str) -> None:
-        super().__init__(query, reason)
+    def __init__(self, query: str, reason: str, here: int, files: int) -> None:
+        super().__init__(query, reason, here, files)
         self.query = query
         self.reason = reason
+        self.here = here
+        self.files = files
+        if here:
+            self.hint = "the same command goes on with what is here, as soon as somebody else has the rest"
 
     def __str__(self) -> str:
-        return f"{self.query}: no source is left; the last one said: {self.reason}"
+        kept = f"; {self.here} of {self.files} files are here and kept" if self.here else ""
+        return f"{self.query}: no source is left; the last one said: {self.reason}{kept}"
+
+
+class Dropped(NotFound):
+    """Somebody cancelled it meanwhile."""
+
+    def __init__(self, query: str) -> None:
+        super().__init__(query)
+        self.query = query
+
+    def __str__(self) -> str:
+        return f"{self.query}: it was cancelled meanwhile; what is here stays"
 
 
 @run.command
@@ -191,9 +209,9 @@ async def _get(
     if "finished" in states and not again and not dry_run:
         files = await _files(client, afar, states["finished"])
         # What a list asks for is done once and for all, wherever its files were taken meanwhile.
-        if listed or afar is not None or await asyncio.to_thread(_all_there, files):
+        if listed or await _still_here(client, afar, states["finished"]):
             out.note(f"{clean(wish)}: done before; --again gets it anew")
-            _tell(out, wish, "finished", None, files, [])
+            _tell(out, wish, "finished", None, files, [], len(files), len(files))
             return
         out.note(f"{clean(wish)}: done before, but its files are gone; getting it anew")
     begun = states.get("under way") or states.get("paused")
@@ -214,7 +232,7 @@ async def _get(
         candidates = await asyncio.gather(*(_whole(client, folder, afar) for folder in folders))
     else:
         candidates = [candidate_of(some) for some in found]
-    failed = states.get("failed")
+    failed = states.get("failed") or states.get("dropped")
     if failed is not None and not again:
         out.note(f"{clean(wish)}: going on with what is here of it already")
         await _go_on(out, client, afar, wish, failed, candidates)
@@ -231,7 +249,7 @@ async def _get(
             patience=patience,
             rules=said,
         )
-        _tell(out, wish, got["state"], got["username"], got["paths"], got["story"])
+        _tell_afar(out, wish, got)
         return
     with client.events.stream(*NEWS) as news:
         goal = await client.transfers.goals.want(
@@ -250,8 +268,12 @@ def _known(goal: Goal) -> tuple[str, str, str, str]:
     return goal.name, goal.state, goal.id, goal.rules
 
 
-def _all_there(files: Sequence[str]) -> bool:
-    return bool(files) and all(Path(file).exists() for file in files)
+async def _still_here(client: Client, afar: Goals | None, identity: str) -> bool:
+    """Whether the files of a goal are where they were put, as far as who put them there can see."""
+    if afar is not None:
+        return await afar.gone(identity) == 0
+    goal = client.transfers.goals.get(identity)
+    return goal is not None and await client.transfers.goals.gone(goal) == 0
 
 
 async def _files(client: Client, afar: Goals | None, identity: str) -> list[str]:
@@ -274,13 +296,15 @@ async def _go_on(
     """A goal of an earlier run, or of another command, is followed to its end; ``more`` sources join it."""
     if afar is not None:
         got = await afar.go_on(out, identity, more)
-        _tell(out, wish, got["state"], got["username"], got["paths"], got["story"])
+        _tell_afar(out, wish, got)
         return
     with client.events.stream(*NEWS) as news:
         goal = client.transfers.goals.get(identity)
         assert goal is not None
         for candidate in more:
             await client.transfers.goals.add(goal, candidate)
+        if client.transfers.goals.resume(goal):
+            out.note(f"{clean(wish)}: it was paused, and goes on")
         await _pursue(out, client, goal, news)
 
 
@@ -328,18 +352,26 @@ def _row(hits: tuple[Hit, ...], *, album: bool) -> dict[str, object]:
 
 async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any]) -> None:
     """Show a goal's files until it is whole, or no source is left."""
-    keys: dict[int, int] = {}
-    told: set[str] = set()
     goals = client.transfers.goals
 
-    async def tell(transfer: Transfer) -> None:
-        # For an album's files the same, so it is told once.
-        story = (await client.transfers.why(transfer.id)).now if transfer.state in WAITING else ""
-        if story and story not in told:
-            told.add(story)
-            out.note(f"{clean(transfer.name)}: {clean(story)}")
+    async def look() -> Look:
+        here, candidate = len(goals.here(goal)), goal.candidate
+        situation = goals.situation(goal).value
+        return Look(candidate.username, situation, goals.now(goal), here, len(candidate.files))
 
-    with out.transfers() as bars, _left_behind(out, goal.name):
+    stays = "it goes on when soulmesh runs; the same command shows it again"
+    async with GoalNews(out, goal.name, look, stays) as told:
+        await _show(out, goals, goal, news, told)
+    batch = client.transfers.batches.get(goal.batch)
+    files = [str(path) for path in await client.transfers.batches.places(batch)] if batch is not None else []
+    here, wanted = len(goals.here(goal)), len(goal.candidate.files)
+    _tell(out, goal.name, goal.state, goal.candidate.username, files, goal.story, here, wanted)
+
+
+async def _show(out: Output, goals: AllGoals, goal: Goal, news: EventStream[Any], told: GoalNews) -> None:
+    """Show bars, and whom it turns to, until it is not under way any more."""
+    keys: dict[int, int] = {}
+    with out.transfers() as bars:
 
         def expect() -> dict[int, Transfer]:
             mine = goals.transfers(goal)
@@ -347,8 +379,6 @@ async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any
             return {transfer.id: transfer for transfer in mine if not transfer.finished}
 
         coming = expect()
-        for waiting in list(coming.values()):
-            await tell(waiting)
         if goal.state == "under way":
             async for event in news:
                 if isinstance(event, TransferProgressed) and event.size and event.transfer in coming:
@@ -360,27 +390,12 @@ async def _pursue(out: Output, client: Client, goal: Goal, news: EventStream[Any
                 elif isinstance(event, TransferMoved):
                     if event.transfer in coming and event.new in FINAL:
                         _end(bars, keys.get(event.transfer), coming.pop(event.transfer))
-                    elif event.transfer in coming:
-                        await tell(coming[event.transfer])
                 elif _concerns(event, goal):
                     if isinstance(event, GoalMoved) and event.reason:
-                        out.note(clean(f"{event.reason}; trying {event.username}"))
+                        told.moved(event.username, event.reason)
                         coming = expect()
                     if goal.state != "under way":
                         break
-    batch = client.transfers.batches.get(goal.batch)
-    files = [str(path) for path in await client.transfers.batches.places(batch)] if batch is not None else []
-    _tell(out, goal.name, goal.state, goal.candidate.username, files, goal.story)
-
-
-@contextmanager
-def _left_behind(out: Output, name: str) -> Iterator[None]:
-    """Who leaves early is told what becomes of it."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        out.note(f"{clean(name)} goes on when soulmesh runs; the same command shows it again")
-        raise
 
 
 def _end(bars: Transfers, key: int | None, transfer: Transfer) -> None:
@@ -391,16 +406,31 @@ def _end(bars: Transfers, key: int | None, transfer: Transfer) -> None:
         bars.passed(transfer.name, transfer.size or 0, failed=failed)
 
 
+def _tell_afar(out: Output, wish: str, got: dict[str, Any]) -> None:
+    told = (got["state"], got["username"], got["paths"], got["story"], got["files_here"], got["files"])
+    _tell(out, wish, *told)
+
+
 def _tell(
-    out: Output, wish: str, state: str, username: str | None, files: list[str], story: list[str]
+    out: Output,
+    wish: str,
+    state: str,
+    username: str | None,
+    files: list[str],
+    story: list[str],
+    here: int,
+    wanted: int,
 ) -> None:
     if state == "finished":
         for file in files:
             out.line(file)
     out.record({"wish": wish, "state": state, "username": username, "files": files, "story": story})
+    if state == "dropped":
+        raise Dropped(wish)
     if state != "finished":
-        raise NotGot(wish, story[-1].rpartition("the last one: ")[2])
+        raise NotGot(wish, story[-1].rpartition("the last one: ")[2], here, wanted)
 
 
 def _concerns(event: Event, goal: Goal) -> bool:
-    return isinstance(event, GoalMoved | GoalFinished | GoalFailed) and event.goal == goal.id
+    about = GoalMoved | GoalFinished | GoalFailed | GoalDropped
+    return isinstance(event, about) and event.goal == goal.id

@@ -342,6 +342,13 @@ class Goals:
         self._save(goal)
         self._ledger.events.emit(GoalDropped(goal.id))
 
+    def resume(self, goal: Goal) -> bool:
+        """Go on with what rests of it; false if nothing did."""
+        resting = [one for one in self.transfers(goal) if one.state is State.PAUSED]
+        for transfer in resting:
+            self._ledger.apply(transfer, transfer.download.resume(self._ledger.now()))
+        return bool(resting)
+
     def situation(self, goal: Goal) -> Situation:
         """What the present candidate does for us."""
         return situation(self._standings(goal))
