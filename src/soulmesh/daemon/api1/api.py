@@ -33,6 +33,7 @@ from soulmesh.daemon.api1 import (
     talk,
     transfers,
     users,
+    wishes,
 )
 from soulmesh.daemon.api1.operations import Operation, document, problem, route
 from soulmesh.daemon.hooks import Hooks
@@ -87,6 +88,7 @@ def operations(service: Service, hooks: Hooks | None) -> list[Operation]:
         *browsing.operations(service),
         *users.operations(service),
         *talk.operations(service),
+        *wishes.operations(service),
         *shares.operations(service),
         *looking.operations(service),
         *settings.operations(service),

@@ -1,4 +1,4 @@
-"""Rooms, private conversations and wishes over ``/api/v1``."""
+"""Rooms and private conversations over ``/api/v1``."""
 
 from __future__ import annotations
 
@@ -444,35 +444,6 @@ class _Talk:
         if not await self._service.conversations.hide(call.path["username"]):
             raise HttpError(404, "There is no such conversation")
 
-    # -- wishes
-
-    async def wishes(self, _call: Call, _query: None, _body: None) -> dict[str, Any]:
-        wishes = client_of(self._service).wishes
-        return {"items": [_wish(wish) for wish in wishes.all], "interval": wishes.interval}
-
-    async def wish(self, _call: Call, _query: None, body: models.NewWish) -> dict[str, Any]:
-        wishes = client_of(self._service).wishes
-        made = _wish(await wishes.add(body.query, filter=body.filter, download=body.download))
-        self._service.hub.tell("wish.added", made)
-        return made
-
-    async def unwish(self, _call: Call, query: models.WishQuery, _body: None) -> None:
-        await client_of(self._service).wishes.remove(query.query)
-        self._service.wish_book.forget(query.query.strip())
-        self._service.hub.tell("wish.removed", {"query": query.query.strip()})
-
-
-def _wish(wish: Any) -> dict[str, Any]:
-    return {
-        "query": wish.query,
-        "filter": wish.filter,
-        "last_sent": wish.last_sent,
-        "found": wish.found,
-        "download": wish.download,
-        "goal": wish.goal or None,
-        "fulfilled": wish.fulfilled,
-    }
-
 
 def operations(service: Service) -> list[Operation]:
     """What is served here."""
@@ -564,16 +535,4 @@ def operations(service: Service) -> list[Operation]:
         change("DELETE", operators, "A plain member again", work.right("revoke_operator")),
         change("DELETE", f"{room}/membership", "Give up our membership", work.drop("drop_membership")),
         change("DELETE", f"{room}/ownership", "Give up a room of ours", work.drop("drop_ownership")),
-        look("/wishes", "What is searched for again and again", work.wishes, models.Wishes, query=Part),
-        change(
-            "POST",
-            "/wishes",
-            "Wish",
-            work.wish,
-            answer=models.Wish,
-            body=models.NewWish,
-            status=201,
-            example={"query": "quiet harbor tidal maps", "filter": "flac"},
-        ),
-        change("DELETE", "/wishes", "Wish no more", work.unwish, query=models.WishQuery),
     ]
