@@ -332,7 +332,7 @@ def test_those_who_want_to_be_called_are_called_a_few_at_a_time_and_each_gets_an
         await asyncio.sleep(120)
         assert (len(dialled), most) == (10, 4)
         assert len(session.said(to_server.CannotConnect)) == 12
-        assert alice.links._callers == 0
+        assert alice.links.callbacks.callers == 0
 
     play(scene)
 

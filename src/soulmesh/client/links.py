@@ -15,20 +15,22 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from soulmesh import wire
+from soulmesh.client.callbacks import CANDIDATE_TIMEOUT, GRACE, Callbacks, dial
 from soulmesh.client.errors import LinkLost, NoReply, UserOffline, UserUnknown
-from soulmesh.client.events import Event, Events
+from soulmesh.client.events import Events
 from soulmesh.client.handshake import pack
+from soulmesh.client.link_events import CallbackFailed, LinkClosed, LinkOpened, PeerMisbehaved
 from soulmesh.client.meeting import Meeting, Opened
 from soulmesh.client.peer_link import BodySink, PeerLink
 from soulmesh.client.ports import ServerPort, Undo
 from soulmesh.client.settings import ClientSettings
-from soulmesh.client.tasks import Tasks, Turnstile
+from soulmesh.client.tasks import Tasks
 from soulmesh.core.rendezvous import Address, Order
 from soulmesh.errors import DecodeError, NetworkError, ProtocolError, WireError
 from soulmesh.net.errors import ConnectionLost
-from soulmesh.net.stream import Stream, open_stream
+from soulmesh.net.stream import Stream
 from soulmesh.net.world import World
-from soulmesh.wire import peer_init, to_client, to_server
+from soulmesh.wire import peer_init, to_client
 from soulmesh.wire.message import Message
 
 __all__ = ["PROBE_TICKETS", "CallbackFailed", "LinkClosed", "LinkOpened", "Links", "PeerMisbehaved"]
@@ -43,12 +45,6 @@ FrameHandler = Callable[[str, wire.Frame], None]
 PROBE_TICKETS = 1 << 31
 """From here on tickets are those of questions to ourselves; those of links count from 1."""
 
-_GRACE = 10.0
-"""A second link to the same user is closed when nothing passed on it for so long."""
-
-_CANDIDATE_TIMEOUT = 10.0
-"""Seconds for connecting to a possible parent before it is asked to connect to us."""
-
 _PROVEN_FOR = 60.0
 """Seconds for which the place where a user took our connection is good for the next file, unasked."""
 
@@ -56,49 +52,7 @@ _GATHERED = 16 * 1024
 """Bytes for one user that may wait for the end of this turn of the loop, to leave in one call."""
 
 _PAST = 1000
-_IN_ONE_TURN = 16
-"""Links that are begun between two turns of the loop, for others who ask for them."""
 """So many tickets are remembered after their attempt was over."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkOpened(Event):
-    """A link to a user is there.
-
-    ``kind`` is P, F or D; ``direct``: not by callback; ``ours``: we wanted it.
-    """
-
-    username: str
-    kind: str
-    direct: bool
-    ours: bool
-    obfuscated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LinkClosed(Event):
-    """A P link ended."""
-
-    username: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackFailed(Event):
-    """Somebody could not reach us, asked us to connect instead, and we could not either."""
-
-    username: str
-    kind: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PeerMisbehaved(Event):
-    """Another user (or whoever connected to us) broke the protocol; it cost the link or the message."""
-
-    username: str
-    """Empty if it did not say who it is."""
-    problem: str
 
 
 @dataclass(slots=True, eq=False)
@@ -143,7 +97,7 @@ class Links:
         self._pace = connect_pace
         self._sequential = settings
         if settings.order is Order.BOTH:
-            direct = min(settings.direct_timeout, _CANDIDATE_TIMEOUT)
+            direct = min(settings.direct_timeout, CANDIDATE_TIMEOUT)
             self._sequential = replace(settings, order=Order.DIRECT_FIRST, direct_timeout=direct)
         self._tasks = Tasks("links")
         self._peers: dict[str, list[PeerLink]] = {}
@@ -151,15 +105,11 @@ class Links:
         self._openings: dict[str, asyncio.Future[PeerLink]] = {}
         self._meetings: dict[int, Meeting] = {}
         self._past: dict[int, tuple[str, str]] = {}
-        self._unanswered: dict[tuple[str, str], list[asyncio.Event]] = {}
-        self._reached: dict[tuple[str, str], float] = {}
         self._proven: dict[str, tuple[Address, float]] = {}
         self._tickets = 0
         self._slots = asyncio.Semaphore(settings.most_opening)
-        self._call_slots = asyncio.Semaphore(settings.most_callbacks)
-        self._callers = 0
-        """Users who asked to be called, and were not yet."""
-        self._turnstile = Turnstile(_IN_ONE_TURN)
+        self.callbacks = Callbacks(world, server, events, settings, self)
+        """Calls users who cannot reach us."""
         self._handlers: dict[type[Message], list[Callable[[str, Any], None]]] = {}
         self._frame_handlers: dict[int, FrameHandler] = {}
         self._questions: list[_Question] = []
@@ -413,11 +363,14 @@ class Links:
         self, username: str, kind: str, address: Address, timeout: float | None
     ) -> Opened | None:
         """Connect to where the user took a connection moments ago; ``None`` if that does not work now."""
-        patience = min(self._settings.direct_timeout, _CANDIDATE_TIMEOUT)
+        patience = min(self._settings.direct_timeout, CANDIDATE_TIMEOUT)
         async with self._slots:
             try:
-                stream, obfuscated = await self._dial(
-                    address, patience if timeout is None else min(patience, timeout)
+                stream, obfuscated = await dial(
+                    self._world,
+                    self._settings,
+                    address,
+                    patience if timeout is None else min(patience, timeout),
                 )
             except NetworkError as error:
                 log.debug("%s does not take connections at the old place: %s", username, error)
@@ -467,87 +420,7 @@ class Links:
         if message.ticket >= PROBE_TICKETS and message.username == self._server.username:
             # We wanted to know whether the server passes it on, and nothing else.
             return
-        self._tasks.start(self._call_back(message), f"callback to {message.username}")
-
-    async def _call_back(self, message: to_client.ConnectToPeer) -> None:
-        """Somebody cannot reach us, so we connect: every such request is answered, one way or the other."""
-        settings = self._settings
-        loop = asyncio.get_running_loop()
-        asked = loop.time()
-        address = Address(message.ip, message.port, message.obfuscated_port or 0)
-        if message.connection_type not in ("P", "F", "D"):
-            self._events.emit(
-                PeerMisbehaved(message.username, f"unknown connection type {message.connection_type!r}")
-            )
-            return
-        if self.refuses(message.username, message.ip):
-            return
-        try:
-            if self._callers >= settings.most_callers:
-                raise NetworkError("too many want to be called at once")
-            self._callers += 1
-            try:
-                stream, obfuscated = await self._dial_in_turn(address)
-            finally:
-                self._callers -= 1
-        except NetworkError as error:
-            log.info("cannot call back %s: %s", message.username, error)
-            self._events.emit(CallbackFailed(message.username, message.connection_type, str(error)))
-            await self._reached_or_late(
-                message.username, message.connection_type, asked, asked + settings.cannot_connect_after
-            )
-            if self._server.connected:
-                self._server.send(to_server.CannotConnect(message.ticket, message.username))
-            return
-        stream.write(pack(peer_init.PeerPierceFirewall(message.ticket), obfuscated, self._world.random))
-        self.take(message.username, message.connection_type, stream, obfuscated=obfuscated, direct=False)
-
-    async def _reached_or_late(self, username: str, kind: str, asked: float, late: float) -> None:
-        """Return when it does no harm to tell a user that we cannot connect.
-
-        That is late, for then they have given up anyway; or as soon as they have
-        reached us by themselves, for until they hear from us Nicotine+ (3.3.11)
-        ignores our own request for a connection of the same kind.
-        """
-        if self._reached.get((username, kind), asked - _GRACE) > asked - _GRACE:
-            return
-        reached = asyncio.Event()
-        waiting = self._unanswered.setdefault((username, kind), [])
-        waiting.append(reached)
-        try:
-            async with asyncio.timeout_at(late):
-                await reached.wait()
-        except TimeoutError:
-            pass
-        finally:
-            waiting.remove(reached)
-            if not waiting:
-                self._unanswered.pop((username, kind), None)
-
-    async def _dial_in_turn(self, address: Address) -> tuple[Stream, bool]:
-        """Dial somebody who asked for it: hundreds may, in one moment, and most of them cannot be reached."""
-        await self._turnstile.enter()
-        patience = self._settings.direct_timeout
-        if self._call_slots.locked():
-            patience = min(patience, _CANDIDATE_TIMEOUT)
-        async with self._call_slots:
-            return await self._dial(address, patience)
-
-    async def _dial(self, address: Address, timeout: float) -> tuple[Stream, bool]:
-        """Connect to the port that we like best of those that the user has; says whether it is obfuscated."""
-        ports = [(address.port, False), (address.obfuscated_port, True)]
-        if self._settings.obfuscate:
-            ports.reverse()
-        failure: NetworkError = ConnectionLost("the user does not listen on any port")
-        for port, obfuscated in ports:
-            if 0 < port < 65536:
-                try:
-                    stream = await open_stream(self._world.network, address.host, port, timeout=timeout)
-                except NetworkError as error:
-                    failure = error
-                else:
-                    return stream, obfuscated
-        raise failure
+        self._tasks.start(self.callbacks.call(message), f"callback to {message.username}")
 
     # -- what others open
 
@@ -566,12 +439,7 @@ class Links:
         """A link that somebody else wanted is there, its initialisation message is behind us."""
         self._events.emit(LinkOpened(username, kind, direct, False, obfuscated))
         if direct:
-            self._reached.pop((username, kind), None)
-            self._reached[username, kind] = asyncio.get_running_loop().time()
-            while len(self._reached) > _PAST:
-                del self._reached[next(iter(self._reached))]
-            for waiting in self._unanswered.get((username, kind), ()):
-                waiting.set()
+            self.callbacks.reached(username, kind)
         if kind == "P":
             # Who asked us to call back may have reached us meanwhile, and close the link that came second.
             spare = not direct and bool(self.links_of(username))
@@ -684,11 +552,11 @@ class Links:
 
     async def _close_idle(self) -> None:
         while True:
-            await asyncio.sleep(_GRACE / 2)
+            await asyncio.sleep(GRACE / 2)
             now = asyncio.get_running_loop().time()
             for links in list(self._peers.values()):
                 for place, link in enumerate(list(links)):
-                    patience = self._settings.idle_timeout if place == 0 else _GRACE
+                    patience = self._settings.idle_timeout if place == 0 else GRACE
                     if (
                         not link.busy
                         and now - link.last_used >= patience
