@@ -553,6 +553,53 @@ def test_wishes_are_left_to_the_soulmesh_that_runs(bob: Bob) -> None:
     assert "another soulmesh of this account runs, and searches for the wishes" in done.err
 
 
+def test_what_is_to_be_got_is_left_to_the_soulmesh_that_runs(bob: Bob) -> None:
+    async def beside(*more: str) -> tuple[Outcome, list[dict[str, Any]]]:
+        journal = Journal(bob.data / "transfers.sqlite")
+        await journal.open()
+        try:
+            words = (
+                "night ferry",
+                "--format",
+                "flac",
+                "--priority",
+                "3",
+                "--into",
+                "taken",
+                "--patience",
+                "2",
+            )
+            done = await asyncio.to_thread(bob, "get", *words, "--patience", "2", *more)
+            return done, await journal.orders()
+        finally:
+            await journal.close()
+
+    bob.data.mkdir(parents=True, exist_ok=True)
+    done, orders = asyncio.run(beside())
+    assert (done.code, done.out) == (0, "")
+    assert "another soulmesh of this account runs and will get night ferry: `soulmesh transfers`" in done.err
+    assert orders == [
+        {
+            "verb": "get",
+            "name": "night ferry",
+            "words": "night ferry",
+            "listed": False,
+            "album": False,
+            "formats": ["flac"],
+            "min_bitrate": 0,
+            "best": False,
+            "timeout": 10.0,
+            "priority": 3,
+            "again": False,
+            "patience": 120.0,
+            "into": str(Path("taken").absolute()),
+        }
+    ]
+    shown, orders = asyncio.run(beside("--dry-run"))
+    assert (shown.code, orders) == (1, [])
+    assert "another soulmesh uses it" in shown.err
+
+
 @pytest.mark.parametrize("command", [("watch",), ("room", "feed"), ("wish", "run")], ids=" ".join)
 def test_what_stays_ends_with_its_session(town: Town, bob: Bob, command: tuple[str, ...]) -> None:
     assert bob("user", "privileges").code == 0

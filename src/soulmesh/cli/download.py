@@ -30,7 +30,7 @@ from soulmesh.wire import raw
 if TYPE_CHECKING:
     from soulmesh.daemon.remote import Daemon
 
-__all__ = ["at_once", "download", "elsewhere", "fetch", "hand_over", "placed"]
+__all__ = ["at_once", "download", "elsewhere", "fetch", "hand_over", "placed", "require_same_server"]
 
 PathsArgument = Annotated[
     list[str] | None,
@@ -236,11 +236,7 @@ async def hand_over(
     Raises:
         ElsewhereOnline: it is logged in at another server than the one that is meant.
     """
-    account = settings.parse_address(given.network.server)
-    here = "{}:{}".format(*account)
-    there = running_server(given) or here
-    if there != here:
-        raise ElsewhereOnline(str(home(given)), there, here)
+    require_same_server(given)
     now = World.real().wall_clock()
     for item in asked:
         verb = "folder" if item.folder else "download"
@@ -262,6 +258,19 @@ async def hand_over(
             f" {clean(item.username)}: `soulmesh transfers` shows how far it is"
         )
         out.record({"kind": "ordered", "username": item.username, "remote_path": item.path})
+
+
+def require_same_server(given: settings.Settings) -> None:
+    """See that the soulmesh that runs with our data is where it is meant to be.
+
+    Raises:
+        ElsewhereOnline: it is logged in at another server.
+    """
+    account = settings.parse_address(given.network.server)
+    here = "{}:{}".format(*account)
+    there = running_server(given) or here
+    if there != here:
+        raise ElsewhereOnline(str(home(given)), there, here)
 
 
 def placed(into: Path) -> dict[str, Any]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from soulmesh.cli import choose, lists, run
+from soulmesh.cli import lists, run, settings
 from soulmesh.cli.access import Access, with_access
+from soulmesh.cli.download import placed, require_same_server
 from soulmesh.cli.goal_news import GoalNews, Look
 from soulmesh.cli.hits import withheld
 from soulmesh.cli.output import Column, JsonOption, Output, Transfers, clean, size
-from soulmesh.cli.session import open_client
+from soulmesh.cli.session import journal_path, open_client
 from soulmesh.cli.through import stand_in
 from soulmesh.cli.transfers import PriorityOption
+from soulmesh.client import choose
 from soulmesh.client.client import Client
 from soulmesh.client.errors import ClientError
 from soulmesh.client.events import Event, EventStream
-from soulmesh.client.results import FoundFile, Hit
+from soulmesh.client.getting import MAY_MISS, whole_copy
+from soulmesh.client.results import Hit
 from soulmesh.client.searches import SearchFigures
 from soulmesh.client.transfers import (
     Candidate,
@@ -30,22 +33,22 @@ from soulmesh.client.transfers import (
     GoalFailed,
     GoalFinished,
     GoalMoved,
+    JournalInUse,
     Transfer,
     TransferMoved,
     TransferProgressed,
     candidate_of,
 )
 from soulmesh.client.transfers import Goals as AllGoals
+from soulmesh.client.transfers.orders import give_order
 from soulmesh.core.transfer import FINAL
-from soulmesh.errors import NotFound, SoulmeshError, UsageError
+from soulmesh.errors import NotFound, UsageError
+from soulmesh.net.world import World
 
 if TYPE_CHECKING:
     from soulmesh.cli.afar import Goals
 
 __all__ = ["get"]
-
-WITH_ALBUMS = choose.AUDIO | {"jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf"}
-MAY_MISS = ("jpg", "jpeg", "png", "cue", "log", "m3u", "m3u8", "txt", "nfo", "pdf")
 
 NEWS = (GoalMoved, GoalFinished, GoalFailed, GoalDropped, TransferMoved, TransferProgressed)
 """What happens to a goal."""
@@ -161,7 +164,26 @@ async def get(
             there = await stack.enter_async_context(stand_in(*running))
             client, afar = cast(Client, there), await Goals.of(there.daemon, into)
         else:
-            client = await stack.enter_async_context(open_client(given))
+            try:
+                client = await stack.enter_async_context(open_client(given))
+            except JournalInUse:
+                if dry_run:
+                    raise
+                await _hand_over(
+                    out,
+                    given,
+                    {wish: wish in listed for wish in wishes},
+                    album=album,
+                    formats=list(kinds),
+                    min_bitrate=min_bitrate,
+                    best=best,
+                    timeout=timeout,
+                    priority=priority,
+                    again=again,
+                    **({"patience": patience * 60} if patience is not None else {}),
+                    **({"into": placed(into)["downloads"]} if into is not None else {}),
+                )
+                return
         failed: Exception | None = None
         for wish in wishes:
             try:
@@ -186,6 +208,23 @@ async def get(
                 out.note(f"error: {error}", style="red")
         if failed is not None:
             raise failed
+
+
+async def _hand_over(out: Output, given: settings.Settings, wishes: Mapping[str, bool], **rules: Any) -> None:
+    """Another soulmesh has our data: it is told what we want, and of each wish whether a list named it.
+
+    Raises:
+        ElsewhereOnline: it is logged in at another server than the one that is meant.
+    """
+    require_same_server(given)
+    for wish, listed in wishes.items():
+        order = {"verb": "get", "name": wish, "words": lists.words_for(wish), "listed": listed, **rules}
+        await give_order(journal_path(given), order, World.real().wall_clock())
+        out.note(
+            f"another soulmesh of this account runs and will get {clean(wish)}:"
+            " `soulmesh transfers` shows how far it is"
+        )
+        out.record({"kind": "ordered", "wish": wish})
 
 
 async def _get(
@@ -229,7 +268,8 @@ async def _get(
         out.table(COLUMNS, [_row(some, album=album) for some in found])
         return
     if album:
-        candidates = await asyncio.gather(*(_whole(client, folder, afar) for folder in folders))
+        files_of = afar.files_of if afar is not None else client.transfers.batches.files_of
+        candidates = await asyncio.gather(*(whole_copy(folder, files_of) for folder in folders))
     else:
         candidates = [candidate_of(some) for some in found]
     failed = states.get("failed") or states.get("dropped")
@@ -313,28 +353,6 @@ def choose_name(name: str) -> str:
     from soulmesh.client.transfers.layout import safe_name
 
     return safe_name(name)
-
-
-async def _whole(client: Client, folder: choose.Folder, afar: Goals | None) -> Candidate:
-    """All of the folder that belongs to an album: the search showed only what matched its words."""
-    files: dict[str, FoundFile] = {}
-    try:
-        async with asyncio.timeout(20):
-            for name in folder.folders:
-                if afar is not None:
-                    found = await afar.files_of(folder.username, name)
-                else:
-                    found = await client.transfers.batches.files_of(folder.username, name)
-                files.update({file.remote_path: file for file in found})
-    except (SoulmeshError, TimeoutError):
-        return folder.candidate
-    kinds = tuple("." + kind for kind in WITH_ALBUMS)
-    chosen = [file for file in files.values() if file.remote_path.lower().endswith(kinds)]
-    if len(chosen) < len(folder.hits):
-        return folder.candidate
-    lengths = {file.remote_path: file.length for file in chosen if file.length}
-    known: list[tuple[str, int | None]] = [(file.remote_path, file.size) for file in chosen]
-    return Candidate(folder.username, known, folder.candidate.lengths | lengths)
 
 
 def _row(hits: tuple[Hit, ...], *, album: bool) -> dict[str, object]:

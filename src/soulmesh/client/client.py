@@ -23,6 +23,7 @@ from soulmesh.client.chat import Chat
 from soulmesh.client.chat_store import ChatStore
 from soulmesh.client.events import Events
 from soulmesh.client.filters import SavedFilters
+from soulmesh.client.getting import Getting
 from soulmesh.client.info import Info, Profile
 from soulmesh.client.interests import Interests
 from soulmesh.client.links import Links
@@ -278,6 +279,9 @@ class Client:
         self.sources = Sources(events, self.transfers, lambda: self.searches, lambda: self.server.connected)
         stack.push_async_callback(self.sources.close)
         self.transfers.elsewhere = self.sources.take
+        self.transfers.getting = Getting(
+            self.transfers, lambda: self.searches, lambda: self.server.connected
+        ).obey
         await self.sources.start()
         self.server.on_logged_in(self._log_on)
         events.on(ListenPortChanged, lambda _: self._announce_ports())

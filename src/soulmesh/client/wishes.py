@@ -17,7 +17,6 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -362,26 +361,20 @@ class Wishes(WishList):
 
 def _standing_by(goal: Goal) -> int:
     """How many candidates have not had their turn."""
-    return len(goal.candidates) - goal.turn - 1
+    return sum(not one.tried for one in goal.candidates)
 
 
 def _may_be_asked(goal: Goal, candidate: Candidate) -> bool:
-    """Whether it neither waits for its turn already, nor had one that came to nothing for good."""
-    waiting = goal.candidates[goal.turn :] if goal.state in ("under way", "paused") else []
-    if any(candidate.username == one.username for one in waiting):
+    """Whether it neither waits for its turn already, nor had one that came to nothing.
+
+    Those who only kept us waiting the goal asks again by itself.
+    """
+    if any((candidate.username, candidate.files) == (one.username, one.files) for one in goal.candidates):
         return False
-    tried = any((candidate.username, candidate.files) == (one.username, one.files) for one in goal.candidates)
-    return not tried or candidate.username in _only_kept_us_waiting(goal)
-
-
-def _only_kept_us_waiting(goal: Goal) -> set[str]:
-    """Users whom the goal left because no byte came: they refused nothing."""
-    turns = [step for step in goal.steps if step.get("code") in ("trying", "no_candidate")]
-    return {
-        turn["user"]
-        for turn, following in pairwise(turns)
-        if "user" in turn and following.get("reason_code") == "no_byte"
-    }
+    if goal.state not in ("under way", "paused"):
+        return True
+    waiting = [goal.candidate, *(one for one in goal.candidates if not one.tried)]
+    return all(candidate.username != one.username for one in waiting)
 
 
 def _read(found: bytes) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -106,6 +106,10 @@ def _priority(order: dict[str, Any]) -> int:
     return wanted if isinstance(wanted, int) else 0
 
 
+async def _nothing_named(order: dict[str, Any]) -> None:
+    raise UsageError(f"nobody here can search for {order['words']!r}")
+
+
 async def _nowhere(transfer: Transfer) -> None:
     raise UsageError(f"nobody here can search for {transfer.name}")
 
@@ -160,6 +164,8 @@ class Transfers:
         self.downloads.on_over.append(self.goals.over)
         self.elsewhere: Callable[[Transfer], Awaitable[object]] = _nowhere
         """Finds another source for a download and turns to it."""
+        self.getting: Callable[[dict[str, Any]], Coroutine[Any, Any, None]] = _nothing_named
+        """Searches for what an order names in words, and wants it."""
         self._undo: list[Undo] = []
         self._started = False
 
@@ -411,6 +417,9 @@ class Transfers:
                 size = size if isinstance(size, int) else None
                 name, first = text(bytes.fromhex(path)), _priority(order)
                 await self.download(username, name, size, priority=first, more=more)
+            case {"verb": "get", "words": str(words)}:
+                # The search takes its time; other orders do not wait for it.
+                self._ledger.tasks.start(self.getting(order), f"getting {words}")
             case {"verb": "push", "username": str(username), "path": str(path)}:
                 await self.push(username, text(bytes.fromhex(path)))
             case {"verb": "folder", "username": str(username), "path": str(path)}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soulmesh.cli.choose import Rules, album_folder, albums, songs
+from soulmesh.client.choose import Rules, album_folder, albums, songs
 from soulmesh.client.results import FoundFile, Hit
 
 
