@@ -37,7 +37,16 @@ VALUES: dict[str, Any] = {
     "on": True,
     "away": True,
 }
-BODY = {"items": [], "next": None, "token": "t", "seconds_left": 0, "text": "", "taken": 0}
+BODY = {
+    "items": [],
+    "next": None,
+    "interval": 0,
+    "on": True,
+    "token": "t",
+    "seconds_left": 0,
+    "text": "",
+    "taken": 0,
+}
 
 
 async def exhaust(found: Any) -> None:
