@@ -13,15 +13,15 @@ import contextlib
 import logging
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from soulmesh.client.errors import ClientError
 from soulmesh.client.ports import Links
 from soulmesh.client.results import FoundFile
 from soulmesh.client.transfers.downloads import Downloads
 from soulmesh.client.transfers.events import BatchFinished, BatchNotMoved
+from soulmesh.client.transfers.folders import Browse, FolderNotFound, Folders
 from soulmesh.client.transfers.journal import Record
 from soulmesh.client.transfers.layout import numbered, remote_parts, safe_name
 from soulmesh.client.transfers.ledger import Ledger
@@ -31,34 +31,16 @@ from soulmesh.client.transfers.transfer import Transfer
 from soulmesh.core.retry import RetryClass
 from soulmesh.core.story import Chapter
 from soulmesh.core.transfer import Event, State
-from soulmesh.errors import NotFound, SoulmeshError
 from soulmesh.net.disk import DiskError, DiskFull, FileExists, FileMissing, NameRefused
-from soulmesh.wire import peer, raw, text
 
 __all__ = ["Batch", "Batches", "FolderNotFound", "state_of"]
 
 log = logging.getLogger(__name__)
 
-MOST_FILES = 10_000
-"""Files that one folder may bring; a reply that lists more is not believed."""
-BROWSED_WITHIN = 120.0
-"""Seconds in which all that a user shares must be here, or the folder that was asked for has to do."""
 OTHER_COPY = "other copy"
 """Where files wait while the batch gathers that do not belong to its present copy."""
 _KIND = "batch"
 _RETRIED = frozenset({State.DELAYED, State.OFFLINE, State.NO_ROOM, State.FAILED, State.CANCELLED})
-
-
-class FolderNotFound(NotFound):
-    """The user shares no such folder, or no file in it."""
-
-    def __init__(self, username: str, folder: str) -> None:
-        super().__init__(username, folder)
-        self.username = username
-        self.folder = folder
-
-    def __str__(self) -> str:
-        return f"{self.username} shares no files in {self.folder}"
 
 
 @dataclass(slots=True)
@@ -115,10 +97,6 @@ def state_of(batch: Batch, states: Iterable[State], *, moving: bool = False) -> 
     return "under way" if going_on else "failed"
 
 
-Browse = Callable[[str, str], Awaitable[Sequence[FoundFile]]]
-"""Given user and folder: the files below it, from the user's whole list."""
-
-
 class Batches:
     """All batches, finished ones included until they are forgotten."""
 
@@ -126,7 +104,7 @@ class Batches:
         self, ledger: Ledger, links: Links, downloads: Downloads, settings: Callable[[], TransferSettings]
     ) -> None:
         self._ledger = ledger
-        self._links = links
+        self._folders = Folders(ledger, links)
         self._downloads = downloads
         self._settings = settings
         self._batches: dict[str, Batch] = {}
@@ -137,8 +115,6 @@ class Batches:
         """Batches that want copies of what comes for others."""
         self._cancelled: dict[int, Record] = {}
         """Files of unfinished batches that were cancelled in an earlier run: the journal alone has them."""
-        self.browse: Browse | None = None
-        """How to find a folder's files when the user does not answer for the folder alone."""
         downloads.on_over.append(self._over)
 
     async def start(self) -> None:
@@ -156,6 +132,15 @@ class Batches:
         for batch in list(self._batches.values()):
             if not batch.finished:
                 self._look(batch)
+
+    @property
+    def browse(self) -> Browse | None:
+        """How to find a folder's files when the user does not answer for the folder alone."""
+        return self._folders.browse
+
+    @browse.setter
+    def browse(self, browse: Browse | None) -> None:
+        self._folders.browse = browse
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(list(self._batches.values()))
@@ -207,7 +192,7 @@ class Batches:
             ClientError: the user cannot be asked.
         """
         folder = folder.rstrip("\\/")
-        files = await self._all_below(username, folder)
+        files = await self._folders.all_below(username, folder)
         if not files:
             raise FolderNotFound(username, folder)
         root = len(remote_parts(folder))
@@ -489,7 +474,7 @@ class Batches:
         Raises:
             ClientError: the user cannot be asked.
         """
-        return (await self._contents(username, folder))[0]
+        return await self._folders.own(username, folder)
 
     async def files_below(self, username: str, folder: str) -> list[FoundFile]:
         """The files in a folder and in those below it; empty if there is none.
@@ -497,52 +482,7 @@ class Batches:
         Raises:
             ClientError: the user cannot be asked.
         """
-        return await self._all_below(username, folder)
-
-    async def _all_below(self, username: str, folder: str) -> list[FoundFile]:
-        files, whole = await self._contents(username, folder)
-        if whole or self.browse is None:
-            return files
-        try:
-            async with asyncio.timeout(BROWSED_WITHIN):
-                below = await self.browse(username, folder)
-        except (TimeoutError, SoulmeshError) as error:
-            log.warning("what lies below %s of %s is not known: %s", folder, username, error or "no answer")
-            return files
-        known = {raw(file.remote_path) for file in files}
-        return [*files, *(file for file in below if raw(file.remote_path) not in known)][:MOST_FILES]
-
-    async def _contents(self, username: str, folder: str) -> tuple[list[FoundFile], bool]:
-        """The files of a folder, and whether all below it are surely among them."""
-        ticket = self._ledger.world.random.getrandbits(31)
-        key = raw(folder)
-        question = peer.PeerDirectoryContentsRequest(ticket, folder)
-        try:
-            reply = await self._links.ask(
-                username,
-                question,
-                peer.PeerDirectoryContentsReply,
-                match=lambda m: m.ticket == ticket or raw(m.directory) == key,
-            )
-        except ClientError:
-            if self.browse is None:
-                raise
-            return list(await self.browse(username, folder))[:MOST_FILES], True
-        files: list[FoundFile] = []
-        for directory in reply.directories:
-            where = raw(directory.name)
-            if where != key and not where.startswith(key + b"\\"):
-                # Some programs name the folder by its last part alone; anything else was not asked for.
-                if len(reply.directories) != 1:
-                    continue
-                where = key
-            for file in directory.files:
-                attributes = tuple((one.key, one.value) for one in file.attributes)
-                path = text(where + b"\\" + raw(file.filename))
-                files.append(FoundFile(path, file.filesize, attributes))
-        if not files and self.browse is not None:
-            return list(await self.browse(username, folder))[:MOST_FILES], True
-        return files[:MOST_FILES], len(reply.directories) > 1
+        return await self._folders.all_below(username, folder)
 
     async def _staging(self, identity: str, target: Path) -> Path:
         """Where a whole batch gathers: from another file system it could not be moved in one go."""
