@@ -494,7 +494,10 @@ class Goals:
                                 bars.update(keys[key], done, rate=speed)
                     elif (row := told.data.get("row")) is None or row["state"] not in _OVER:
                         pass
-                    elif coming.pop(row["id"], None) is not None:
+                    elif coming.pop(row["id"], None) is not None and (
+                        # What is left for another source is told once for all files.
+                        row["state"] != State.CANCELLED.value or row["id"] in keys
+                    ):
                         _end_bar(bars, keys.get(row["id"]), row)
                     told = await heard.next()
                 if told.kind == "goal.GoalMoved" and told.data["goal"] == goal:

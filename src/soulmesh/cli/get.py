@@ -41,7 +41,7 @@ from soulmesh.client.transfers import (
 )
 from soulmesh.client.transfers import Goals as AllGoals
 from soulmesh.client.transfers.orders import give_order
-from soulmesh.core.transfer import FINAL
+from soulmesh.core.transfer import FINAL, State
 from soulmesh.errors import NotFound, UsageError
 from soulmesh.net.world import World
 
@@ -406,7 +406,12 @@ async def _show(out: Output, goals: AllGoals, goal: Goal, news: EventStream[Any]
                         key = keys[event.transfer] = bars.add(name, event.size, event.done)
                     bars.update(key, event.done, rate=event.speed)
                 elif isinstance(event, TransferMoved):
-                    if event.transfer in coming and event.new in FINAL:
+                    if event.transfer in coming and event.new is State.CANCELLED:
+                        # Left for another source: that is told once for all of them.
+                        left = coming.pop(event.transfer)
+                        if event.transfer in keys:
+                            _end(bars, keys[event.transfer], left)
+                    elif event.transfer in coming and event.new in FINAL:
                         _end(bars, keys.get(event.transfer), coming.pop(event.transfer))
                 elif _concerns(event, goal):
                     if isinstance(event, GoalMoved) and event.reason:
@@ -442,6 +447,9 @@ def _tell(
     if state == "finished":
         for file in files:
             out.line(file)
+        apart = story[-1].partition("; ")[2] if story else ""
+        if apart:
+            out.note(clean(apart))
     out.record({"wish": wish, "state": state, "username": username, "files": files, "story": story})
     if state == "dropped":
         raise Dropped(wish)

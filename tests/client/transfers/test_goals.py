@@ -207,6 +207,8 @@ async def test_an_album_of_another_kind_is_not_mixed_with_what_came_before(tmp_p
             "Lamps 320 (other copy)/01 - Ebb.flac",
             "Lamps 320 (other copy)/cover.jpg",
         }
+        apart = ann.downloads / "Lamps 320 (other copy)"
+        assert goal.story[-1] == f"all files of bob are here; what came of another copy is in {apart}"
         # Each transfer knows where its file is.
         there_now = {one.local_path for one in ann.transfers if one.state is State.FINISHED}
         assert {str(path.relative_to(ann.downloads)) for path in there_now if path is not None} == found

@@ -72,6 +72,8 @@ class Batch:
     """Where the copies are that were made of such files."""
     aside: list[int] = field(default_factory=list)
     """Ids of files that are here of another copy, and do not belong to the one that is fetched now."""
+    apart: str = ""
+    """The folder where those were put when the batch was whole."""
 
     @property
     def whole(self) -> bool:
@@ -663,6 +665,7 @@ class Batches:
             chosen = await self._rename(source, target)
         except FileMissing:
             return
+        batch.apart = str(chosen)
         for number in batch.aside:
             transfer = self._ledger.get(number)
             if transfer is not None:

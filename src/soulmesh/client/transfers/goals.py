@@ -512,7 +512,10 @@ class Goals:
         goal.state = "finished"
         self._vigils.pop(goal.id, None)
         user = goal.candidate.username
-        goal.tell(f"all files of {user} are here", "done", user=user)
+        line = f"all files of {user} are here"
+        if batch is not None and batch.apart:
+            line += f"; what came of another copy is in {batch.apart}"
+        goal.tell(line, "done", user=user)
         self._save(goal)
         self._ledger.events.emit(GoalFinished(goal.id, batch.destination if batch is not None else ""))
         if batch is not None:
