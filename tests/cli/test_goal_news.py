@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from soulmesh.cli.get import Dropped, NotGot
 from soulmesh.cli.goal_news import GoalNews, Look
 from soulmesh.cli.output import Output
 from tests.support.loops import virtual
@@ -85,3 +86,12 @@ async def test_who_leaves_is_told_what_is_here_and_what_becomes_of_it(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert capsys.readouterr().err == "lamps: 1 of 6 files are here; it goes on when soulmesh runs\n"
+
+
+def test_what_is_said_when_no_source_is_left_or_somebody_has_cancelled_it() -> None:
+    none = NotGot("lamps", "Banned", 0, 6)
+    assert (str(none), none.hint) == ("lamps: no source is left; the last one said: Banned", NotGot.hint)
+    some = NotGot("lamps", "03.flac: File not shared.", 5, 6)
+    assert str(some).endswith("File not shared.; 5 of 6 files are here and kept")
+    assert "goes on with what is here" in str(some.hint)
+    assert str(Dropped("lamps")) == "lamps: it was cancelled meanwhile; what is here stays"

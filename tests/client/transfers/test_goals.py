@@ -317,3 +317,19 @@ async def test_what_is_dropped_leaves_no_parts_and_can_be_wanted_again(tmp_path:
         await ann.transfers.goals.add(goal, copy_of(eve, "1.flac"))
         await asyncio.sleep(60)
         assert goal.state == "finished"
+
+
+@virtual
+async def test_a_goal_that_rests_waits_for_nobody_and_goes_on_when_it_is_told_to(tmp_path: Path) -> None:
+    async with street(tmp_path) as there:
+        ann, eve, bob = [await there.move_in(name) for name in ("ann", "eve", "bob")]
+        share(eve, "1.flac")
+        goals = ann.transfers.goals
+        goal = await goals.want("x", [copy_of(one, "1.flac") for one in (eve, bob)])
+        [song] = goals.transfers(goal)
+        ann.transfers.pause(song.id)
+        await asyncio.sleep(20_000)
+        assert (goal.candidate.username, goals.now(goal)) == ("eve", "paused until you resume it")
+        assert goals.resume(goal)
+        await asyncio.sleep(60)
+        assert (goal.state, goals.resume(goal)) == ("finished", False)
