@@ -121,6 +121,16 @@ def test_what_is_told_has_rate_and_time_left_and_never_goes_back() -> None:
     perform(Slow(*STEPS), play)
 
 
+def test_the_end_of_a_phase_is_told_however_quick_it_was() -> None:
+    async def play(scanning: Scanning, told: list[Event]) -> None:
+        going = scanning._course(None)
+        for step in STEPS[:3]:
+            scanning._follow(going, step)
+        assert [event.done for event in told if isinstance(event, ScanProgressed)] == [150, 300]
+
+    perform(Slow(), play)
+
+
 def test_some_folders_are_scanned_and_what_is_asked_meanwhile_follows_once() -> None:
     shares = Slow(*STEPS)
 

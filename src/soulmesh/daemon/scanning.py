@@ -332,7 +332,8 @@ class Scanning:
         self._going = going
         self._progress = going.progress
         now = asyncio.get_running_loop().time()
-        if now - self._told >= TELL_EVERY:
+        # The end of a phase is always told, or its bar would never be full.
+        if now - self._told >= TELL_EVERY or going.done == going.total:
             self._told = now
             self._tell(going)
 
