@@ -677,6 +677,27 @@ async def preview(url: str, key: str, whole: bytes) -> None:
         assert (await http.get(at, headers={"Range": "bytes=0-1,4-5"})).status_code == 200
 
 
+def test_streams_end_in_order_with_the_daemon(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def play() -> None:
+        async with network(tmp_path) as net, Daemon(net.url, KEY) as daemon:
+            seen: list[str] = []
+            listening = asyncio.Event()
+
+            async def listen() -> None:
+                async for told in daemon.events(kinds=["chat"], listening=listening.set):
+                    seen.append(told.kind)  # noqa: PERF401  # others look at it meanwhile
+
+            task = asyncio.create_task(listen())
+            await listening.wait()
+            net.daemon.service.hub.tell("chat.read", {})
+            await net.daemon.__aexit__(None, None, None)
+            await asyncio.wait_for(task, 10)
+            assert seen == ["chat.read"]
+
+    asyncio.run(play())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_the_websocket_tells_the_same(tmp_path: Path) -> None:
     websockets = pytest.importorskip("websockets")
 

@@ -113,7 +113,11 @@ def test_what_paths_are_seen_as_holds_for_them_too(perform: Perform) -> None:
         here(on, transfers[2])
         batch.finished = True
         on.engine.emit(BatchFinished(batch.id, batch.destination))
+        heard: list[tuple[str, str]] = []
+        on.service.events.on_event = lambda _db, _key, _kind, seen, ours: heard.append((seen, ours))
         assert (await told(on))[-1] == "/mnt/Tidal Maps"
+        facts = [[json.loads(one).get("localDirectoryName") for one in pair] for pair in heard]
+        assert ["/mnt/Tidal Maps", "/d/Tidal Maps"] in facts, "scripts run where the files are"
 
     perform(play, paths={"seen_as": {"/d": "/mnt"}})
 

@@ -272,13 +272,19 @@ def test_scripts_get_the_event_in_the_environment_alone(perform: Perform, tmp_pa
     out = tmp_path / "out"
 
     async def play(on: Stage) -> None:
-        async with hooked(on, Receiver(), tmp_path / "scripts") as hooks:
+        receiver = Receiver()
+        async with hooked(on, receiver, tmp_path / "scripts") as hooks:
             name = '$(touch pwned) `touch pwned` "; touch pwned'
-            on.service.events.tell("DownloadDirectoryComplete", localDirectoryName=name)
-            await until(lambda: hooks.delivered == 2, "both scripts")
+            on.service.events.tell(
+                "DownloadDirectoryComplete", here={"localDirectoryName": name}, localDirectoryName="/mnt/seen"
+            )
+            await until(lambda: hooks.delivered == 3, "both scripts, and the webhook")
             on.service.events.tell("Noop")
             await until(lambda: hooks.failed == 1, "the failing one")
+        # They run here; who asks over HTTP may see other paths.
         assert json.loads(out.read_text())["localDirectoryName"] == name
+        [posted] = receiver.requests
+        assert json.loads(posted.content)["localDirectoryName"] == "/mnt/seen"
         assert [path.name for path in (tmp_path / "scripts").iterdir()] == ["here"]
 
     scripts = {
@@ -289,7 +295,8 @@ def test_scripts_get_the_event_in_the_environment_alone(perform: Perform, tmp_pa
         "plain": {"on": ["DownloadDirectoryComplete"], "executable": "/bin/touch", "args": ["here"]},
         "failing": {"on": ["Noop"], "command": "echo broken >&2; exit 3"},
     }
-    perform(play, scripts=scripts)
+    webhooks = {"far": {"on": ["DownloadDirectoryComplete"], "url": "http://192.0.2.5/hook"}}
+    perform(play, scripts=scripts, webhooks=webhooks)
 
 
 def test_a_script_that_hangs_is_ended(perform: Perform, tmp_path: Path) -> None:

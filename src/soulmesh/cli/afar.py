@@ -20,7 +20,7 @@ from soulmesh.client.transfers import Candidate
 from soulmesh.core.allotment import Lack
 from soulmesh.core.retry import FILE_NOT_SHARED, normal_reason
 from soulmesh.core.transfer import State
-from soulmesh.daemon.remote import Daemon, NotThere, Told
+from soulmesh.daemon.remote import Daemon, DaemonUnreachable, NotThere, Told
 from soulmesh.errors import NetworkError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Heard:
         if told is None:
             assert self._task is not None
             await self._task
-            raise NetworkError("the daemon ended")
+            raise DaemonUnreachable(self._daemon.url, "it ended")
         return told
 
 

@@ -45,12 +45,17 @@ class EventLog:
     def __init__(self, store: Store, wall_clock: Callable[[], datetime]) -> None:
         self._store = store
         self._wall_clock = wall_clock
-        self.on_event: Callable[[sqlite3.Connection, str, str, str], None] | None = None
-        """Called in the same transaction that keeps the event: id, kind, body as JSON."""
+        self.on_event: Callable[[sqlite3.Connection, str, str, str, str], None] | None = None
+        """Called in the same transaction that keeps the event: id, kind, body as JSON, and that for who runs
+        beside us and sees the same paths."""
         self.after_event: Callable[[], None] = lambda: None
 
-    def tell(self, kind: str, **facts: Any) -> dict[str, Any]:
+    def tell(self, kind: str, *, here: dict[str, str] | None = None, **facts: Any) -> dict[str, Any]:
         """Keep an event, and have it delivered.
+
+        Args:
+            here: those of the facts that are paths, as they are on this machine.
+            facts: the event, with paths as the programs that ask us see them.
 
         Returns:
             The record as ``GET /events`` shows it.
@@ -62,6 +67,7 @@ class EventLog:
         # Webhooks carry nulls, unlike every answer of the API.
         body = {"id": key, "timestamp": at, "type": kind, "version": 0, **_with_nulls(facts)}
         text = to_text(body)
+        ours = to_text({**body, **here}) if here else text
 
         def write(db: sqlite3.Connection) -> None:
             db.execute(
@@ -69,7 +75,7 @@ class EventLog:
                 (key, now.timestamp(), kind, data),
             )
             if self.on_event is not None:
-                self.on_event(db, key, kind, text)
+                self.on_event(db, key, kind, text, ours)
 
         self._store.post(write)
         self.after_event()

@@ -107,9 +107,12 @@ class Hooks:
         events.on_event = self._enqueue
         events.after_event = self._wake.set
 
-    def _enqueue(self, db: sqlite3.Connection, key: str, kind: str, body: str) -> None:
-        """In the transaction that keeps the event."""
-        self._put(db, self._who_wants(kind), key, kind, body)
+    def _enqueue(self, db: sqlite3.Connection, key: str, kind: str, body: str, ours: str) -> None:
+        """In the transaction that keeps the event. Scripts run here, and get ``ours``."""
+        hooks = self._who_wants(kind)
+        scripts = [hook for hook in hooks if hook.startswith("script:")]
+        self._put(db, [hook for hook in hooks if hook not in scripts], key, kind, body)
+        self._put(db, scripts, key, kind, ours)
 
     def _put(self, db: sqlite3.Connection, hooks: list[str], key: str, kind: str, body: str) -> None:
         now = self._wall_clock().timestamp()

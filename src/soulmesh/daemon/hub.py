@@ -71,6 +71,17 @@ class Listener:
         self._most = WAITING
         self._wake = asyncio.Event()
         self._missed = 0
+        self._ended = False
+
+    def end(self) -> None:
+        """Nothing more will be told."""
+        self._ended = True
+        self._wake.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether everything was told, and nothing will be."""
+        return self._ended and not self._waiting
 
     def wants(self, kind: str) -> bool:
         """Whether it asked for this kind; a part before the dot stands for all of its kinds."""
@@ -93,8 +104,8 @@ class Listener:
             self.push(told)
 
     async def next(self) -> list[Told]:
-        """What waits; at least one."""
-        while not self._waiting:
+        """What waits; at least one, or nothing once there will be no more."""
+        while not self._waiting and not self._ended:
             self._wake.clear()
             await self._wake.wait()
         found = list(self._waiting)
@@ -121,6 +132,7 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._progress: dict[int, TransferProgressed] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
         self.name_of: Callable[[int], str | None] = lambda number: None
         """The id of a transfer in the API, by the client's number."""
         self.outward: Callable[[Told], None] = lambda told: None
@@ -190,7 +202,15 @@ class Hub:
         if after is not None:
             self._catch_up(listener, after)
         self._listeners.add(listener)
+        if self._ended:
+            listener.end()
         return listener
+
+    def end(self) -> None:
+        """Let streams end in order: who listens gets what waits, and then nothing more."""
+        self._ended = True
+        for listener in self._listeners:
+            listener.end()
 
     def leave(self, listener: Listener) -> None:
         """It listens no more."""

@@ -149,6 +149,7 @@ class Daemon:
         )
         await self.http.start()
         self._stack.push_async_callback(self.http.stop)
+        self._stack.callback(service.hub.end)
         self._leave_a_trace(data)
 
     def _leave_a_trace(self, data: Path) -> None:

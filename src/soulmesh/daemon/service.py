@@ -411,8 +411,14 @@ class Service:
             self.ledger.gathering.moved(batch, files)
 
     def _tell_file(self, kind: str, file: Arrived) -> None:
-        local = self.seen(file.local_path) if file.local_path else ""
-        self.events.tell(kind, localFilename=local, remoteFilename=file.remote_path, transfer=file.body)
+        local = str(file.local_path or "")
+        self.events.tell(
+            kind,
+            here={"localFilename": local},
+            localFilename=self.seen(local),
+            remoteFilename=file.remote_path,
+            transfer=file.body,
+        )
 
     def _tell_folder(self, file: Arrived) -> None:
         """Unless more of the folder is on its way: that was all of it, ``file`` the last one."""
@@ -420,9 +426,11 @@ class Service:
         for other in self.ledger.running("download"):
             if other.username == file.username and directory_of(other.remote_path) == folder:
                 return
+        local = str(file.local_path.parent) if file.local_path else ""
         self.events.tell(
             "DownloadDirectoryComplete",
-            localDirectoryName=self.seen(file.local_path.parent) if file.local_path else "",
+            here={"localDirectoryName": local},
+            localDirectoryName=self.seen(local),
             remoteDirectoryName=folder,
             username=file.username,
         )

@@ -97,7 +97,7 @@ async def _lines(service: Service, listener: Listener, ticket: _Pass) -> AsyncIt
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT):
                     found = await listener.next()
-            if not ticket.holds:
+            if not ticket.holds or (not found and listener.over):
                 return
             if not found:
                 yield b": still here\n\n"
@@ -152,6 +152,10 @@ async def _converse(connection: WebSocket, listener: Listener, ticket: _Pass) ->
                 return
             if telling.done():
                 found, telling = telling.result(), None
+                if not found:
+                    # The server closes the socket, and says why.
+                    await hearing
+                    return
                 await connection.send_text(_frame(found))
     finally:
         hearing.cancel()
