@@ -562,7 +562,7 @@ def test_rooms_and_messages_with_marks_of_what_was_read(tmp_path: Path) -> None:
 
         secret = "/rooms/joined/secret"
         assert (await ask("PUT", secret, private="true"))["owner"] == OURSELVES
-        await ask("PUT", f"{secret}/members/{SHARER}", status=409)
+        assert (await ask("PUT", f"{secret}/members/{SHARER}", status=409))["code"] == "room_refused"
         await ask.net.sharer.rooms.accept_invitations(True)
         await ask("PUT", f"{secret}/members/{SHARER}")
         await ask("PUT", f"{secret}/operators/{SHARER}")
@@ -617,7 +617,7 @@ def test_people_bans_and_tastes(tmp_path: Path) -> None:
         await ask("DELETE", f"{user}/friend")
         assert (await ask("GET", "/users", which="friends"))["items"] == []
         assert [one["username"] for one in (await ask("GET", "/users"))["items"]] == [SHARER]
-        await ask("GET", "/users/nobody.home", status=404)
+        assert (await ask("GET", "/users/nobody.home", status=404))["code"] == "user_unknown"
         await ask("PUT", "/bans/ranges", {"range": "192.0.2.0/24"})
         await ask("PUT", "/bans/ranges", {"range": "everywhere"}, 422)
         assert (await ask("GET", "/bans"))["ranges"] == ["192.0.2.0/24"]

@@ -118,6 +118,49 @@ def test_what_a_request_is_refused_with_is_said_in_german() -> None:
     assert sorted(one for one in shown - sentences if one.strip("{}: ")) == []
 
 
+def test_what_the_client_and_the_server_refuse_with_is_said_in_german() -> None:
+    table = (PAGE / "js" / "texts" / "said" / "de.js").read_text(encoding="utf-8")
+    known = [
+        re.compile(re.escape(english).replace(r"\{\}", ".*?"), re.DOTALL)
+        for english in re.findall(r'\[\s*"([^"]+)",\s*"[^"]+",?\s*\]', table)
+        if english.strip("{}: ")
+    ]
+    missing = [
+        said for said in said_beneath_the_daemon() if not any(pattern.fullmatch(said) for pattern in known)
+    ]
+    assert missing == []
+
+
+def said_beneath_the_daemon() -> list[str]:
+    """How the client words what it refuses, and the server's refusals about rooms."""
+    client = DAEMON.parent / "client"
+    found: list[str] = []
+    for path in (client / "errors.py", client / "rooms.py", client / "sources.py", client / "wishes.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            worded: list[ast.expr | None] = []
+            if isinstance(node, ast.FunctionDef) and node.name == "__str__":
+                worded = [one.value for one in ast.walk(node) if isinstance(one, ast.Return)]
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "RoomRefused":
+                # Worded as "room NAME: REASON".
+                worded = [ast.JoinedStr([ast.Constant("room {}: "), one]) for one in node.args[1:2]]
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UsageError":
+                worded = list(node.args[:1])
+            found += [text for one in worded if (text := _text(one)).strip("{}: ")]
+    assert len(found) > 25
+    from soulmesh.server.rooms import room_name_fault
+
+    faults = [room_name_fault(name) for name in (b"", b"x" * 25, b" x", b"x  x", b"\xff")]
+    return [*found, *(f"{fault.decode(errors='replace')}" for fault in faults if fault is not None)]
+
+
+def _text(said: ast.expr | None) -> str:
+    if isinstance(said, ast.Constant) and isinstance(said.value, str):
+        return said.value
+    if isinstance(said, ast.JoinedStr):
+        return "".join(_text(one) if not isinstance(one, ast.FormattedValue) else "{}" for one in said.values)
+    return ""
+
+
 def test_nothing_is_put_into_the_page_as_markup() -> None:
     for path in sources():
         text = path.read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,20 +61,21 @@ TOKEN_IN_QUERY = frozenset(
 
 
 def translate(error: SoulmeshError) -> HttpError | None:
-    """The status for an error of the client."""
+    """The status for an error of the client, and its name as a code."""
+    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
     if isinstance(error, TooManyRequests):
         seconds = math.ceil(error.seconds) if math.isfinite(error.seconds) else 60
-        return HttpError(429, str(error), {"retry-after": str(max(1, seconds))})
+        return HttpError(429, str(error), {"retry-after": str(max(1, seconds))}, code=code)
     if isinstance(error, UserOffline | UnknownTransfer | NotFound):
-        return HttpError(404, str(error))
+        return HttpError(404, str(error), code=code)
     if isinstance(error, RoomRefused):
-        return HttpError(409, str(error))
+        return HttpError(409, str(error), code=code)
     if isinstance(error, NotConnected):
-        return HttpError(503, str(error))
+        return HttpError(503, str(error), code=code)
     if isinstance(error, NoReply | PeerUnreachable):
-        return HttpError(504, str(error))
+        return HttpError(504, str(error), code=code)
     if isinstance(error, SearchRefused | UsageError):
-        return HttpError(422, str(error))
+        return HttpError(422, str(error), code=code)
     return None
 
 

@@ -96,6 +96,8 @@ def problem(error: HttpError) -> Response:
     body = {"type": "about:blank", "title": title, "status": error.status}
     if error.message:
         body["detail"] = error.message
+    if error.code:
+        body["code"] = error.code
     if error.hint:
         body["hint"] = error.hint
     return Response(to_json(body), error.status, error.headers, media_type="application/problem+json")
@@ -238,6 +240,11 @@ def document(
                 "title": {"type": "string"},
                 "status": {"type": "integer"},
                 "detail": {"type": "string"},
+                "code": {
+                    "type": "string",
+                    "description": "Which of the client's refusals it is: user_offline, user_unknown, "
+                    "room_refused, too_many_requests, not_connected, no_reply and the like.",
+                },
                 "hint": {"type": "string", "description": "What can be done about it, if anybody knows."},
             },
             "required": ["type", "title", "status"],

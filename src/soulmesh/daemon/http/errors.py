@@ -10,15 +10,24 @@ __all__ = ["HttpError"]
 
 
 class HttpError(SoulmeshError):
-    """Answer with ``status``; ``message`` is for people, ``None`` leaves the body empty."""
+    """Answer with ``status``; ``message`` is for people, ``None`` leaves the body empty.
+
+    ``code`` names the refusal for programs.
+    """
 
     def __init__(
-        self, status: int, message: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        code: str | None = None,
     ) -> None:
         super().__init__(status, message)
         self.status = status
         self.message = message
         self.headers = dict(headers or {})
+        self.code = code
 
     def __str__(self) -> str:
         return self.message or f"HTTP status {self.status}"
