@@ -24,12 +24,14 @@ from soulmesh.cli.standin import hit as standin_hit
 from soulmesh.client.errors import NoReply
 from soulmesh.client.results import FoundFile, Hit, Remembered, estimate
 from soulmesh.client.shares import Root
+from soulmesh.client.transfers import Candidate, Journal
 from soulmesh.core.rule_trial import Asked
 from soulmesh.core.upload_queue import Person
 from soulmesh.daemon.remote import Daemon, DaemonRefused
 from soulmesh.daemon.rows import hit_row
 from tests.cli.conftest import Command, Outcome
 from tests.cli.processes import stopped
+from tests.client.transfers.street import street
 from tests.daemon.fakes import KEY
 from tests.daemon.stagecraft import ALBUM, OURSELVES, SHARER, SONGS, Network, network
 from tests.support.loops import virtual
@@ -307,11 +309,25 @@ def test_a_file_of_ours_is_offered_by_its_place_on_the_disk(
     assert there_now.read_bytes() == ours.read_bytes()
 
 
-def test_goals_need_a_daemon(soulmesh: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_goals_of_the_data_folder(soulmesh: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOULMESH_DAEMON_DATA", str(tmp_path / "data"))
-    done = soulmesh("goals", "list")
-    assert done.code == 2
-    assert "no daemon runs" in done.err
+    none = soulmesh("goals", "list")
+    assert (none.code, "nothing is wanted" in none.err) == (0, True)
+
+    async def want() -> None:
+        async with street(tmp_path / "street") as there:
+            ann = await there.move_in("ann", Journal(tmp_path / "data" / "transfers.sqlite", threaded=False))
+            await ann.transfers.goals.want("lamps", [Candidate("eve", [("x\\1.flac", 1000)])])
+
+    (tmp_path / "data").mkdir()
+    virtual(want)()
+    [row] = lines(soulmesh("goals", "list", "--json"))
+    assert (row["name"], row["state"], row["username"], row["size"]) == ("lamps", "under way", "eve", 1000)
+    assert soulmesh("goals", "pause", "lamps").out == "lamps: paused\n"
+    assert soulmesh("goals", "resume", "lamps").out == "lamps: under way, goes on when soulmesh runs\n"
+    assert soulmesh("goals", "cancel", row["id"]).out == "lamps: dropped\n"
+    [row] = lines(soulmesh("goals", "list", "--json"))
+    assert (row["state"], row["last"]) == ("dropped", "cancelled")
 
 
 def test_rules_are_tried_on_what_the_daemon_was_asked_for(

@@ -213,7 +213,7 @@ class Goals:
         """Load the goals of earlier runs and go on with them."""
         for name, body in (await self._ledger.journal.kept(_KIND)).items():
             with contextlib.suppress(TypeError, KeyError, ValueError):
-                self._goals[name] = _loaded(body)
+                self._goals[name] = goal_of(body)
         for goal in self:
             if goal.state == "under way":
                 await self._remember(goal)
@@ -682,7 +682,8 @@ class Goals:
         self._ledger.journal.keep(_KIND, goal.id, body)
 
 
-def _loaded(body: dict[str, Any]) -> Goal:
+def goal_of(body: dict[str, Any]) -> Goal:
+    """A goal from what the journal keeps of it."""
     candidates = []
     stored = body.pop("candidates")
     for number, (username, files, *more) in enumerate(stored):

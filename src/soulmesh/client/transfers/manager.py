@@ -400,6 +400,10 @@ class Transfers:
                 self.retry(number)
             case {"verb": "cancel", "id": int(number)}:
                 await self.cancel(number)
+            case {"verb": "cancel", "goal": str(name)}:
+                goal = self.goals.get(name)
+                if goal is not None and goal.state in ("under way", "failed"):
+                    self.goals.drop(goal)
             case {"verb": "pause" | "resume" | "retry" | "cancel" | "forget" as verb, "batch": str(name)}:
                 await self._obey_for_batch(verb, name)
             case {"verb": "remove", "id": int(number)}:

@@ -73,6 +73,8 @@ async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
 async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
     if order["verb"] not in _CHANGES and order["verb"] != "priority":
         raise UsageError(f"{order['verb']} needs a running client")
+    if "goal" in order:
+        await _drop_goal(journal, order["goal"])
     if "batch" in order:
         await _obey_for_batch(journal, order, now)
         return
@@ -85,6 +87,15 @@ async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
         return
     _refuse_finished(record, order["verb"])
     _carry_out(journal, record, order["verb"], now)
+
+
+async def _drop_goal(journal: Journal, goal: str) -> None:
+    body = (await journal.kept("goal"))[goal]
+    if body["state"] in ("under way", "failed"):
+        body["state"] = "dropped"
+        body["story"].append("cancelled")
+        body["steps"].append({"code": "dropped"})
+        journal.keep("goal", goal, body)
 
 
 async def _obey_for_batch(journal: Journal, order: dict[str, Any], now: datetime) -> None:
