@@ -11,6 +11,8 @@ FLOWS = {
     "test_links",
     "test_searching",
     "test_people",
+    "test_private_rooms",
+    "test_tree_links",
     "test_server_link",
     "test_hostile_peers",
 }

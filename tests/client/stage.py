@@ -24,7 +24,7 @@ from soulmesh.client.plain_shares import PlainFile, PlainShares
 from soulmesh.client.settings import ClientSettings
 from soulmesh.net.disk import RealDisk
 from soulmesh.net.memory import MemoryHost, MemoryNetwork
-from soulmesh.net.stream import Stream, open_stream
+from soulmesh.net.stream import Stream, listen_streams, open_stream
 from soulmesh.net.tcp import TcpNetwork
 from soulmesh.net.world import World
 from soulmesh.server.app import Server
@@ -145,6 +145,13 @@ class Stage:
         port = listening.obfuscated_port if obfuscated else listening.port
         network = self._network.host(host) if self._network is not None else TcpNetwork()
         return await open_stream(network, self.addresses[name], port)
+
+    async def listen(self, accept: Callable[[Stream], None], host: str = "10.9.9.9") -> tuple[str, int]:
+        """Some stranger's port, which takes connections until the play is over; where it is."""
+        network = self._network.host(host) if self._network is not None else TcpNetwork()
+        listener = await listen_streams(network, accept, "" if self._network is not None else LOCAL, 0)
+        self._stack.callback(listener.close)
+        return (host if self._network is not None else LOCAL), listener.port
 
     def connections(self, name: str) -> int:
         """How many connections are open: of this client, or, on real sockets, of everybody here."""

@@ -147,6 +147,8 @@ def test_results_are_ranked_by_when_they_would_be_finished_and_then_by_the_fulle
 
     hits = [at("locked", 1.0, locked=True), at("unknown", None), at("slow", 9.0), at("fast", 2.0)]
     assert [one.username for one in sorted(hits, key=rank)] == ["fast", "slow", "unknown", "locked"]
+    empty = Hit("empty", FoundFile("a\\b.mp3", 0), True, 1, 0, False, None, folder_files=9)
+    assert [one.username for one in sorted([empty, *hits], key=rank)][-2:] == ["empty", "locked"]
     whole, part = at("whole", 2.0, files=12), at("part", 2.0)
     assert sorted([part, whole], key=rank) == [whole, part]
     little_sooner = at("sooner", 1.95)

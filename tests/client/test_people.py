@@ -20,10 +20,11 @@ from soulmesh.client.rooms import (
     RoomRightsChanged,
     RoomTickerChanged,
 )
-from soulmesh.client.users import UserStatusChanged, UserUnknown
+from soulmesh.client.users import UserStatsChanged, UserStatusChanged, UserUnknown
 from soulmesh.core.pacing import Rate
 from soulmesh.errors import UsageError
 from soulmesh.wire import to_server
+from soulmesh.wire.enums import UserStatus
 from tests.client.stage import Stage, play, shares
 
 # -- rooms
@@ -135,11 +136,16 @@ def test_dropping_membership_and_ownership() -> None:
         with pytest.raises(RoomRefused, match="we do not own it"):
             await bob.rooms.drop_ownership("den")
         await bob.rooms.drop_membership("den")
-        with pytest.raises(RoomRefused, match="not a member"):
+        with pytest.raises(RoomUnknown):
             await bob.rooms.drop_membership("den")
         await alice.rooms.drop_ownership("den")
         with pytest.raises(RoomRefused, match="do not own"):
             await alice.rooms.drop_ownership("den")
+        with pytest.raises(RoomUnknown):
+            await alice.rooms.drop_ownership("nowhere")
+        await alice.rooms.join("open")
+        with pytest.raises(RoomRefused, match="not a member"):
+            await bob.rooms.drop_membership("open")
 
     play(scene, real=True)
 
@@ -274,7 +280,7 @@ def test_of_several_operators_one_drops_its_membership() -> None:
         with pytest.raises(RoomRefused, match="already a member"):
             await carol.rooms.grant_membership("den", "dave")
         await carol.rooms.revoke_membership("den", "dave")
-        with pytest.raises(RoomRefused, match="it does not exist, or is private and we are no member"):
+        with pytest.raises(RoomUnknown, match="there is no room named den"):
             await bob.rooms.revoke_membership("den", "carol")
 
     play(scene, real=True)
@@ -289,9 +295,9 @@ def test_rights_are_refused_in_words_where_a_server_stays_silent() -> None:
         for room, name, words in (
             ("den", "bob", "bob is no member of it"),
             ("ambient", "bob", "it is public"),
-            ("nowhere", "bob", "it does not exist"),
+            ("nowhere", "bob", "there is no room named nowhere"),
         ):
-            with pytest.raises(RoomRefused, match=words):
+            with pytest.raises((RoomRefused, RoomUnknown), match=words):
                 await alice.rooms.revoke_membership(room, name)
         with pytest.raises(RoomRefused, match="bob is no operator of it"):
             await alice.rooms.revoke_operator("den", "bob")
@@ -425,6 +431,44 @@ def test_watched_users_come_and_go() -> None:
         assert (went, alice.users.online("bob")) == (["bob"], False)
         user = alice.users.get("bob")
         assert (user.exists, user.files, user.folders) == (True, 1, 1)
+
+    play(scene, real=True)
+
+
+def test_figures_and_status_reach_those_who_watch_a_user_or_share_a_room_with_it() -> None:
+    async def scene(stage: Stage) -> None:
+        names = ("alice", "watcher", "companion", "stranger")
+        alice, watcher, companion, stranger = [await stage.enter(name) for name in names]
+        watcher.users.watch("alice", "test")
+        await alice.rooms.join("ambient")
+        await companion.rooms.join("ambient")
+        await stranger.rooms.join("elsewhere")
+        await asyncio.sleep(1)
+
+        def seen(kind: type[UserStatsChanged | UserStatusChanged]) -> list[str]:
+            found = [
+                name for name in names for event in stage.events(name, kind) if event.username == "alice"
+            ]
+            for name in names:
+                stage.seen[name].clear()
+            return found
+
+        seen(UserStatsChanged)
+        alice.server.send(to_server.SharedFoldersFiles(3, 40))
+        await asyncio.sleep(1)
+        (changed,) = stage.events("companion", UserStatsChanged)
+        assert (changed.folders, changed.files) == (3, 40)
+        assert seen(UserStatsChanged) == ["alice", "watcher", "companion"]
+        alice.set_away(True)
+        await asyncio.sleep(1)
+        room = companion.rooms.get("ambient")
+        assert room is not None
+        assert room.users["alice"] == UserStatus.AWAY
+        assert seen(UserStatusChanged) == ["alice", "watcher", "companion"]
+        # Of a speed nobody is told; who wants to know asks.
+        alice.server.send(to_server.SendUploadSpeed(3_000_000))
+        await asyncio.sleep(1)
+        assert seen(UserStatsChanged) == []
 
     play(scene, real=True)
 

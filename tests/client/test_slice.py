@@ -46,6 +46,16 @@ def test_a_wrong_password_is_an_error_that_says_so() -> None:
     play(scene)
 
 
+def test_an_empty_name_is_refused_and_an_empty_password_is_not() -> None:
+    async def scene(stage: Stage) -> None:
+        with pytest.raises(LoginRefused, match="does not accept the user name") as caught:
+            await stage.enter("")
+        assert (caught.value.reason, caught.value.detail) == ("INVALIDUSERNAME", "Nick empty.")
+        assert (await stage.enter("alice", password="")).server.connected
+
+    play(scene, real=True)
+
+
 def test_a_server_that_is_not_there_is_an_error_that_says_so() -> None:
     async def scene(stage: Stage) -> None:
         stage.server.close()

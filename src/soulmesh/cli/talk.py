@@ -293,7 +293,7 @@ async def chat_with(client: Client, out: Output, user: UserArgument) -> None:
 @logged_in
 @patient
 async def list_chats(client: Client, out: Output) -> None:
-    """List conversations, the newest first, after fetching what waited at the server."""
+    """List conversations, the newest first, after fetching what waited at the server; rooms are none."""
     await client.privileges.check()
     await asyncio.sleep(_LEAVING)
     if not out.table(
@@ -305,6 +305,7 @@ async def list_chats(client: Client, out: Output) -> None:
         [
             {"place": entry.place, "lines": entry.lines, "unread": entry.unread, "last": entry.last}
             for entry in await client.chat.conversations()
+            if not entry.place.startswith("#")
         ],
     ):
         out.note("no conversations yet")

@@ -213,7 +213,7 @@ class RoomRefused(ClientError, Refused):
 class RoomUnknown(ClientError, NotFound):
     """The server lists no room of that name; a private one is listed for its members alone."""
 
-    hint = "see `soulmesh room list` for those that there are"
+    hint = "see `soulmesh room list` for those that there are; a private one is shown to its members alone"
 
     def __init__(self, room: str) -> None:
         super().__init__(room)

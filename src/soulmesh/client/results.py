@@ -150,12 +150,14 @@ def stays(hours: Mapping[str, int], hour: int) -> float:
     return max(0.25, min(1.0, near / usual))
 
 
-def rank(hit: Hit) -> tuple[bool, float, int, float]:
+def rank(hit: Hit) -> tuple[bool, float, float, float]:
     """Sorts best first: what we may have, soonest, from the most complete folder.
 
     Times that differ by less than a fifth count as equal: then the folder that holds more of the
-    answer goes first.
+    answer goes first. Empty files are what nobody looks for: they come last.
     """
+    if hit.file.size <= 0:
+        return (hit.locked, math.inf, math.inf, 0.0)
     if hit.expected is None:
         return (hit.locked, math.inf, -hit.folder_files, 0.0)
     return (hit.locked, round(math.log(1 + hit.expected, 1.2)), -hit.folder_files, hit.expected)

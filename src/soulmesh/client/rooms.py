@@ -378,20 +378,20 @@ class Rooms:
     # -- private rooms
 
     async def grant_membership(self, room: str, username: str) -> None:
-        """Make somebody a member of a private room of ours. Raises RoomRefused."""
+        """Make somebody a member of a private room of ours. Raises RoomUnknown, RoomRefused."""
         await self._change(About.GRANT_MEMBERSHIP, room, username, to_server.PrivateRoomGrantMembership)
 
     async def revoke_membership(self, room: str, username: str) -> None:
-        """End somebody's membership. Raises RoomRefused."""
+        """End somebody's membership. Raises RoomUnknown, RoomRefused."""
         await self._require(self._members, room, username, "member")
         await self._change(About.REVOKE_MEMBERSHIP, room, username, to_server.PrivateRoomRevokeMembership)
 
     async def grant_operator(self, room: str, username: str) -> None:
-        """Make a member an operator. Raises RoomRefused."""
+        """Make a member an operator. Raises RoomUnknown, RoomRefused."""
         await self._change(About.GRANT_OPERATOR, room, username, to_server.PrivateRoomGrantOperator)
 
     async def revoke_operator(self, room: str, username: str) -> None:
-        """Make an operator a plain member again. Raises RoomRefused."""
+        """Make an operator a plain member again. Raises RoomUnknown, RoomRefused."""
         await self._require(self._operators, room, username, "operator")
         await self._change(About.REVOKE_OPERATOR, room, username, to_server.PrivateRoomRevokeOperator)
 
@@ -399,6 +399,7 @@ class Rooms:
         """Give up our own membership.
 
         Raises:
+            RoomUnknown: the server shows us no such room.
             RoomRefused: we are no member. The owner is none (flows.rst, "Dropping Membership"): it can
                 only drop the ownership.
             NotConnected, NoReply: the server cannot be asked.
@@ -408,7 +409,9 @@ class Rooms:
             error = RoomRefused(room, "it is ours, and an owner can only give up the ownership")
             error.hint = f"soulmesh room drop {room} --ownership"
             raise error
-        if entry is None or not entry.private:
+        if entry is None:
+            raise RoomUnknown(room)
+        if not entry.private:
             raise RoomRefused(room, "we are not a member of it")
         self._wanted.pop(room, None)
         await self._server.ask(
@@ -422,11 +425,14 @@ class Rooms:
         """Give up a room of ours: members and operators lose it too.
 
         Raises:
+            RoomUnknown: the server shows us no such room.
             RoomRefused: we do not own it.
             NotConnected, NoReply: the server cannot be asked.
         """
         entry = await self.find(room)
-        if entry is None or not entry.owned:
+        if entry is None:
+            raise RoomUnknown(room)
+        if not entry.owned:
             raise RoomRefused(room, "we do not own it")
         await self._server.ask(to_server.PrivateRoomDropOwnership(room), to_client.RoomList, timeout=_ANSWER)
         if self._book.rooms.get(room):
@@ -498,7 +504,7 @@ class Rooms:
             return
         entry = await self.find(room)
         if entry is None:
-            raise RoomRefused(room, "it does not exist, or is private and we are no member")
+            raise RoomUnknown(room)
         if not entry.private:
             raise RoomRefused(room, "it is public: only private rooms have members and operators")
 
