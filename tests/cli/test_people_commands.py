@@ -296,6 +296,8 @@ def test_rooms_are_listed_entered_and_spoken_in(town: Town, bob: Bob) -> None:
     assert bob.records("room", "say", "harbour", "good", "evening") == [
         {"room": "harbour", "text": "good evening"}
     ]
+    # What is said in rooms is kept, and no conversation.
+    assert bob.records("chat", "list") == []
     heard = town.there(town.alice.chat.room_history("harbour"))
     assert [(line.author, line.text) for line in heard] == [("bob", "good evening")]
 

@@ -438,9 +438,10 @@ def test_people_rooms_and_messages(there: Elsewhere, soulmesh: Command) -> None:
     assert [line["text"] for line in found] == ["good night"]
     said = lines(soulmesh("chat", "history", SHARER, "--json"))
     assert [(line["text"], line["ours"]) for line in said] == [("good evening", True), ("good night", False)]
+    assert lines(soulmesh("chat", "list", "--json"))[0]["unread"] == 0
     assert soulmesh("chat", "forget", SHARER).code == 0
     assert soulmesh("chat", "forget", SHARER).code == 3
-    assert lines(soulmesh("chat", "list", "--json"))[0]["unread"] == 0
+    assert lines(soulmesh("chat", "list", "--json")) == []
 
     assert soulmesh("wish", "add", "night ferry", "--filter", "flac").code == 0
     assert [wish["query"] for wish in lines(soulmesh("wish", "list", "--json"))] == ["night ferry"]

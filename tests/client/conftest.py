@@ -13,6 +13,7 @@ FLOWS = {
     "test_people",
     "test_private_rooms",
     "test_tree_links",
+    "test_transfer_links",
     "test_server_link",
     "test_hostile_peers",
 }
