@@ -189,6 +189,11 @@ class Search:
         if not self.sent and not self.done:
             await self._manager._send(self)
 
+    @property
+    def inside(self) -> bool:
+        """Whether files of the answer that the last hit came from may still follow."""
+        return bool(self._answers)
+
     async def next(self) -> Hit | None:
         """The next hit; ``None`` when the search is over and all is read."""
         await self.start()

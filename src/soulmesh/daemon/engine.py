@@ -114,10 +114,10 @@ class _Answers:
         try:
             while True:
                 waiting = asyncio.ensure_future(self._search.next())
-                if found is not None and not waiting.done():
-                    # The files of one answer follow each other at once.
+                while found is not None and not waiting.done():
+                    # The files of one answer follow each other at once, unless the loop is busy elsewhere.
                     await asyncio.wait({waiting}, timeout=GROUP_WITHIN)
-                    if not waiting.done():
+                    if not waiting.done() and not self._search.inside:
                         yield found
                         found = None
                 hit = await waiting
