@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from soulmesh.client.errors import NoReply, PeerUnreachable
+from soulmesh.client.errors import KickedOut, NoReply, PeerUnreachable
 from soulmesh.daemon.doctor import Finding, examine
 from soulmesh.daemon.ports import Figures, Member, Room, Status, Tree
 from tests.daemon.fakes import Stage
@@ -33,6 +33,17 @@ async def findings(on: Stage, port: int) -> dict[str, Finding]:
     on.engine.addresses[ours] = ("127.0.0.1", port)
     on.engine.statuses[ours] = Status("Online")
     return {finding.subject: finding for finding in await examine(on.service)}
+
+
+def test_who_was_thrown_out_by_another_login_is_told_to_end_that(perform: Perform) -> None:
+    async def play(on: Stage) -> None:
+        on.engine.link = replace(on.engine.link, state="Disconnected", problem=str(KickedOut()))
+        async with listening() as port:
+            found = (await findings(on, port))["login"]
+        assert (found.state, found.code) == ("bad", "login.elsewhere")
+        assert "end the other program" in found.cure
+
+    perform(play)
 
 
 def test_who_is_near_is_asked_to_connect_and_the_first_who_does_is_named(perform: Perform) -> None:

@@ -93,8 +93,11 @@ async def _login(service: Service) -> list[Finding]:
     if not link.wanted and reason_code(link.problem or "") == "logged_out":
         cure = "connect: PUT /api/v1/connection, or the page"
         return [Finding("login", "bad", "logged out, as somebody wished", cure, "login.logged_out")]
-    cure = "check the name and the password, and whether the server can be reached"
     reason = link.problem or ""
+    if reason_code(reason) == "logged_in_elsewhere":
+        cure = "end the other program that uses this name, or use another name here; then connect again"
+        return [Finding("login", "bad", reason, cure, "login.elsewhere", _why(reason))]
+    cure = "check the name and the password, and whether the server can be reached"
     return [Finding("login", "bad", reason or "not logged in yet", cure, "login.out", _why(reason))]
 
 

@@ -109,6 +109,9 @@ def transfer_form(
     speed = transfer.average_speed
     if not over and elapsed and done:
         speed = transfer.speed
+    elif elapsed and elapsed < 1.0:
+        # What is over in a moment is too short for the meter: no faster than the time that is told.
+        speed = min(speed, done / elapsed)
     remaining: float | None = None
     if transfer.finished:
         remaining = 0.0

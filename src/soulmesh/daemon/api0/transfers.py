@@ -144,7 +144,9 @@ class TransferPaths:
         if len({file.filename for file in files}) < len(files):
             raise HttpError(500, "The same file was asked for more than once")
         enqueued, failed = await self._ledger.enqueue(call.path["username"], files)
-        return reply({"enqueued": enqueued, "failed": _failures(failed)}, 201)
+        # Only in this answer, and in no list, slskd marks the moment as UTC.
+        taken = [{**one, "requestedAt": f"{one['requestedAt']}Z"} for one in enqueued]
+        return reply({"enqueued": taken, "failed": _failures(failed)}, 201)
 
     async def enqueue_batch(self, call: Call) -> Response:
         """``POST /transfers/downloads/batches``."""

@@ -211,7 +211,16 @@ export async function useKey(key) {
   }
 }
 
-/** Forget the credential. */
+// Whoever logs out, or in, does so for every tab of the browser.
+addEventListener("storage", ({ key, newValue }) => {
+  if (key !== null && key !== "soulmesh.session") return;
+  const next = (newValue && JSON.parse(newValue)) || { token: null, key: null };
+  credential.set(next);
+  if (next.token || next.key) enter().catch(() => {});
+  else if (session.get().authentication) session.set((old) => ({ ...old, phase: "login", name: null }));
+});
+
+/** Forget the credential, in this tab and in all others. */
 export function logOut() {
   credential.set({ token: null, key: null });
   session.set((old) => ({ ...old, phase: "login", name: null }));

@@ -1,6 +1,7 @@
 // The log as it is written, what happened, and what hooks were not told yet.
 
 import { api } from "../lib/api.js";
+import { Dialog } from "../lib/dialog.js";
 import { listen, useEvents } from "../lib/events.js";
 import { clock, count, moment } from "../lib/format.js";
 import { useLoad } from "../lib/hooks.js";
@@ -54,6 +55,16 @@ export function View({ query }) {
   `;
 }
 
+/** Rows on a phone: two lines of what happened, and one beside it. */
+const TALL = 68;
+
+/** @typedef {{ title: string, text: string }} Shown */
+
+/** All of a line, which a list may have cut. @param {{ shown: Shown | null, close: () => void }} props */
+function Whole({ shown, close }) {
+  return shown && html`<${Dialog} wide title=${shown.title} onClose=${close}><p class="mono whole-line" dir="auto">${shown.text}</p><//>`;
+}
+
 // -- lines of the log
 
 const MOST = 5000;
@@ -63,6 +74,7 @@ function LogLines() {
   const [least, setLeast] = useState("Debug");
   const [words, setWords] = useState("");
   const [live, setLive] = useState(true);
+  const [shown, setShown] = useState(/** @type {Shown | null} */ (null));
   const list = useMemo(() => keptUp(/** @param {(lines: Entry[]) => Entry[]} change */ (change) => setLines(change)), []);
   // Set as soon as it is here: a line that is told after that is added to it.
   const { data, error, loading, reload } = useLoad((signal) => list.ask(() => everyLine(signal)).then((found) => {
@@ -106,12 +118,15 @@ function LogLines() {
         { id: "message", title: t("log.message"), width: "1fr", cell: (/** @type {Entry} */ line) => html`<span class="mono" dir="auto" title=${line.message}>${line.message}</span>` },
       ]}
       narrow=${(/** @type {Entry} */ line) => html`
-        <div class="two"><div class="clip small mono" dir="auto">${line.message}</div>
+        <div class="two" onClick=${() => setShown({ title: part(line), text: line.message })}><div class="lines small mono" dir="auto">${line.message}</div>
         <div class="row small muted"><span class="num">${clock(line.timestamp)}</span><${Badge} tone=${levelOf(line.level).tone}>${levelName(line.level)}<//><span class="clip">${part(line)}</span></div></div>
       `}
+      narrowHeight=${TALL}
+      onOpen=${(/** @type {Entry} */ line) => setShown({ title: part(line), text: line.message })}
       stick="end"
       empty=${html`<${Empty} icon="log" title=${words || least !== "Debug" ? t("log.noneFound") : t("log.none")} text=${words || least !== "Debug" ? "" : t("log.noneText")} />`}
     />
+    <${Whole} shown=${shown} close=${() => setShown(null)} />
   `;
 }
 
@@ -138,6 +153,7 @@ const part = (line) => (line.subContext ? `${line.context}.${line.subContext}` :
 function Happening() {
   const [events, setEvents] = useState(/** @type {Happened[]} */ ([]));
   const [progress, setProgress] = useState(false);
+  const [shown, setShown] = useState(/** @type {Shown | null} */ (null));
   const wanted = useRef(progress);
   wanted.current = progress;
   useEffect(() => {
@@ -166,12 +182,15 @@ function Happening() {
         { id: "text", title: t("log.what"), width: "1fr", cell: (/** @type {Happened} */ event) => html`<span class="mono muted" title=${event.text}>${event.text}</span>` },
       ]}
       narrow=${(/** @type {Happened} */ event) => html`
-        <div class="two"><div class="row small"><span class="num muted">${clock(event.at)}</span><b class="clip">${event.kind}</b></div>
-        <div class="clip small muted mono">${event.text}</div></div>
+        <div class="two" onClick=${() => setShown({ title: event.kind, text: event.text })}><div class="row small"><span class="num muted">${clock(event.at)}</span><b class="clip">${event.kind}</b></div>
+        <div class="lines small muted mono">${event.text}</div></div>
       `}
+      narrowHeight=${TALL}
+      onOpen=${(/** @type {Happened} */ event) => setShown({ title: event.kind, text: event.text })}
       stick="end"
       empty=${html`<${Empty} icon="pulse" title=${t("log.quiet")} text=${t("log.quietText")} />`}
     />
+    <${Whole} shown=${shown} close=${() => setShown(null)} />
   `;
 }
 

@@ -139,6 +139,8 @@ export default {
   "cure.login.no_account": "Name und Passwort in den Einstellungen oder mit dem Assistenten festlegen",
   "finding.login.logged_out": "Abgemeldet, wie jemand es wollte",
   "cure.login.logged_out": "Verbinden, am Fuß der Navigation",
+  "finding.login.elsewhere": "Jemand hat sich unter demselben Namen angemeldet, und der Server hat unsere Sitzung beendet",
+  "cure.login.elsewhere": "Das andere Programm mit diesem Namen beenden, oder hier einen anderen Namen nehmen; dann wieder verbinden",
   "finding.login.out": "Nicht angemeldet[: {reason}]",
   "cure.login.out": "Name und Passwort prüfen, und ob der Server zu erreichen ist",
   "finding.server.silent": "Der Server antwortet nicht",

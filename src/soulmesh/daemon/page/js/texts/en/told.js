@@ -139,6 +139,8 @@ export default {
   "cure.login.no_account": "Set a name and a password in the settings, or with the assistant",
   "finding.login.logged_out": "Logged out, as somebody wished",
   "cure.login.logged_out": "Connect, at the foot of the navigation",
+  "finding.login.elsewhere": "Somebody else logged in with the same name, and the server closed our session",
+  "cure.login.elsewhere": "End the other program that uses this name, or use another name here; then connect again",
   "finding.login.out": "Not logged in[: {reason}]",
   "cure.login.out": "Check the name and the password, and whether the server can be reached",
   "finding.server.silent": "The server does not answer",
