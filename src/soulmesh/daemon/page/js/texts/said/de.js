@@ -132,7 +132,6 @@ export default [
   ["room {}: it is private and we are not a member", "Raum {}: Er ist privat, und wir sind nicht Mitglied"],
   ["room {}: {} is no {} of it", "Raum {}: {} ist dort nicht {}"],
   ["room {}: {}", "Raum {}: {}"],
-  ["it does not exist, or is private and we are no member", "Es gibt ihn nicht, oder er ist privat, und wir sind nicht Mitglied"],
   ["it is public: only private rooms have members and operators", "Er ist öffentlich: Mitglieder und Moderatoren haben nur private Räume"],
   ["there is nothing to say: the text is empty", "Es gibt nichts zu sagen: Der Text ist leer"],
   // The server's own words, as everybody's client shows them.
