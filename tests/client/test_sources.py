@@ -416,6 +416,28 @@ def test_who_only_kept_us_waiting_is_asked_again_by_a_wish_once_the_others_have_
     play(scene, limit=10 * 86400)
 
 
+def test_a_wish_whose_only_source_lets_it_wait_is_searched_for_until_somebody_stands_by() -> None:
+    async def scene(stage: Stage) -> None:
+        busy = TransferSettings(downloads=stage.folder / "bob", queue=QueueRules(slots=0))
+        await stage.enter("bob", shares=shelf(stage, "bob", "blue moon.flac"), transfers=busy)
+        alice = await stage.enter("alice")
+        await asyncio.sleep(5)
+        await alice.wishes.add("blue moon", download="once")
+        await asyncio.sleep(300)
+        [goal] = alice.transfers.goals
+        await stage.enter("carol", shares=shelf(stage, "carol", "blue moon.flac"))
+        await asyncio.sleep(1500)
+        assert [candidate.username for candidate in goal.candidates] == ["bob", "carol"]
+        [wish] = alice.wishes.all
+        sent = wish.last_sent
+        await asyncio.sleep(1500)
+        assert (wish.last_sent, wish.fulfilled) == (sent, False), "who stands by is enough"
+        await asyncio.sleep(3600)
+        assert (wish.fulfilled, goal.candidate.username) == (True, "carol")
+
+    play(scene, limit=86400)
+
+
 def test_a_wish_goes_on_with_others_after_a_person_dropped_what_came() -> None:
     async def scene(stage: Stage) -> None:
         busy = TransferSettings(downloads=stage.folder / "bob", queue=QueueRules(slots=0))

@@ -27,6 +27,7 @@ from soulmesh.client.results import Hit
 from soulmesh.client.searches import Searches, check_query
 from soulmesh.client.tasks import Tasks
 from soulmesh.client.transfers import Candidate, Goal, GoalFailed, GoalFinished, Goals, candidate_of
+from soulmesh.core.goal import Situation
 from soulmesh.core.merging import merged
 from soulmesh.errors import NotFound, SoulmeshError, UsageError
 from soulmesh.net.world import World
@@ -40,6 +41,7 @@ DOWNLOADS = ("", "once", "best")
 """What a wish does with its hits: only tell them, take the first one, take the best of a round."""
 
 _MOST_REMEMBERED = 5000
+_WAITING = frozenset({Situation.QUEUED, Situation.AWAY})
 _MOST_CANDIDATES = 10
 LOOK_FOR_LOGIN_EVERY = 2.0
 _LISTEN = 60.0
@@ -279,7 +281,16 @@ class Wishes(WishList):
 
     def _next(self) -> Wish | None:
         """The first in line that is still open."""
-        return next((wish for wish in self._wishes.values() if not wish.fulfilled and not wish.goal), None)
+        return next((wish for wish in self._wishes.values() if self._is_open(wish)), None)
+
+    def _is_open(self, wish: Wish) -> bool:
+        """Whether to search: nothing is found yet, or the only source lets us wait and nobody stands by."""
+        if wish.fulfilled or not wish.goal:
+            return not wish.fulfilled
+        goal = self._goals.get(wish.goal) if self._goals is not None else None
+        if goal is None or goal.state != "under way" or _standing_by(goal):
+            return False
+        return self._goals is not None and self._goals.situation(goal) in _WAITING
 
     async def _search(self, wish: Wish) -> None:
         keep = Filter.parse(wish.filter) if wish.filter else None
