@@ -131,8 +131,13 @@ class Logins:
     username: str
     password: str = field(repr=False)
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    """What tokens are signed with; a restart with another key logs everybody out."""
+    """What tokens are signed with, together with name and password."""
     lifetime: timedelta = timedelta(days=7)
+
+    @property
+    def signing_key(self) -> bytes:
+        """Another key, name or password logs everybody out."""
+        return hmac.new(self.key, f"{self.username}\0{self.password}".encode(), hashlib.sha256).digest()
 
 
 class Authenticator:
@@ -232,7 +237,7 @@ class Authenticator:
             "issued": issued,
             "name": self._logins.username,
             "notBefore": issued,
-            "token": jwt.encode(claims, self._logins.key, algorithm="HS256"),
+            "token": jwt.encode(claims, self._logins.signing_key, algorithm="HS256"),
             "tokenType": "Bearer",
         }
 
@@ -259,7 +264,7 @@ class Authenticator:
         try:
             claims = jwt.decode(
                 token,
-                self._logins.key,
+                self._logins.signing_key,
                 algorithms=["HS256"],
                 issuer=ISSUER,
                 options={
