@@ -209,6 +209,55 @@ def test_the_first_root_is_watched_within_seconds_and_so_is_one_that_comes_back(
     assert [scan[1:] for scan in shares.scans] == [([1], None), ([1], None)]
 
 
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_root_that_was_away_at_its_first_scan_is_scanned_when_it_comes_back(
+    root: Root, watched: bool
+) -> None:
+    drive = Root(2, b"Drive", root.path.parent / "drive", online=False)
+    shares = Recorded([root, drive])
+
+    async def body(keeper: Keeper) -> None:
+        await asyncio.sleep(21)
+        shares.roots = [root, replace(drive, online=True)]
+        await asyncio.sleep(60)
+        # It was scanned once before: then it is watched, and looked at for that.
+        shares.roots = [root, replace(drive, scanned=SCANNED)]
+        await asyncio.sleep(20)
+        shares.roots = [root, replace(drive, online=True, scanned=SCANNED)]
+        await asyncio.sleep(20)
+
+    kept(shares, Watch(), body, scan_at_start=False, rescan_every=0, watch=watched)
+    assert [(at, roots) for at, roots, _ in shares.scans] == [(25, [2]), *[(105, [2])] * watched]
+
+
+def test_another_process_that_notices_a_drive_first_takes_nothing_away(root: Root) -> None:
+    drive = Root(2, b"Drive", root.path.parent / "drive", online=False)
+    shares = Recorded([root, drive])
+
+    async def refresh() -> None:
+        shares.elsewhere = False
+        shares.roots = [root, replace(drive, online=True)]
+
+    shares.refresh = refresh  # type: ignore[method-assign]
+    shares.elsewhere = True
+    kept(shares, Watch(), sleeping(30), scan_at_start=False, rescan_every=0)
+    assert [(at, roots) for at, roots, _ in shares.scans] == [(10, [2])]
+
+
+def test_a_first_scan_that_did_not_end_is_tried_again_while_others_are_watched(root: Root) -> None:
+    stopped = Root(2, b"Other", root.path.parent / "other")
+    shares, watch = Recorded([root, stopped]), Watch()
+
+    async def body(keeper: Keeper) -> None:
+        await asyncio.sleep(130)
+        assert keeper.watching == {root.path}
+        shares.roots = [root, replace(stopped, online=False)]
+        await asyncio.sleep(100)
+
+    kept(shares, watch, body, scan_at_start=False, rescan_every=0, poll_every=60)
+    assert [(at, roots) for at, roots, _ in shares.scans] == [(60, [2]), (120, [2])]
+
+
 def test_a_folder_that_cannot_be_named_in_text_is_polled_and_the_others_watched(root: Root) -> None:
     odd = Root(2, b"Odd", root.path.parent / os.fsdecode(b"odd\xff"), scanned=SCANNED)
     shares, watch = Recorded([root, odd]), Watch()

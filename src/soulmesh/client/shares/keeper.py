@@ -4,7 +4,8 @@ Watching needs the package watchfiles and costs one of the system's watches for
 each folder. Where it is not installed, where there are more folders than the
 budget, or where the system refuses, shares are polled: scanned every
 ``poll_every`` seconds, which costs a walk and nothing else when nothing changed.
-So is a shared folder whose path is not UTF-8, while the others are watched.
+So is a shared folder whose path is not UTF-8, and one whose first scan did not end, while the others are
+watched. One that was away at its first scan is scanned when it comes back.
 """
 
 from __future__ import annotations
@@ -116,6 +117,8 @@ class Keeper:
         self._over_budget = False
         self._begun: frozenset[Path] = frozenset()
         """Roots that were there when the keeper began, or are watched."""
+        self._away: frozenset[int] = frozenset()
+        """Roots that were offline at the last look."""
 
     async def run(self) -> None:
         """Keep the shares up to date until cancelled."""
@@ -167,6 +170,8 @@ class Keeper:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(self._settings.look_every)
+            if back := self._back_unscanned():
+                await self._scan(back)
             if not self._shares.changed_elsewhere():
                 continue
             # What was changed by this process is scanned by whoever changed it.
@@ -179,6 +184,12 @@ class Keeper:
                 await self._scan()
             elif touched := _touched(before, self._shares.roots):
                 await self._scan(touched)
+
+    def _back_unscanned(self) -> list[int]:
+        """Roots that came back since the last look and were never scanned: nobody watches those."""
+        roots, away = self._shares.roots, self._away
+        self._away = frozenset(root.id for root in roots if not root.online)
+        return [root.id for root in roots if root.id in away and root.online and not root.scanned]
 
     async def _check_online(self) -> None:
         while True:
@@ -244,10 +255,15 @@ class Keeper:
         await self._scan()
 
     async def _poll_unwatchable(self) -> None:
-        """Those that no watch can name, while others are watched; else all are polled anyway."""
+        """Those that no watch can name, and those whose first scan was stopped or failed, while others
+        are watched; else all are polled anyway."""
         while True:
             await asyncio.sleep(self._settings.poll_every)
-            left = [root.id for root in self._shares.roots if root.online and not _watchable(root)]
+            left = [
+                root.id
+                for root in self._shares.roots
+                if root.online and not (root.scanned and _watchable(root))
+            ]
             if left and self.watching:
                 await self._scan(left)
 
