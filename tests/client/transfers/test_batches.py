@@ -420,6 +420,33 @@ async def test_a_copy_in_a_whole_folder_moves_with_it(tmp_path: Path) -> None:
         assert all(path.is_relative_to(batch.destination) for path in found)
 
 
+@pytest.mark.parametrize("refused", ["1.flac", "2.flac", "3.flac"])
+@virtual
+async def test_two_goals_over_one_copy_are_both_whole_when_it_refuses_a_file(
+    tmp_path: Path, refused: str
+) -> None:
+    """What came for the first counts as here for the second as well: it is copied, whoever sends the rest."""
+    names = ("1.flac", "2.flac", "3.flac")
+    async with street(tmp_path) as there:
+        ann, eve, bob = [await there.move_in(name) for name in ("ann", "eve", "bob")]
+        share(eve, *(name for name in names if name != refused))
+        share(bob, *names)
+        ready = ann.downloads.parent
+        goals = [
+            await ann.transfers.goals.want(
+                place, [copy("eve", *names), copy("bob", *names)], destination=ready / place, whole=True
+            )
+            for place in ("one", "two")
+        ]
+        await asyncio.sleep(3 * 3600)
+        assert [goal.state for goal in goals] == ["finished", "finished"]
+        for place, goal in zip(("one", "two"), goals, strict=True):
+            assert sorted(path.name for path in (ready / place).iterdir()) == list(names)
+            batch = ann.transfers.batches.get(goal.batch)
+            assert batch is not None
+            assert len(await ann.transfers.batches.places(batch)) == 3
+
+
 @virtual
 async def test_who_gives_up_a_file_that_another_batch_wants_leaves_it_to_that_one(tmp_path: Path) -> None:
     async with street(tmp_path) as there:

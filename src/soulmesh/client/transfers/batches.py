@@ -162,14 +162,19 @@ class Batches:
         return [transfer for transfer in found if transfer is not None]
 
     async def records(self, batch: Batch) -> list[Record]:
-        """What the journal has of a batch: its files, and those that have made room for others."""
-        return await self._ledger.journal.of_batch(batch.id)
+        """What the journal has of a batch: its files, and those that have made room for others; copies as
+        they lie here."""
+        records = await self._ledger.journal.of_batch(batch.id)
+        for number, path in batch.copies.items():
+            original = await self._ledger.journal.get(int(number))
+            if original is not None:
+                records.append(replace(original, batch=batch.id, local_path=path))
+        return records
 
     async def places(self, batch: Batch) -> list[Path]:
         """Where the files of a batch are that are here, those of earlier runs included."""
         records = await self.records(batch)
         here = {record.id: record.local_path for record in records if record.state is State.FINISHED}
-        here |= {int(number): path for number, path in batch.copies.items()}
         return [Path(here[number]) for number in batch.files if number in here]
 
     # What people want.
@@ -275,10 +280,21 @@ class Batches:
                 if batch.whole:
                     await self._put(batch, record, aside=not belongs)
         here += [int(number) for number in batch.copies]
-        batch.files, batch.aside, batch.shared, batch.reason = here, aside, {}, ""
+        # What has come for others meanwhile, and is still to be copied, counts as here.
+        shared = {number: inner for number, inner in batch.shared.items() if await self._came(number, takes)}
+        here += [int(number) for number in shared]
+        batch.files, batch.aside, batch.shared, batch.reason = here, aside, shared, ""
         if destination is not None and not begun:
             batch.destination = str(destination)
         await self._fill(batch, files, below=below, lengths=lengths, priority=priority, by_layout=by_layout)
+
+    async def _came(self, number: str, takes: Callable[[tuple[str, int]], bool]) -> bool:
+        """Whether a file that came for another batch is here, and belongs to what is wanted now."""
+        found: Transfer | Record | None = self._ledger.get(int(number))
+        found = found or await self._ledger.journal.get(int(number))
+        if found is None or found.state is not State.FINISHED:
+            return False
+        return takes((found.remote_path.rpartition("\\")[2], found.size or 0))
 
     def folders_below(self, paths: Iterable[str], root: int) -> dict[str, list[str]]:
         """For each remote path the folders under the one that its first ``root`` parts are, safe as names."""
@@ -548,26 +564,24 @@ class Batches:
         self._look(batch)
 
     def _look(self, batch: Batch) -> None:
-        """Is all there that must be?"""
-        waiting = False
+        """Is all there that must be? What came for others is copied as soon as it is there."""
+        complete = True
         for number in batch.files:
             transfer = self._ledger.get(number)
             here = transfer is None or transfer.state is State.FINISHED
             if here and str(number) in batch.shared and number not in self._cancelled:
                 self._copy(batch, number)
-                waiting = True
-                continue
-            if transfer is None:
+                complete = False
+            elif transfer is None:
+                # Finished and forgotten, or not needed.
                 cancelled = self._cancelled.get(number)
-                if cancelled is None or _extension(cancelled.remote_path) in batch.may_miss:
-                    continue  # finished and forgotten, or not needed
-                return
-            if transfer.state is State.FINISHED:
-                continue
-            if transfer.over and _extension(transfer.name) in batch.may_miss:
-                continue
-            return
-        if waiting:
+                if cancelled is not None and _extension(cancelled.remote_path) not in batch.may_miss:
+                    complete = False
+            elif transfer.state is not State.FINISHED and not (
+                transfer.over and _extension(transfer.name) in batch.may_miss
+            ):
+                complete = False
+        if not complete:
             return
         batch.finished = True
         if batch.whole:

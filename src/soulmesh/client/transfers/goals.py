@@ -414,8 +414,7 @@ class Goals:
             return
         known = {*batch.files, *batch.aside}
         self._lost.pop(goal.id, None)
-        copied = [await self._ledger.journal.get(int(number)) for number in batch.copies]
-        for record in [*await self._batches.records(batch), *(one for one in copied if one is not None)]:
+        for record in await self._batches.records(batch):
             if record.id not in known or self._ledger.get(record.id) is not None:
                 continue
             name = _name(record.remote_path)
