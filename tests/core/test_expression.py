@@ -58,6 +58,12 @@ def test_what_people_write_is_taken(expression: str) -> None:
         "(" * 60 + "a*" + ")*" * 60 + "b",
         "(x|(y|(z|a*)b*)c*)(k|l|m|n)d*a",
         "(a|!)*a(a|!){12}b",
+        "(?:aa?)(?#){0,24}b",
+        "(?:a|aa)(?#one)(?#two)*b",
+        r"(?#\))(a+)+b",
+        "(?:){999999999}b",
+        "(?:(?:){999}a){0,3}b",
+        "((?:){9}a?)*b",
         r"(\b|a)*\Bb",
     ],
 )
@@ -87,6 +93,29 @@ def test_what_would_take_python_for_ever_ends(expression: str) -> None:
         ("a*(?>b*)", 2, "not tried again"),
         ("(?s)a", 0, "this kind of group"),
         ("(a)?(?(1)b|c)", 4, "this kind of group"),
+        ("(?x)a # b*", 0, "this kind of group"),
+        ("a(?x: b*)", 1, "this kind of group"),
+        ("(?#)(?-i:a)", 4, "this kind of group"),
+        ("(?a)(?u)a", 0, "incompatible"),
+        # What a comment hid.
+        ("(?=a)(?:aa?)(?#){0,24}c", 0, "a look ahead or behind"),
+        ("(?=a)(?:aa?)(?#)(?#)*c", 0, "a look ahead or behind"),
+        (r"(?#\))(?=a)(a+)+b", 6, "a look ahead or behind"),
+        # Nothing, over and over, is kept each time.
+        ("(?:^){999999999}", 5, "more than 200 characters"),
+        ("(?=a){999999999}", 0, "a look ahead or behind"),
+        ("(?:(?=a){999}){999}b", 3, "a look ahead or behind"),
+        ("(?:){999999999}+", 4, "not tried again"),
+        ("(?>){999999999}", 0, "not tried again"),
+        (r"()\1{999999999}", 2, "a reference to a group"),
+        # One way only, but far to go at each place.
+        ("(?:a(?=(?:aa){200}))*b", 4, "a look ahead or behind"),
+        ("(?:a(?=(?:a(?=(?:aa){50})){50}))*b", 4, "a look ahead or behind"),
+        ("(?=a)a*" + "a" * 50 + "b", 0, "a look ahead or behind"),
+        # Numerals of others are letters here.
+        ("(?=a)a{\u0663}*a*", 0, "a look ahead or behind"),
+        ("[" + "".join(chr(256 + n) + "-\uffff" for n in range(60)) + "]", 26, "too many characters"),
+        (r"[\0-\U0010ffff]" * 12, 123, "too many characters"),
     ],
 )
 def test_what_is_not_taken_is_refused_where_it_stands(expression: str, position: int, reason: str) -> None:
@@ -112,6 +141,21 @@ def test_nothing_is_found_in_a_name_that_no_disk_bears() -> None:
         (r"\bab*c*\b", "x abc y"),
         (r"[^\W\d_]+-+[a-f]*$", "Z\u00fcrich--FACE"),
         (r".*\n.*x", "a\nbx"),
+        (r"\Ba*b*$", "-ab-"),
+        ("^a(?#c)*b", "aab"),
+        ("^a(?#c)(?#d)+?x*$", "aa"),
+        (r"^(?#\)a*)b*x*$", "bbx"),
+        ("(?#c)(?i)(?#d)^(?#e)A(?#f){2}(?#g)x*y*$", "aax"),
+        ("^a*(?#c)|(?#d)b*(?#e)x", "bx"),
+        ("^a{\u0661}*b*$", "a{\u0661}}b"),
+        ("^a{}*b*{$", "a{}}b{"),
+        ("^a*b*\\\u00b2$", "a\u00b2"),
+        ("^(?P<a\u00b7b>a*)x*$", "aax"),
+        (r"^[]\]-]*[^]\\]*[a\-z]*[\x61-\u0063-]*$", "]-]xyab-"),
+        (r"^[!-~]*[\x00-\uffff]*x$", "a\u00e9x"),
+        ("^(?:|a||b)*(|)*(?:(?:)*)*x*$", "abx"),
+        (r"^(?:\b)*(?:\Z)*(?:$|^)+a*x*", "aax"),
+        (r"^(?:(?:^)?a?){3}x*$", "aax"),
     ],
 )
 def test_letters_edges_and_lines_are_those_of_python(expression: str, name: str) -> None:
@@ -136,6 +180,12 @@ PIECES = [
     r"\w",
     "(?:",
     "??",
+    "()",
+    "{0}",
+    "(?#)",
+    r"(?#\)a*)",
+    "[]-]",
+    "{\u0662}",
 ]
 
 

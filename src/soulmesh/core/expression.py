@@ -5,7 +5,10 @@ letters, it tries all there are: three ``*`` have millions, a repeated group mor
 wait for. So an expression is read here first (:class:`_Reader`). One with a few ways is given to
 Python's engine; any other one runs on :class:`_Machine`, which is in all places of the expression
 at once and looks at each letter once. It knows everything that needs no memory of what was before;
-what it does not know goes to Python's engine as well, with one ``*`` at most.
+what it does not know goes to Python's engine as well, with one ``*`` at most and few steps.
+
+What is read here must be what Python reads (``re._parser`` is the only description of all of it), or
+ways would be hidden from the reckoning: what the reader meets unawares is refused where it stands.
 """
 
 from __future__ import annotations
@@ -31,11 +34,27 @@ _MOST_WAYS = _MANY
 """As many are tried if they must be."""
 _TRIED_AGAIN = 4
 """What a reference to a group is reckoned as: it compares with all that the group holds."""
+_FEW_STEPS = 2000
+"""With more steps at one place of a name, the machine takes over: Python has done 300 in a microsecond."""
+_MOST_STEPS = 40_000
+"""As many are gone if they must be, from each place of a name."""
+_TURN = 3
+"""Steps that a turn of something repeated costs beside those of what is repeated."""
+_COMPARED = 100
+"""Steps that a reference to a group is reckoned as."""
+_WIDEST_SETS = 1 << 19
+"""Characters that all ranges like ``[a-\uffff]`` may have: Python looks at each when it reads them."""
 _MOST_NODES = 2000
 _MOST_STATES = 500
 """Sets of places that are remembered, before all of them are forgotten."""
-_BOUNDS = re.compile(r"\{(\d*)(,?)(\d*)\}")
-_WIDTHS = {"x": 2, "u": 4, "U": 8}
+_BOUNDS = re.compile(r"\{(?!\})([0-9]*)(,?)([0-9]*)\}")
+_COMMENTS = re.compile(r"(?:\(\?#(?:\\.|[^)\\])*\))*", re.DOTALL)
+_SET = re.compile(r"\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_ESCAPED = re.compile(r"x..|u.{4}|U.{8}|N\{[^}]*\}|0[0-7]{0,2}|[1-3][0-7][0-7]|[^0-9xuUN]", re.DOTALL)
+_CLOSING = re.compile(r"\)")
+_REFERENCE = re.compile(r"[1-9][0-9]?")
+_GROUP = re.compile(r"\?(?:P<[^>]+>|P=[^)]+\)|<?[=!]|[:>]|i\)|i:)|(?!\?)")
+_RANGE = re.compile(r"-(?=([^\x00-\xff])|\\u([0-9a-fA-F]{4})|\\[UN])")
 
 
 class BadExpression(Exception):
@@ -61,12 +80,14 @@ class Expression:
     def __init__(self, source: str) -> None:
         if len(source) > LONGEST_EXPRESSION:
             raise BadExpression(0, f"an expression has at most {LONGEST_EXPRESSION} characters")
+        _check_ranges(source)
         python = _compiled(source)
         whole = _Reader(source).read()
         self.places = whole.places
         """Characters that it looks for: what it costs is in proportion to them."""
         self._search: Callable[[str], object] = python.search
-        if whole.ways > (_FEW_WAYS if whole.plain else _MOST_WAYS):
+        ways, steps = (_FEW_WAYS, _FEW_STEPS) if whole.plain else (_MOST_WAYS, _MOST_STEPS)
+        if whole.ways > ways or whole.steps > steps:
             self._search = _Machine(whole).found
 
     def found(self, name: str) -> bool:
@@ -74,13 +95,24 @@ class Expression:
         return len(name) <= LONGEST_NAME and bool(self._search(name))
 
 
+def _check_ranges(source: str) -> None:
+    """Whether Python would read the ranges of an expression for long."""
+    wide = 0
+    for found in _RANGE.finditer(source):
+        last = ord(found[1]) if found[1] else int(found[2] or "ffff", 16)
+        # What stands before may be the end of something escaped: then this is too much.
+        wide += max(min(last, 0xFFFF) - ord(source[found.start() - 1]), 0) if found.start() else 0
+        if wide > _WIDEST_SETS:
+            raise BadExpression(found.start(), "these ranges have too many characters")
+
+
 def _compiled(source: str) -> re.Pattern[str]:
     try:
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+        with warnings.catch_warnings(action="ignore", category=Warning):
             return re.compile(source, re.IGNORECASE)
     except re.error as error:
         raise BadExpression(error.pos or 0, error.msg) from None
-    except (OverflowError, RecursionError) as error:
+    except (OverflowError, RecursionError, ValueError) as error:
         raise BadExpression(0, str(error)) from None
 
 
@@ -92,12 +124,20 @@ class _Part:
     """Part of an expression.
 
     ``ways``: in how many it can match at one place of a name, at most; ``places``: characters that it
-    looks for; ``plain``: the machine knows all of it.
+    looks for; ``plain``: the machine knows all of it; ``steps``: that Python's engine goes to try all ways
+    at one place, at most; ``width``: characters that it matches, at least.
     """
 
     ways: int = 1
     places: int = 0
     plain: bool = True
+    steps: int = 1
+    width: int = 0
+
+    @property
+    def tries(self) -> int:
+        """How often what follows is tried; right where no more than :data:`_MOST_WAYS` are reckoned."""
+        return self.ways if self.ways < _MANY else LONGEST_NAME + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +180,9 @@ class _Unknown(_Part):
     what: str = ""
 
 
+_NOT_UNDERSTOOD = "this is not understood here"
+
+
 class _Reader:
     """Reads an expression that Python has read before, so that it is known to be well formed."""
 
@@ -149,10 +192,21 @@ class _Reader:
 
     def read(self) -> _Part:
         """All of it."""
-        return self._choice()
+        whole = self._choice()
+        if self._at != len(self._source):
+            raise BadExpression(self._at, _NOT_UNDERSTOOD)
+        return whole
 
-    def _next(self, count: int = 1) -> str:
-        return self._source[self._at : self._at + count]
+    def _past(self, pattern: re.Pattern[str]) -> str:
+        """What is here according to a pattern, and goes beyond it."""
+        found = pattern.match(self._source, self._at)
+        if found is None:
+            raise BadExpression(self._at, _NOT_UNDERSTOOD)
+        self._at = found.end()
+        return found[0]
+
+    def _next(self) -> str:
+        return self._source[self._at : self._at + 1]
 
     def _choice(self) -> _Part:
         parts = [self._sequence()]
@@ -162,16 +216,24 @@ class _Reader:
         if len(parts) == 1:
             return parts[0]
         ways, places = sum(part.ways for part in parts), sum(part.places for part in parts)
-        return _Choice(ways, places, all(part.plain for part in parts), tuple(parts))
+        steps, width = sum(part.steps + 1 for part in parts), min(part.width for part in parts)
+        return _Choice(ways, places, all(part.plain for part in parts), steps, width, tuple(parts))
 
     def _sequence(self) -> _Part:
         parts: list[_Part] = []
-        ways, places = 1, 0
+        ways, tries, places, steps, width = 1, 1, 0, 0, 0
+        self._past(_COMMENTS)
         while self._next() not in ("", "|", ")"):
-            part = self._repeated(self._one())
+            part = self._one()
+            # What repeats may stand behind a comment.
+            self._past(_COMMENTS)
+            part = self._repeated(part)
+            self._past(_COMMENTS)
             parts.append(part)
             ways, places = min(ways * part.ways, _MOST_WAYS + 1), places + part.places
-        return _Sequence(ways, places, all(part.plain for part in parts), tuple(parts))
+            steps, width = steps + tries * part.steps, width + part.width
+            tries *= part.tries
+        return _Sequence(ways, places, all(part.plain for part in parts), steps, width, tuple(parts))
 
     def _one(self) -> _Part:
         start = self._at
@@ -181,15 +243,13 @@ class _Reader:
             case "\\":
                 return self._escape(start)
             case "[":
-                self._at += self._next() == "^"
-                self._at += self._next() == "]"
-                while self._next() != "]":
-                    self._at += 2 if self._next() == "\\" else 1
-                self._at += 1
+                self._past(_SET)
             case "(":
                 return self._group(start)
             case "^" | "$":
                 return _Edge(kind=letter)
+            case "*" | "+" | "?" | ")" | "|":
+                raise BadExpression(start, _NOT_UNDERSTOOD)
         return self._letter(start)
 
     def _letter(self, start: int) -> _Part:
@@ -197,57 +257,42 @@ class _Reader:
         written = self._source[start : self._at]
         if written[0] not in "\\[.":
             written = re.escape(written)
-        return _Letter(1, 1, True, _compiled(written).fullmatch)
+        return _Letter(1, 1, True, 1, 1, _compiled(written).fullmatch)
 
     def _escape(self, start: int) -> _Part:
         letter = self._next()
-        self._at += 1
-        if letter in "AZbB":
+        if letter and letter in "AZzbB":
+            self._at += 1
             return _Edge(kind=letter)
-        if letter in _WIDTHS:
-            self._at += _WIDTHS[letter]
-        elif letter == "N":
-            self._at = self._source.index("}", self._at) + 1
-        elif letter == "0":
-            for _ in range(2):
-                self._at += self._next() in tuple("01234567")
-        elif letter.isdigit():
-            octal = re.compile("[0-3][0-7][0-7]").match(self._source, start + 1)
-            if octal is None:
-                self._at += self._next().isdigit()
-                return _Unknown(_TRIED_AGAIN, 0, False, start, "a reference to a group")
-            self._at = octal.end()
+        if _ESCAPED.match(self._source, self._at) is None:
+            self._past(_REFERENCE)
+            return self._reference(start)
+        self._past(_ESCAPED)
         return self._letter(start)
 
+    def _reference(self, start: int) -> _Part:
+        return _Unknown(_TRIED_AGAIN, 0, False, _COMPARED, 0, start, "a reference to a group")
+
     def _group(self, start: int) -> _Part:
-        kind = re.compile(r"\?(?:#|P<\w+>|P=|<?[=!]|[:>(]|[-\w]*[:)])|").match(self._source, self._at)
-        assert kind is not None
-        self._at = kind.end()
-        match kind[0]:
-            case "?#" | "?P=":
-                self._at = self._source.index(")", self._at) + 1
-                if kind[0] == "?#":
-                    return _Sequence()
-                return _Unknown(_TRIED_AGAIN, 0, False, start, "a reference to a group")
-            case "?i)":
-                return _Sequence()
-            case "" | "?:" | "?i:":
-                part = self._inside()
-            case known if known.startswith("?P<"):
-                part = self._inside()
-            case "?=" | "?!" | "?<=" | "?<!":
-                inner = self._inside()
-                return _Unknown(inner.ways, inner.places, False, start, "a look ahead or behind")
-            case "?>":
-                inner = self._inside()
-                return _Unknown(inner.ways, inner.places, False, start, "a group that is not tried again")
-            case _:
-                raise BadExpression(start, "this kind of group is not known here")
-        return part
+        if _GROUP.match(self._source, self._at) is None:
+            raise BadExpression(start, "this kind of group is not known here")
+        kind = self._past(_GROUP)
+        if kind == "?i)":
+            return _Sequence(steps=0)
+        if kind.startswith("?P="):
+            return self._reference(start)
+        inner = self._inside()
+        if kind in ("?=", "?!", "?<=", "?<!"):
+            what, width = "a look ahead or behind", 0
+        elif kind == "?>":
+            what, width = "a group that is not tried again", inner.width
+        else:
+            return inner
+        return _Unknown(inner.ways, inner.places, False, inner.steps + 1, width, start, what)
 
     def _inside(self) -> _Part:
         part = self._choice()
-        self._at += 1
+        self._past(_CLOSING)
         return part
 
     def _repeated(self, part: _Part) -> _Part:
@@ -264,23 +309,37 @@ class _Reader:
             self._at = found.end()
             least = int(found[1] or 0)
             most = (int(found[3]) if found[3] else None) if found[2] else least
+        ways, steps = _repeated_ways(part, least, most), _repeated_steps(part, least, most)
+        width = part.width * least
         if self._next() == "+":
             self._at += 1
-            ways = _repeated_ways(part, least, most)
-            return _Unknown(ways, part.places, False, start, "what is not tried again (a second +)")
+            what = "what is not tried again (a second +)"
+            return _Unknown(ways, part.places, False, steps, width, start, what)
         self._at += self._next() == "?"
         # Where there is no end, one more place goes round.
         times = max(most if most is not None else least + 1, 1)
-        ways = _repeated_ways(part, least, most)
-        return _Repeated(ways, part.places * times, part.plain, part, least, most, start)
+        return _Repeated(ways, part.places * times, part.plain, steps, width, part, least, most, start)
 
 
 def _repeated_ways(part: _Part, least: int, most: int | None) -> int:
     """In how many ways something repeated can match."""
     if part.ways > 1:
         # Each time in each way: more than can be tried but for a few times.
-        return part.ways**most + 1 if most is not None and most <= 6 else _MOST_WAYS + 1
+        if most is None or most > 6:
+            return _MOST_WAYS + 1
+        return min(sum(int(part.ways**times) for times in range(least, most + 1)), _MOST_WAYS + 1)
     return _MANY if most is None else min(most - least + 1, _MANY)
+
+
+def _repeated_steps(part: _Part, least: int, most: int | None) -> int:
+    """How many steps all turns of something repeated are, at one place."""
+    # What matches nothing is gone through as often as it must be, and kept each time.
+    turns = LONGEST_NAME // part.width + 1 if part.width else LONGEST_NAME + 1 + least
+    if most is not None:
+        turns = min(turns, most)
+    steps = turns * (part.steps + (0 if isinstance(part, _Letter) else _TURN))
+    # Each turn in each of its ways, for which at most a handful of turns are reckoned.
+    return steps * int(part.tries ** min(turns - 1, 6)) if part.ways > 1 and turns else steps
 
 
 # -- all places at once
@@ -304,6 +363,8 @@ class _State:
 
 _NOTHING, _WORD, _OTHER = range(3)
 """What stands beside an edge: the name's beginning or end, a letter of a word, any other one."""
+_NO_EDGE_IN_NOTHING = re.search(r"\B", "") is not None
+"""An empty name has a place that is no edge of a word, as Python says since 3.14."""
 _FOUND = _State(0, _NOTHING, found=True)
 
 
@@ -460,7 +521,7 @@ class _Machine:
             case _Repeated():
                 return self._build_repeated(part, following)
             case _Unknown(position=position, what=what):
-                raise BadExpression(position, f"{what} bears one * or + beside it, and few choices")
+                raise BadExpression(position, f"{what} bears one * or + beside it, few choices and few turns")
         raise AssertionError(part)
 
     def _build_repeated(self, part: _Repeated, following: int) -> int:
@@ -499,6 +560,8 @@ def _is_edge(kind: str, before: int, after: int, last: bool) -> bool:
             return before == _NOTHING
         case "$":
             return after == _NOTHING or last
-        case "Z":
+        case "Z" | "z":
             return after == _NOTHING
+    if before == after == _NOTHING:
+        return kind == "B" and _NO_EDGE_IN_NOTHING
     return (before == _WORD) != (after == _WORD) if kind == "b" else (before == _WORD) == (after == _WORD)
