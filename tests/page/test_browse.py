@@ -107,7 +107,7 @@ def test_a_long_list_is_shown_while_it_is_on_its_way(perform: Perform, tmp_path:
             here = (coming.folders, coming.files, coming.done, coming.total)
             client.events.emit(BrowseProgressed("mira", *here))
 
-        async def browse(_username: str, *, timeout: float = 60.0) -> Browse:
+        async def browse(_username: str, *, timeout: float = 60.0, patience: float | None = None) -> Browse:
             await take(pieces[0])
             return coming
 
