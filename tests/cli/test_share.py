@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from soulmesh.client.shares import searching
+from soulmesh.client.shares import Named, Root, searching
 from soulmesh.client.shares.explain import _closed
 from soulmesh.client.shares.index import Effort
 from tests.cli.conftest import Command, Outcome
-from tests.client.shares.support import fill, write_wave
+from tests.client.shares.support import fill, open_shares, write_wave
 
 
 @pytest.fixture
@@ -120,8 +120,42 @@ def test_what_the_settings_share_is_known_to_all_commands(
     assert lines(share("explain", str(music / "notes.txt"), "--json"))[0]["offered"]
     refused = share("remove", "Music", "--yes")
     assert (refused.code, "take it out of shares.folders" in refused.err) == (2, True)
+    # However it is offered, it goes when the settings no longer name it.
+    assert share("add", str(music), "--for", "friends").code == 0
     monkeypatch.delenv("SOULMESH_SHARES_FOLDERS")
-    assert share("remove", "Music", "--yes").code == 0
+    assert lines(share("list", "--json")) == []
+    assert share("remove", "Music", "--yes").code == 3
+
+
+def test_what_somebody_shared_stays_when_the_settings_no_longer_name_it(
+    share: Command, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    assert share("add", str(music)).code == 0
+    monkeypatch.setenv("SOULMESH_SHARES_FOLDERS", json.dumps([str(music), str(other)]))
+    assert [row["name"] for row in lines(share("list", "--json"))] == ["Music", "other"]
+    monkeypatch.delenv("SOULMESH_SHARES_FOLDERS")
+    assert [row["name"] for row in lines(share("list", "--json"))] == ["Music"]
+
+
+def test_what_the_last_run_of_a_daemon_shared_is_for_the_next_one_to_say(
+    share: Command, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    shares = open_shares(data / "shares")
+    shares.save_root(Root(0, b"Music", music, named=Named.BY_RUN))
+    shares.close()
+    # Its own options may have named it.
+    assert [row["name"] for row in lines(share("list", "--json"))] == ["Music"]
+    monkeypatch.setenv("SOULMESH_SHARES_FOLDERS", json.dumps([str(music)]))
+    assert [row["name"] for row in lines(share("list", "--json"))] == ["Music"]
+    monkeypatch.delenv("SOULMESH_SHARES_FOLDERS")
+    # While one runs, no command changes what it shares.
+    (data / "daemon.json").touch()
+    assert [row["name"] for row in lines(share("list", "--json"))] == ["Music"]
+    (data / "daemon.json").unlink()
+    assert lines(share("list", "--json")) == []
 
 
 def test_a_query_that_nobody_answers_is_told_from_one_that_finds_nothing(scanned: Command) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from soulmesh.client.shares import Progress, Root, RootOutcome, ScanBusy, ScanOu
 from soulmesh.daemon.ports import ScanMoved, ScanProgressed
 from soulmesh.daemon.scanning import Scanning
 from soulmesh.sim.loop import run_virtual
+from tests.client.shares.support import open_shares, share
 
 
 class Slow:
@@ -234,3 +236,27 @@ def test_who_asks_for_a_scan_beside_one_by_itself_waits_for_that_and_gets_it() -
 
     perform(shares, play, keep=True)
     assert shares.scans == [(None, False), ([1], False)]
+
+
+def test_what_the_settings_no_longer_name_at_a_start_is_not_shared_any_more(tmp_path: Path) -> None:
+    shares = open_shares(tmp_path / "data")
+
+    def begin(*names: str) -> list[bytes]:
+        async def run() -> None:
+            scanning = Scanning(shares)
+            scanning.share([tmp_path / name for name in names])
+            await scanning.close()
+
+        asyncio.run(run())
+        return [root.name for root in shares.roots]
+
+    share(shares, tmp_path / "own", b"own")
+    assert begin("named", "own") == [b"named", b"own"]
+    # What the user did with it is kept as long as it is named.
+    (named, _) = shares.roots
+    shares.save_root(replace(named, hidden=True))
+    assert begin("named", "other") == [b"named", b"other", b"own"]
+    assert shares.roots[0].hidden
+    assert begin("other") == [b"other", b"own"]
+    assert begin() == [b"own"]
+    shares.close()

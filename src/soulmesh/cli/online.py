@@ -21,7 +21,7 @@ from soulmesh.cli.staying import tell_absence
 from soulmesh.client.client import Client
 from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.server_link import LoggedOut
-from soulmesh.client.shares import Root, Shares
+from soulmesh.client.shares import Named, Root, Shares
 from soulmesh.client.transfers import TransferMoved, UploadFinished
 from soulmesh.config import Settings
 from soulmesh.core.transfer import State
@@ -85,13 +85,14 @@ async def _offered(
     """
     with (
         tempfile.TemporaryDirectory(prefix="soulmesh-shares-") as passing,
-        opened(Path(passing) if folders else data or settings.daemon.data, named=False) as shares,
+        opened(Path(passing) if folders else data or settings.daemon.data, named=not folders) as shares,
     ):
         for folder in folders or settings.shares.folders:
             path = folder.expanduser().absolute()
             check_shareable(path)
             if all(root.path != path for root in shares.roots):
-                shares.save_root(Root(0, root_name(shares, path, None), path))
+                named = Named.NOT if folders else Named.BY_SETTINGS
+                shares.save_root(Root(0, root_name(shares, path, None), path, named=named))
         if not shares.roots:
             error = NotFound("nothing is shared yet")
             error.hint = "soulmesh share add FOLDER, or name a folder here"

@@ -25,6 +25,7 @@ from soulmesh.client.plain_shares import check_shareable
 from soulmesh.client.shares import (
     Audience,
     Circle,
+    Named,
     Root,
     RootRefused,
     ScanBusy,
@@ -85,18 +86,30 @@ def opened(
     """The shares, for the length of one command.
 
     Args:
-        named: those that the settings name are among them, as for a daemon.
+        named: those that the settings name are among them, as for a daemon, and those that they named before
+            are not; where a daemon runs, it is the one to say so.
     """
     shares = Shares(data_directory(data), wall_clock=World.real().wall_clock, circle=circle, settings=how)
     try:
         with damage_told(shares.store.path):
-            known = {root.path for root in shares.roots}
-            for folder in named_folders() if named else ():
-                if folder not in known and folder.is_dir():
-                    shares.save_root(Root(0, root_name(shares, folder, None), folder))
+            if named and not (data_folder(data) / "daemon.json").exists():
+                _follow_settings(shares)
             yield shares
     finally:
         shares.close()
+
+
+def _follow_settings(shares: Shares) -> None:
+    folders = named_folders()
+    for root in shares.roots:
+        if root.path in folders and root.named is Named.BY_RUN:
+            shares.name_root(root.id, Named.BY_SETTINGS)
+        elif root.path not in folders and root.named is Named.BY_SETTINGS:
+            shares.remove_root(root.id)
+    known = {root.path for root in shares.roots}
+    for folder in folders:
+        if folder not in known and folder.is_dir():
+            shares.save_root(Root(0, root_name(shares, folder, None), folder, named=Named.BY_SETTINGS))
 
 
 def find_root(shares: Shares, given: str) -> Root:

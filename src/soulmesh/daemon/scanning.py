@@ -13,7 +13,7 @@ from pathlib import Path
 from soulmesh import log
 from soulmesh.client.events import Event
 from soulmesh.client.shares.keeper import Keeper, KeeperSettings
-from soulmesh.client.shares.model import Root, RootRefused
+from soulmesh.client.shares.model import Named, Root, RootRefused
 from soulmesh.client.shares.scan import Progress, ScanOutcome
 from soulmesh.client.shares.service import Shares
 from soulmesh.daemon.ports import ScanMoved, ScanProgressed, ShareRoot, ShareState
@@ -173,18 +173,21 @@ class Scanning:
         return self._task is not None and not self._task.done()
 
     def share(self, folders: Iterable[Path], *, instead_of: Iterable[Path] = ()) -> None:
-        """Share these folders, instead of those; folders that were shared by other means stay."""
+        """Share these folders, instead of those and of all others that settings named, those of an earlier
+        run among them; folders that were shared by other means stay."""
         wanted = {Path(folder).expanduser().absolute() for folder in folders}
         gone = {Path(folder).expanduser().absolute() for folder in instead_of} - wanted
+        named = frozenset(wanted)
         names = {root.name for root in self._shares.roots}
         for root in list(self._shares.roots):
-            if root.path in gone:
+            if root.path in gone or (root.named is not Named.NOT and root.path not in named):
+                logger.info("the settings no longer share a folder", folder=shown_path(root.path))
                 self._shares.remove_root(root.id)
             wanted.discard(root.path)
         for folder in sorted(wanted):
             name = _free(folder.name or "files", names)
             try:
-                self._shares.save_root(Root(0, name, folder))
+                self._shares.save_root(Root(0, name, folder, named=Named.BY_RUN))
                 names.add(name)
             except RootRefused as error:
                 logger.error("a folder is not shared", folder=shown_path(folder), reason=str(error))

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from soulmesh.client.shares.circle import Circle
 from soulmesh.client.shares.keeper import Keeper, KeeperSettings
-from soulmesh.client.shares.model import Access, Audience, NotShared, Root, RootRefused, Symlinks
+from soulmesh.client.shares.model import Access, Audience, Named, NotShared, Root, RootRefused, Symlinks
 from soulmesh.client.shares.scan import Progress, RootOutcome, ScanBusy, ScanCancelled, ScanOutcome
 from soulmesh.client.shares.service import ScanFailed, SearchFigures, Shares, ShareSettings
 
@@ -38,6 +38,7 @@ __all__ = [
     "Circle",
     "Keeper",
     "KeeperSettings",
+    "Named",
     "NotShared",
     "Progress",
     "Root",

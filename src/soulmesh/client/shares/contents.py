@@ -19,7 +19,7 @@ from soulmesh.client.shares.build import BaseBuilder
 from soulmesh.client.shares.generation import open_base
 from soulmesh.client.shares.index import Index
 from soulmesh.client.shares.mapped import DamagedFile
-from soulmesh.client.shares.model import Root
+from soulmesh.client.shares.model import Named, Root
 from soulmesh.client.shares.rescue import open_store, rescue_alone
 from soulmesh.client.shares.store import Change, Store, StoreDamaged, damage_told
 from soulmesh.client.shares.walk import is_there
@@ -120,6 +120,11 @@ class Contents:
         self._load_roots()
         self._after_change()
         return saved
+
+    def name_root(self, number: int, named: Named) -> None:
+        """Remember whether settings name a root."""
+        self.store.name_root(number, named)
+        self._load_roots()
 
     def remove_root(self, number: int) -> None:
         """Stop sharing a folder, at once; the next scan forgets its names."""

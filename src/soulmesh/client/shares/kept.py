@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from soulmesh.client.shares.aside import make_room
-from soulmesh.client.shares.model import Audience, Root, Symlinks
+from soulmesh.client.shares.model import Audience, Named, Root, Symlinks
 
 __all__ = ["KeptRoots", "keep_roots", "kept_roots"]
 
@@ -50,6 +50,7 @@ def keep_roots(database: Path, roots: Sequence[Root], last: int, revision: int) 
                 "exclude": list(root.exclude),
                 "hidden": root.hidden,
                 "symlinks": root.symlinks.value,
+                "named": root.named.value,
             }
             for root in roots
         ],
@@ -87,6 +88,7 @@ def kept_roots(database: Path) -> KeptRoots | None:
                 exclude=tuple(root["exclude"]),
                 hidden=root["hidden"],
                 symlinks=Symlinks(root["symlinks"]),
+                named=Named(root.get("named", 0)),
             )
             for root in found["roots"]
         ]

@@ -20,6 +20,7 @@ from soulmesh.wire import text
 __all__ = [
     "Access",
     "Audience",
+    "Named",
     "NotShared",
     "Root",
     "RootRefused",
@@ -50,6 +51,17 @@ class Symlinks(Enum):
     """They are not there."""
     INSIDE = "inside"
     """Followed when what they point to lies inside the same root."""
+
+
+class Named(Enum):
+    """Whether a root is shared because settings name it: then it is no longer when they do not."""
+
+    NOT = 0
+    """Somebody shared it, and has to say when that ends."""
+    BY_RUN = 1
+    """Those of a program that ran, which its own options may have changed: its next run decides."""
+    BY_SETTINGS = 2
+    """Those that every program reads: each may decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,7 @@ class Root:
     """Files at the end of the last scan."""
     scanned: str | None = None
     """When the last scan ended: ISO 8601, UTC."""
+    named: Named = Named.NOT
 
 
 class RootRefused(UsageError):

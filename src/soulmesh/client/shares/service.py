@@ -29,7 +29,7 @@ from soulmesh.client.shares.doubts import doubt_about, would_leave_out
 from soulmesh.client.shares.index import DEFAULT_EFFORT, Index
 from soulmesh.client.shares.lists import Lists
 from soulmesh.client.shares.locating import Locating
-from soulmesh.client.shares.model import Root
+from soulmesh.client.shares.model import Named, Root
 from soulmesh.client.shares.readers import FILE_SECONDS
 from soulmesh.client.shares.scan import (
     GUARD,
@@ -175,6 +175,10 @@ class Shares:
         if too_many(lost, before.files, self.settings.guard):
             return f"this leaves out {lost} of its {before.files} files"
         return None
+
+    def name_root(self, number: int, named: Named) -> None:
+        """Remember whether settings name a root that is shared."""
+        self._contents.name_root(number, named)
 
     def remove_root(self, number: int) -> None:
         """Stop sharing a folder, at once; the next scan forgets its names."""

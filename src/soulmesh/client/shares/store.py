@@ -21,7 +21,15 @@ from typing import Any, Final
 
 from soulmesh.client.shares.build import FileRecord
 from soulmesh.client.shares.kept import KeptRoots, keep_roots
-from soulmesh.client.shares.model import Audience, Root, RootRefused, Symlinks, first_problem, remote_folder
+from soulmesh.client.shares.model import (
+    Audience,
+    Named,
+    Root,
+    RootRefused,
+    Symlinks,
+    first_problem,
+    remote_folder,
+)
 from soulmesh.errors import SoulmeshError
 
 __all__ = ["Change", "Problem", "Store", "StoreDamaged", "StoreUnusable", "Writes", "damage_told"]
@@ -81,6 +89,9 @@ MIGRATIONS: Final = (
     -- Told in a parser's words: the next scan reads them again, and says what is wrong with the file.
     UPDATE files SET attributes = NULL, problem = NULL WHERE problem IS NOT NULL;
     ALTER TABLE files ADD COLUMN passing INTEGER NOT NULL DEFAULT 0;  -- of a problem: see Reading.passing
+    """,
+    """
+    ALTER TABLE roots ADD COLUMN named INTEGER NOT NULL DEFAULT 0;  -- by settings: see Named
     """,
 )
 
@@ -266,7 +277,7 @@ class Store:
     def roots(self) -> list[Root]:
         """All roots, in order of their names."""
         rows = self._db.execute(
-            "SELECT id, name, path, audience, exclude, hidden, symlinks, online, files, scanned"
+            "SELECT id, name, path, audience, exclude, hidden, symlinks, online, files, scanned, named"
             " FROM roots ORDER BY name"
         )
         try:
@@ -347,8 +358,8 @@ class Store:
     def insert_root(self, root: Root) -> int:
         """Write down a root, with its number if it has one; returns the number."""
         cursor = self._db.execute(
-            "INSERT INTO roots (id, name, path, audience, exclude, hidden, symlinks)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO roots (id, name, path, audience, exclude, hidden, symlinks, named)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 root.id or None,
                 root.name,
@@ -357,10 +368,16 @@ class Store:
                 json.dumps(root.exclude),
                 int(root.hidden),
                 root.symlinks.value,
+                root.named.value,
             ),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+    def name_root(self, number: int, named: Named) -> None:
+        """Remember whether settings name a root."""
+        with self._roots_change():
+            self._db.execute("UPDATE roots SET named = ? WHERE id = ?", (named.value, number))
 
     def remove_root(self, number: int) -> None:
         """Stop sharing a root, at once; its files are swept out by the next scan. On disk nothing changes."""
@@ -608,4 +625,5 @@ def _as_root(row: Sequence[Any]) -> Root:
         online=bool(row[7]),
         files=row[8],
         scanned=row[9],
+        named=Named(row[10]),
     )
