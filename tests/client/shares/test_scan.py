@@ -374,8 +374,6 @@ def test_what_could_not_be_read_for_reasons_outside_of_the_file_is_tried_again(
     assert tried == [b"closed.wav"]
     assert problems()["closed.wav"] == "Permission denied"
     tried.clear()
-    scan(store, only={1: [b""]})
-    assert tried == []
     scan(store, again=True)
     assert sorted(tried) == [b"closed.wav", b"slow.wav"]
 
@@ -387,6 +385,37 @@ def test_what_could_not_be_read_for_reasons_outside_of_the_file_is_tried_again(
         (b"closed.wav", True),
         (b"slow.wav", True),
     ]
+
+
+def test_a_scan_of_some_folders_tries_again_what_lies_in_them(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "music"
+    for name in ("a/1", "a/deep/2", "ab/3", "4"):
+        write_wave(root / f"{name}.wav", 2)
+    share(store, root)
+    tried: list[bytes] = []
+    closed = True
+
+    def read(jobs: Iterable[tuple[Any, bytes]], **_: object) -> Iterator[Reading[Any]]:
+        for key, path in jobs:
+            tried.append(os.path.basename(path))
+            if closed:
+                yield Reading(key, b"", "Permission denied", OUTSIDE)
+            else:
+                yield Reading(key, pack_attributes(read_attributes(path)))
+
+    monkeypatch.setattr(scan_module, "read_all", read)
+    scan(store)
+    assert len(tried) == 4
+    tried.clear()
+    # A watch tells of a folder whose file may be read now, and of nothing else.
+    scan(store, only={1: [b"a"]})
+    assert sorted(tried) == [b"1.wav", b"2.wav"]
+    closed = False
+    outcome = scan(store, only={1: [b"a/deep"]})
+    assert (outcome.index, outcome.roots[0].problems) == ("updated", 3)
+    assert [(change.name, change.attributes != b"") for change in store.changes(0)] == [(b"2.wav", True)]
 
 
 def test_a_drive_that_lets_us_wait_is_listed_by_several_threads(

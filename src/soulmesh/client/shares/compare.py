@@ -220,7 +220,7 @@ class Comparison:
         """Stored files that the walk did not meet: (folder, name, path of the folder)."""
         yield from self._missing
         for path, number in self._folders.items():
-            if number in self._seen or not self._in_scope(path):
+            if number in self._seen or not self.in_scope(path):
                 continue
             for (name,) in self._store.execute(
                 "SELECT name FROM files WHERE folder = ?", (number,)
@@ -239,10 +239,11 @@ class Comparison:
     def forget_folders(self) -> None:
         """Folders that are gone, with nothing in them any more."""
         for path, number in self._folders.items():
-            if number not in self._seen and self._in_scope(path) and not _below_any(self._kept, path):
+            if number not in self._seen and self.in_scope(path) and not _below_any(self._kept, path):
                 self._scan.writes.add(_FORGET_FOLDER, (number,))
 
-    def _in_scope(self, path: bytes) -> bool:
+    def in_scope(self, path: bytes) -> bool:
+        """Whether a folder, by its path below the root, is one of those that are looked at."""
         return self.only is None or _below_any(self.only, path)
 
 

@@ -219,10 +219,10 @@ class Scanner:
             for comparison, _ in walks:
                 comparison.recognise_moved()
             self.writes.flush()
-            if only is None:
-                store.try_again(
-                    [comparison.root.id for comparison, _ in walks], SLOW if self._again else OUTSIDE
-                )
+            for comparison, _ in walks:
+                passing = SLOW if self._again else OUTSIDE
+                store.try_again(comparison.root.id, passing, comparison.in_scope, self.writes)
+            self.writes.flush()
             self._read_attributes([comparison.root for comparison, _ in walks], left_over)
             for comparison, found in walks:
                 self._settle(comparison, found)

@@ -296,7 +296,7 @@ class Shares:
             only: folders (paths below the root, on disk) by root, instead of whole roots.
             confirmed: lose files however many they are.
             again: read those again as well that took too long before. What the system refused to have
-                read is always tried again, by a scan of whole roots.
+                read is always tried again.
 
         Raises:
             ScanBusy: another process scans.

@@ -13,7 +13,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -521,14 +521,17 @@ class Store:
         )
         return [Change(*row) for row in rows]
 
-    def try_again(self, roots: Collection[int], passing: int) -> int:
-        """Have files read again whose problems may have passed, of the kinds up to ``passing``; how many."""
-        marks = ", ".join("?" * len(roots))
-        return self._db.execute(
-            "UPDATE files SET attributes = NULL WHERE problem IS NOT NULL AND passing BETWEEN 1 AND ?"
-            f" AND folder IN (SELECT id FROM folders WHERE root IN ({marks}))",
-            (passing, *roots),
-        ).rowcount
+    def try_again(self, root: int, passing: int, chosen: Callable[[bytes], bool], writes: Writes) -> None:
+        """Have files read again whose problems may have passed, of the kinds up to ``passing``, in the
+        folders that are ``chosen`` by their paths below the root."""
+        rows = self._db.execute(
+            "SELECT d.path, f.folder, f.name FROM files f JOIN folders d ON d.id = f.folder"
+            " WHERE f.problem IS NOT NULL AND f.passing BETWEEN 1 AND ? AND d.root = ?",
+            (passing, root),
+        )
+        for path, *file in rows.fetchall():
+            if chosen(path):
+                writes.add("UPDATE files SET attributes = NULL WHERE folder = ? AND name = ?", file)
 
     def count_problems(self, root: Root) -> int:
         """How many :meth:`problems` there are."""
