@@ -239,13 +239,14 @@ async def test_history_survives_and_tells_the_hours_in_which_a_user_is_around() 
     await again.close()
 
 
+@pytest.mark.parametrize("content", [b"{broken", b'{"banned_ranges": ["junk", "10.0.0.0/8"]}'])
 @virtual
-async def test_a_file_that_cannot_be_read_is_set_aside() -> None:
+async def test_a_file_that_cannot_be_read_is_set_aside(content: bytes) -> None:
     disk = MemoryDisk()
     await disk.make_directory(PEOPLE.parent)
-    await disk.write_atomic(PEOPLE, b"{broken")
+    await disk.write_atomic(PEOPLE, content)
     mine = book(disk)
     await mine.load()
     assert not mine.friends
-    assert await disk.read_bytes(PEOPLE.with_suffix(".broken")) == b"{broken"
+    assert await disk.read_bytes(PEOPLE.with_suffix(".broken")) == content
     await mine.close()

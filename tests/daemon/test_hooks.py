@@ -205,6 +205,28 @@ def test_one_that_does_not_answer_holds_up_no_other(perform: Perform, tmp_path: 
     perform(play, webhooks={name: {"on": ["Any"], "url": url} for name, url in hooks.items()})
 
 
+def test_what_waits_for_one_that_is_taken_away_under_way_is_forgotten(
+    perform: Perform, tmp_path: Path
+) -> None:
+    asked: list[httpx.Request] = []
+
+    async def receive(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        await asyncio.get_running_loop().create_future()
+        return httpx.Response(200)
+
+    async def play(on: Stage) -> None:
+        async with hooked(on, receive, tmp_path / "scripts") as hooks:
+            for _ in range(20):
+                on.service.events.tell("DownloadFileComplete")
+            await until(lambda: len(asked) == AT_ONCE, "requests that hang")
+            on.service.apply(Settings.model_validate({**on.service.settings.model_dump(), "webhooks": {}}))
+            hooks._wake.set()
+            await until_async(hooks, lambda found: not found)
+
+    perform(play, webhooks=WEBHOOK)
+
+
 def test_one_receiver_tells_another_nothing(perform: Perform, tmp_path: Path) -> None:
     """The client is kept, as reading all certificates takes its time; cookies are not."""
 

@@ -12,7 +12,7 @@ import typer
 from soulmesh.cli import run, settings
 from soulmesh.cli.named import find
 from soulmesh.cli.output import Column, JsonOption, clean, size
-from soulmesh.cli.session import journal_path
+from soulmesh.cli.session import journal_path, transfer_settings
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.cli.transfers import COLUMNS as FILE_COLUMNS
 from soulmesh.cli.transfers import look, row_of_record
@@ -109,7 +109,9 @@ class Here:
     async def turn(self, verb: str, batch: str) -> str:
         """Have something done to it; what it is now."""
         now = World.real().wall_clock()
-        if not await give_order(journal_path(self._given), {"verb": verb, "batch": batch}, now):
+        root = transfer_settings(self._given).incomplete_root
+        order = {"verb": verb, "batch": batch}
+        if not await give_order(journal_path(self._given), order, now, incomplete=root):
             return f"told the soulmesh that runs to {verb} it"
         if verb == "forget":
             return "listed no more"

@@ -11,7 +11,7 @@ import typer
 from soulmesh.cli import run, settings
 from soulmesh.cli.named import find
 from soulmesh.cli.output import Column, JsonOption, clean, size
-from soulmesh.cli.session import journal_path
+from soulmesh.cli.session import journal_path, transfer_settings
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.cli.transfers import look
 from soulmesh.client.transfers import Goal, Record
@@ -83,7 +83,8 @@ class Here:
         order = {"verb": verb, "batch": goal["batch"]}
         if verb == "cancel":
             order["goal"] = goal["id"]
-        if not await give_order(journal_path(self._given), order, World.real().wall_clock()):
+        now, root = World.real().wall_clock(), transfer_settings(self._given).incomplete_root
+        if not await give_order(journal_path(self._given), order, now, incomplete=root):
             return f"told the soulmesh that runs to {verb} it"
         state = next(row["state"] for row in await self.all() if row["id"] == goal["id"])
         return f"{state}, goes on when soulmesh runs" if verb == "resume" else str(state)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from soulmesh.cli import run, settings
-from soulmesh.cli.session import journal_path
+from soulmesh.cli.session import journal_path, transfer_settings
 from soulmesh.cli.through import ApiKeyOption, DaemonOption, daemon_for
 from soulmesh.cli.transfers import PriorityOption, look
 from soulmesh.client.transfers import IsFinished
@@ -110,7 +110,10 @@ async def _order(verb: str, numbers: list[int], daemon: str | None, key: str | N
         raise NotFound("there are no transfers yet")
     for number in numbers:
         state = await _state(given, number)
-        done = await give_order(path, {"verb": verb, "id": number}, World.real().wall_clock())
+        root = transfer_settings(given).incomplete_root
+        done = await give_order(
+            path, {"verb": verb, "id": number}, World.real().wall_clock(), incomplete=root
+        )
         said = outcome(verb, state) if state is not None else _DONE[verb]
         if not done:
             out.line(f"{number}: told the soulmesh that runs to {verb} it")

@@ -85,7 +85,7 @@ class AddressBook:
         try:
             self._fill(json.loads(await self._world.disk.read_bytes(self._path, limit=64 * 1024 * 1024)))
             self._before = self._content()
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, BadRange) as error:
             aside = self._path.with_suffix(".broken")
             log.warning("%s cannot be read (%s); it is kept as %s", self._path, error, aside)
             await self._world.disk.replace(self._path, aside)

@@ -199,8 +199,8 @@ class Hooks:
 
         def read(db: sqlite3.Connection) -> tuple[list[_Delivery], float | None]:
             if sweep:
-                marks = ",".join("?" * len(busy))
-                db.execute(f"DELETE FROM outbox WHERE hook NOT IN ({marks})", tuple(busy))
+                marks = ",".join("?" * len(hooks))
+                db.execute(f"DELETE FROM outbox WHERE hook NOT IN ({marks})", hooks)
             due = []
             for hook in hooks:
                 marks = ",".join("?" * len(busy[hook]))

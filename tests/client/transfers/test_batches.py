@@ -9,7 +9,7 @@ import pytest
 
 from soulmesh.client.transfers import BatchFinished, BatchNotMoved, Candidate, Journal
 from soulmesh.client.transfers.batches import Batch, state_of
-from soulmesh.client.transfers.layout import Layout
+from soulmesh.client.transfers.layout import Layout, incomplete_name
 from soulmesh.client.transfers.orders import give_order
 from soulmesh.core.transfer import State
 from soulmesh.net.disk import NotAllowed, RealDisk
@@ -244,7 +244,14 @@ async def test_other_programs_have_a_batch_changed_whether_or_not_we_run(tmp_pat
         assert State.PAUSED not in {one.state for one in ann.transfers}
         await ann.close()
         del there.houses["ann"]
-        assert await give_order(database, {"verb": "cancel", "batch": batch.id}, now)
+        # What was cancelled while nobody ran leaves no part behind.
+        root = ann.settings.incomplete_root
+        root.mkdir(parents=True, exist_ok=True)
+        for path, _ in paths("1.flac", "2.flac", "3.flac"):
+            (root / incomplete_name("eve", path)).write_bytes(b"a part")
+        assert await give_order(database, {"verb": "cancel", "batch": batch.id}, now, incomplete=root)
+        [left] = root.glob("*.part")
+        assert left.name.endswith("-3.flac.part")
         assert await give_order(database, {"verb": "forget", "batch": batch.id}, now)
         ann = await there.move_in("ann", Journal(database, threaded=False))
         assert list(ann.transfers) == []

@@ -7,12 +7,16 @@ made in the journal at once and counts at the next start.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from soulmesh.client.transfers.journal import Journal, JournalInUse, Record
+from soulmesh.client.transfers.layout import incomplete_name
 from soulmesh.client.transfers.manager import IsFinished, NotPreferred, UnknownTransfer
 from soulmesh.core.download import Download
 from soulmesh.core.story import Chapter
@@ -21,6 +25,8 @@ from soulmesh.core.upload import Upload
 from soulmesh.errors import UsageError
 
 __all__ = ["give_order"]
+
+log = logging.getLogger(__name__)
 
 _CHANGES = frozenset({"pause", "resume", "retry", "cancel", "forget"})
 _CONCERNS = {
@@ -31,8 +37,12 @@ _CONCERNS = {
 """Files of a batch in these states; ``retry`` is for all that are not here."""
 
 
-async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
+async def give_order(
+    path: Path, order: dict[str, Any], now: datetime, *, incomplete: Path | None = None
+) -> bool:
     """Have an order carried out; true if it was done at once, false if a running client will.
+
+    ``incomplete``: the folder of unfinished files, from which those go that are cancelled here.
 
     Raises:
         UnknownTransfer: there is no such transfer.
@@ -63,30 +73,45 @@ async def give_order(path: Path, order: dict[str, Any], now: datetime) -> bool:
             await journal.close()
         return False
     try:
-        await _obey(journal, order, now)
+        cancelled = await _obey(journal, order, now)
         await journal.committed()
     finally:
         await journal.close()
+    if incomplete is not None:
+        await asyncio.to_thread(_remove_parts, incomplete, cancelled)
     return True
 
 
-async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> None:
+def _remove_parts(folder: Path, cancelled: list[Record]) -> None:
+    for record in cancelled:
+        part = folder / incomplete_name(record.username, record.remote_path)
+        try:
+            part.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s stays: %s", part, error)
+
+
+async def _obey(journal: Journal, order: dict[str, Any], now: datetime) -> list[Record]:
+    """Change the journal; the downloads that are cancelled now."""
     if order["verb"] not in _CHANGES and order["verb"] != "priority":
         raise UsageError(f"{order['verb']} needs a running client")
     if "goal" in order:
         await _drop_goal(journal, order["goal"])
     if "batch" in order:
-        await _obey_for_batch(journal, order, now)
-        return
+        return await _obey_for_batch(journal, order, now)
     record = await journal.get(order["id"])
     if record is None:
         raise UnknownTransfer(order["id"])
     if order["verb"] == "priority":
         _refuse_upload(record)
         journal.put(replace(record, priority=order["priority"]))
-        return
+        return []
     _refuse_finished(record, order["verb"])
-    _carry_out(journal, record, order["verb"], now)
+    return _cancelled([_carry_out(journal, record, order["verb"], now)])
+
+
+def _cancelled(records: Iterable[Record]) -> list[Record]:
+    return [one for one in records if one.direction == "download" and one.state is State.CANCELLED]
 
 
 async def _drop_goal(journal: Journal, goal: str) -> None:
@@ -98,19 +123,23 @@ async def _drop_goal(journal: Journal, goal: str) -> None:
         journal.keep("goal", goal, body)
 
 
-async def _obey_for_batch(journal: Journal, order: dict[str, Any], now: datetime) -> None:
+async def _obey_for_batch(journal: Journal, order: dict[str, Any], now: datetime) -> list[Record]:
     """The same for all files of a batch that are not here; ``forget`` takes it off the list."""
     kept = (await journal.kept("batch")).get(order["batch"], {})
     if order["verb"] == "forget":
         journal.keep("batch", order["batch"], None)
-        return
+        return []
     concerned = _CONCERNS.get(order["verb"], frozenset(State)) - {State.FINISHED}
-    for record in await journal.of_batch(order["batch"]):
-        if record.id in kept.get("files", ()) and record.state in concerned:
+    return _cancelled(
+        [
             _carry_out(journal, record, order["verb"], now)
+            for record in await journal.of_batch(order["batch"])
+            if record.id in kept.get("files", ()) and record.state in concerned
+        ]
+    )
 
 
-def _carry_out(journal: Journal, record: Record, verb: str, now: datetime) -> None:
+def _carry_out(journal: Journal, record: Record, verb: str, now: datetime) -> Record:
     for moved in _change(record, verb):
         journal.note(record.id, Chapter(now, moved.event, moved.new, moved.reason, moved.detail))
         over = moved.new in (State.CANCELLED, State.FAILED)
@@ -123,6 +152,7 @@ def _carry_out(journal: Journal, record: Record, verb: str, now: datetime) -> No
             ended=now.timestamp() if over else None,
         )
     journal.put(record)
+    return record
 
 
 def _refuse_finished(record: Record, verb: str) -> None:
