@@ -105,6 +105,7 @@ def test_what_would_take_python_for_ever_ends(expression: str) -> None:
         ("(?:^){999999999}", 5, "more than 200 characters"),
         ("(?=a){999999999}", 0, "a look ahead or behind"),
         ("(?:(?=a){999}){999}b", 3, "a look ahead or behind"),
+        (r"(?:(?!\b){200}){30}c", 3, "a look ahead or behind"),
         ("(?:){999999999}+", 4, "not tried again"),
         ("(?>){999999999}", 0, "not tried again"),
         (r"()\1{999999999}", 2, "a reference to a group"),

@@ -7,7 +7,7 @@ Python's engine; any other one runs on :class:`_Machine`, which is in all places
 at once and looks at each letter once. It knows everything that needs no memory of what was before;
 what it does not know goes to Python's engine as well, with one ``*`` at most and few steps.
 
-What is read here must be what Python reads (``re._parser`` is the only description of all of it), or
+What is read here must be what Python reads (``re._parser`` shows what its manual does not say), or
 ways would be hidden from the reckoning: what the reader meets unawares is refused where it stands.
 """
 
@@ -40,6 +40,8 @@ _MOST_STEPS = 40_000
 """As many are gone if they must be, from each place of a name."""
 _TURN = 3
 """Steps that a turn of something repeated costs beside those of what is repeated."""
+_IDLE_TURN = 12
+"""The same where it may match nothing: looks ahead cost more than letters."""
 _COMPARED = 100
 """Steps that a reference to a group is reckoned as."""
 _WIDEST_SETS = 1 << 19
@@ -337,7 +339,8 @@ def _repeated_steps(part: _Part, least: int, most: int | None) -> int:
     turns = LONGEST_NAME // part.width + 1 if part.width else LONGEST_NAME + 1 + least
     if most is not None:
         turns = min(turns, most)
-    steps = turns * (part.steps + (0 if isinstance(part, _Letter) else _TURN))
+    turn = 0 if isinstance(part, _Letter) else _TURN if part.width else _IDLE_TURN
+    steps = turns * (part.steps + turn)
     # Each turn in each of its ways, for which at most a handful of turns are reckoned.
     return steps * int(part.tries ** min(turns - 1, 6)) if part.ways > 1 and turns else steps
 
