@@ -21,6 +21,7 @@ from soulmesh.daemon.remote import (
     RequestRefused,
 )
 from soulmesh.daemon.remote import parts as by_subject
+from soulmesh.daemon.remote.parts.common import wanted
 from tests.daemon.fakes import Stage
 
 Perform = Callable[..., None]
@@ -144,3 +145,9 @@ def test_nobody_there() -> None:
                     pass
 
     asyncio.run(play())
+
+
+def test_a_size_that_nobody_told_is_not_called_zero() -> None:
+    """Who has no size yet can ask for it; a file of no bytes is another one."""
+    files = [("a.flac", None), ("b.txt", 0), ("c.flac", 5)]
+    assert wanted(files) == [{"path": "a.flac"}, {"path": "b.txt", "size": 0}, {"path": "c.flac", "size": 5}]

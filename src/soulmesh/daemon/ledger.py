@@ -48,7 +48,7 @@ class Wanted:
     """A file that somebody wants downloaded."""
 
     filename: str
-    size: int
+    size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +361,7 @@ class Ledger:
             raise HttpError(500, f"User {username} appears to be offline")
         transfers = self._engine.transfers
         names = await self.remembered(username, [file.filename for file in files])
-        taken: list[tuple[str, int, dict[str, object]]] = []
+        taken: list[tuple[str, int | None, dict[str, object]]] = []
         failures: list[Failure] = []
         for file in files:
             name = names.get(file.filename, file.filename)

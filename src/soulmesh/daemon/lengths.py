@@ -36,6 +36,6 @@ class Lengths:
         while len(seconds) > MOST:
             del seconds[next(iter(seconds))]
 
-    def of(self, username: str, path: str, size: int) -> int | None:
+    def of(self, username: str, path: str, size: int | None) -> int | None:
         """The seconds of a file; ``None`` if no search told them."""
         return self._seconds.get(hash((username, path, size)))

@@ -106,7 +106,7 @@ class _Batches:
         see_that_they_stay(paths, "body.files")
         names = await self._service.ledger.remembered(body.username, paths)
         batch = await self._batches.make(
-            [(body.username, names.get(file.path, file.name), file.size or None) for file in body.files],
+            [(body.username, names.get(file.path, file.name), file.size) for file in body.files],
             name=body.name,
             destination=target,
             whole=body.whole,

@@ -171,7 +171,7 @@ class _Goals:
         names = await self._service.ledger.remembered(body.username, paths)
         return Candidate(
             body.username,
-            [(names.get(f.path, f.name), f.size or None) for f in body.files],
+            [(names.get(f.path, f.name), f.size) for f in body.files],
             {names.get(f.path, f.path): f.length for f in body.files if f.length},
         )
 

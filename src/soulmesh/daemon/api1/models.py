@@ -143,7 +143,8 @@ class Wanted(Body):
     """A file to download."""
 
     path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-    size: Annotated[int, Field(ge=0, lt=1 << 62)] = 0
+    size: Annotated[int, Field(ge=0, lt=1 << 62)] | None = None
+    """Bytes; left out where nobody has told them yet."""
     length: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
     """Seconds, as a search told them: what takes over from another user must be as long."""
     latin1: bool = False

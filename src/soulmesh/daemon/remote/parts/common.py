@@ -32,7 +32,9 @@ def wanted(files: Files) -> list[Row]:
     """Files as the API takes them."""
     rows: list[Row] = []
     for path, size, *length in files:
-        rows.append({"path": str(path), "size": size or 0})
+        rows.append({"path": str(path)})
+        if size is not None:
+            rows[-1]["size"] = size
         if isinstance(path, Latin1):
             rows[-1]["latin1"] = True
         if length and length[0]:
