@@ -29,6 +29,9 @@ def build(path: Path, paths: Iterable[bytes], root: bytes = b"Music") -> Index:
     for remote in sorted(set(paths)):
         folder, _, name = remote.rpartition(b"\\")
         folders[folder].append(name)
+        while folder:
+            folders.setdefault(folder, [])
+            folder = folder.rpartition(b"\\")[0]
     builder = BaseBuilder(path / "base.shares")
     builder.root(ROOT, root)
     for folder in sorted(folders):
@@ -152,16 +155,60 @@ def test_a_listing_is_the_same_with_changes_and_without_them(tmp_path: Path) -> 
 
 def test_a_folder_that_has_lost_its_last_file_is_gone(tmp_path: Path) -> None:
     index = build(tmp_path, [rb"Music\Keep\a.mp3", rb"Music\Secret\b.mp3"])
-    assert index.count_folders(ROOT) == 2
+    assert index.count_folders(ROOT) == 3
     index.remove(ROOT, rb"Music\Secret", b"b.mp3")
-    assert index.count_folders(ROOT) == 1
+    assert index.count_folders(ROOT) == 2
     assert index.folder(ROOT, rb"Music\Secret") is None
     listed = list(index.listing(ROOT))
-    assert sum(count for count, _ in listed) == 1
+    assert sum(count for count, _ in listed) == 2
     assert b"Secret" not in b"".join(piece for _, piece in listed)
     index.add(ROOT, rb"Music\Secret", b"c.mp3", 1, b"")
-    assert index.count_folders(ROOT) == sum(count for count, _ in index.listing(ROOT)) == 2
+    assert index.count_folders(ROOT) == sum(count for count, _ in index.listing(ROOT)) == 3
     assert len(index.folder(ROOT, rb"Music\Secret") or ()) == 1
+
+
+def test_folders_without_files_of_their_own_come_and_go_as_if_the_index_was_built_anew(
+    tmp_path: Path,
+) -> None:
+    random, present, number = Random(4), {rb"Music\0\1\2\a", rb"Music\0 b\c"}, 0
+    index = build(tmp_path, present)
+    for turn in range(60):
+        for _ in range(random.randint(1, 3)):
+            if present and random.random() < 0.55:
+                path = random.choice(sorted(present))
+                present.remove(path)
+                index.remove(ROOT, *path.rsplit(b"\\", 1))
+            else:
+                number += 1
+                parts = [random.choice([b"0", b"1", b"0 b", b"0]"]) for _ in range(random.randint(0, 3))]
+                path = b"\\".join([b"Music", *parts, b"%d" % number])
+                present.add(path)
+                index.add(ROOT, *path.rsplit(b"\\", 1), len(b"%d" % number), pack_attributes({0: 320}))
+        (tmp_path / str(turn)).mkdir()
+        anew = build(tmp_path / str(turn), present)
+        assert index.count_folders(ROOT) == anew.count_folders(ROOT)
+        assert listed(index) == listed(anew)
+        if turn % 10 == 9:
+            index = anew
+
+
+def listed(index: Index) -> list[tuple[bytes, int]]:
+    """The folders of a listing, each with the number of its files."""
+    data = b"".join(piece for _, piece in index.listing(ROOT))
+
+    def number(at: int) -> int:
+        return int.from_bytes(data[at : at + 4], "little")
+
+    found, at = [], 0
+    while at < len(data):
+        name = data[at + 4 : at + 4 + number(at)]
+        at += 8 + len(name)
+        found.append((name, number(at - 4)))
+        for _ in range(number(at - 4)):
+            at += 17 + number(at + 1)  # size, extension, attributes
+            at += 4 + 8 * number(at)
+    assert len(found) == sum(begun for begun, _ in index.listing(ROOT))
+    return sorted(found)
 
 
 def test_what_lies_below_a_folder_is_known_whether_or_not_it_was_added_later(tmp_path: Path) -> None:

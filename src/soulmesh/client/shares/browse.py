@@ -31,7 +31,7 @@ _HEAD: Final = Struct("<II")
 _ABOUT: Final = Struct("<8sQII")
 _STREAM: Final = Struct("<8sQIII")
 """The same, and a checksum of it and of the stream."""
-_MAGIC: Final = b"smbrws03"
+_MAGIC: Final = b"smbrws04"
 ADLER_BASE: Final = 65521
 CHECKED_AT_ONCE: Final = 1 << 20
 

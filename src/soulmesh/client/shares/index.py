@@ -9,7 +9,7 @@ cost is bounded by :class:`Effort`: a query that is too dear ends there.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 from zlib import crc32
@@ -155,8 +155,8 @@ class Index:
         self.version = 0
         """Counts changes; whatever was derived from the index is stale when it has moved."""
         self._in_base: dict[tuple[int, bytes], int | None] = {}
-        self._emptied_at = -1
-        self._emptied_of: dict[RootSpan, set[int]] = {}
+        self._shapes_at = -1
+        self._shapes: dict[int, tuple[set[int], set[bytes]]] = {}
         self._zones: dict[int, BitMap] = {}
         self._base_source = _BaseSource(base)
         self._delta_source = _DeltaSource(self.delta)
@@ -388,29 +388,47 @@ class Index:
             if below and first[below.stop] - first[below.start] > most:
                 return []
             for number in below:
-                path = self.base.folder_name(number)
-                found[path] = found.get(path, 0) + first[number + 1] - first[number]
+                if files := first[number + 1] - first[number]:
+                    path = self.base.folder_name(number)
+                    found[path] = found.get(path, 0) + files
         return sorted(found) if sum(found.values()) <= most else []
 
     def count_folders(self, root: int) -> int:
-        """How many folders with files a root has."""
+        """How many folders of a root are listed: those that have files, in them or below them."""
         span = self.base.span(root)
-        added = [self._folder_in_base(root, path) for path, _ in self.delta.folders(root)]
-        count = added.count(None)
-        if span is not None:
-            count += span.end_folder - span.first_folder - len(self._emptied(span) - set(added))
-        return count
+        gone, fresh = self._shape(root)
+        return len(fresh) - len(gone) + (0 if span is None else span.end_folder - span.first_folder)
 
-    def _emptied(self, span: RootSpan) -> set[int]:
-        """Folders of the base that have lost all the files that they had in it."""
-        if self._emptied_at != self.version:
-            self._emptied_at = self.version
-            self._emptied_of.clear()
-        found = self._emptied_of.get(span)
+    def _shape(self, root: int) -> tuple[set[int], set[bytes]]:
+        """Which folders came and went since the base: the numbers of those that have no file left, in
+        them or below them, and the paths of those that it does not have."""
+        if self._shapes_at != self.version:
+            self._shapes_at = self.version
+            self._shapes.clear()
+        found = self._shapes.get(root)
         if found is None:
-            removed = self.removed & _range(span.first_file, span.end_file)
-            found = self._emptied_of[span] = set(_emptied(self.base, removed))
+            filled = _with_parents(path for path, _ in self.delta.folders(root))
+            fresh = {path for path in filled if self._folder_in_base(root, path) is None}
+            span = self.base.span(root)
+            gone = set() if span is None else self._gone(span, filled)
+            found = self._shapes[root] = gone, fresh
         return found
+
+    def _gone(self, span: RootSpan, filled: Collection[bytes]) -> set[int]:
+        base = self.base
+        removed = self.removed & _range(span.first_file, span.end_file)
+
+        def empty(first_folder: int, end_folder: int) -> bool:
+            first, end = base.folder_first[first_folder], base.folder_first[end_folder]
+            return removed.range_cardinality(first, end) == end - first
+
+        gone = set()
+        for path in _with_parents(map(base.folder_name, _emptied(base, removed))) - set(filled):
+            number = self._folder_in_base(span.root, path)
+            below = base.folders_below(span, path)
+            if number is not None and empty(number, number + 1) and empty(below.start, below.stop):
+                gone.add(number)
+        return gone
 
     def _folder_in_base(self, root: int, path: bytes) -> int | None:
         """The number that a folder of the delta has in the base."""
@@ -429,8 +447,10 @@ class Index:
         span = self.base.span(root)
         added = {path: dict(names) for path, names in self.delta.folders(root)}
         known = {path: self._folder_in_base(root, path) for path in added}
+        gone, fresh = self._shape(root)
+        changed = {number for number in known.values() if number is not None} | gone
         removed = BitMap(self.removed)
-        return _read_listing(self.base, self.delta, span, added, known, removed)
+        return _read_listing(self.base, self.delta, span, added, changed, set(gone), sorted(fresh), removed)
 
 
 def _entries(
@@ -452,25 +472,37 @@ def _read_listing(
     delta: Delta,
     span: RootSpan | None,
     added: Mapping[bytes, Mapping[bytes, int]],
-    known: Mapping[bytes, int | None],
+    changed: Collection[int],
+    gone: Collection[int],
+    fresh: Collection[bytes],
     removed: BitMap,
 ) -> Iterator[tuple[int, bytes]]:
     def packed(path: bytes, number: int | None) -> Iterator[tuple[int, bytes]]:
         entries = _entries(base, delta, number, added.get(path, {}), removed)
-        if entries:
-            yield 1, pack_folder_header(path, len(entries)) + b"".join(entries)
+        yield 1, pack_folder_header(path, len(entries)) + b"".join(entries)
 
     if span is not None:
-        touched = {number for number in known.values() if number is not None}
+        touched = set(changed)
         touched |= set(_touched(base, removed & _range(span.first_file, span.end_file)))
         at = span.first_folder
         for number in sorted(touched):
             yield from _unchanged(base, at, number)
-            yield from packed(base.folder_name(number), number)
+            if number not in gone:
+                yield from packed(base.folder_name(number), number)
             at = number + 1
         yield from _unchanged(base, at, span.end_folder)
-    for path in sorted(path for path, number in known.items() if number is None):
+    for path in fresh:
         yield from packed(path, None)
+
+
+def _with_parents(paths: Iterable[bytes]) -> set[bytes]:
+    """These folders and those that they lie in, up to the root."""
+    found: set[bytes] = set()
+    for path in paths:
+        while path and path not in found:
+            found.add(path)
+            path = path.rpartition(b"\\")[0]
+    return found
 
 
 def _touched(base: Base, removed: BitMap) -> Iterator[int]:
