@@ -114,7 +114,8 @@ def test_what_the_settings_share_is_known_to_all_commands(
     share: Command, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = tmp_path / "away"
-    monkeypatch.setenv("SOULMESH_SHARES_FOLDERS", json.dumps([str(music), str(away)]))
+    # One that is named twice is shared once.
+    monkeypatch.setenv("SOULMESH_SHARES_FOLDERS", json.dumps([str(music), f"{music}/", str(away)]))
     assert [row["name"] for row in lines(share("list", "--json"))] == ["Music"]
     assert share("scan").code == 0
     assert lines(share("explain", str(music / "notes.txt"), "--json"))[0]["offered"]
@@ -125,6 +126,15 @@ def test_what_the_settings_share_is_known_to_all_commands(
     monkeypatch.delenv("SOULMESH_SHARES_FOLDERS")
     assert lines(share("list", "--json")) == []
     assert share("remove", "Music", "--yes").code == 3
+
+
+def test_a_part_that_is_shared_apart_leaves_the_folder_around_it_with_its_first_scan(
+    scanned: Command, music: Path
+) -> None:
+    assert scanned("add", str(music / "Böhm"), "--for", "friends").code == 0
+    assert [row["root"] for row in lines(scanned("scan", "Böhm", "--json"))] == ["Böhm", "Music"]
+    assert "honey" not in scanned("browse-as", "nobody").out
+    assert [row["root"] for row in lines(scanned("scan", "Böhm", "--json"))] == ["Böhm"]
 
 
 def test_what_somebody_shared_stays_when_the_settings_no_longer_name_it(

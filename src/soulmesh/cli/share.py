@@ -71,8 +71,9 @@ def data_folder(given: Path | None) -> Path:
 
 
 def named_folders() -> list[Path]:
-    """The folders that the settings share (``shares.folders``), whole paths."""
-    return [Path(os.path.abspath(folder.expanduser())) for folder in settings.load().shares.folders]
+    """The folders that the settings share (``shares.folders``), whole paths, each once."""
+    folders = (Path(os.path.abspath(folder.expanduser())) for folder in settings.load().shares.folders)
+    return list(dict.fromkeys(folders))
 
 
 @contextmanager

@@ -116,7 +116,16 @@ async def scan(
             error = NotFound("nothing is shared yet")
             error.hint = "soulmesh share add FOLDER"
             raise error
-        roots = None if not folders else [find_root(shares, name).id for name in folders]
+        chosen = [find_root(shares, name) for name in folders or ()]
+        # What is in one that is shared apart since belongs to those around it no longer.
+        around = [
+            other
+            for root in chosen
+            if not root.scanned
+            for other in shares.roots
+            if root.path.is_relative_to(other.path)
+        ]
+        roots = {root.id for root in chosen + around} if folders else None
 
         async def once(confirmed: bool) -> ScanOutcome:
             try:

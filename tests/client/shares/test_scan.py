@@ -418,6 +418,26 @@ def test_a_scan_of_some_folders_tries_again_what_lies_in_them(
     assert [(change.name, change.attributes != b"") for change in store.changes(0)] == [(b"2.wav", True)]
 
 
+def test_lengths_that_an_earlier_version_did_not_find_are_looked_for_again(tmp_path: Path) -> None:
+    root = tmp_path / "music"
+    for name in ("wrong", "right"):
+        write_wave(root / f"{name}.wav", 2)
+    store = Store(tmp_path / "shares.sqlite")
+    share(store, root)
+    scan(store)
+    right = store.file(1, b"", b"wrong.wav")
+    store.execute(
+        "UPDATE files SET attributes = ? WHERE name = ?", (pack_attributes({0: 134, 1: 0}), b"wrong.wav")
+    )
+    store.execute("PRAGMA user_version = 5")
+    store.close()
+    store = Store(tmp_path / "shares.sqlite")
+    assert scan(store).index == "updated"
+    assert store.file(1, b"", b"wrong.wav") == right
+    assert [change.name for change in store.changes(0)] == [b"wrong.wav"]
+    store.close()
+
+
 def test_a_drive_that_lets_us_wait_is_listed_by_several_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

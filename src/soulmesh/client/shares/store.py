@@ -93,6 +93,10 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE roots ADD COLUMN named INTEGER NOT NULL DEFAULT 0;  -- by settings: see Named
     """,
+    """
+    -- A length of no second is one that an earlier version did not find: they are read again.
+    UPDATE files SET attributes = NULL WHERE instr(attributes, x'0100000000000000');
+    """,
 )
 
 _DAMAGE: Final = (
