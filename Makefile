@@ -9,8 +9,9 @@ PYTHON ?=
 ARGS ?=
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
-# Tests of one file stay together and in order; two files are run at a time (WORKERS=0: one after the other).
-WORKERS ?= 2
+# Tests of one file stay together and in order; three files are run at a time, as many tests wait for processes
+# and browsers (WORKERS=0: one after the other).
+WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 # Paths are relative throughout, so that the folder may have a name with spaces.
