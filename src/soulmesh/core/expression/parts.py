@@ -79,16 +79,22 @@ class Edge(Part):
 
 @dataclass(frozen=True, slots=True)
 class Sequence(Part):
+    """Parts that follow each other."""
+
     parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Choice(Part):
+    """Parts of which one is there."""
+
     parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated(Part):
+    """A part so many times: ``least`` to ``most``, or without end; ``position`` is where it stands."""
+
     part: Part = Part()
     least: int = 0
     most: int | None = None
